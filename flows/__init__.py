@@ -1,0 +1,1 @@
+"""Flows: compositions of tasks, and the command line that triggers them."""

@@ -1,0 +1,52 @@
+"""The flow of a whole benchmark, and the flow of a single step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.environment import machine_settings
+from flows.stages import Seconds, base_stages, prepare, step_stages
+from tasks.prepare import require_predecessor
+from tasks.report import write_report
+from wilss.protocol import benchmark
+from wilss.spec import RunSpec, Settings
+
+
+@flow(name="benchmark", persist_result=False)
+def run_benchmark(spec: RunSpec, settings: Settings | None = None) -> dict[str, Any]:
+    """Run every step of a benchmark and write the report; what is complete already is found, not redone.
+
+    Args:
+        spec: at least ``{"benchmark": NAME}``; the rest comes from the preset.
+        settings: facts of the machine; None reads the ``WILSS_*`` environment variables.
+
+    Returns:
+        The content of ``report.json``.
+    """
+    settings = settings or machine_settings()
+    seconds: Seconds = {}
+    prepare(spec, settings, seconds)
+    base_stages(spec, settings, seconds)
+    last = len(benchmark(spec.benchmark).steps) - 1
+    for step in range(1, last + 1):
+        step_stages(spec, settings, step, seconds)
+    return write_report(spec, settings, last, seconds)
+
+
+@flow(name="step", persist_result=False)
+def run_step(spec: RunSpec, step: int, settings: Settings | None = None) -> dict[str, Any]:
+    """Run one step from what is already there, and write the report up to it.
+
+    Raises ArtefactNotFoundError that names what is missing when the step before has not been run.
+    """
+    settings = settings or machine_settings()
+    seconds: Seconds = {}
+    prepare(spec, settings, seconds)
+    if step == 0:
+        base_stages(spec, settings, seconds)
+    else:
+        require_predecessor(spec, settings, step)
+        step_stages(spec, settings, step, seconds)
+    return write_report(spec, settings, step, seconds)

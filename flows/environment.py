@@ -1,0 +1,69 @@
+"""Facts of this machine: environment variables, default folders, and how Prefect behaves here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wilss.spec import Settings
+
+
+def prepare_prefect(root: Path, verbose: bool = False) -> None:
+    """Set Prefect's defaults for command-line use; call before Prefect is imported.
+
+    Nothing is sent anywhere: SDK analytics obey DO_NOT_TRACK only, the server's have their own switch. Without
+    PREFECT_API_URL flows run against a server inside this process whose history is kept under the root folder.
+    """
+    defaults = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        # flow logs, tracebacks included, go to the API; people get our own messages
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
+    }
+    if "PREFECT_API_URL" not in os.environ:
+        defaults["PREFECT_HOME"] = str(root.resolve() / "prefect")
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+def default_root() -> Path:
+    """``WILSS_ROOT``, else ``./wilss-data``."""
+    return Path(os.environ.get("WILSS_ROOT", "wilss-data"))
+
+
+def machine_settings(
+    root: Path | None = None,
+    data: Path | None = None,
+    weights: Path | None = None,
+    labels_csv: Path | None = None,
+    skip_unreadable: bool = False,
+    device: str | None = None,
+) -> Settings:
+    """Settings from arguments, else from ``WILSS_ROOT``, ``WILSS_DATA``, ``WILSS_WEIGHTS`` and ``WILSS_DEVICE``.
+
+    Without any weights folder, one called ``weights`` inside or beside the data folder is used.
+    """
+    from wilss.spec import Settings
+
+    data = data or _folder("WILSS_DATA")
+    weights = weights or _folder("WILSS_WEIGHTS")
+    if weights is None and data is not None:
+        beside = (data / "weights", data.resolve().parent / "weights")
+        weights = next((folder for folder in beside if folder.is_dir()), None)
+    return Settings(
+        root=root or default_root(),
+        data=data,
+        weights=weights,
+        labels_csv=labels_csv,
+        skip_unreadable=skip_unreadable,
+        device=device or os.environ.get("WILSS_DEVICE", "cpu"),
+    )
+
+
+def _folder(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value) if value else None

@@ -1,0 +1,1 @@
+"""What lasts: content-addressed artefacts under one root folder."""

@@ -1,0 +1,78 @@
+"""Checkpoints: safetensors weights and a JSON description; nothing in them is ever executed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file, save_file
+
+from wilss.errors import ArtefactNotFoundError, SpecError
+from wilss.nets.pretrained import Weights, build
+from wilss.nets.segmenter import Segmenter, StudentSpec
+
+
+class CheckpointIndex(BaseModel):
+    """What is needed to build the network again and to name its outputs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    step: int
+    student: StudentSpec
+    step_sizes: tuple[int, ...]
+    classes: tuple[str, ...]
+    class_ids: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    arguments: dict[str, str]
+    canvas: int
+    history: list[dict[str, float]]
+
+
+def save_checkpoint(model: Segmenter, index: CheckpointIndex, folder: Path) -> None:
+    """Write a student into a staging folder."""
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "student.safetensors")
+    (folder / "index.json").write_text(index.model_dump_json(indent=1))
+
+
+def load_index(folder: Path) -> CheckpointIndex:
+    """Read the description of a checkpoint. Raises ArtefactNotFoundError when the folder holds none."""
+    path = folder / "index.json"
+    if not path.is_file() or not (folder / "student.safetensors").is_file():
+        raise ArtefactNotFoundError(f"'{folder}' holds no checkpoint (index.json and student.safetensors)")
+    return CheckpointIndex.model_validate(json.loads(path.read_text()))
+
+
+def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tuple[Segmenter, CheckpointIndex]:
+    """Rebuild the student of a checkpoint, in evaluation mode.
+
+    Args:
+        classes: names that the outputs must have, in order; None accepts any.
+
+    Raises SpecError when the checkpoint knows other classes.
+    """
+    index = load_index(folder)
+    if classes is not None and classes != index.classes:
+        odd = [c for c in (*classes, *index.classes) if (c in classes) != (c in index.classes)]
+        raise SpecError(
+            f"checkpoint '{folder}' knows {len(index.classes)} classes, {len(classes)} are expected; first difference: "
+            f"'{odd[0] if odd else 'their order'}'. Use a checkpoint of the same benchmark and step"
+        )
+    backbone = build(
+        Weights(index.student.backbone, None, False, "", "", index.mean, index.std),
+        features_only=True,
+        output_stride=index.student.output_stride,
+        **index.arguments,
+    )
+    model = Segmenter(backbone, index.student, index.step_sizes)
+    model.load_state_dict(load_file(folder / "student.safetensors"))
+    return model.eval(), index
+
+
+def normalisation(index: CheckpointIndex) -> Weights:
+    """The input normalisation of a checkpoint, in the form that training and evaluation take."""
+    arguments: tuple[Any, ...] = tuple(index.arguments.items())
+    return Weights(index.student.backbone, None, False, "", "", index.mean, index.std, arguments)

@@ -1,0 +1,192 @@
+"""Label sets: pseudo-masks of one step under one recipe, in zarr v3.
+
+``labels.zarr`` holds, for N images and C classes on a square canvas:
+
+    initial, refined, final  u1 (N, C, S, S)  0 or 1; a pixel may belong to two classes
+    soft                     f2 (N, C, h, w)  normalised coarse score in [0, 1]
+    agreement                f4 (N, C)        IoU of scorer and grouper, NaN where the class is not tagged
+    size, original           u2 (N, 2)        (height, width) on the canvas and of the file
+    done                     u1 (N,)          1 once the row is written: the only evidence that it is
+
+Ids, class names and tags lie in ``index.json``. A writer owns whole shards: two writers in one shard lose data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from zarr.codecs import ZstdCodec
+
+from wilss.errors import ArtefactNotFoundError, DataError, did_you_mean
+from wilss.foundation.cosegment import PseudoLabels
+
+SHARD_BYTES = 32 << 20
+STAGES = ("initial", "refined", "final")
+
+
+class LabelIndex(BaseModel):
+    """What the rows and channels of a label set stand for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    tags: tuple[tuple[bool, ...], ...]
+    canvas: int
+    grid: tuple[int, int]
+    stages: tuple[str, ...]
+
+    @property
+    def shard_rows(self) -> int:
+        """Images per shard: at most 128 and at most `SHARD_BYTES` of one layer."""
+        return max(1, min(128, SHARD_BYTES // (len(self.classes) * self.canvas**2)))
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards; the last one may be partly filled."""
+        return -(-len(self.ids) // self.shard_rows)
+
+    def rows(self, shard: int) -> range:
+        """Positions of the images of a shard."""
+        return range(shard * self.shard_rows, min((shard + 1) * self.shard_rows, len(self.ids)))
+
+
+class LabelWriter:
+    """Fills the label set in a staging folder, shard by shard; opening it again goes on where it stopped."""
+
+    def __init__(self, folder: Path, index: LabelIndex) -> None:
+        self.folder, self.index = folder, index
+        written = folder / "index.json"
+        if not written.is_file():
+            _create_arrays(folder / "labels.zarr", index)
+            partial = folder / "index.json.partial"
+            partial.write_text(index.model_dump_json())
+            partial.replace(written)
+        self.group = zarr.open_group(folder / "labels.zarr", mode="r+")
+
+    def is_done(self, shard: int) -> bool:
+        """Whether every row of the shard is written."""
+        rows = self.index.rows(shard)
+        return bool(np.asarray(_array(self.group, "done")[rows.start : rows.stop]).all())
+
+    def write(self, shard: int, layers: dict[str, Tensor], sizes: Tensor, originals: Tensor) -> None:
+        """Write one whole shard; ``done`` is set last.
+
+        Args:
+            layers: one tensor per array: the stages and, for co-segmented sets, "soft" and "agreement".
+        """
+        rows = self.index.rows(shard)
+        place = slice(rows.start, rows.stop)
+        for name, values in {**layers, "size": sizes, "original": originals}.items():
+            array = _array(self.group, name)
+            array[place] = values.cpu().numpy().astype(array.dtype)
+        _array(self.group, "done")[place] = np.ones(len(rows), np.uint8)
+
+
+def layers_of(labels: PseudoLabels) -> dict[str, Tensor]:
+    """The arrays of a co-segmented batch by name."""
+    return {
+        "initial": labels.initial,
+        "refined": labels.refined,
+        "soft": labels.soft,
+        "agreement": labels.agreement,
+    }
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """A published (or staged) label set, read-only."""
+
+    index: LabelIndex
+    group: Any
+
+    @classmethod
+    def open(cls, folder: Path) -> LabelSet:
+        """Open the label set of a folder. Raises ArtefactNotFoundError when it is none."""
+        path = folder / "index.json"
+        if not path.is_file():
+            raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
+        index = LabelIndex.model_validate(json.loads(path.read_text()))
+        return cls(index, zarr.open_group(folder / "labels.zarr", mode="r"))
+
+    def __len__(self) -> int:
+        return len(self.index.ids)
+
+    def position(self, image_id: str) -> int:
+        """Row of an image. Raises DataError with the closest id."""
+        if image_id not in self.index.ids:
+            close = did_you_mean(image_id, self.index.ids) if len(self) < 5000 else ""
+            raise DataError(f"image '{image_id}' is not in this label set of {len(self)} images.{close[:200]}")
+        return self.index.ids.index(image_id)
+
+    def read(self, name: str, start: int, stop: int) -> Tensor:
+        """Rows ``start`` to ``stop`` of one array."""
+        return torch.from_numpy(np.asarray(_array(self.group, name)[start:stop]))
+
+    def agreement(self) -> Tensor:
+        """Mean agreement of each image's tagged classes, float32 ``(N,)``; NaN where unknown."""
+        if "agreement" not in self.group:
+            return torch.full((len(self),), torch.nan)
+        return self.read("agreement", 0, len(self)).nanmean(1)
+
+    def true_size(self, row: int) -> tuple[int, int]:
+        """Height and width of an image on the canvas."""
+        height, width = self.read("size", row, row + 1)[0].tolist()
+        return int(height), int(width)
+
+
+class LayerCache:
+    """One stage of a label set in memory, one bit per pixel and class, for random access in training."""
+
+    def __init__(self, labels: LabelSet, stage: str = "refined") -> None:
+        self.canvas = labels.index.canvas
+        shards = []
+        for shard in range(labels.index.n_shards):  # whole shards: random reads of zarr are slow
+            rows = labels.index.rows(shard)
+            values = labels.read(stage, rows.start, rows.stop).numpy()
+            shards.append(np.packbits(values.astype(bool), axis=-1))
+        self.bits = np.concatenate(shards)
+
+    def layers(self, positions: Sequence[int]) -> Tensor:
+        """See `wilss.learn.incremental.MaskLayers.layers`."""
+        unpacked = np.unpackbits(self.bits[list(positions)], axis=-1, count=self.canvas)
+        return torch.from_numpy(unpacked)
+
+
+def _create_arrays(path: Path, index: LabelIndex) -> None:
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    n, c, side = len(index.ids), len(index.classes), index.canvas
+    rows = index.shard_rows
+    zstd = ZstdCodec(level=3)
+
+    def create(name: str, shape: tuple[int, ...], dtype: str, fill: float) -> None:
+        tail = shape[1:]
+        group.create_array(
+            name, shape=shape, dtype=dtype, chunks=(1, *tail), shards=(rows, *tail), compressors=zstd, fill_value=fill
+        )
+
+    for stage in index.stages:
+        create(stage, (n, c, side, side), "uint8", 0)
+    if "initial" in index.stages:
+        create("soft", (n, c, *index.grid), "float16", 0)
+        create("agreement", (n, c), "float32", float("nan"))
+    for name in ("size", "original"):
+        create(name, (n, 2), "uint16", 0)
+    group.create_array("done", shape=(n,), dtype="uint8", chunks=(rows,), fill_value=0)
+
+
+def _array(group: Any, name: str) -> zarr.Array[Any]:
+    if name not in group:
+        raise ArtefactNotFoundError(f"this label set has no '{name}' layer; it has {sorted(group.array_keys())}")
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return array

@@ -1,0 +1,37 @@
+"""Run folders: ``<root>/runs/<run>/`` with the report of one specification."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wilss.digest import digest_of
+from wilss.errors import FormatError
+from wilss.spec import RunSpec
+
+
+def run_folder(root: Path, spec: RunSpec) -> Path:
+    """The folder of a specification; the same specification always has the same."""
+    digest = digest_of(spec.facts())
+    return root / "runs" / f"{spec.benchmark}-{spec.scenario}-{spec.method}-s{spec.seed}-{digest[:8]}"
+
+
+def write_run(folder: Path, files: dict[str, str]) -> None:
+    """Write the files of a run; each appears whole or not at all, in the given order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        partial = folder / f"{name}.partial"
+        partial.write_text(content)
+        partial.replace(folder / name)
+
+
+def all_runs(root: Path) -> list[dict[str, Any]]:
+    """The report of every finished run, oldest first. Raises FormatError for one that is damaged."""
+    reports = []
+    for path in sorted((root / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime):
+        try:
+            reports.append(json.loads(path.read_text()))
+        except json.JSONDecodeError as error:
+            raise FormatError(f"'{path}' is damaged ({error}); delete it and run again to write it anew") from error
+    return reports

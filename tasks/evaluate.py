@@ -1,0 +1,70 @@
+"""Evaluation tasks: the confusion matrix of a checkpoint, and the quality of label sets where truth is known."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from stores.artefacts import ArtefactRef, Manifest
+from stores.checkpoints import load_checkpoint, normalisation
+from stores.labels import LabelSet
+from tasks.progress import stage_progress
+from tasks.recipes import checkpoint_recipe, evaluation_recipe
+from tasks.train import require
+from tasks.workspace import Workspace, heavy_task, open_workspace
+from wilss.data.images import to_canvas
+from wilss.data.source import VOID
+from wilss.data.steps import evaluation_data
+from wilss.measure.confusion import evaluate, mask_iou
+from wilss.spec import RunSpec, Settings
+
+
+@heavy_task
+def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
+    """Score the checkpoint of a step on all evaluation images."""
+    ws = open_workspace(spec, settings)
+    recipe = evaluation_recipe(ws, step)
+    if found := ws.store.find(recipe):
+        return found.ref
+    require(ws, checkpoint_recipe(ws, step), f"the student of step {step}")
+    with ws.store.build(recipe) as folder, stage_progress(f"evaluate step {step}") as progress:
+        path = ws.store.path("checkpoints", recipe.parents["checkpoint"])
+        model, index = load_checkpoint(path, ws.class_names(step))
+        data = evaluation_data(ws.source, ws.protocol, step, spec.data.canvas)
+        matrix = evaluate(model.to(ws.device), data, normalisation(index), progress=progress)
+        (folder / "confusion.json").write_text(json.dumps({"classes": index.classes, "matrix": matrix.tolist()}))
+        return ws.store.publish(recipe, folder, {"images": len(data), "pixels": int(matrix.sum())}).ref
+
+
+def read_confusion(ws: Workspace, step: int) -> torch.Tensor:
+    """The stored confusion matrix of a step, int64."""
+    folder = ws.store.path("evaluations", evaluation_recipe(ws, step).digest)
+    return torch.tensor(json.loads((folder / "confusion.json").read_text())["matrix"])
+
+
+def label_quality(ws: Workspace, manifest: Manifest) -> dict[str, dict[str, float | None]]:
+    """IoU of every stage of a label set against the true masks: stage -> class name -> value, and "mean".
+
+    Read for the report only: no training code calls this, and the masks of later steps reach no loss.
+    """
+    labels = LabelSet.open(ws.store.path("labels", manifest.digest))
+    class_ids = tuple(ws.source.classes.index(name) + 1 for name in labels.index.classes)
+    sums = {stage: torch.zeros(len(class_ids), 2, dtype=torch.int64) for stage in labels.index.stages}
+    for shard in range(labels.index.n_shards):
+        rows = labels.index.rows(shard)
+        truth = torch.full((len(rows), labels.index.canvas, labels.index.canvas), VOID, dtype=torch.uint8)
+        for place, row in enumerate(rows):
+            mask = to_canvas(ws.source.mask(labels.index.ids[row])[None], labels.index.canvas, nearest=True)[0]
+            truth[place, : mask.shape[0], : mask.shape[1]] = mask
+        for stage in sums:
+            sums[stage] += mask_iou(labels.read(stage, rows.start, rows.stop), truth, class_ids)
+    return {stage: _by_class(labels.index.classes, values) for stage, values in sums.items()}
+
+
+def _by_class(classes: tuple[str, ...], values: torch.Tensor) -> dict[str, float | None]:
+    ratio = values[:, 0] / values[:, 1].where(values[:, 1] > 0, torch.nan)
+    table: dict[str, float | None] = {
+        name: None if torch.isnan(value) else float(value) for name, value in zip(classes, ratio, strict=True)
+    }
+    return {**table, "mean": None if torch.isnan(ratio.nanmean()) else float(ratio.nanmean())}

@@ -1,0 +1,148 @@
+"""Looking at what is stored: contact sheets, exports and predictions. Plain functions for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stores.artefacts import Manifest, Store
+from stores.checkpoints import CheckpointIndex, load_checkpoint
+from stores.labels import LabelSet
+from tasks.workspace import Workspace, open_workspace, require_device
+from wilss.data.augment import normalise
+from wilss.data.files import read_rgb
+from wilss.data.images import to_canvas
+from wilss.data.voc import save_palette_png
+from wilss.errors import DataError, SpecError, did_you_mean
+from wilss.measure.render import colour, contact_sheet, flatten_layers, overlay, to_pil
+from wilss.nets.segmenter import Segmenter
+from wilss.spec import Settings, make_spec
+
+STAGE_TITLES = {"final": "teacher"}
+
+
+def show_labels(digest: str, image_id: str | None, out: Path | None, count: int, settings: Settings) -> Path:
+    """Write a contact sheet of a label set, its parent and its teacher's masks; returns the path of the PNG.
+
+    Rows are sorted by agreement of scorer and grouper, lowest first; ``image_id`` picks one image instead.
+    """
+    store = Store(settings.root)
+    manifest = store.get("labels", digest)
+    sets = [LabelSet.open(store.path("labels", m.digest)) for m in family(store, manifest)]
+    rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
+    ws = open_workspace(make_spec(manifest.notes["spec"]), _with_data(settings, manifest))
+    out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sheet(ws, sets, rows, tuple(manifest.notes["class_ids"])).save(out)
+    return out
+
+
+def family(store: Store, manifest: Manifest) -> list[Manifest]:
+    """The co-segmented label set and the teacher's sets made from it, when the manifest is one of them."""
+    first = store.get("labels", manifest.parents["parent"]) if "parent" in manifest.parents else manifest
+    teachers = [m for m in store.all("labels") if m.parents.get("parent") == first.digest]
+    chosen = [manifest] if manifest in teachers else teachers[-1:]
+    return [first, *chosen]
+
+
+def sheet(ws: Workspace, sets: Sequence[LabelSet], rows: Sequence[int], class_ids: tuple[int, ...]):  # type: ignore[no-untyped-def]
+    """Contact sheet: image, truth where known, and every stage of the sets."""
+    stages = [(labels, stage) for labels in sets for stage in labels.index.stages]
+    agreement = sets[0].agreement()
+    pictures, notes = [], []
+    for row in rows:
+        image_id = sets[0].index.ids[row]
+        height, width = sets[0].true_size(row)
+        image = to_canvas(ws.source.image(image_id), sets[0].index.canvas)
+        truth = to_canvas(ws.source.mask(image_id)[None], sets[0].index.canvas, nearest=True)[0]
+        shown = [image, colour(truth)]
+        for labels, stage in stages:
+            layers = labels.read(stage, row, row + 1)[0, :, :height, :width]
+            shown.append(overlay(image, flatten_layers(layers, class_ids)))
+        tags = [n for n, tagged in zip(sets[0].index.classes, sets[0].index.tags[row], strict=True) if tagged]
+        pictures.append(shown)
+        notes.append(f"{image_id}: {', '.join(tags)}; agreement {float(agreement[row]):.2f}")
+    titles = ["image", "truth", *(STAGE_TITLES.get(stage, stage) for _, stage in stages)]
+    return contact_sheet(pictures, titles, notes)
+
+
+def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
+    """Write one palette PNG per image, named by its id, at the image's own size; returns how many.
+
+    Overlapping masks are flattened, the smaller one on top. Raises SpecError for a stage the set does not have.
+    """
+    store = Store(root)
+    manifest = store.get("labels", digest)
+    labels = LabelSet.open(store.path("labels", manifest.digest))
+    chosen = stage or labels.index.stages[-1]
+    if chosen not in labels.index.stages:
+        raise SpecError(f"label set {manifest.digest[:12]} has no stage '{chosen}'.{did_you_mean(chosen, labels.index.stages)}")
+    to.mkdir(parents=True, exist_ok=True)
+    class_ids = tuple(manifest.notes["class_ids"])
+    for shard in range(labels.index.n_shards):
+        rows = labels.index.rows(shard)
+        layers = labels.read(chosen, rows.start, rows.stop)
+        sizes, originals = (labels.read(name, rows.start, rows.stop).int().tolist() for name in ("size", "original"))
+        for place, row in enumerate(rows):
+            height, width = sizes[place]
+            flat = flatten_layers(layers[place, :, :height, :width], class_ids)
+            large = F.interpolate(flat[None, None].float(), tuple(originals[place]), mode="nearest-exact")[0, 0]
+            save_palette_png(large.to(torch.uint8), to / f"{safe_name(labels.index.ids[row])}.png")
+    return len(labels)
+
+
+@torch.inference_mode()
+def predict_files(
+    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "cpu"
+) -> Iterator[Path]:
+    """Segment image files: ``NAME.png`` holds class ids in VOC colours, ``NAME-overlay.png`` is for looking at.
+
+    Args:
+        checkpoint: digest (or its first digits) in the store, or a checkpoint folder.
+    """
+    if not images:
+        raise SpecError("no image given; name at least one image file after the checkpoint")
+    require_device(device)
+    folder = Path(checkpoint) if Path(checkpoint).is_dir() else _checkpoint_folder(checkpoint, root)
+    model, index = load_checkpoint(folder)
+    model.to(device)
+    names = [path.stem for path in images]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated:
+        raise DataError(f"two images are called '{repeated}'; their results would overwrite each other, rename one")
+    decoded = [read_rgb(path) for path in images]  # all of them first: a broken file must leave nothing behind
+    out.mkdir(parents=True, exist_ok=True)
+    for name, image in zip(names, decoded, strict=True):
+        labels = predict_image(model, index, image)
+        save_palette_png(labels, out / f"{name}.png")
+        to_pil(overlay(image, labels)).save(out / f"{name}-overlay.png")
+        yield out / f"{name}.png"
+
+
+def predict_image(model: Segmenter, index: CheckpointIndex, image_3HW: Tensor) -> Tensor:
+    """Class ids uint8 ``(H, W)`` of one uint8 image, at its own size."""
+    device = next(model.parameters()).device
+    small = to_canvas(image_3HW, index.canvas)
+    logits = model(normalise(small[None].float() / 255, index.mean, index.std).to(device))
+    large = F.interpolate(logits.float(), image_3HW.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.tensor([0, *index.class_ids], dtype=torch.uint8)[large.argmax(1)[0].cpu()]
+
+
+def safe_name(image_id: str) -> str:
+    """A file name for an image id that cannot leave its folder."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in image_id).lstrip(".") or "_"
+
+
+def _checkpoint_folder(digest: str, root: Path) -> Path:
+    store = Store(root)
+    return store.path("checkpoints", store.get("checkpoints", digest).digest)
+
+
+def _with_data(settings: Settings, manifest: Manifest) -> Settings:
+    """Look for the data where they were when the set was made, unless the user says otherwise."""
+    noted = manifest.notes.get("data_root")
+    return settings if settings.data or not noted else settings.model_copy(update={"data": Path(noted)})

@@ -1,0 +1,95 @@
+"""Recipes: what determines each artefact of a run. The same facts give the same digest, so work is shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stores.artefacts import Recipe
+from tasks.workspace import Workspace
+from wilss.digest import ALGORITHM_VERSION
+from wilss.foundation.zoo import build_grouper, build_scorer
+
+
+def _base_facts(ws: Workspace) -> dict[str, Any]:
+    spec = ws.spec
+    return {
+        "version": ALGORITHM_VERSION,
+        "data": ws.source.fingerprint,
+        "classes": list(ws.protocol.steps[0]),
+        "scenario": spec.scenario,
+        "canvas": spec.data.canvas,
+        "void": spec.data.void,
+        "seed": spec.seed,
+    }
+
+
+def base_recipe(ws: Workspace) -> Recipe:
+    """The student of step 0."""
+    spec = ws.spec
+    facts = {
+        **_base_facts(ws),
+        "stage": "base",
+        "student": spec.student.model_dump(mode="json"),
+        "weights": ws.weights.digest,
+        "augment": spec.augment.model_dump(mode="json"),
+        "train": spec.base.model_dump(mode="json"),
+    }
+    return Recipe("checkpoints", facts, {})
+
+
+def bank_recipe(ws: Workspace) -> Recipe:
+    """The memory bank of the base classes."""
+    return Recipe("banks", {**_base_facts(ws), "memory": ws.spec.fmwiss.memory.model_dump(mode="json")}, {})
+
+
+def labels_recipe(ws: Workspace, step: int) -> Recipe:
+    """The co-segmented label set of a step. The scenario is no part of it: both have the same images."""
+    spec = ws.spec
+    facts = {
+        "version": ALGORITHM_VERSION,
+        "data": ws.source.fingerprint,
+        "classes": list(ws.protocol.steps[step]),
+        "old": list(ws.protocol.seen(step - 1)) if spec.foundation.old_names else [],
+        "canvas": spec.data.canvas,
+        "scorer": build_scorer(spec.foundation, ws.settings.weights).digest,
+        "grouper": build_grouper(spec.foundation, ws.settings.weights).digest,
+        "cosegment": spec.foundation.cosegment.model_dump(mode="json"),
+        "seed": spec.seed,
+    }
+    return Recipe("labels", facts, {})
+
+
+def step_recipe(ws: Workspace, step: int) -> Recipe:
+    """The student of step t >= 1, and through its parents everything before it."""
+    spec = ws.spec
+    parents = {"previous": checkpoint_recipe(ws, step - 1).digest, "labels": labels_recipe(ws, step).digest}
+    facts: dict[str, Any] = {
+        "version": ALGORITHM_VERSION,
+        "stage": "step",
+        "method": spec.method,
+        "classes": list(ws.protocol.steps[step]),
+        "augment": spec.augment.model_dump(mode="json"),
+        "train": spec.step.model_dump(mode="json"),
+        "seed": spec.seed,
+    }
+    if spec.method != "finetune":
+        parents["bank"] = bank_recipe(ws).digest
+        facts["settings"] = spec.fmwiss.model_dump(mode="json", exclude={"memory"})
+    return Recipe("checkpoints", facts, parents)
+
+
+def checkpoint_recipe(ws: Workspace, step: int) -> Recipe:
+    """The student after ``step``."""
+    return base_recipe(ws) if step == 0 else step_recipe(ws, step)
+
+
+def final_labels_recipe(ws: Workspace, step: int) -> Recipe:
+    """The teacher's masks after training, a correction of the co-segmented set."""
+    facts = {"version": ALGORITHM_VERSION, "stage": "final"}
+    return Recipe("labels", facts, {"parent": labels_recipe(ws, step).digest, "teacher": step_recipe(ws, step).digest})
+
+
+def evaluation_recipe(ws: Workspace, step: int) -> Recipe:
+    """The confusion matrix of a checkpoint."""
+    facts = {"version": ALGORITHM_VERSION, "data": ws.source.fingerprint, "seen": list(ws.protocol.seen(step))}
+    return Recipe("evaluations", facts, {"checkpoint": checkpoint_recipe(ws, step).digest})

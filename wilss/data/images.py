@@ -1,0 +1,123 @@
+"""Images of a list on a square canvas, decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wilss.data.source import VOID, Source
+
+
+def to_canvas(image: Tensor, canvas: int, nearest: bool = False) -> Tensor:
+    """Shrink uint8 ``(C, H, W)`` so that its longer side is at most ``canvas``; smaller images stay as they are."""
+    height, width = image.shape[-2:]
+    longest = max(height, width)
+    if longest <= canvas:
+        return image
+    size = (max(1, round(height * canvas / longest)), max(1, round(width * canvas / longest)))
+    if nearest:
+        return F.interpolate(image[None].float(), size, mode="nearest-exact")[0].to(torch.uint8)
+    resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)
+    return resized[0].round().clamp(0, 255).to(torch.uint8)
+
+
+@dataclass
+class ImageTable:
+    """Images without labels: all that a step t >= 1 gets to see of its pixels.
+
+    Args:
+        canvas: side of the square canvas; images are placed at its top left, the rest is black.
+        cache_bytes: decoded images are kept up to this many bytes.
+    """
+
+    source: Source
+    ids: tuple[str, ...]
+    canvas: int
+    cache_bytes: int = 2 << 30
+    _cache: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    _cached: int = 0
+    _originals: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def image(self, position: int) -> Tensor:
+        """One image at canvas scale, uint8 ``(3, h, w)``."""
+        image_id = self.ids[position]
+        if image_id in self._cache:
+            return self._cache[image_id]
+        decoded = self.source.image(image_id)
+        self._originals[image_id] = (decoded.shape[1], decoded.shape[2])
+        image = to_canvas(decoded, self.canvas)
+        if self._cached + image.numel() <= self.cache_bytes:
+            self._cache[image_id] = image
+            self._cached += image.numel()
+        return image
+
+    def original_size(self, position: int) -> tuple[int, int]:
+        """Height and width of the image file, before it was fitted to the canvas."""
+        self.image(position)
+        return self._originals[self.ids[position]]
+
+    def batch(self, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Stacked images uint8 ``(N, 3, canvas, canvas)`` and their true sizes int64 ``(N, 2)`` as (height, width)."""
+        stacked = torch.zeros(len(positions), 3, self.canvas, self.canvas, dtype=torch.uint8)
+        sizes = torch.zeros(len(positions), 2, dtype=torch.int64)
+        for row, position in enumerate(positions):
+            image = self.image(position)
+            height, width = image.shape[-2:]
+            stacked[row, :, :height, :width] = image
+            sizes[row] = torch.tensor([height, width])
+        return stacked, sizes
+
+
+@dataclass
+class MaskedImages:
+    """Images with pixel masks remapped to output channels: step 0, and evaluation.
+
+    Args:
+        channels: lookup of 256 output channels (see `wilss.protocol.output_channels`).
+    """
+
+    images: ImageTable
+    channels: tuple[int, ...]
+    _cache: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def mask(self, position: int) -> Tensor:
+        """One mask at canvas scale, uint8 ``(h, w)`` of output channels."""
+        image_id = self.images.ids[position]
+        if image_id not in self._cache:
+            table = torch.tensor(self.channels, dtype=torch.uint8)
+            mask = table[self.images.source.mask(image_id).long()]
+            self._cache[image_id] = to_canvas(mask[None], self.images.canvas, nearest=True)[0]
+        return self._cache[image_id]
+
+    def masks(self, positions: Sequence[int]) -> Tensor:
+        """Stacked masks uint8 ``(N, canvas, canvas)``; 255 outside the image."""
+        side = self.images.canvas
+        stacked = torch.full((len(positions), side, side), VOID, dtype=torch.uint8)
+        for row, position in enumerate(positions):
+            mask = self.mask(position)
+            stacked[row, : mask.shape[0], : mask.shape[1]] = mask
+        return stacked
+
+
+@dataclass
+class TaggedImages:
+    """Images with image-level labels of the step's own classes only: step t >= 1. There is no mask to reach.
+
+    tags: bool ``(N, C)``, C the number of classes of the step.
+    """
+
+    images: ImageTable
+    tags: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)

@@ -1,0 +1,194 @@
+"""``scenes``: a generated, seeded, VOC-like world with masks, image-level labels and captions.
+
+One to three objects of twenty classes stand, partly hidden by each other, before a textured background with clutter.
+A class is told by its outline only: texture family and colours are random, with a mild preference of each class for one
+texture. Scene ``i`` depends on ``(world, split, i)`` alone; scenes are drawn in blocks of `BLOCK` to keep the drawing
+vectorised.
+
+Shape suffixes: N scenes, L layers (clutter first, then objects from back to front), C channels, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+from zlib import crc32
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from wilss.data.silhouettes import CLASSES, N_BLOBS, atlas
+
+BLOCK = 32
+MAX_OBJECTS = 3
+N_CLUTTER = 2
+IGNORE = 255
+
+
+class World(BaseModel):
+    """How scenes look. Sizes are fractions of the image side, angles are degrees."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size: int = Field(96, ge=32, le=512, description="side of the square images in pixels")
+    seed: int = 0
+    min_scale: float = Field(0.25, gt=0, le=1.5, description="smallest object size, fraction of the image side")
+    max_scale: float = Field(0.6, gt=0, le=1.5, description="largest object size, fraction of the image side")
+    rotation: float = Field(30.0, ge=0, le=180, description="largest rotation to either side, degrees")
+    min_visible: float = Field(0.45, ge=0, le=1, description="objects hidden further than this are not drawn")
+    typical_texture: float = Field(0.3, ge=0, le=1, description="probability of the texture that a class prefers")
+    style: str = Field("plain", pattern="^(plain|faded)$", description="rendering style; 'faded' is a second domain")
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A block of scenes: uint8 images ``(N, 3, H, W)``, uint8 masks ``(N, H, W)`` (0 background, 1..20, 255 void)."""
+
+    images: Tensor
+    masks: Tensor
+
+    def tags(self) -> list[tuple[int, ...]]:
+        """Class ids visible in each scene, ascending."""
+        return [tuple(c for c in mask.unique().tolist() if 0 < c < IGNORE) for mask in self.masks]
+
+
+def draw(world: World, split: str, start: int, stop: int) -> Scenes:
+    """Draw scenes ``start`` (included) to ``stop`` (excluded) of a split.
+
+    Raises ValueError when the range is empty or negative.
+    """
+    if not 0 <= start < stop:
+        raise ValueError(f"scene range [{start}, {stop}) is empty or negative; ask for 0 <= start < stop")
+    blocks = [_draw_block(world, split, block) for block in range(start // BLOCK, (stop - 1) // BLOCK + 1)]
+    first = start - start // BLOCK * BLOCK
+    images = torch.cat([block.images for block in blocks])[first : first + stop - start]
+    masks = torch.cat([block.masks for block in blocks])[first : first + stop - start]
+    return Scenes(images, masks)
+
+
+def caption(tags: tuple[int, ...], generator: torch.Generator) -> str:
+    """One English caption that names every class in ``tags`` in random order, e.g. "a picture of a star and a mug"."""
+    order = torch.randperm(len(tags), generator=generator).tolist()
+    names = [f"a {CLASSES[tags[k] - 1]}" for k in order] or ["nothing"]
+    openings = ("a photo of", "a picture of", "a scene with", "there is", "an image of", "")
+    opening = openings[int(torch.randint(len(openings), (), generator=generator))]
+    joiner = (" and ", ", ", " next to ")[int(torch.randint(3, (), generator=generator))]
+    return f"{opening} {joiner.join(names)}".strip()
+
+
+def _draw_block(world: World, split: str, block: int) -> Scenes:
+    seed = crc32(f"{world.seed}/{split}/{block}".encode())
+    gen = torch.Generator().manual_seed(seed)
+    shape_NL = _choose_shapes(gen)
+    coverage_NLHW = _place(world, shape_NL, gen)
+    coverage_NLHW = _drop_hidden(coverage_NLHW, world.min_visible)
+    paint = _paint(world, shape_NL, gen)
+    images = _compose(world, coverage_NLHW, paint, gen)
+    return Scenes(images, _label(coverage_NLHW, shape_NL))
+
+
+def _uniform(gen: torch.Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+    return low + (high - low) * torch.rand(*shape, generator=gen)
+
+
+def _choose_shapes(gen: torch.Generator) -> Tensor:
+    """Atlas row of every layer, int64 ``(N, L)``; -1 where a scene has fewer objects."""
+    clutter = len(CLASSES) + torch.randint(N_BLOBS, (BLOCK, N_CLUTTER), generator=gen)
+    objects = torch.rand(BLOCK, len(CLASSES), generator=gen).argsort(1)[:, :MAX_OBJECTS]
+    count = 1 + torch.randint(MAX_OBJECTS, (BLOCK, 1), generator=gen)
+    objects = torch.where(torch.arange(MAX_OBJECTS) < count, objects, -1)
+    return torch.cat([clutter, objects], 1)
+
+
+def _place(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
+    """Warp each layer's silhouette into the image: coverage in [0, 1], float32 ``(N, L, H, W)``."""
+    n, layers = shape_NL.shape
+    size = world.image_size
+    scale = _uniform(gen, n, layers, low=world.min_scale, high=world.max_scale)
+    stretch = torch.exp(_uniform(gen, n, layers, low=-0.16, high=0.16))
+    angle = _uniform(gen, n, layers, low=-1.0, high=1.0) * world.rotation * pi / 180
+    angle[:, :N_CLUTTER] = _uniform(gen, n, N_CLUTTER, low=-pi, high=pi)
+    shear = _uniform(gen, n, layers, low=-0.15, high=0.15)
+    reach = (1 - 0.6 * scale).clamp(min=0.2)
+    x, y = (_uniform(gen, n, layers, low=-1.0, high=1.0) * reach for _ in range(2))
+    # the atlas keeps a 10 % margin, hence 0.8; the inverse map takes image coordinates to atlas coordinates
+    inv_x, inv_y = 0.8 / (scale * stretch), 0.8 / (scale / stretch)
+    cos, sin = angle.cos(), angle.sin()
+    row_x = torch.stack([cos + shear * sin, sin - shear * cos], -1) * inv_x[..., None]
+    row_y = torch.stack([-sin, cos], -1) * inv_y[..., None]
+    matrix = torch.stack([row_x, row_y], -2)
+    offset = -(matrix @ torch.stack([x, y], -1)[..., None])
+    theta = torch.cat([matrix, offset], -1).flatten(0, 1)
+    grid = F.affine_grid(theta, [n * layers, 1, size, size], align_corners=False)
+    wobble = _uniform(gen, n * layers, 2, 4, 4, low=-0.07, high=0.07)
+    grid = grid + F.interpolate(wobble, (size, size), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+    source = atlas()[shape_NL.clamp(min=0).flatten()][:, None]
+    coverage = F.grid_sample(source, grid, align_corners=False).view(n, layers, size, size)
+    return coverage * (shape_NL >= 0)[..., None, None]
+
+
+def _drop_hidden(coverage_NLHW: Tensor, min_visible: float) -> Tensor:
+    """Take away objects whose visible share is below ``min_visible``, from the front to the back."""
+    coverage = coverage_NLHW.clone()
+    free = torch.ones_like(coverage[:, 0])
+    for layer in range(coverage.shape[1] - 1, N_CLUTTER - 1, -1):
+        total = coverage[:, layer].sum((1, 2))
+        visible = (coverage[:, layer] * free).sum((1, 2))
+        coverage[:, layer] *= (visible > min_visible * total)[:, None, None]
+        free = free * (1 - coverage[:, layer])
+    return coverage
+
+
+def _paint(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
+    """Texture of the background and of each layer: RGB in [0, 1], float32 ``(N, 1 + L, 3, H, W)``."""
+    n, layers = shape_NL.shape[0], shape_NL.shape[1] + 1
+    family = torch.randint(5, (n, layers), generator=gen)
+    typical = torch.cat([torch.full((n, 1), -1), shape_NL], 1)
+    prefers = (_uniform(gen, n, layers) < world.typical_texture) & (typical >= 0) & (typical < len(CLASSES))
+    family = torch.where(prefers, typical % 5, family)
+    pattern = _patterns(family, world.image_size, gen)[:, :, None]
+    first = _uniform(gen, n, layers, 3, 1, 1)
+    second = (first + _uniform(gen, n, layers, 3, 1, 1, low=-0.45, high=0.45)).clamp(0, 1)
+    return first + (second - first) * pattern
+
+
+def _patterns(family_NL: Tensor, size: int, gen: torch.Generator) -> Tensor:
+    """Grey patterns in [0, 1], float32 ``(N, L, H, W)``: 0 gradient, 1 stripes, 2 checks, 3 dots, 4 cloud."""
+    n, layers = family_NL.shape
+    axis = torch.linspace(-1, 1, size)
+    angle = _uniform(gen, n, layers, 1, 1, high=pi)
+    phase = _uniform(gen, n, layers, 1, 1, high=2 * pi)
+    frequency = torch.where(family_NL == 0, 0.8, _uniform(gen, n, layers, low=10.0, high=34.0))[..., None, None]
+    along = frequency * (angle.cos() * axis[None, :] + angle.sin() * axis[:, None])
+    across = frequency * (angle.cos() * axis[:, None] - angle.sin() * axis[None, :])
+    u, v = (along + phase).sin(), (across + phase).sin()
+    cloud = F.interpolate(_uniform(gen, n, layers, 9, 9, low=-1.5, high=1.5), (size, size), mode="bilinear")
+    code = family_NL[..., None, None]
+    wave = torch.where(code <= 1, u, torch.where(code == 2, 4 * u * v, torch.where(code == 3, 2 * (u + v - 1), cloud)))
+    return (0.5 + 0.6 * wave).clamp(0, 1)
+
+
+def _compose(world: World, coverage_NLHW: Tensor, paint: Tensor, gen: torch.Generator) -> Tensor:
+    """Lay the layers over each other, add light and noise; uint8 ``(N, 3, H, W)``."""
+    canvas = paint[:, 0]
+    for layer in range(coverage_NLHW.shape[1]):
+        canvas = torch.lerp(canvas, paint[:, layer + 1], coverage_NLHW[:, layer, None])
+    light = F.interpolate(_uniform(gen, BLOCK, 1, 2, 2, low=0.75, high=1.15), canvas.shape[-2:], mode="bilinear")
+    if world.style == "faded":
+        canvas = 0.55 + 0.4 * (canvas.mean(1, keepdim=True) - 0.5) + 0.15 * (canvas - 0.5)
+    noise = torch.randn(canvas.shape, generator=gen) * 0.03
+    return ((canvas * light + noise) * 255).clamp(0, 255).to(torch.uint8)
+
+
+def _label(coverage_NLHW: Tensor, shape_NL: Tensor) -> Tensor:
+    """Masks with a void border of one pixel on each side of every outline; uint8 ``(N, H, W)``."""
+    mask = torch.zeros_like(coverage_NLHW[:, 0])
+    for layer in range(N_CLUTTER, coverage_NLHW.shape[1]):
+        inside = coverage_NLHW[:, layer] > 0.5
+        mask = torch.where(inside, (shape_NL[:, layer, None, None] + 1).float(), mask)
+    padded = F.pad(mask[:, None], (1, 1, 1, 1), mode="replicate")
+    highest = F.max_pool2d(padded, 3, 1)[:, 0]
+    lowest = -F.max_pool2d(-padded, 3, 1)[:, 0]
+    return torch.where(highest != lowest, float(IGNORE), mask).to(torch.uint8)

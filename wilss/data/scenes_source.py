@@ -1,0 +1,68 @@
+"""The built-in world as a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch import Tensor
+
+from wilss.data.scenes import BLOCK, World, draw
+from wilss.data.silhouettes import CLASSES
+from wilss.data.source import Split
+from wilss.digest import digest_of
+from wilss.errors import DataNotFoundError
+
+SCENES_VERSION = 1
+"""Raised whenever the same `World` draws other pixels."""
+
+
+@dataclass
+class ScenesSource:
+    """``n_train`` + ``n_eval`` generated scenes; ids are "train-000007" and "eval-000007"."""
+
+    world: World
+    n_train: int
+    n_eval: int
+    _blocks: dict[tuple[str, int], tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    classes = CLASSES
+
+    @property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """Every class is known by its own name."""
+        return {name: (name,) for name in self.classes}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `wilss.data.source.Source.fingerprint`."""
+        facts = {"world": self.world.model_dump(), "train": self.n_train, "eval": self.n_eval}
+        return digest_of({"scenes": SCENES_VERSION, **facts})
+
+    def ids(self, split: Split) -> tuple[str, ...]:
+        """See `wilss.data.source.Source.ids`."""
+        return tuple(f"{split}-{index:06d}" for index in range(self.n_train if split == "train" else self.n_eval))
+
+    def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
+        """See `wilss.data.source.Source.tags`."""
+        masks = (self.mask(image_id) for image_id in self.ids(split))
+        return tuple(tuple(c for c in mask.unique().tolist() if 0 < c < 255) for mask in masks)
+
+    def image(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.image`."""
+        return self._scene(image_id)[0]
+
+    def mask(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.mask`."""
+        return self._scene(image_id)[1]
+
+    def _scene(self, image_id: str) -> tuple[Tensor, Tensor]:
+        split, _, number = image_id.partition("-")
+        if split not in ("train", "eval") or not number.isdigit():
+            raise DataNotFoundError(f"'{image_id}' is no scene; ids look like 'train-000007'")
+        block, row = divmod(int(number), BLOCK)
+        if (split, block) not in self._blocks:
+            scenes = draw(self.world, split, block * BLOCK, (block + 1) * BLOCK)
+            self._blocks[split, block] = scenes.images, scenes.masks
+        images, masks = self._blocks[split, block]
+        return images[row], masks[row]

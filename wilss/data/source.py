@@ -1,0 +1,45 @@
+"""What every data set offers, before a protocol decides which part of it a step may see."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+Split = Literal["train", "eval"]
+VOID = 255
+
+
+class Source(Protocol):
+    """A data set with images, masks and image-level labels. Class ids run from 1; 0 is background, 255 void."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Foreground class names; class id = position + 1."""
+        ...
+
+    @property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """Ontology: class name -> words for the scorer."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the lists and files; the same data give the same digest wherever they lie."""
+        ...
+
+    def ids(self, split: Split) -> tuple[str, ...]:
+        """Image ids of a split, in list order."""
+        ...
+
+    def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
+        """Class ids of each image of a split: its image-level labels."""
+        ...
+
+    def image(self, image_id: str) -> Tensor:
+        """RGB image, uint8 ``(3, H, W)``. Raises DataNotFoundError or DataError."""
+        ...
+
+    def mask(self, image_id: str) -> Tensor:
+        """Pixel labels, uint8 ``(H, W)``. Raises DataNotFoundError or DataError."""
+        ...

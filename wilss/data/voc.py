@@ -1,0 +1,243 @@
+"""A PASCAL VOC devkit folder: JPEGImages, SegmentationClassAug or SegmentationClass, ImageSets/Segmentation."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from wilss.data.files import read_mask, read_rgb
+from wilss.data.source import VOID, Split
+from wilss.errors import DataError, DataNotFoundError, did_you_mean
+
+VOC_PROMPTS: dict[str, tuple[str, ...]] = {
+    "aeroplane": ("aeroplane", "airplane", "airliner", "warplane"),
+    "bicycle": ("bicycle", "mountain bike", "bicycle built for two", "tandem"),
+    "bird": ("bird",),
+    "boat": ("boat", "ship"),
+    "bottle": ("bottle",),
+    "bus": ("bus", "minibus", "trolleybus"),
+    "car": ("car", "cab", "jeep", "convertible", "minivan"),
+    "cat": ("cat",),
+    "chair": ("chair", "rocking chair", "folding chair"),
+    "cow": ("cow", "ox"),
+    "diningtable": ("dining table", "table"),
+    "dog": ("dog", "terrier", "retriever", "hound", "spaniel"),
+    "horse": ("horse", "sorrel"),
+    "motorbike": ("motorbike", "motorcycle", "moped", "motor scooter"),
+    "person": ("person",),
+    "pottedplant": ("potted plant", "flowerpot"),
+    "sheep": ("sheep", "ram", "bighorn"),
+    "sofa": ("sofa", "couch", "studio couch"),
+    "train": ("train", "electric locomotive", "steam locomotive", "passenger car", "freight car"),
+    "tvmonitor": ("tv monitor", "television", "monitor", "CRT screen"),
+}
+"""The ontology of the twenty VOC classes in the order of their ids."""
+
+LAYOUT = "JPEGImages/ID.jpg, SegmentationClassAug/ID.png (or SegmentationClass) and ImageSets/Segmentation/LIST.txt"
+
+
+@dataclass(frozen=True)
+class VocSource:
+    """A VOC devkit folder (``VOCdevkit/VOC2012`` or any folder of that layout).
+
+    Args:
+        root: the folder.
+        train_list, eval_list: names under ``ImageSets/Segmentation`` without ".txt".
+        labels_csv: image-level labels ("image_id,labels", names separated by spaces). When None they are read off the
+            masks once; the masks of later steps serve for nothing else.
+        skip_unreadable: leave out images that cannot be decoded instead of stopping.
+    """
+
+    root: Path
+    train_list: str = "train_aug"
+    eval_list: str = "val"
+    labels_csv: Path | None = None
+    skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        for folder in ("JPEGImages", "ImageSets/Segmentation"):
+            if not (self.root / folder).is_dir():
+                raise DataNotFoundError(
+                    f"'{self.root}' is no VOC folder: '{folder}' is missing. Expected layout: {LAYOUT}. Get VOC 2012 from "
+                    "the PASCAL VOC site (VOCtrainval_11-May-2012.tar) and pass its VOCdevkit/VOC2012 folder with --data"
+                )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The twenty VOC classes."""
+        return tuple(VOC_PROMPTS)
+
+    @property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """See `VOC_PROMPTS`."""
+        return VOC_PROMPTS
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of ids and file sizes of images and masks."""
+        digest = hashlib.sha256()
+        for split in ("train", "eval"):
+            for image_id in self.ids(split):  # type: ignore[arg-type]
+                sizes = (self._image_path(image_id).stat().st_size, self._mask_path(image_id).stat().st_size)
+                digest.update(f"{split} {image_id} {sizes}\n".encode())
+        if self.labels_csv:
+            digest.update(self.labels_csv.read_bytes())
+        return digest.hexdigest()[:32]
+
+    @cached_property
+    def _lists(self) -> dict[str, tuple[str, ...]]:
+        lists = {"train": self._read_list(self.train_list), "eval": self._read_list(self.eval_list)}
+        if self.skip_unreadable:
+            lists = {split: tuple(i for i in ids if self._readable(i)) for split, ids in lists.items()}
+        return lists
+
+    @property
+    def skipped(self) -> int:
+        """Images left out because they cannot be decoded."""
+        listed = len(self._read_list(self.train_list)) + len(self._read_list(self.eval_list))
+        return listed - sum(len(ids) for ids in self._lists.values())
+
+    @cached_property
+    def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        if self.labels_csv:
+            table = read_labels(self.labels_csv, self.classes)
+            return {split: tuple(self._from_table(table, i) for i in self.ids(split)) for split in ("train", "eval")}  # type: ignore[arg-type]
+        with ThreadPoolExecutor(2) as pool:
+            return {
+                split: tuple(pool.map(self._tags_of_mask, self.ids(split)))  # type: ignore[arg-type]
+                for split in ("train", "eval")
+            }
+
+    def ids(self, split: Split) -> tuple[str, ...]:
+        """See `wilss.data.source.Source.ids`."""
+        return self._lists[split]
+
+    def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
+        """See `wilss.data.source.Source.tags`."""
+        return self._tags[split]
+
+    def image(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.image`."""
+        return read_rgb(self._image_path(image_id))
+
+    def mask(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.mask`. Raises DataError for a value that is neither class, 0 nor 255."""
+        path = self._mask_path(image_id)
+        mask = read_mask(path)
+        wrong = [v for v in np.unique(mask.numpy()).tolist() if v > len(self.classes) and v != VOID]
+        if wrong:
+            raise DataError(
+                f"mask '{path}' holds the value {wrong[0]}; allowed are 0 (background), 1 to {len(self.classes)} and "
+                f"{VOID} (void). Is it a colour image instead of a palette PNG?"
+            )
+        return mask
+
+    def check(self) -> None:
+        """Decode every image and mask once. Raises the first DataError or DataNotFoundError found."""
+        for split in ("train", "eval"):
+            ids = self.ids(split)  # type: ignore[arg-type]
+            with ThreadPoolExecutor(2) as pool:
+                for _ in pool.map(self._check_one, ids):
+                    pass
+
+    def _check_one(self, image_id: str) -> None:
+        image, mask = self.image(image_id), self.mask(image_id)
+        if image.shape[1:] != mask.shape:
+            raise DataError(
+                f"image '{self._image_path(image_id)}' is {tuple(image.shape[1:])} but its mask is {tuple(mask.shape)} "
+                "(height, width); they must have the same size"
+            )
+
+    def _readable(self, image_id: str) -> bool:
+        try:
+            self._check_one(image_id)
+        except (DataError, DataNotFoundError):
+            return False
+        return True
+
+    def _tags_of_mask(self, image_id: str) -> tuple[int, ...]:
+        return tuple(v for v in torch.unique(self.mask(image_id)).tolist() if 0 < v < VOID)
+
+    def _from_table(self, table: dict[str, tuple[int, ...]], image_id: str) -> tuple[int, ...]:
+        if image_id not in table:
+            raise DataError(f"'{self.labels_csv}' has no row for image '{image_id}' of list '{self.train_list}'; add one")
+        return table[image_id]
+
+    def _read_list(self, name: str) -> tuple[str, ...]:
+        folder = self.root / "ImageSets" / "Segmentation"
+        path = folder / f"{name}.txt"
+        if path.parent != folder or not path.is_file():
+            known = [p.stem for p in folder.glob("*.txt")]
+            raise DataNotFoundError(
+                f"split file '{path}' does not exist.{did_you_mean(name, known)} Choose one with "
+                "--train-list and --eval-list"
+            )
+        ids = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+        if not ids:
+            raise DataError(f"split file '{path}' is empty; it needs one image id a line")
+        return ids
+
+    def _image_path(self, image_id: str) -> Path:
+        return self.root / "JPEGImages" / f"{image_id}.jpg"
+
+    def _mask_path(self, image_id: str) -> Path:
+        augmented = self.root / "SegmentationClassAug"
+        return (augmented if augmented.is_dir() else self.root / "SegmentationClass") / f"{image_id}.png"
+
+
+def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -> tuple[str | None, str | None]:
+    """Names of the split files: as given; for evaluation else "val", else the only list that is no training list."""
+    folder = root / "ImageSets" / "Segmentation" if root else None
+    if evaluation or folder is None or not folder.is_dir() or (folder / "val.txt").is_file():
+        return train, evaluation
+    others = [path.stem for path in folder.glob("*.txt") if not path.stem.startswith("train")]
+    return train, others[0] if len(others) == 1 else None
+
+
+def read_labels(path: Path, classes: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Read image-level labels: CSV with the header ``image_id,labels``, class names separated by spaces.
+
+    Raises DataError with the row number for an unknown class, a missing image id or a repeated one.
+    """
+    table: dict[str, tuple[int, ...]] = {}
+    with path.open(newline="") as handle:
+        for number, row in enumerate(csv.reader(handle), start=1):
+            if number == 1 or not row:
+                continue
+            image_id, names = row[0].strip(), (row[1].split() if len(row) > 1 else [])
+            if not image_id or image_id in table:
+                problem = "repeats image id " + repr(image_id) if image_id else "has no image id"
+                raise DataError(f"row {number} of '{path}' {problem}; every image needs exactly one row")
+            for name in names:
+                if name not in classes:
+                    raise DataError(f"row {number} of '{path}' names the class '{name}'.{did_you_mean(name, classes)}")
+            table[image_id] = tuple(sorted(classes.index(name) + 1 for name in names))
+    return table
+
+
+def palette() -> list[int]:
+    """The VOC colour map, 768 values, for palette PNGs."""
+    colours = []
+    for label in range(256):
+        rgb = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                rgb[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
+        colours += rgb
+    return colours
+
+
+def save_palette_png(mask: Tensor, path: Path) -> None:
+    """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours."""
+    image = Image.fromarray(mask.to(torch.uint8).cpu().numpy(), mode="P")
+    image.putpalette(palette())
+    image.save(path)

@@ -1,0 +1,20 @@
+"""Digests: the same facts give the same name, on any machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+ALGORITHM_VERSION = 1
+"""Raised whenever the same specification computes other results."""
+
+
+def canonical_json(facts: Any) -> str:
+    """JSON with sorted keys and no spaces. Raises TypeError for anything that is not plain data."""
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest_of(facts: Any) -> str:
+    """First 32 hexadecimal digits of the SHA-256 of the canonical JSON of ``facts``."""
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]

@@ -1,0 +1,45 @@
+"""Errors a user can act on. Each also is a builtin, so that generic handlers work."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class WilssError(Exception):
+    """Base of every error that the command line shows as one message, without a traceback."""
+
+
+class SpecError(WilssError, ValueError):
+    """A specification that cannot be run: unknown name, unknown key, value out of range."""
+
+
+class DataError(WilssError, ValueError):
+    """A data set that breaks its layout or holds a value that the rules forbid."""
+
+
+class DataNotFoundError(WilssError, FileNotFoundError):
+    """A data set, image or mask that is not where it should be."""
+
+
+class WeightsNotFoundError(WilssError, FileNotFoundError):
+    """Pretrained weights that are needed and not at hand. Never replaced by random ones."""
+
+
+class ArtefactNotFoundError(WilssError, FileNotFoundError):
+    """An artefact that has to exist before this stage can run."""
+
+
+class FormatError(WilssError, RuntimeError):
+    """A store or checkpoint whose format this version cannot read."""
+
+
+class TrainingError(WilssError, RuntimeError):
+    """Training that cannot go on, for example a loss that is not finite."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """" Did you mean 'x'?" for the closest of ``known``, else the list of all; for the end of an error message."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(names)}."

@@ -1,0 +1,106 @@
+"""An ImageNet classifier with named classes as scorer, for machines without CLIP weights.
+
+Dense logits (the classifier applied to every cell, i.e. class activation maps before pooling; Zhou et al. 2016) of all
+its classes compete; a class's score is the summed probability of the ImageNet classes that its prompts match.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import torch
+from timm.data import ImageNetInfo
+from torch import Tensor, nn
+
+from wilss.errors import SpecError, did_you_mean
+from wilss.foundation.contracts import Prompts
+from wilss.foundation.preprocess import prepare
+
+
+@dataclass(frozen=True)
+class ClassifierScorer:
+    """Softmax over the classifier's own classes at every cell.
+
+    Args:
+        net: a timm classifier with ``forward_features`` and ``forward_head(pre_logits=...)``.
+        names: lemma names of each output, e.g. "television, television system" (see `imagenet_names`).
+        temperature: factor on the dense logits before the softmax.
+        scale: factor on the input size before the model sees it.
+    """
+
+    net: nn.Module
+    names: tuple[str, ...]
+    digest: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    stride: int
+    temperature: float = 1.0
+    scale: float = 1.0
+
+    @torch.inference_mode()
+    def scores(self, images_N3HW: Tensor, prompts: Prompts) -> Tensor:
+        """See `wilss.foundation.contracts.Scorer.scores`."""
+        images = prepare(images_N3HW, self.mean, self.std, self.scale, self.stride)
+        features = self.net.forward_features(images)
+        if features.ndim == 3:  # ViT: tokens without the prefix, back on the grid
+            grid = (images.shape[-2] // self.stride, images.shape[-1] // self.stride)
+            features = features[:, self.net.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
+        logits = _dense_logits(self.net, features)
+        probability = (self.temperature * logits.float()).softmax(1)
+        matched = [match_prompts(group, self.names) for group in prompts]
+        maps = [probability[:, index].sum(1) if index else torch.zeros_like(probability[:, 0]) for index in matched]
+        return torch.stack(maps, 1)
+
+
+def _dense_logits(net: nn.Module, features: Tensor) -> Tensor:
+    """Apply everything after the pooling to each cell: ``(N, D, h, w)`` -> ``(N, K, h, w)``."""
+    n, _, h, w = features.shape
+    cells = features.permute(0, 2, 3, 1).flatten(0, 2)[..., None, None]
+    if hasattr(net, "num_prefix_tokens"):
+        logits = net.head(net.head_drop(net.fc_norm(cells[..., 0, 0])))
+    else:
+        logits = net.forward_head(cells)
+    return logits.view(n, h, w, -1).permute(0, 3, 1, 2)
+
+
+def imagenet_names(count: int) -> tuple[str, ...]:
+    """Lemma names of the classes of an ImageNet classifier with ``count`` outputs, from timm's own metadata.
+
+    Raises SpecError when no ImageNet label set has that many classes.
+    """
+    subsets = {1000: "imagenet-1k", 21843: "imagenet-22k", 21841: "imagenet-22k-ms", 12000: "imagenet-12k"}
+    if count not in subsets:
+        raise SpecError(f"a classifier with {count} outputs is no known ImageNet subset; known: {sorted(subsets)}")
+    info = ImageNetInfo(subsets[count])
+    return tuple(str(info.index_to_description(index, detailed=False)) for index in range(count))
+
+
+def match_prompts(group: tuple[str, ...] | list[str], names: tuple[str, ...]) -> list[int]:
+    """Indices of the classifier's classes of which one of the prompts is a lemma or the last words of one.
+
+    "train" matches "bullet train, bullet"; "pot" matches "pot, flowerpot" but not "teapot".
+
+    """
+    wanted = [_words(prompt) for prompt in group]
+    found = []
+    for index, name in enumerate(names):
+        lemmas = [_words(lemma) for lemma in name.split(",")]
+        if any(lemma[-len(words) :] == words for words in wanted for lemma in lemmas if words):
+            found.append(index)
+    return found
+
+
+def require_matches(prompts: dict[str, tuple[str, ...]], names: tuple[str, ...]) -> None:
+    """Raise SpecError for the first class whose prompts match nothing the classifier knows, naming close ones."""
+    lemmas = sorted({lemma.strip() for name in names for lemma in name.split(",")})
+    for class_name, group in prompts.items():
+        if not match_prompts(group, names):
+            raise SpecError(
+                f"no class of the classifier matches the prompts {list(group)} of '{class_name}'."
+                f"{did_you_mean(group[0] if group else class_name, lemmas)} Add a prompt that it knows."
+            )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z]+", text.lower())

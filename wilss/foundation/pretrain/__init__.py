@@ -1,0 +1,1 @@
+"""Training of the small foundation models that ship with the package. No mask is ever read here."""

@@ -1,0 +1,37 @@
+"""Batched random views for pretraining: crop, flip and colour changes, each drawn per image."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def random_view(
+    images: Tensor, size: int, scale: tuple[float, float], generator: torch.Generator, grey: float = 0.2
+) -> Tensor:
+    """Crop an area share in ``scale``, flip, jitter colour; uint8 ``(N, 3, H, W)`` -> float32 ``(N, 3, size, size)``.
+
+    The result is normalised to mean 0.5 and standard deviation 0.25 (values about -2..2).
+    """
+    n = len(images)
+    side = torch.empty(n).uniform_(*scale, generator=generator).sqrt()
+    centre = torch.empty(n, 2).uniform_(-1, 1, generator=generator) * (1 - side)[:, None]
+    flip = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = side * flip, side
+    theta[:, :, 2] = centre
+    grid = F.affine_grid(theta, [n, 3, size, size], align_corners=False)
+    view = F.grid_sample(images.float() / 255, grid, padding_mode="reflection", align_corners=False)
+    return (_jitter(view, generator, grey) - 0.5) / 0.25
+
+
+def _jitter(view: Tensor, generator: torch.Generator, grey: float) -> Tensor:
+    """Random mixing of the colour channels, gain, offset and (with probability ``grey``) no colour at all."""
+    n = len(view)
+    mix = torch.eye(3) + 0.25 * torch.randn(n, 3, 3, generator=generator)
+    gain = torch.empty(n, 3, 1, 1).uniform_(0.7, 1.3, generator=generator)
+    offset = torch.empty(n, 3, 1, 1).uniform_(-0.15, 0.15, generator=generator)
+    mixed = torch.einsum("nij,njhw->nihw", mix, view - 0.5) * gain + 0.5 + offset
+    drop = torch.rand(n, 1, 1, 1, generator=generator) < grey
+    return torch.where(drop, mixed.mean(1, keepdim=True), mixed).clamp(0, 1)

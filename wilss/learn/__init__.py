@@ -1,0 +1,1 @@
+"""Learning: losses, memory bank, copy-paste, teacher, methods and the incremental loop."""

@@ -1,0 +1,132 @@
+"""FMWISS (Yu et al., CVPR 2023), written from its equations as far as they are known; see docs/fidelity.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from wilss.learn.copypaste import PasteSpec
+from wilss.learn.losses import (
+    dense_contrastive_loss,
+    distillation_loss,
+    encoder_loss,
+    new_class_loss,
+    soft_hard_mix,
+    student_loss,
+    student_target,
+)
+from wilss.learn.memory import MemorySpec
+from wilss.learn.methods.contract import StepBatch, StepContext
+from wilss.learn.targets import class_shares, layer_shares
+from wilss.learn.teacher import Teacher
+
+
+class FmwissSpec(BaseModel):
+    """Every weight and switch of FMWISS. The descriptions say what the paper is known to use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (recalled 0.5)")
+    contrastive_weight: float = Field(0.1, ge=0, description="lambda of L_DCL (recalled 0.1); 0 switches it off")
+    contrastive_temperature: float = Field(0.1, gt=0, description="tau (recalled 0.1)")
+    contrastive_points: int = Field(10, ge=2, description="points per class in the mini-batch (recalled 10)")
+    encoder_weight: float = Field(1.0, ge=0, description="weight of WILSON's encoder loss (kept: inferred)")
+    warmup_epochs: int = Field(5, ge=0, description="epochs with the teacher's losses only (recalled 5)")
+    teacher: bool = Field(True, description="False: the student learns from the refined masks directly (ablation)")
+    teacher_channels: int = Field(256, ge=8, description="width of the plug-in ASPP (inferred 256)")
+    teacher_to_backbone: bool = Field(True, description="the teacher's gradient reaches the backbone (as in WILSON)")
+    compete: Literal["all", "tagged"] = Field(
+        "tagged",
+        description="outputs that may win the argmax of q: all (recalled equation), or background, old and tagged classes",
+    )
+    old_in_mix: bool = Field(
+        True, description="old classes take part in that argmax (recalled equation; WILSON's code removes them)"
+    )
+    memory: MemorySpec = MemorySpec()
+    paste: PasteSpec = PasteSpec()
+
+
+class Fmwiss:
+    """Teacher on the student's features, student on the teacher's cleaned labels, old model as distillation source."""
+
+    def __init__(self, context: StepContext) -> None:
+        self.context, self.spec = context, context.fmwiss
+        student = context.student
+        self.teacher = Teacher(
+            student.in_channels,
+            context.n_old + context.n_new,
+            self.spec.teacher_channels,
+            student.spec.aspp_rates,
+            student.spec.prior,
+        ).to(next(student.parameters()).device)
+        self.pastes = self.spec.paste.probability > 0
+
+    def heads(self) -> Iterable[nn.Module]:
+        """The plug-in teacher."""
+        return (self.teacher,) if self.spec.teacher else ()
+
+    def losses(self, batch: StepBatch, epoch: int) -> dict[str, Tensor]:
+        """L_T = L_new + L_old + lambda L_DCL (+ L_ENC), and L_S once the warm-up is over."""
+        student, n_old = self.context.student, self.context.n_old
+        with torch.no_grad():
+            old_features = self.context.old.features(batch.images)
+            old = self.context.old.classify(old_features).float().sigmoid()
+        features = student.features(batch.images)
+        size = features.shape[-2:]
+        masks = layer_shares(batch.masks, size)
+        known = self._overrule_pasted(old, batch.pasted)
+        terms: dict[str, Tensor] = {}
+        if self.spec.encoder_weight:
+            terms["encoder"] = self.spec.encoder_weight * encoder_loss(features, old_features)
+        if self.spec.teacher:
+            logits, embedding = self.teacher(features if self.spec.teacher_to_backbone else features.detach())
+            terms["new"] = new_class_loss(logits[:, n_old:], masks)
+            terms["old"] = distillation_loss(logits[:, :n_old], known)
+            if self.spec.contrastive_weight:
+                dcl = dense_contrastive_loss(
+                    embedding,
+                    masks,
+                    self.spec.contrastive_points,
+                    self.spec.contrastive_temperature,
+                    self.context.generator,
+                )
+                terms["contrastive"] = self.spec.contrastive_weight * dcl
+            mix = soft_hard_mix(logits, self.spec.alpha, self._allowed(batch.tags))
+        else:
+            mix = torch.cat([(1 - masks.amax(1, keepdim=True)), torch.zeros_like(known[:, 1:]), masks], 1)
+        if epoch >= self.spec.warmup_epochs:
+            target = student_target(self._erase_new(mix, batch.pasted), known)
+            terms["student"] = student_loss(student.classify(features), target)
+        return terms
+
+    @torch.inference_mode()
+    def final_masks(self, images: Tensor) -> Tensor | None:
+        """New classes for which the trained teacher's probability is above one half, bool ``(N, C, h, w)``."""
+        if not self.spec.teacher:
+            return None
+        logits, _ = self.teacher.eval()(self.context.student.eval().features(images))
+        return logits[:, self.context.n_old :].float().sigmoid()  # type: ignore[no-any-return]
+
+    def _allowed(self, tags: Tensor) -> Tensor:
+        """Outputs that may carry probability in q: background, old classes if wanted, new classes as tagged."""
+        if self.spec.compete == "all":
+            tags = torch.ones_like(tags)
+        old = torch.full((len(tags), self.context.n_old), self.spec.old_in_mix, device=tags.device)
+        old[:, 0] = True
+        return torch.cat([old, tags], 1)
+
+    def _overrule_pasted(self, old: Tensor, pasted: Tensor) -> Tensor:
+        """Old model's probabilities, replaced by the hard class of the instance in pasted pixels."""
+        shares, _ = class_shares(pasted, self.context.n_old, old.shape[-2:])
+        free = shares[:, :1]  # channel 0 of ``pasted`` means untouched
+        hard = torch.cat([torch.zeros_like(free), shares[:, 1:]], 1)
+        return old * free + hard
+
+    def _erase_new(self, mix: Tensor, pasted: Tensor) -> Tensor:
+        """No new class and no background where an instance was pasted."""
+        free = layer_shares((pasted == 0)[:, None], mix.shape[-2:])
+        return mix * free

@@ -1,0 +1,104 @@
+"""Optimiser, learning-rate schedule, precision and batches shared by all training runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from wilss.errors import TrainingError
+
+Progress = Callable[[str, int, int, float], None]
+"""Called with (stage, done, total, loss)."""
+
+
+class TrainSpec(BaseModel):
+    """One training run. Defaults follow WILSON's code (SGD, Nesterov, poly 0.9)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(24, ge=2)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr_backbone: float = Field(0.01, gt=0)
+    lr_head: float = Field(0.01, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    poly_power: float = Field(0.9, ge=0)
+    constant_epochs: int = Field(0, ge=0, description="epochs at constant rate before the poly decay sets in")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the hardware has it")
+    freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
+
+
+def optimiser(spec: TrainSpec, backbone: Iterable[nn.Parameter], heads: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """SGD or AdamW with one learning rate for the backbone and one for all heads."""
+    groups = [
+        {"params": [p for p in backbone if p.requires_grad], "lr": spec.lr_backbone},
+        {"params": [p for p in heads if p.requires_grad], "lr": spec.lr_head},
+    ]
+    if spec.optimizer == "adamw":
+        return torch.optim.AdamW(groups, weight_decay=spec.weight_decay)
+    return torch.optim.SGD(groups, momentum=spec.momentum, nesterov=spec.momentum > 0, weight_decay=spec.weight_decay)
+
+
+def poly_factor(iteration: int, total: int, constant: int, power: float) -> float:
+    """Factor on the learning rate: 1 for ``constant`` iterations, then (1 - iteration / total) ** power.
+
+    As in WILSON's code the global iteration counts, so the rate steps down at the end of the constant part.
+    """
+    return 1.0 if iteration < constant else max(0.0, 1 - iteration / total) ** power
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """bf16 autocast for "bf16", and for "auto" where the hardware computes in bf16; else no-op."""
+    wanted = precision == "bf16" or (precision == "auto" and has_bf16(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bf16 is computed natively on this device."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def epoch_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Shuffled positions; a last batch smaller than two is dropped (BatchNorm needs two), smaller data repeat."""
+    order = torch.randperm(count, generator=generator).tolist()
+    if count < batch_size:
+        order = (order * math.ceil(batch_size / count))[:batch_size]
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        if len(batch) >= min(batch_size, 2):
+            yield batch
+
+
+def batches_per_epoch(count: int, batch_size: int) -> int:
+    """How many batches `epoch_batches` yields."""
+    if count < batch_size:
+        return 1
+    return count // batch_size + (count % batch_size >= 2)
+
+
+def require_finite(loss: Tensor, stage: str, epoch: int, ids: list[str]) -> float:
+    """The loss as a number. Raises TrainingError that names the images when it is NaN or infinite."""
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"{stage}: the loss became {value} in epoch {epoch} on the images {', '.join(ids[:4])} ...; nothing was "
+            "saved. Lower the learning rate or set precision to fp32"
+        )
+    return value
+
+
+def freeze_batchnorm(module: nn.Module) -> None:
+    """Put every BatchNorm in evaluation mode with fixed affine parameters."""
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.eval()
+            layer.requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Measuring: confusion matrix, tables of old / new / all, pictures and the report."""

@@ -1,0 +1,44 @@
+"""Atrous spatial pyramid pooling in WILSON's form (image pooling is added, not concatenated)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def _norm(channels: int) -> nn.Sequential:
+    """BatchNorm + leaky ReLU 0.01, the plain counterpart of WILSON's InPlace-ABN."""
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.LeakyReLU(0.01, inplace=True))
+
+
+class ASPP(nn.Module):
+    """``(N, C_in, h, w)`` -> ``(N, channels, h, w)``: a 1x1 and three dilated 3x3 branches, plus pooled context.
+
+    Args:
+        in_channels: channels of the backbone feature.
+        channels: channels of every branch and of the output.
+        rates: dilations of the 3x3 branches; (6, 12, 18) at output stride 16 and (12, 24, 32) at 8 in the papers.
+
+    The context branch pools the whole map in training and in evaluation alike (WILSON pools a training-crop-sized
+    window in evaluation).
+    """
+
+    def __init__(self, in_channels: int, channels: int, rates: Sequence[int]) -> None:
+        super().__init__()
+        branches = [nn.Conv2d(in_channels, channels, 1, bias=False)]
+        branches += [nn.Conv2d(in_channels, channels, 3, padding=r, dilation=r, bias=False) for r in rates]
+        self.branches = nn.ModuleList(branches)
+        self.norm = _norm(channels * len(branches))
+        self.project = nn.Conv2d(channels * len(branches), channels, 1, bias=False)
+        self.context = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 1, bias=False), _norm(channels), nn.Conv2d(channels, channels, 1, bias=False)
+        )
+        self.out = _norm(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        local = self.project(self.norm(torch.cat([branch(features) for branch in self.branches], 1)))
+        context = self.context(features.mean((2, 3), keepdim=True))
+        return self.out(local + context)  # type: ignore[no-any-return]

@@ -1,0 +1,156 @@
+"""timm models with weights that are really there: shipped, from a local folder or file, or from the hub.
+
+A model is never silently left with random weights: ``weights="none"`` has to be asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import timm
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+import wilss.nets.scenes_resnet
+import wilss.nets.scenes_vit  # noqa: F401  (both register their model with timm)
+from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
+
+SHIPPED = Path(__file__).parent.parent / "foundation" / "weights"
+SHIPPED_TRUNKS = {"resnet_scenes": ("clip_scenes.safetensors", "visual.trunk."), "vit_scenes": ("dino_scenes.safetensors", "")}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a timm model's weights come from and how its input is normalised.
+
+    ``path`` is None for the hub (``hub=True``) or for a random start (``hub=False``).
+    """
+
+    model: str
+    path: Path | None
+    hub: bool
+    prefix: str
+    digest: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@lru_cache(maxsize=32)
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def find_weights(model: str, weights: str, folder: Path | None) -> Weights:
+    """Resolve ``weights`` for a timm model.
+
+    Args:
+        model: timm model name.
+        weights: "auto" (shipped, then ``folder/MODEL.safetensors``, then timm's hub), "none" (random start, on
+            purpose) or the path of a safetensors file.
+        folder: local weights folder.
+
+    Raises SpecError for a model timm does not know, WeightsNotFoundError for a path that does not exist.
+    """
+    architecture = model.split(".")[0]
+    if not timm.is_model(architecture):
+        raise SpecError(f"timm has no model '{model}'.{did_you_mean(architecture, timm.list_models())}")
+    config = timm.get_pretrained_cfg(model, allow_unregistered=True) or timm.models.PretrainedCfg()
+    mean, std = tuple(config.mean), tuple(config.std)
+    if weights == "none":
+        return Weights(model, None, False, "", "random", mean, std)
+    path, prefix = _local_file(model, weights, folder)
+    if path is None:
+        if not config.has_weights:
+            raise _missing(model, folder)
+        source = config.hf_hub_id or config.url or model
+        return Weights(model, None, True, "", f"hub:{source}:{config.tag}", mean, std)
+    mean, std, arguments = _described_input(path, mean, std)
+    return Weights(model, path, False, prefix, file_digest(path), mean, std, arguments)
+
+
+def build(weights: Weights, **arguments: Any) -> nn.Module:
+    """Create the timm model of ``weights`` and load them; extra arguments go to ``timm.create_model``.
+
+    Raises WeightsNotFoundError when the hub cannot be reached.
+    """
+    arguments = {**dict(weights.arguments), **arguments}
+    if weights.hub:
+        try:
+            return timm.create_model(weights.model, pretrained=True, **arguments)  # type: ignore[no-any-return]
+        except (OSError, RuntimeError) as error:
+            raise _missing(weights.model, None) from error
+    model: nn.Module = timm.create_model(weights.model, pretrained=False, **arguments)
+    if weights.path is not None:
+        _load(model, weights)
+    return model
+
+
+def _load(model: nn.Module, weights: Weights) -> None:
+    assert weights.path is not None
+    state = {
+        key.removeprefix(weights.prefix): value.float() if value.is_floating_point() else value
+        for key, value in load_file(weights.path).items()
+        if key.startswith(weights.prefix)
+    }
+    wrapped = getattr(model, "model", None) if type(model).__name__ == "FeatureGetterNet" else None
+    target: nn.Module = wrapped if isinstance(wrapped, nn.Module) else model
+    wanted = {key.replace("_", ".", 0) for key in target.state_dict()}
+    missing = sorted(wanted - {_flat(key, wanted) for key in state})
+    if missing:
+        raise WeightsNotFoundError(
+            f"{weights.path} lacks {len(missing)} tensors of '{weights.model}', first '{missing[0]}'; "
+            "is it a file of another model?"
+        )
+    target.load_state_dict({_flat(k, wanted): v for k, v in state.items() if _flat(k, wanted) in wanted})
+
+
+def _flat(key: str, wanted: set[str]) -> str:
+    """timm's ``features_only`` wrapper joins the first levels of a name with "_"; find the name it uses."""
+    if key in wanted:
+        return key
+    parts = key.split(".")
+    joined = f"{parts[0]}_{parts[1]}.{'.'.join(parts[2:])}" if len(parts) > 2 else key
+    return joined if joined in wanted else key
+
+
+def _local_file(model: str, weights: str, folder: Path | None) -> tuple[Path | None, str]:
+    if weights != "auto":
+        if not Path(weights).is_file():
+            raise WeightsNotFoundError(f"weights file '{weights}' does not exist; give a .safetensors file, 'auto' or 'none'")
+        return Path(weights), ""
+    if model in SHIPPED_TRUNKS:
+        name, prefix = SHIPPED_TRUNKS[model]
+        return SHIPPED / name, prefix
+    if folder and (folder / f"{model}.safetensors").is_file():
+        return folder / f"{model}.safetensors", ""
+    return None, ""
+
+
+def _described_input(
+    path: Path, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[tuple[str, str], ...]]:
+    """Normalisation and model arguments from the file's own metadata ("mean 0.5, std 0.5"; "pad_type='same'")."""
+    with safe_open(path, "pt") as handle:
+        notes = handle.metadata() or {}
+    found = re.search(r"mean ([\d.]+), std ([\d.]+)", notes.get("input", ""))
+    if found:
+        mean, std = (float(found[1]),) * 3, (float(found[2]),) * 3
+    arguments = tuple(re.findall(r"(\w+)='(\w+)'", notes.get("architecture", "")))
+    return mean, std, arguments
+
+
+def _missing(model: str, folder: Path | None) -> WeightsNotFoundError:
+    where = f"{folder}/{model}.safetensors" if folder else f"WEIGHTS/{model}.safetensors (with --weights WEIGHTS)"
+    return WeightsNotFoundError(
+        f"no weights for '{model}' at hand and the hub cannot be used; put a safetensors file of that timm model at "
+        f"{where}, or ask for a random start with weights 'none'"
+    )

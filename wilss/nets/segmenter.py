@@ -1,0 +1,105 @@
+"""The student: a timm backbone, ASPP and a classifier that grows by one 1x1 convolution a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from wilss.errors import SpecError
+from wilss.nets.aspp import ASPP
+from wilss.nets.pretrained import Weights, build
+
+
+class StudentSpec(BaseModel):
+    """Architecture of the student."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str = Field("resnet101", description="timm model with features_only")
+    weights: str = Field("auto", description="'auto', 'none' or a safetensors file")
+    output_stride: int = Field(16, description="8 or 16 (32 for backbones that cannot dilate)")
+    aspp_channels: int = Field(256, ge=8)
+    aspp_rates: tuple[int, ...] = Field((6, 12, 18), min_length=1)
+    prior: float = Field(
+        0.05, gt=0, lt=1, description="initial sigmoid output of a new classifier channel (WILSON: 0.5, bias zero)"
+    )
+
+
+class Segmenter(nn.Module):
+    """Logits ``(N, 1 + classes, h, w)`` at feature resolution; channel 0 is background, then the classes step by step.
+
+    Args:
+        backbone: a timm ``features_only`` model; its last map is used.
+        step_sizes: number of foreground classes of each step so far.
+    """
+
+    def __init__(self, backbone: nn.Module, spec: StudentSpec, step_sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.backbone = backbone
+        self.in_channels = int(cast(Any, backbone).feature_info.channels()[-1])
+        self.aspp = ASPP(self.in_channels, spec.aspp_channels, spec.aspp_rates)
+        self.classifiers = nn.ModuleList()
+        for step, size in enumerate(step_sizes):
+            self.classifiers.append(self._classifier(size + (step == 0)))
+
+    @property
+    def step_sizes(self) -> tuple[int, ...]:
+        """Foreground classes learnt at each step."""
+        widths = [cast(nn.Conv2d, layer).out_channels for layer in self.classifiers]
+        return (widths[0] - 1, *widths[1:])
+
+    def grow(self, n_new: int) -> None:
+        """Add a classifier for ``n_new`` classes; the old channels keep their weights.
+
+        Raises ValueError when ``n_new`` is below one.
+        """
+        if n_new < 1:
+            raise ValueError(f"cannot grow by {n_new} classes; a step brings at least one")
+        self.classifiers.append(self._classifier(n_new).to(next(self.parameters()).device))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Backbone feature ``(N, C_in, h, w)`` of normalised images ``(N, 3, H, W)``."""
+        return self.backbone(images)[-1]  # type: ignore[no-any-return]
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits ``(N, 1 + classes, h, w)`` from backbone features."""
+        embedded = self.aspp(features)
+        return torch.cat([layer(embedded) for layer in self.classifiers], 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(N, 1 + classes, h, w)`` of normalised images ``(N, 3, H, W)``."""
+        return self.classify(self.features(images))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Label map int64 ``(N, H, W)`` at the size of the images: argmax of the bilinearly enlarged logits."""
+        logits = F.interpolate(self(images).float(), images.shape[-2:], mode="bilinear", align_corners=False)
+        return logits.argmax(1)
+
+    def _classifier(self, channels: int) -> nn.Conv2d:
+        layer = nn.Conv2d(self.spec.aspp_channels, channels, 1)
+        nn.init.normal_(layer.weight, std=0.01)
+        assert layer.bias is not None
+        nn.init.constant_(layer.bias, log(self.spec.prior / (1 - self.spec.prior)))
+        return layer
+
+
+def build_segmenter(spec: StudentSpec, weights: Weights, step_sizes: Sequence[int]) -> Segmenter:
+    """A student on ``spec.backbone`` with its weights loaded.
+
+    Raises SpecError when the backbone has no such output stride.
+    """
+    try:
+        backbone = build(weights, features_only=True, output_stride=spec.output_stride)
+    except TypeError as error:
+        raise SpecError(
+            f"backbone '{spec.backbone}' does not take output_stride={spec.output_stride} ({error}); "
+            "choose a convolutional timm backbone such as resnet50 or mobilenetv2_100"
+        ) from error
+    return Segmenter(backbone, spec, step_sizes)

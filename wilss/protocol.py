@@ -1,0 +1,96 @@
+"""Which classes, images and labels each step has (class-incremental protocols; Cermelli et al. 2022, code).
+
+Rules: overlap step 0 = images with at least one base class (others are painted background); disjoint step 0 = images
+whose foreground is base classes only; step t >= 1 in both scenarios = images with at least one of the step's classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from wilss.errors import SpecError, did_you_mean
+
+Scenario = Literal["overlap", "disjoint"]
+
+SPLITS: dict[str, tuple[int, ...]] = {
+    "15-5": (15, 5),
+    "10-10": (10, 10),
+    "15-1": (15, 1, 1, 1, 1, 1),
+    "10-5-5": (10, 5, 5),
+    "10-2": (10, 2, 2, 2, 2, 2),
+}
+"""Number of classes of each step, in the order of the class ids."""
+
+FAMILIES = ("scenes", "voc")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """An ordered list of steps over one class list; ``steps[t]`` holds the class ids (from 1) of step t."""
+
+    name: str
+    family: str
+    steps: tuple[tuple[int, ...], ...]
+
+    def seen(self, step: int) -> tuple[int, ...]:
+        """Class ids known after ``step``, in the order of the output channels 1, 2, ..."""
+        return tuple(c for classes in self.steps[: step + 1] for c in classes)
+
+    def sizes(self, step: int) -> tuple[int, ...]:
+        """Number of classes of the steps up to ``step``."""
+        return tuple(len(classes) for classes in self.steps[: step + 1])
+
+
+def benchmarks() -> dict[str, Benchmark]:
+    """All built-in benchmarks by name."""
+    found = {}
+    for family in FAMILIES:
+        for split, sizes in SPLITS.items():
+            starts = [1 + sum(sizes[:t]) for t in range(len(sizes))]
+            steps = tuple(tuple(range(a, a + n)) for a, n in zip(starts, sizes, strict=True))
+            found[f"{family}-{split}"] = Benchmark(f"{family}-{split}", family, steps)
+    return found
+
+
+def benchmark(name: str) -> Benchmark:
+    """Look a benchmark up. Raises SpecError with the closest name."""
+    known = benchmarks()
+    if name not in known:
+        raise SpecError(f"unknown benchmark '{name}'.{did_you_mean(name, known)}")
+    return known[name]
+
+
+def step_images(
+    tags: Sequence[Sequence[int]], protocol: Benchmark, step: int, scenario: Scenario
+) -> tuple[int, ...]:
+    """Positions of the images of ``step``, ascending.
+
+    Args:
+        tags: class ids of every training image.
+
+    Raises SpecError for a step that the benchmark does not have.
+    """
+    if not 0 <= step < len(protocol.steps):
+        raise SpecError(f"{protocol.name} has no step {step}; its steps are 0 to {len(protocol.steps) - 1}")
+    own = set(protocol.steps[step])
+    if step == 0 and scenario == "disjoint":
+        return tuple(i for i, present in enumerate(tags) if present and set(present) <= own)
+    return tuple(i for i, present in enumerate(tags) if own & set(present))
+
+
+def visible_tags(tags: Sequence[int], classes: Sequence[int]) -> tuple[bool, ...]:
+    """Image-level labels that a step may see: one flag for each of its own classes, nothing of any other."""
+    return tuple(c in tags for c in classes)
+
+
+def output_channels(seen: Sequence[int], n_classes: int, void: int = 0) -> list[int]:
+    """Lookup table of 256 entries from class id to output channel: unlisted classes 0, id 255 -> ``void``."""
+    table = [0] * 256
+    table[255] = void
+    for channel, class_id in enumerate(seen, start=1):
+        if not 1 <= class_id <= n_classes:
+            raise SpecError(f"class id {class_id} is outside 1..{n_classes}")
+        table[class_id] = channel
+    return table

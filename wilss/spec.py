@@ -1,0 +1,217 @@
+"""The specification of a run: flow parameter, command-line options and digest input at once.
+
+Each part lives beside what it configures; this file gathers them, holds the presets and turns validation errors into
+messages for people. Machine facts (root folder, device, weights folder, threads) are `Settings`, never part of a digest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from wilss.data.augment import AugmentSpec
+from wilss.data.scenes import World
+from wilss.errors import SpecError, did_you_mean
+from wilss.foundation.spec import FoundationSpec
+from wilss.learn.methods.fmwiss import FmwissSpec
+from wilss.learn.schedule import TrainSpec
+from wilss.nets.segmenter import StudentSpec
+from wilss.protocol import Scenario, benchmark, benchmarks
+
+MethodName = Literal["fmwiss", "finetune"]
+
+
+class DataSpec(BaseModel):
+    """Which images are used, and at what size."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    canvas: int = Field(512, ge=32, description="longer sides above this are shrunk to it")
+    train_list: str = Field("train_aug", description="split file of the training images (VOC folders)")
+    eval_list: str = Field("val", description="split file of the evaluation images (VOC folders)")
+    world: World = World()
+    n_train: int = Field(1600, ge=1, description="training scenes (built-in world)")
+    n_eval: int = Field(240, ge=1, description="evaluation scenes (built-in world)")
+    void: Literal["background", "ignore"] = Field(
+        "background", description="void pixels in training: background as in WILSON's code, or left out"
+    )
+
+
+class RunSpec(BaseModel):
+    """Everything that determines the results of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    preset: str | None = Field(None, description="named settings that fill every key not given; None takes the benchmark's own")
+    scenario: Scenario = "overlap"
+    method: MethodName = "fmwiss"
+    seed: int = Field(0, ge=0)
+    data: DataSpec = DataSpec()
+    foundation: FoundationSpec = FoundationSpec()
+    student: StudentSpec = StudentSpec()
+    augment: AugmentSpec = AugmentSpec()
+    base: TrainSpec = TrainSpec()
+    step: TrainSpec = TrainSpec(epochs=40, lr_backbone=0.001, lr_head=0.01, constant_epochs=5)
+    fmwiss: FmwissSpec = FmwissSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, content: Any) -> Any:
+        """Fill what is not given from the preset, so that ``{"benchmark": ...}`` alone is a whole specification."""
+        if not isinstance(content, Mapping) or content.get("benchmark") not in benchmarks():
+            return content
+        name = content.get("preset") or DEFAULT_PRESET[benchmark(content["benchmark"]).family]
+        if name not in PRESETS:
+            raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), PRESETS)}")
+        return merge(PRESETS[name], {**content, "preset": name})
+
+    @field_validator("benchmark")
+    @classmethod
+    def _known_benchmark(cls, name: str) -> str:
+        if name not in benchmarks():
+            raise ValueError(f"unknown benchmark '{name}'.{did_you_mean(name, benchmarks())}")
+        return name
+
+    def facts(self) -> dict[str, Any]:
+        """Plain data that determine the results: everything but the preset's name."""
+        return self.model_dump(mode="json", exclude={"preset"})
+
+
+class Settings(BaseModel):
+    """Facts of this machine. They change where and how fast a run computes, never what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    data: Path | None = None
+    labels_csv: Path | None = None
+    weights: Path | None = None
+    skip_unreadable: bool = False
+    device: str = "cpu"
+
+
+PAPER: dict[str, Any] = {
+    "foundation": {"scorer": "clip:ViT-B-16-quickgelu/openai", "grouper": "dino:vit_base_patch16_224.dino"},
+    "student": {"backbone": "resnet101", "output_stride": 16},
+}
+SMALL_VOC: dict[str, Any] = {
+    "data": {"canvas": 320, "void": "ignore"},
+    "augment": {"crop": 256},
+    "foundation": {
+        "scorer": "classifier:mobilenetv2_100",
+        "grouper": "features:mobilenetv2_100",
+        "scorer_scale": 1.5,
+        "grouper_scale": 1.5,
+        "grouper_temperature": 0.1,
+        "cosegment": {"threshold": 0.4, "keep": 0.3, "fusion": "union"},
+    },
+    "student": {"backbone": "mobilenetv2_100", "aspp_channels": 128},
+    "base": {"epochs": 5, "batch_size": 16, "lr_backbone": 0.01, "lr_head": 0.05},
+    "step": {"epochs": 8, "batch_size": 16, "lr_backbone": 0.001, "lr_head": 0.01, "constant_epochs": 2},
+    "fmwiss": {"warmup_epochs": 2, "teacher_channels": 128, "memory": {"side": 192}},
+}
+DEMO: dict[str, Any] = {
+    "data": {"canvas": 96, "n_train": 1600, "n_eval": 240, "void": "ignore"},
+    "augment": {"crop": 96, "min_area": 0.6},
+    "foundation": {"scorer": "clip:scenes", "grouper": "dino:scenes"},
+    "student": {"backbone": "resnet_scenes", "output_stride": 8, "aspp_channels": 96, "aspp_rates": (2, 4, 6)},
+    "base": {"epochs": 12, "batch_size": 32, "lr_backbone": 0.01, "lr_head": 0.05},
+    "step": {"epochs": 14, "batch_size": 32, "lr_backbone": 0.002, "lr_head": 0.02, "constant_epochs": 3},
+    "fmwiss": {"warmup_epochs": 3, "teacher_channels": 96, "memory": {"side": 64}},
+}
+TINY: dict[str, Any] = {
+    **DEMO,
+    "data": {**DEMO["data"], "n_train": 96, "n_eval": 24, "canvas": 64, "world": {"image_size": 64}},
+    "augment": {"crop": 64},
+    "student": {**DEMO["student"], "aspp_channels": 16},
+    "base": {**DEMO["base"], "epochs": 1, "batch_size": 16},
+    "step": {**DEMO["step"], "epochs": 2, "batch_size": 16, "constant_epochs": 1},
+    "fmwiss": {"warmup_epochs": 1, "teacher_channels": 16, "memory": {"side": 48, "per_class": 4}},
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    "demo": DEMO,
+    "small": SMALL_VOC,
+    "paper": PAPER,
+    "tiny": TINY,
+}
+"""Named settings: "demo" for the built-in world, "small" for photographs on two CPU cores, "paper", "tiny" for tests."""
+
+DEFAULT_PRESET = {"scenes": "demo", "voc": "small"}
+
+
+def make_spec(content: Mapping[str, Any]) -> RunSpec:
+    """Validate a specification; keys that are not given come from the preset.
+
+    Raises SpecError, in words, for unknown names, unknown keys and values out of range.
+    """
+    try:
+        return RunSpec.model_validate(dict(content))
+    except ValidationError as error:
+        raise SpecError(explain(error)) from error
+
+
+def nested(assignments: list[str]) -> dict[str, Any]:
+    """Turn ``["step.epochs=3", "fmwiss.alpha=0.7"]`` into nested mappings.
+
+    Raises SpecError for an entry without "=".
+    """
+    content: dict[str, Any] = {}
+    for entry in assignments:
+        path, separator, value = entry.partition("=")
+        if not separator or not path:
+            raise SpecError(f"'{entry}' is no assignment; write --set section.key=value, e.g. --set step.epochs=3")
+        here = content
+        *sections, key = path.strip().split(".")
+        for section in sections:
+            here = here.setdefault(section, {})
+            if not isinstance(here, dict):
+                raise SpecError(f"'{path}' goes into '{section}', which already has a value")
+        here[key] = value.strip()
+    return content
+
+
+def explain(error: ValidationError) -> str:
+    """A pydantic error in words: the key, the value seen, the rule, and the closest known key."""
+    lines = []
+    for problem in error.errors():
+        location = [str(part) for part in problem["loc"]]
+        key = ".".join(location)
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(RunSpec, location[:-1])
+            lines.append(f"unknown key '{key}'.{did_you_mean(location[-1], known)}")
+        elif problem["type"] == "value_error":
+            lines.append(str(problem["ctx"]["error"]))
+        elif problem["type"] == "literal_error" and problem["loc"]:
+            choices = [choice.strip("'") for choice in re.split(", | or ", problem["ctx"]["expected"])]
+            lines.append(f"unknown {key} '{problem['input']}'.{did_you_mean(str(problem['input']), choices)}")
+        else:
+            lines.append(f"'{key}' is {problem.get('input')!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+    return "; ".join(lines)
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """``second`` over ``first``, section by section."""
+    merged = dict(first)
+    for key, value in second.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of the methods a run can use."""
+    return get_args(MethodName)
