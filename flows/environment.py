@@ -21,11 +21,15 @@ def prepare_prefect(root: Path, verbose: bool = False) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        # the first start migrates an empty database, which takes longer than the default on a busy machine
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         # flow logs, tracebacks included, go to the API; people get our own messages
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
     }
     if "PREFECT_API_URL" not in os.environ:
-        defaults["PREFECT_HOME"] = str(root.resolve() / "prefect")
+        home = Path(os.environ.get("PREFECT_HOME", root.resolve() / "prefect"))
+        home.mkdir(parents=True, exist_ok=True)  # Prefect does not make parent folders, and then its server never starts
+        defaults["PREFECT_HOME"] = str(home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 

@@ -36,9 +36,12 @@ class World(BaseModel):
     seed: int = 0
     min_scale: float = Field(0.25, gt=0, le=1.5, description="smallest object size, fraction of the image side")
     max_scale: float = Field(0.6, gt=0, le=1.5, description="largest object size, fraction of the image side")
+    max_objects: int = Field(MAX_OBJECTS, ge=1, le=MAX_OBJECTS, description="one to this many objects a scene")
+    clutter: int = Field(N_CLUTTER, ge=0, le=N_CLUTTER, description="shapes of no class behind the objects")
     rotation: float = Field(30.0, ge=0, le=180, description="largest rotation to either side, degrees")
     min_visible: float = Field(0.45, ge=0, le=1, description="objects hidden further than this are not drawn")
-    typical_texture: float = Field(0.3, ge=0, le=1, description="probability of the texture that a class prefers")
+    typical_texture: float = Field(0.5, ge=0, le=1, description="probability of the texture that a class prefers")
+    rim: float = Field(0.6, ge=0, le=1, description="how much darker an object is along its outline")
     style: str = Field("plain", pattern="^(plain|faded)$", description="rendering style; 'faded' is a second domain")
 
 
@@ -81,7 +84,7 @@ def caption(tags: tuple[int, ...], generator: torch.Generator) -> str:
 def _draw_block(world: World, split: str, block: int) -> Scenes:
     seed = crc32(f"{world.seed}/{split}/{block}".encode())
     gen = torch.Generator().manual_seed(seed)
-    shape_NL = _choose_shapes(gen)
+    shape_NL = _choose_shapes(world, gen)
     coverage_NLHW = _place(world, shape_NL, gen)
     coverage_NLHW = _drop_hidden(coverage_NLHW, world.min_visible)
     paint = _paint(world, shape_NL, gen)
@@ -93,11 +96,12 @@ def _uniform(gen: torch.Generator, *shape: int, low: float = 0.0, high: float = 
     return low + (high - low) * torch.rand(*shape, generator=gen)
 
 
-def _choose_shapes(gen: torch.Generator) -> Tensor:
+def _choose_shapes(world: World, gen: torch.Generator) -> Tensor:
     """Atlas row of every layer, int64 ``(N, L)``; -1 where a scene has fewer objects."""
     clutter = len(CLASSES) + torch.randint(N_BLOBS, (BLOCK, N_CLUTTER), generator=gen)
     objects = torch.rand(BLOCK, len(CLASSES), generator=gen).argsort(1)[:, :MAX_OBJECTS]
-    count = 1 + torch.randint(MAX_OBJECTS, (BLOCK, 1), generator=gen)
+    clutter[:, world.clutter :] = -1
+    count = 1 + torch.randint(world.max_objects, (BLOCK, 1), generator=gen)
     objects = torch.where(torch.arange(MAX_OBJECTS) < count, objects, -1)
     return torch.cat([clutter, objects], 1)
 
@@ -150,7 +154,11 @@ def _paint(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
     family = torch.where(prefers, typical % 5, family)
     pattern = _patterns(family, world.image_size, gen)[:, :, None]
     first = _uniform(gen, n, layers, 3, 1, 1)
-    second = (first + _uniform(gen, n, layers, 3, 1, 1, low=-0.45, high=0.45)).clamp(0, 1)
+    # objects stand out from the background in at least one channel, whatever their colour
+    away = torch.where(first[:, :1] > 0.5, first[:, :1] - 0.45, first[:, :1] + 0.45)
+    channel = F.one_hot(torch.randint(3, (n, layers - 1), generator=gen), 3)[..., None, None].bool()
+    first[:, 1:] = torch.where(channel, away, first[:, 1:])
+    second = (first + _uniform(gen, n, layers, 3, 1, 1, low=-0.3, high=0.3)).clamp(0, 1)
     return first + (second - first) * pattern
 
 
@@ -173,8 +181,10 @@ def _patterns(family_NL: Tensor, size: int, gen: torch.Generator) -> Tensor:
 def _compose(world: World, coverage_NLHW: Tensor, paint: Tensor, gen: torch.Generator) -> Tensor:
     """Lay the layers over each other, add light and noise; uint8 ``(N, 3, H, W)``."""
     canvas = paint[:, 0]
+    rim_NLHW = coverage_NLHW + F.max_pool2d(-coverage_NLHW, 3, 1, 1)  # solid things are darker where they turn away
     for layer in range(coverage_NLHW.shape[1]):
-        canvas = torch.lerp(canvas, paint[:, layer + 1], coverage_NLHW[:, layer, None])
+        surface = paint[:, layer + 1] * (1 - world.rim * rim_NLHW[:, layer, None])
+        canvas = torch.lerp(canvas, surface, coverage_NLHW[:, layer, None])
     light = F.interpolate(_uniform(gen, BLOCK, 1, 2, 2, low=0.75, high=1.15), canvas.shape[-2:], mode="bilinear")
     if world.style == "faded":
         canvas = 0.55 + 0.4 * (canvas.mean(1, keepdim=True) - 0.5) + 0.15 * (canvas - 0.5)

@@ -35,6 +35,7 @@ def resnet_scenes(pretrained: bool = False, **kwargs: Any) -> ResNet:
         "stem_type": "deep",
         "stem_width": 24,
         "output_stride": 8,
+        "zero_init_last": False,  # five blocks only: dead residual branches cost a third of a short training
     }
     settings.update(kwargs)
     return build_model_with_cfg(ResNet, "resnet_scenes", pretrained, **settings)  # type: ignore[no-any-return]

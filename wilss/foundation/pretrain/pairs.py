@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wilss.data.scenes import World, caption, draw
 
-PRETRAINING_WORLD = World(min_scale=0.25, max_scale=1.0, seed=7)
+PRETRAINING_WORLD = World(min_scale=0.3, max_scale=0.9, seed=7)
 """Larger objects than in the benchmark occur too, so that the models also see well at twice the input size."""
 
 

@@ -1,0 +1,43 @@
+"""Shared fixtures: one torch thread, no telemetry, real data where they are, one Prefect harness for the flow tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+import pytest
+import torch
+
+from wilss._torchvision import make_torchvision_importable
+
+make_torchvision_importable()
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with voc2012/, coco128/, protocol/ and weights/; tests that need it are skipped where there is none."""
+    for candidate in (os.environ.get("WILSS_REAL_DATA"), Path(__file__).parents[2] / "shared" / "data"):
+        if candidate and (Path(candidate) / "voc2012").is_dir():
+            return Path(candidate)
+    pytest.skip("real photographs: set WILSS_REAL_DATA to a folder that holds voc2012/ and weights/")
+
+
+@pytest.fixture(scope="session")
+def prefect_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One Prefect server for all flow tests."""
+    from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    try:
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+
+        updates = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False}
+    except ImportError:
+        updates = {PREFECT_LOGGING_TO_API_ENABLED: False}
+    with prefect_test_harness(server_startup_timeout=120), temporary_settings(updates):
+        yield

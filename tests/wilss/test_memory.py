@@ -1,0 +1,99 @@
+"""The memory bank's instances and their paste."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from wilss.data.images import ImageTable, MaskedImages
+from wilss.errors import DataError
+from wilss.learn.copypaste import PasteSpec, paste
+from wilss.learn.memory import MemoryBank, MemorySpec, build_bank
+from wilss.protocol import output_channels
+
+
+@dataclass
+class Boxes:
+    """Four images: a 10 x 12 box of class 1 inside, and a box of class 2 at the left border."""
+
+    classes = ("one", "two", "three")
+    prompts = {}  # noqa: RUF012
+    fingerprint = "boxes"
+
+    def ids(self, split: str) -> tuple[str, ...]:
+        return ("a", "b", "c", "d")
+
+    def tags(self, split: str) -> tuple[tuple[int, ...], ...]:
+        return ((1, 2),) * 4
+
+    def image(self, image_id: str) -> Tensor:
+        image = torch.zeros(3, 40, 40, dtype=torch.uint8)
+        image[0][self.mask(image_id) == 1] = 200
+        image[1][self.mask(image_id) == 2] = 100
+        return image
+
+    def mask(self, image_id: str) -> Tensor:
+        mask = torch.zeros(40, 40, dtype=torch.uint8)
+        mask[5:15, 10:22] = 1
+        mask[20:30, 0:8] = 2
+        mask[35:37, 35:37] = 1  # too small to be an instance
+        return mask
+
+
+def masked(seen: tuple[int, ...]) -> MaskedImages:
+    source = Boxes()
+    return MaskedImages(ImageTable(source, source.ids("train"), 40), tuple(output_channels(seen, 3, 0)))
+
+
+def test_bank_keeps_up_to_b_instances_of_each_class_and_accepts_fewer() -> None:
+    bank = build_bank(masked((1, 2)), MemorySpec(per_class=3, side=16, min_pixels=20), seed=0)
+    assert bank.counts() == {1: 3, 2: 3}
+    bank = build_bank(masked((1, 2, 3)), MemorySpec(per_class=50, side=16, min_pixels=20), seed=0)
+    assert bank.counts() == {1: 4, 2: 4}  # class 3 never occurs
+
+
+def test_bank_holds_exactly_the_instance() -> None:
+    bank = build_bank(masked((1,)), MemorySpec(per_class=1, side=16, min_pixels=20), seed=0)
+    assert bank.sizes.tolist() == [[10, 12]]
+    assert int(bank.masks.sum()) == 120
+    assert (bank.images[0, 0][bank.masks[0]] == 200).all()
+
+
+def test_bank_without_instances_is_an_error() -> None:
+    with pytest.raises(DataError, match="none of the 4 base images holds an instance of 5000 pixels"):
+        build_bank(masked((1,)), MemorySpec(min_pixels=5000), seed=0)
+
+
+def one_instance() -> MemoryBank:
+    masks = torch.zeros(1, 8, 8, dtype=torch.bool)
+    masks[0, :6, :4] = True
+    images = torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)
+    return MemoryBank(images, masks, torch.tensor([[6, 4]]), torch.tensor([2]), ("x",))
+
+
+def test_paste_erases_pseudo_labels_under_it_and_gives_the_hard_class() -> None:
+    images, layers = torch.zeros(16, 3, 32, 32), torch.ones(16, 2, 32, 32, dtype=torch.uint8)
+    spec = PasteSpec(probability=1.0, count=1, min_scale=1.0, max_scale=1.0, flip=0.5)
+    result = paste(images, layers, one_instance(), spec, torch.Generator().manual_seed(0))
+    inside = result.channels == 2
+    assert ((result.channels == 0) | inside).all()
+    assert (result.layers.bool() == ~inside[:, None]).all()
+    assert torch.equal(result.images.amax(1) > 0.45, inside)
+    areas = inside.sum((1, 2))
+    assert int(areas.max()) in range(20, 31)  # 24 pixels, give or take half-pixel placement
+    assert (areas > 0).all()  # the centre always lies inside the image
+    assert images.max() == 0  # inputs stay as they were
+    assert layers.min() == 1
+
+
+def test_paste_probability_and_count() -> None:
+    images, layers = torch.zeros(400, 3, 24, 24), torch.zeros(400, 1, 24, 24, dtype=torch.uint8)
+    spec = PasteSpec(probability=0.5, count=2)
+    result = paste(images, layers, one_instance(), spec, torch.Generator().manual_seed(0))
+    share = (result.channels > 0).flatten(1).any(1).float().mean()
+    assert 0.42 < float(share) < 0.58
+    none = paste(images, layers, one_instance(), PasteSpec(probability=0.0), torch.Generator().manual_seed(0))
+    assert int(none.channels.sum()) == 0

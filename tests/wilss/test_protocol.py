@@ -1,0 +1,99 @@
+"""Which images and labels a step sees; counts of the real VOC lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from wilss.data.scenes import World
+from wilss.data.scenes_source import ScenesSource
+from wilss.data.steps import base_data, evaluation_data, step_data
+from wilss.data.voc import VOC_PROMPTS, read_labels
+from wilss.errors import SpecError
+from wilss.protocol import benchmark, output_channels, step_images, visible_tags
+
+TAGS = [(1,), (1, 16), (16, 17), (2, 3), (), (20,)]
+
+
+def test_overlap_disjoint_and_later_steps() -> None:
+    voc = benchmark("voc-15-5")
+    assert step_images(TAGS, voc, 0, "overlap") == (0, 1, 3)
+    assert step_images(TAGS, voc, 0, "disjoint") == (0, 3)
+    assert step_images(TAGS, voc, 1, "overlap") == step_images(TAGS, voc, 1, "disjoint") == (1, 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "expected"),
+    [
+        ("voc-15-5", "disjoint", (8437, 2145)),
+        ("voc-15-5", "overlap", (9568, 2145)),
+        ("voc-10-10", "disjoint", (3706, 6876)),
+        ("voc-10-10", "overlap", (6139, 6876)),
+    ],
+)
+def test_published_counts(real_data: Path, name: str, scenario: str, expected: tuple[int, int]) -> None:
+    table = read_labels(real_data / "protocol" / "voc2012_train_aug_labels.csv", tuple(VOC_PROMPTS))
+    tags = list(table.values())
+    assert len(tags) == 10582
+    protocol = benchmark(name)
+    counts = tuple(len(step_images(tags, protocol, t, scenario)) for t in (0, 1))  # type: ignore[arg-type]
+    assert counts == expected
+    old = set(protocol.steps[0])
+    both = sum(bool(old & set(tags[i])) for i in step_images(tags, protocol, 1, "overlap"))
+    assert both == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
+
+
+def test_visible_tags_hold_nothing_of_other_classes() -> None:
+    assert visible_tags((1, 16, 20), (16, 17, 18, 19, 20)) == (True, False, False, False, True)
+
+
+def test_channels_turn_unlisted_classes_and_void_into_background() -> None:
+    table = output_channels((16, 3), 20)
+    assert table[16] == 1
+    assert table[3] == 2
+    assert table[1] == table[255] == 0
+    assert output_channels((16, 3), 20, 255)[255] == 255
+
+
+@pytest.mark.parametrize(("name", "hint"), [("scenes-15-6", "scenes-15-5"), ("voc15-5", "voc-15-5")])
+def test_unknown_benchmark_names_the_closest(name: str, hint: str) -> None:
+    with pytest.raises(SpecError, match=f"Did you mean '{hint}'"):
+        benchmark(name)
+
+
+@pytest.fixture(scope="module")
+def source() -> ScenesSource:
+    return ScenesSource(World(image_size=32), 96, 8)
+
+
+def test_a_later_step_carries_no_mask_and_no_tag_of_another_class(source: ScenesSource) -> None:
+    protocol = benchmark("scenes-15-5")
+    data = step_data(source, protocol, 1, "overlap", 32)
+    assert set(vars(data)) == {"images", "tags"}
+    assert data.tags.shape == (len(data), 5)
+    assert data.tags.any(1).all()
+    assert not any("mask" in name for name in dir(data.images))
+    truth = dict(zip(source.ids("train"), source.tags("train"), strict=True))
+    for image_id, row in zip(data.images.ids, data.tags, strict=True):
+        assert {16 + k for k in row.nonzero()[:, 0].tolist()} == {c for c in truth[image_id] if c >= 16}
+
+
+def test_no_evaluation_image_is_ever_trained_on(source: ScenesSource) -> None:
+    protocol = benchmark("scenes-15-5")
+    train = {i for t in (0,) for i in base_data(source, protocol, "overlap", 32).images.ids}
+    train |= set(step_data(source, protocol, 1, "overlap", 32).images.ids)
+    assert not train & set(evaluation_data(source, protocol, 1, 32).images.ids)
+
+
+def test_base_masks_know_base_classes_only(source: ScenesSource) -> None:
+    data = base_data(source, benchmark("scenes-15-5"), "overlap", 32, "ignore")
+    values = set(torch.cat([data.mask(p).flatten() for p in range(len(data))]).unique().tolist())
+    assert values <= {*range(16), 255}
+    assert 255 in values
+
+
+def test_step_zero_has_no_tagged_data(source: ScenesSource) -> None:
+    with pytest.raises(ValueError, match="base step"):
+        step_data(source, benchmark("scenes-15-5"), 0, "overlap", 32)
