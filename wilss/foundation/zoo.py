@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -72,7 +73,11 @@ def _clip(spec: FoundationSpec, folder: Path | None) -> Scorer:
 def _clip_scenes() -> tuple[Any, Any, str]:
     register_scenes_config()
     path = SHIPPED / "clip_scenes.safetensors"
-    model = open_clip.create_model("clip_scenes", pretrained=None, load_weights=False)
+    logging.disable(logging.WARNING)  # open_clip warns of random weights, which are replaced in the next lines
+    try:
+        model = open_clip.create_model("clip_scenes", pretrained=None, load_weights=False)
+    finally:
+        logging.disable(logging.NOTSET)
     state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or [key for key in missing if not key.endswith("attn_mask")]:

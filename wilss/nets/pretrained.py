@@ -15,7 +15,7 @@ from typing import Any
 import timm
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 import wilss.nets.scenes_resnet
 import wilss.nets.scenes_vit  # noqa: F401  (both register their model with timm)
@@ -95,31 +95,33 @@ def build(weights: Weights, **arguments: Any) -> nn.Module:
 
 
 def _load(model: nn.Module, weights: Weights) -> None:
+    """Load the file into the model, or into the part of it that ``features_only`` kept."""
     assert weights.path is not None
     state = {
         key.removeprefix(weights.prefix): value.float() if value.is_floating_point() else value
         for key, value in load_file(weights.path).items()
         if key.startswith(weights.prefix)
     }
-    wrapped = getattr(model, "model", None) if type(model).__name__ == "FeatureGetterNet" else None
-    target: nn.Module = wrapped if isinstance(wrapped, nn.Module) else model
-    wanted = {key.replace("_", ".", 0) for key in target.state_dict()}
-    missing = sorted(wanted - {_flat(key, wanted) for key in state})
+    found: dict[str, Tensor] = {}
+    missing = []
+    for name in model.state_dict():
+        key = next((key for key in _names_in_file(name) if key in state), None)
+        if key is not None:
+            found[name] = state[key]
+        elif not name.endswith("num_batches_tracked"):  # a counter that converted files often lack
+            missing.append(name)
     if missing:
         raise WeightsNotFoundError(
             f"{weights.path} lacks {len(missing)} tensors of '{weights.model}', first '{missing[0]}'; "
             "is it a file of another model?"
         )
-    target.load_state_dict({_flat(k, wanted): v for k, v in state.items() if _flat(k, wanted) in wanted})
+    model.load_state_dict(found, strict=False)
 
 
-def _flat(key: str, wanted: set[str]) -> str:
-    """timm's ``features_only`` wrapper joins the first levels of a name with "_"; find the name it uses."""
-    if key in wanted:
-        return key
-    parts = key.split(".")
-    joined = f"{parts[0]}_{parts[1]}.{'.'.join(parts[2:])}" if len(parts) > 2 else key
-    return joined if joined in wanted else key
+def _names_in_file(name: str) -> tuple[str, str]:
+    """A parameter's own name, and the one before timm's ``features_only`` joined its first two levels with "_"."""
+    first, dot, rest = name.partition(".")
+    return name, first.replace("_", ".", 1) + dot + rest
 
 
 def _local_file(model: str, weights: str, folder: Path | None) -> tuple[Path | None, str]:
