@@ -1,0 +1,1 @@
+"""Deployments: how flows run on a server and its workers."""

@@ -65,9 +65,7 @@ class MachineOptions:
 
     def settings(self) -> Settings:
         """Settings of this machine."""
-        return machine_settings(
-            self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device
-        )
+        return machine_settings(self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device)
 
 
 NO_RUN_OPTIONS = RunOptions()
@@ -82,9 +80,7 @@ def demo(*, machine: MachineOptions = NO_MACHINE_OPTIONS, seed: int = 0, method:
 
 
 @app.command
-def run(
-    benchmark: str, *, options: RunOptions = NO_RUN_OPTIONS, machine: MachineOptions = NO_MACHINE_OPTIONS
-) -> None:
+def run(benchmark: str, *, options: RunOptions = NO_RUN_OPTIONS, machine: MachineOptions = NO_MACHINE_OPTIONS) -> None:
     """Run a whole benchmark: base student, memory bank, label sets, steps, evaluation, report."""
     spec, settings = _specify(benchmark, options, machine)
     prepare_prefect(settings.root, machine.verbose)
@@ -114,7 +110,10 @@ def runs(*, root: Path | None = None) -> None:
     """List finished runs with their metrics."""
     from stores.runs import all_runs
 
-    rows = [[r["run"], *(_percent(r["metrics"][k]) for k in ("old", "new", "all"))] for r in all_runs(root or default_root())]
+    rows = [
+        [r["run"], *(_percent(r["metrics"][k]) for k in ("old", "new", "all"))]
+        for r in all_runs(root or default_root())
+    ]
     _table("runs", ["run", "old", "new", "all"], rows)
 
 
@@ -142,7 +141,9 @@ def labels_list(*, root: Path | None = None) -> None:
     rows = []
     for m in Store(root or default_root()).all("labels"):
         kind = "teacher" if "parent" in m.parents else "co-segmented"
-        rows.append([m.digest[:12], str(m.notes.get("benchmark")), str(m.notes.get("step")), kind, str(m.counts["images"])])
+        rows.append(
+            [m.digest[:12], str(m.notes.get("benchmark")), str(m.notes.get("step")), kind, str(m.counts["images"])]
+        )
     _table("label sets", ["set", "benchmark", "step", "kind", "images"], rows)
 
 

@@ -28,7 +28,9 @@ def prepare_prefect(root: Path, verbose: bool = False) -> None:
     }
     if "PREFECT_API_URL" not in os.environ:
         home = Path(os.environ.get("PREFECT_HOME", root.resolve() / "prefect"))
-        home.mkdir(parents=True, exist_ok=True)  # Prefect does not make parent folders, and then its server never starts
+        home.mkdir(
+            parents=True, exist_ok=True
+        )  # Prefect does not make parent folders, and then its server never starts
         defaults["PREFECT_HOME"] = str(home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -7,7 +7,6 @@ is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` an
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,7 +109,7 @@ class Store:
 
     @contextmanager
     def build(self, recipe: Recipe) -> Iterator[Path]:
-        """Give the staging folder of a recipe to its only builder. Leaves it in place on an error, to be taken up again.
+        """Give the staging folder of a recipe to its only builder; on an error it stays, to be taken up again.
 
         Raises FormatError when another process builds the same artefact.
         """
@@ -149,7 +148,7 @@ class Store:
         if (target / "manifest.json").is_file():
             shutil.rmtree(staging)
         else:
-            os.replace(staging, target)
+            staging.replace(target)
         Path(f"{staging}.lock").unlink(missing_ok=True)
         return manifest
 
@@ -172,4 +171,6 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        raise FormatError(f"'{path}' is damaged ({error.error_count()} fields); delete its folder and run again") from error
+        raise FormatError(
+            f"'{path}' is damaged ({error.error_count()} fields); delete its folder and run again"
+        ) from error

@@ -80,7 +80,9 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
     labels = LabelSet.open(store.path("labels", manifest.digest))
     chosen = stage or labels.index.stages[-1]
     if chosen not in labels.index.stages:
-        raise SpecError(f"label set {manifest.digest[:12]} has no stage '{chosen}'.{did_you_mean(chosen, labels.index.stages)}")
+        raise SpecError(
+            f"label set {manifest.digest[:12]} has no stage '{chosen}'.{did_you_mean(chosen, labels.index.stages)}"
+        )
     to.mkdir(parents=True, exist_ok=True)
     class_ids = tuple(manifest.notes["class_ids"])
     for shard in range(labels.index.n_shards):

@@ -36,7 +36,11 @@ def say(text: str) -> None:
 
 
 def _bars() -> Progress:
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f}% {task.fields[note]}"))
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}% {task.fields[note]}"),
+    )
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 

@@ -15,8 +15,8 @@ from stores.artefacts import Manifest
 from stores.checkpoints import load_checkpoint, load_index
 from stores.labels import LabelSet
 from stores.runs import run_folder, write_run
-from tasks.inspect import predict_image, sheet
 from tasks.evaluate import label_quality, read_confusion
+from tasks.inspect import predict_image, sheet
 from tasks.recipes import (
     bank_recipe,
     checkpoint_recipe,

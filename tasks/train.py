@@ -96,8 +96,8 @@ def require(ws: Workspace, recipe: Recipe, what: str) -> None:
     """Raise ArtefactNotFoundError that says what is missing and how to make it."""
     if ws.store.find(recipe) is None:
         raise ArtefactNotFoundError(
-            f"{what} ({recipe.kind} {recipe.digest[:12]}) does not exist in '{ws.store.root}'; run the step before with "
-            f"the same options first, or the whole benchmark: wilss run {ws.protocol.name}"
+            f"{what} ({recipe.kind} {recipe.digest[:12]}) does not exist in '{ws.store.root}'; run the step before "
+            f"with the same options first, or the whole benchmark: wilss run {ws.protocol.name}"
         )
 
 

@@ -58,7 +58,9 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
 def require_device(name: str) -> None:
     """Raise SpecError unless this machine has the device."""
     if name != "cpu" and not (name.startswith("cuda") and torch.cuda.is_available()):
-        raise SpecError(f"device '{name}' is not available here; use cpu" + (" or cuda" if torch.cuda.is_available() else ""))
+        raise SpecError(
+            f"device '{name}' is not available here; use cpu" + (" or cuda" if torch.cuda.is_available() else "")
+        )
 
 
 def _source(spec: RunSpec, settings: Settings, protocol: Benchmark) -> Source:

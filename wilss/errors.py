@@ -39,7 +39,7 @@ class TrainingError(WilssError, RuntimeError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """" Did you mean 'x'?" for the closest of ``known``, else the list of all; for the end of an error message."""
+    """Return " Did you mean 'x'?" for the closest of ``known``, else the list of all; ends an error message."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(names)}."

@@ -62,9 +62,7 @@ def benchmark(name: str) -> Benchmark:
     return known[name]
 
 
-def step_images(
-    tags: Sequence[Sequence[int]], protocol: Benchmark, step: int, scenario: Scenario
-) -> tuple[int, ...]:
+def step_images(tags: Sequence[Sequence[int]], protocol: Benchmark, step: int, scenario: Scenario) -> tuple[int, ...]:
     """Positions of the images of ``step``, ascending.
 
     Args:

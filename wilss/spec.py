@@ -1,7 +1,7 @@
 """The specification of a run: flow parameter, command-line options and digest input at once.
 
 Each part lives beside what it configures; this file gathers them, holds the presets and turns validation errors into
-messages for people. Machine facts (root folder, device, weights folder, threads) are `Settings`, never part of a digest.
+messages for people. Machine facts (root folder, device, weights folder) are `Settings`, never part of a digest.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class RunSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
-    preset: str | None = Field(None, description="named settings that fill every key not given; None takes the benchmark's own")
+    preset: str | None = Field(
+        None, description="named settings that fill every key not given; None takes the benchmark's own"
+    )
     scenario: Scenario = "overlap"
     method: MethodName = "fmwiss"
     seed: int = Field(0, ge=0)
@@ -139,7 +141,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": PAPER,
     "tiny": TINY,
 }
-"""Named settings: "demo" for the built-in world, "small" for photographs on two CPU cores, "paper", "tiny" for tests."""
+"""Named settings: "demo" for the built-in world, "small" for photos on two CPU cores, "paper", "tiny" for tests."""
 
 DEFAULT_PRESET = {"scenes": "demo", "voc": "small"}
 

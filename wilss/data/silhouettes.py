@@ -22,7 +22,7 @@ N_BLOBS = 12
 
 
 def _radial(radii: list[float], phase: float = -pi / 2) -> tuple[float, ...]:
-    """Closed polygon whose vertex k lies at ``radii[k]`` in direction ``phase + 2 pi k / n``, flattened to x, y pairs."""
+    """Closed polygon whose vertex k lies at ``radii[k]`` in direction ``phase + 2 pi k / n``, as x, y pairs."""
     n = len(radii)
     points: list[float] = []
     for k, radius in enumerate(radii):

@@ -67,8 +67,8 @@ class VocSource:
         for folder in ("JPEGImages", "ImageSets/Segmentation"):
             if not (self.root / folder).is_dir():
                 raise DataNotFoundError(
-                    f"'{self.root}' is no VOC folder: '{folder}' is missing. Expected layout: {LAYOUT}. Get VOC 2012 from "
-                    "the PASCAL VOC site (VOCtrainval_11-May-2012.tar) and pass its VOCdevkit/VOC2012 folder with --data"
+                    f"'{self.root}' is no VOC folder: '{folder}' is missing. Expected layout: {LAYOUT}. Get VOC 2012 "
+                    "from the PASCAL VOC site (VOCtrainval_11-May-2012.tar), pass its VOCdevkit/VOC2012 with --data"
                 )
 
     @property
@@ -86,7 +86,7 @@ class VocSource:
         """Digest of ids and file sizes of images and masks."""
         digest = hashlib.sha256()
         for split in ("train", "eval"):
-            for image_id in self.ids(split):  # type: ignore[arg-type]
+            for image_id in self.ids(split):
                 sizes = (self._image_path(image_id).stat().st_size, self._mask_path(image_id).stat().st_size)
                 digest.update(f"{split} {image_id} {sizes}\n".encode())
         if self.labels_csv:
@@ -110,12 +110,9 @@ class VocSource:
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         if self.labels_csv:
             table = read_labels(self.labels_csv, self.classes)
-            return {split: tuple(self._from_table(table, i) for i in self.ids(split)) for split in ("train", "eval")}  # type: ignore[arg-type]
+            return {split: tuple(self._from_table(table, i) for i in self.ids(split)) for split in ("train", "eval")}
         with ThreadPoolExecutor(2) as pool:
-            return {
-                split: tuple(pool.map(self._tags_of_mask, self.ids(split)))  # type: ignore[arg-type]
-                for split in ("train", "eval")
-            }
+            return {split: tuple(pool.map(self._tags_of_mask, self.ids(split))) for split in ("train", "eval")}
 
     def ids(self, split: Split) -> tuple[str, ...]:
         """See `wilss.data.source.Source.ids`."""
@@ -144,7 +141,7 @@ class VocSource:
     def check(self) -> None:
         """Decode every image and mask once. Raises the first DataError or DataNotFoundError found."""
         for split in ("train", "eval"):
-            ids = self.ids(split)  # type: ignore[arg-type]
+            ids = self.ids(split)
             with ThreadPoolExecutor(2) as pool:
                 for _ in pool.map(self._check_one, ids):
                     pass
@@ -169,7 +166,9 @@ class VocSource:
 
     def _from_table(self, table: dict[str, tuple[int, ...]], image_id: str) -> tuple[int, ...]:
         if image_id not in table:
-            raise DataError(f"'{self.labels_csv}' has no row for image '{image_id}' of list '{self.train_list}'; add one")
+            raise DataError(
+                f"'{self.labels_csv}' has no row for image '{image_id}' of list '{self.train_list}'; add one"
+            )
         return table[image_id]
 
     def _read_list(self, name: str) -> tuple[str, ...]:

@@ -7,11 +7,13 @@ its classes compete; a class's score is the summed probability of the ImageNet c
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from timm.data import ImageNetInfo
-from torch import Tensor, nn
+from torch import Tensor
 
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.contracts import Prompts
@@ -29,7 +31,7 @@ class ClassifierScorer:
         scale: factor on the input size before the model sees it.
     """
 
-    net: nn.Module
+    net: Any
     names: tuple[str, ...]
     digest: str
     mean: tuple[float, ...]
@@ -53,7 +55,7 @@ class ClassifierScorer:
         return torch.stack(maps, 1)
 
 
-def _dense_logits(net: nn.Module, features: Tensor) -> Tensor:
+def _dense_logits(net: Any, features: Tensor) -> Tensor:
     """Apply everything after the pooling to each cell: ``(N, D, h, w)`` -> ``(N, K, h, w)``."""
     n, _, h, w = features.shape
     cells = features.permute(0, 2, 3, 1).flatten(0, 2)[..., None, None]
@@ -76,7 +78,7 @@ def imagenet_names(count: int) -> tuple[str, ...]:
     return tuple(str(info.index_to_description(index, detailed=False)) for index in range(count))
 
 
-def match_prompts(group: tuple[str, ...] | list[str], names: tuple[str, ...]) -> list[int]:
+def match_prompts(group: Sequence[str], names: tuple[str, ...]) -> list[int]:
     """Indices of the classifier's classes of which one of the prompts is a lemma or the last words of one.
 
     "train" matches "bullet train, bullet"; "pot" matches "pot, flowerpot" but not "teapot".

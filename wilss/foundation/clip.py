@@ -108,7 +108,7 @@ def _timm_tower(visual: TimmModel, images: Tensor) -> Tensor:
         patch = visual.trunk.patch_embed.patch_size
         grid = (images.shape[-2] // patch[0], images.shape[-1] // patch[1])
         features = features[:, prefix:].transpose(1, 2).unflatten(2, grid)
-    return visual.head(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+    return visual.head(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def _value_path(visual: VisionTransformer, images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ Shape suffixes: N images, C classes of the step, S seeds, H and W pixels, h and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -38,15 +38,16 @@ def build_scorer(spec: FoundationSpec, folder: Path | None = None) -> Scorer:
 
 @lru_cache(maxsize=2)
 def build_grouper(spec: FoundationSpec, folder: Path | None = None) -> Grouper:
-    """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL". Raises as `build_scorer`."""
+    """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL"."""
     return _choose(spec.grouper, {"dino": _attention, "features": _features}, "grouper")(spec, folder)
 
 
 def _choose(name: str, kinds: dict[str, Callable[..., Any]], role: str) -> Callable[..., Any]:
     kind, separator, model = name.partition(":")
     if kind not in kinds or not separator or not model:
-        raise SpecError(f"'{name}' is no {role}; write one of {', '.join(f'{k}:MODEL' for k in kinds)}."
-                        f"{did_you_mean(kind, kinds)}")
+        raise SpecError(
+            f"'{name}' is no {role}; write one of {', '.join(f'{k}:MODEL' for k in kinds)}.{did_you_mean(kind, kinds)}"
+        )
     return kinds[kind]
 
 
@@ -81,7 +82,9 @@ def _clip_scenes() -> tuple[Any, Any, str]:
     state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or [key for key in missing if not key.endswith("attn_mask")]:
-        raise WeightsNotFoundError(f"'{path}' does not fit clip_scenes.json: {missing[:1] + unexpected[:1]}; reinstall wilss")
+        raise WeightsNotFoundError(
+            f"'{path}' does not fit clip_scenes.json: {missing[:1] + unexpected[:1]}; reinstall wilss"
+        )
     return model, open_clip.get_tokenizer("clip_scenes"), file_digest(path)
 
 
@@ -92,7 +95,9 @@ def _open_clip(name: str, folder: Path | None) -> tuple[Any, Any, str]:
         raise SpecError(f"open_clip has no model '{model_name}'.{did_you_mean(model_name, open_clip.list_models())}")
     if not tag:
         tags = open_clip.list_pretrained_tags_by_model(model_name)
-        raise SpecError(f"'clip:{name}' names no weights; write clip:{model_name}/TAG with TAG one of {', '.join(tags)}")
+        raise SpecError(
+            f"'clip:{name}' names no weights; write clip:{model_name}/TAG with TAG one of {', '.join(tags)}"
+        )
     stems = [folder / f"{model_name}-{tag}{suffix}" for suffix in (".safetensors", ".pt")] if folder else []
     local = next((path for path in stems if path.is_file()), None)
     if local is None and Path(tag).is_file():
@@ -108,7 +113,7 @@ def _open_clip(name: str, folder: Path | None) -> tuple[Any, Any, str]:
     return model, open_clip.get_tokenizer(model_name), file_digest(local) if local else f"hub:{name}"
 
 
-def _clip_stride(visual: nn.Module) -> int:
+def _clip_stride(visual: Any) -> int:
     if hasattr(visual, "trunk"):
         patch = getattr(getattr(visual.trunk, "patch_embed", None), "patch_size", None)
         return int(patch[0]) if patch else int(visual.trunk.feature_info[-1]["reduction"])
@@ -117,7 +122,7 @@ def _clip_stride(visual: nn.Module) -> int:
 
 def _classifier(spec: FoundationSpec, folder: Path | None) -> Scorer:
     weights = find_weights(spec.scorer.partition(":")[2], "auto", folder)
-    net = build(weights).eval().requires_grad_(False)
+    net: Any = build(weights).eval().requires_grad_(False)
     patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
     extra = {"dynamic_img_size": True} if patch else {}
     if extra:

@@ -38,7 +38,12 @@ class Pasted:
 
 
 def paste(
-    images: Tensor, layers: Tensor, bank: MemoryBank, spec: PasteSpec, generator: torch.Generator, pixel_scale: float = 1.0
+    images: Tensor,
+    layers: Tensor,
+    bank: MemoryBank,
+    spec: PasteSpec,
+    generator: torch.Generator,
+    pixel_scale: float = 1.0,
 ) -> Pasted:
     """Paste instances at random places; every instance keeps its true class as a hard label.
 
@@ -65,7 +70,12 @@ def paste(
 
 
 def _place(
-    bank: MemoryBank, index: Tensor, size: tuple[int, int], spec: PasteSpec, generator: torch.Generator, pixel_scale: float
+    bank: MemoryBank,
+    index: Tensor,
+    size: tuple[int, int],
+    spec: PasteSpec,
+    generator: torch.Generator,
+    pixel_scale: float,
 ) -> tuple[Tensor, Tensor]:
     """Warp instances into the image frame: pixels ``(n, 3, H, W)`` in [0, 1] and coverage ``(n, 1, H, W)``."""
     n, side = len(index), bank.images.shape[-1]

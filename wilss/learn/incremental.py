@@ -75,7 +75,8 @@ def train_step(
     n_old = 1 + sum(old.step_sizes)
     device = next(student.parameters()).device
     method = build_method(
-        method_name, StepContext(student, old, n_old, data.tags.shape[1], fmwiss, torch.Generator().manual_seed(seed + 1))
+        method_name,
+        StepContext(student, old, n_old, data.tags.shape[1], fmwiss, torch.Generator().manual_seed(seed + 1)),
     )
     if method.pastes and bank is None:
         raise SpecError(f"method '{method_name}' pastes old instances but there is no memory bank; build one first")

@@ -93,7 +93,7 @@ def _sample(member_CM: Tensor, n_points: int, generator: torch.Generator | None)
 
 
 def soft_hard_mix(teacher_NKhw: Tensor, alpha: float, allowed_NK: Tensor | None = None) -> Tensor:
-    """q = alpha * onehot(argmax over outputs) + (1 - alpha) * sigmoid (FMWISS sec. 3.4, recalled).
+    """Q = alpha * onehot(argmax over outputs) + (1 - alpha) * sigmoid (FMWISS sec. 3.4, recalled).
 
     Args:
         teacher_NKhw: teacher logits over background, old and new classes.

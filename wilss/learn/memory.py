@@ -24,7 +24,9 @@ class MemorySpec(BaseModel):
 
     per_class: int = Field(50, ge=1, description="B instances per old class (50: second-hand; per class: recalled)")
     side: int = Field(256, ge=16, description="instances are shrunk to this many pixels on their longer side")
-    min_pixels: int = Field(64, ge=1, description="smaller connected components are no instances (unknown in the paper)")
+    min_pixels: int = Field(
+        64, ge=1, description="smaller connected components are no instances (unknown in the paper)"
+    )
     whole: bool = Field(True, description="prefer instances that do not touch the image border (unknown in the paper)")
 
 

@@ -35,7 +35,9 @@ class TrainSpec(BaseModel):
     freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
 
 
-def optimiser(spec: TrainSpec, backbone: Iterable[nn.Parameter], heads: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def optimiser(
+    spec: TrainSpec, backbone: Iterable[nn.Parameter], heads: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
     """SGD or AdamW with one learning rate for the backbone and one for all heads."""
     groups = [
         {"params": [p for p in backbone if p.requires_grad], "lr": spec.lr_backbone},

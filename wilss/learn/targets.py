@@ -28,4 +28,4 @@ def class_shares(labels_NHW: Tensor, n_outputs: int, size: tuple[int, int] | tor
 
 def layer_shares(layers_NCHW: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Mean of each layer over the pixels of every cell; float32 ``(N, C, h, w)``."""
-    return F.adaptive_avg_pool2d(layers_NCHW.float(), tuple(size))
+    return F.adaptive_avg_pool2d(layers_NCHW.float(), (size[0], size[1]))

@@ -23,12 +23,16 @@ def confusion(truth: Tensor, prediction: Tensor, n_outputs: int) -> Tensor:
     Raises ValueError for shapes that differ or labels outside the outputs.
     """
     if truth.shape != prediction.shape:
-        raise ValueError(f"truth has shape {tuple(truth.shape)}, prediction {tuple(prediction.shape)}; resize one of them")
+        raise ValueError(
+            f"truth has shape {tuple(truth.shape)}, prediction {tuple(prediction.shape)}; resize one of them"
+        )
     keep = truth != VOID
     rows, columns = truth[keep].long(), prediction[keep].long()
     highest = max(int(rows.max()), int(columns.max())) if len(rows) else 0
     if highest >= n_outputs:
-        raise ValueError(f"label {highest} found, but there are {n_outputs} outputs (0 to {n_outputs - 1}, 255 is void)")
+        raise ValueError(
+            f"label {highest} found, but there are {n_outputs} outputs (0 to {n_outputs - 1}, 255 is void)"
+        )
     return torch.bincount(rows * n_outputs + columns, minlength=n_outputs**2).view(n_outputs, n_outputs)
 
 

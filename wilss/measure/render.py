@@ -38,7 +38,9 @@ def flatten_layers(layers_CHW: Tensor, class_ids: Sequence[int]) -> Tensor:
     return labels
 
 
-def contact_sheet(rows: Sequence[Sequence[Tensor]], titles: Sequence[str], notes: Sequence[str], tile: int = 128) -> Image.Image:
+def contact_sheet(
+    rows: Sequence[Sequence[Tensor]], titles: Sequence[str], notes: Sequence[str], tile: int = 128
+) -> Image.Image:
     """A table of pictures.
 
     Args:

@@ -33,7 +33,9 @@ class ASPP(nn.Module):
         self.norm = _norm(channels * len(branches))
         self.project = nn.Conv2d(channels * len(branches), channels, 1, bias=False)
         self.context = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 1, bias=False), _norm(channels), nn.Conv2d(channels, channels, 1, bias=False)
+            nn.Conv2d(in_channels, channels, 1, bias=False),
+            _norm(channels),
+            nn.Conv2d(channels, channels, 1, bias=False),
         )
         self.out = _norm(channels)
 
@@ -41,4 +43,4 @@ class ASPP(nn.Module):
         """See the class."""
         local = self.project(self.norm(torch.cat([branch(features) for branch in self.branches], 1)))
         context = self.context(features.mean((2, 3), keepdim=True))
-        return self.out(local + context)  # type: ignore[no-any-return]
+        return self.out(local + context)

@@ -22,7 +22,10 @@ import wilss.nets.scenes_vit  # noqa: F401  (both register their model with timm
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 
 SHIPPED = Path(__file__).parent.parent / "foundation" / "weights"
-SHIPPED_TRUNKS = {"resnet_scenes": ("clip_scenes.safetensors", "visual.trunk."), "vit_scenes": ("dino_scenes.safetensors", "")}
+SHIPPED_TRUNKS = {
+    "resnet_scenes": ("clip_scenes.safetensors", "visual.trunk."),
+    "vit_scenes": ("dino_scenes.safetensors", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def build(weights: Weights, **arguments: Any) -> nn.Module:
     arguments = {**dict(weights.arguments), **arguments}
     if weights.hub:
         try:
-            return timm.create_model(weights.model, pretrained=True, **arguments)  # type: ignore[no-any-return]
+            return timm.create_model(weights.model, pretrained=True, **arguments)
         except (OSError, RuntimeError) as error:
             raise _missing(weights.model, None) from error
     model: nn.Module = timm.create_model(weights.model, pretrained=False, **arguments)
@@ -127,7 +130,9 @@ def _names_in_file(name: str) -> tuple[str, str]:
 def _local_file(model: str, weights: str, folder: Path | None) -> tuple[Path | None, str]:
     if weights != "auto":
         if not Path(weights).is_file():
-            raise WeightsNotFoundError(f"weights file '{weights}' does not exist; give a .safetensors file, 'auto' or 'none'")
+            raise WeightsNotFoundError(
+                f"weights file '{weights}' does not exist; give a .safetensors file, 'auto' or 'none'"
+            )
         return Path(weights), ""
     if model in SHIPPED_TRUNKS:
         name, prefix = SHIPPED_TRUNKS[model]

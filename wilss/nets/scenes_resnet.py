@@ -7,7 +7,6 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.resnet import BasicBlock, ResNet
 
-
 default_cfgs = generate_default_cfgs(
     {
         "resnet_scenes.untrained": {
@@ -25,7 +24,7 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-@register_model
+@register_model  # type: ignore[untyped-decorator]
 def resnet_scenes(pretrained: bool = False, **kwargs: Any) -> ResNet:
     """Five residual blocks, deep stem, output stride 8 unless told otherwise; 1.9 M parameters."""
     settings: dict[str, Any] = {
@@ -38,4 +37,4 @@ def resnet_scenes(pretrained: bool = False, **kwargs: Any) -> ResNet:
         "zero_init_last": False,  # five blocks only: dead residual branches cost a third of a short training
     }
     settings.update(kwargs)
-    return build_model_with_cfg(ResNet, "resnet_scenes", pretrained, **settings)  # type: ignore[no-any-return]
+    return build_model_with_cfg(ResNet, "resnet_scenes", pretrained, **settings)

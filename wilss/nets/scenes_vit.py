@@ -23,7 +23,7 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-@register_model
+@register_model  # type: ignore[untyped-decorator]
 def vit_scenes(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
     """Five blocks of width 128, patch 8, 96 px, any other size by resized position embeddings; 1.0 M parameters."""
     settings: dict[str, Any] = {
@@ -36,4 +36,4 @@ def vit_scenes(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
         "dynamic_img_size": True,
     }
     settings.update(kwargs)
-    return build_model_with_cfg(VisionTransformer, "vit_scenes", pretrained, **settings)  # type: ignore[no-any-return]
+    return build_model_with_cfg(VisionTransformer, "vit_scenes", pretrained, **settings)

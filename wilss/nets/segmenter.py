@@ -66,7 +66,7 @@ class Segmenter(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Backbone feature ``(N, C_in, h, w)`` of normalised images ``(N, 3, H, W)``."""
-        return self.backbone(images)[-1]  # type: ignore[no-any-return]
+        return self.backbone(images)[-1]
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits ``(N, 1 + classes, h, w)`` from backbone features."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import cos, pi
+from typing import Any
 
 import open_clip
 import torch
@@ -60,7 +61,7 @@ def cosine(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1 + cos(pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def train_clip(model: nn.Module, pairs: Pairs, spec: ClipTraining, progress: Progress | None = None) -> None:
+def train_clip(model: Any, pairs: Pairs, spec: ClipTraining, progress: Progress | None = None) -> None:
     """Train an open_clip model in place; ``progress`` is called with (step, steps, loss).
 
     bf16 autocast runs where the hardware has it; the loss is computed in float32.

@@ -100,7 +100,12 @@ def train_dino(vit: VisionTransformer, images: Tensor, spec: DinoTraining, progr
 
 
 def _loss(
-    student: MaskedViT, teacher: MaskedViT, images: Tensor, centre: Tensor, spec: DinoTraining, generator: torch.Generator
+    student: MaskedViT,
+    teacher: MaskedViT,
+    images: Tensor,
+    centre: Tensor,
+    spec: DinoTraining,
+    generator: torch.Generator,
 ) -> Tensor:
     n, size = len(images), spec.image_size
     views = torch.cat([random_view(images, size, (0.4, 1.0), generator) for _ in range(2)])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class StepBatch:
     """One training batch of a step t >= 1.
 
-    images: float32 ``(N, 3, H, W)``, normalised. masks: uint8 ``(N, C, H, W)``, refined pseudo-masks of the new classes.
+    images: float32 ``(N, 3, H, W)``, normalised. masks: uint8 ``(N, C, H, W)``, pseudo-masks of the new classes.
     tags: bool ``(N, C)``. pasted: int64 ``(N, H, W)``, output channel of a pasted old-class instance, 0 elsewhere.
     """
 
@@ -57,5 +57,5 @@ class Method(Protocol):
         ...
 
     def final_masks(self, images: Tensor) -> Tensor | None:
-        """What the method takes for the new classes' masks after training, bool ``(N, C, h, w)``; None if it has none."""
+        """New classes' probabilities after training, float32 ``(N, C, h, w)``; None if the method has none."""
         ...

@@ -41,7 +41,7 @@ class FmwissSpec(BaseModel):
     teacher_to_backbone: bool = Field(True, description="the teacher's gradient reaches the backbone (as in WILSON)")
     compete: Literal["all", "tagged"] = Field(
         "tagged",
-        description="outputs that may win the argmax of q: all (recalled equation), or background, old and tagged classes",
+        description="who may win the argmax of q: all (recalled equation), or only tagged ones of the new classes",
     )
     old_in_mix: bool = Field(
         True, description="old classes take part in that argmax (recalled equation; WILSON's code removes them)"
@@ -105,11 +105,11 @@ class Fmwiss:
 
     @torch.inference_mode()
     def final_masks(self, images: Tensor) -> Tensor | None:
-        """New classes for which the trained teacher's probability is above one half, bool ``(N, C, h, w)``."""
+        """The trained teacher's probability of every new class, float32 ``(N, C, h, w)``."""
         if not self.spec.teacher:
             return None
         logits, _ = self.teacher.eval()(self.context.student.eval().features(images))
-        return logits[:, self.context.n_old :].float().sigmoid()  # type: ignore[no-any-return]
+        return logits[:, self.context.n_old :].float().sigmoid()
 
     def _allowed(self, tags: Tensor) -> Tensor:
         """Outputs that may carry probability in q: background, old classes if wanted, new classes as tagged."""
