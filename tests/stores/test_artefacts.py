@@ -1,0 +1,106 @@
+"""Artefacts: published by one rename, never half, found by digest."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from stores.artefacts import FORMAT, Recipe, Store, read_manifest
+from wilss.digest import canonical_json, digest_of
+from wilss.errors import ArtefactNotFoundError, FormatError
+
+RECIPE = Recipe("banks", {"a": 1}, {"parent": "p"})
+
+
+def build(root: Path, recipe: Recipe = RECIPE) -> Store:
+    store = Store(root)
+    with store.build(recipe) as folder:
+        (folder / "content").write_text("x")
+        store.publish(recipe, folder, {"n": 1}, {"note": "hello"})
+    return store
+
+
+def test_nothing_is_found_before_the_manifest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.build(RECIPE) as folder:
+        (folder / "content").write_text("x")
+        assert store.find(RECIPE) is None
+        assert store.all("banks") == []
+    assert store.find(RECIPE) is None
+    assert (store.staging("banks", RECIPE.digest) / "content").read_text() == "x"  # work in progress is kept
+
+
+def test_publish_and_find(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    found = store.find(RECIPE)
+    assert found is not None
+    assert found.ref.counts == {"n": 1}
+    assert found.parents == {"parent": "p"}
+    assert not list((tmp_path / "banks").glob(".staging*"))
+    assert store.get("banks", RECIPE.digest[:8]).digest == RECIPE.digest
+
+
+def test_publishing_twice_keeps_the_first(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    first = (store.path("banks", RECIPE.digest) / "manifest.json").read_text()
+    build(tmp_path)
+    assert (store.path("banks", RECIPE.digest) / "manifest.json").read_text() == first
+
+
+def test_digest_depends_on_facts_and_parents_only() -> None:
+    assert RECIPE.digest == Recipe("banks", {"a": 1}, {"parent": "p"}).digest
+    others = {Recipe("banks", {"a": 2}, {"parent": "p"}).digest, Recipe("banks", {"a": 1}, {"parent": "q"}).digest}
+    assert RECIPE.digest not in others
+    assert len(others) == 2
+    assert digest_of({"x": 1, "y": 2}) == digest_of({"y": 2, "x": 1})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        canonical_json({"x": float("nan")})
+
+
+def test_newer_format_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    path = store.path("banks", RECIPE.digest) / "manifest.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "format": FORMAT + 1}))
+    with pytest.raises(FormatError, match=f"format {FORMAT + 1}; this version reads up to {FORMAT}. Upgrade"):
+        store.find(RECIPE)
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"format": 1}', "[]"])
+def test_damaged_manifest_is_named(tmp_path: Path, damage: str) -> None:
+    store = build(tmp_path)
+    path = store.path("banks", RECIPE.digest) / "manifest.json"
+    path.write_text(damage)
+    with pytest.raises(FormatError, match=r"manifest\.json"):
+        read_manifest(path.parent)
+
+
+def test_unknown_digest_lists_what_is_there(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    with pytest.raises(ArtefactNotFoundError, match=f"'ffff' does not exist.*{RECIPE.digest[:12]}"):
+        store.get("banks", "ffff")
+    with pytest.raises(ArtefactNotFoundError, match="does not exist"):
+        store.get("banks", "../../etc")
+
+
+def _hold(root: Path, ready: object, release: object) -> None:
+    with Store(root).build(RECIPE):
+        ready.set()  # type: ignore[attr-defined]
+        release.wait(30)  # type: ignore[attr-defined]
+
+
+def test_two_processes_never_build_the_same_artefact(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, release = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path, ready, release))
+    holder.start()
+    assert ready.wait(30)
+    with pytest.raises(FormatError, match="another process is building"), Store(tmp_path).build(RECIPE):
+        pass
+    holder.kill()  # a killed builder leaves no lock behind
+    holder.join()
+    build(tmp_path)
+    assert Store(tmp_path).find(RECIPE) is not None

@@ -1,0 +1,90 @@
+"""Label sets: shards, done rows, resuming, and what reading gives back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from stores.labels import LabelIndex, LabelSet, LabelWriter, LayerCache
+from wilss.errors import ArtefactNotFoundError, DataError
+
+
+def index(n: int = 9, canvas: int = 16) -> LabelIndex:
+    return LabelIndex(
+        ids=tuple(f"img-{i}" for i in range(n)),
+        classes=("cat", "dog"),
+        tags=((True, False),) * n,
+        canvas=canvas,
+        grid=(4, 4),
+        stages=("initial", "refined"),
+    )
+
+
+def layers(n: int, seed: int) -> dict[str, Tensor]:
+    gen = torch.Generator().manual_seed(seed)
+    masks = torch.rand(n, 2, 16, 16, generator=gen) > 0.5
+    return {
+        "initial": masks,
+        "refined": ~masks,
+        "soft": torch.rand(n, 2, 4, 4, generator=gen),
+        "agreement": torch.rand(n, 2, generator=gen),
+    }
+
+
+def sizes(n: int) -> Tensor:
+    return torch.tensor([[12, 16]]).repeat(n, 1)
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stores.labels.SHARD_BYTES", 4 * 2 * 16 * 16)  # four images a shard
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_writing_stops_and_goes_on(tmp_path: Path) -> None:
+    writer = LabelWriter(tmp_path, index())
+    assert writer.index.n_shards == 3
+    assert [len(writer.index.rows(s)) for s in range(3)] == [4, 4, 1]
+    writer.write(1, layers(4, 1), sizes(4), sizes(4) * 2)
+    again = LabelWriter(tmp_path, index())  # as after a kill
+    assert [again.is_done(s) for s in range(3)] == [False, True, False]
+    again.write(0, layers(4, 0), sizes(4), sizes(4) * 2)
+    again.write(2, layers(1, 2), sizes(1), sizes(1) * 2)
+    labels = LabelSet.open(tmp_path)
+    expected = torch.cat([layers(4, 0)["refined"], layers(4, 1)["refined"], layers(1, 2)["refined"]])
+    assert torch.equal(labels.read("refined", 0, 9).bool(), expected)
+    assert labels.read("original", 8, 9).tolist() == [[24, 32]]
+    assert labels.true_size(3) == (12, 16)
+    cache = LayerCache(labels)
+    assert torch.equal(cache.layers([8, 0, 5]).bool(), expected[[8, 0, 5]])
+
+
+def test_an_empty_mask_counts_as_written(tmp_path: Path) -> None:
+    writer = LabelWriter(tmp_path, index(3))
+    empty = {name: torch.zeros_like(values) for name, values in layers(3, 0).items()}
+    assert not writer.is_done(0)
+    writer.write(0, empty, sizes(3), sizes(3))
+    assert writer.is_done(0)
+    assert int(LabelSet.open(tmp_path).read("initial", 0, 3).sum()) == 0
+
+
+def test_store_is_sharded_zarr_v3(tmp_path: Path) -> None:
+    writer = LabelWriter(tmp_path, index(200))
+    array = writer.group["refined"]
+    assert array.metadata.zarr_format == 3
+    assert array.shards == (128, 2, 16, 16)
+    assert array.chunks == (1, 2, 16, 16)
+
+
+def test_errors_name_what_is_there(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactNotFoundError, match="holds no label set"):
+        LabelSet.open(tmp_path)
+    LabelWriter(tmp_path, index(3))
+    labels = LabelSet.open(tmp_path)
+    with pytest.raises(ArtefactNotFoundError, match="no 'final' layer; it has"):
+        labels.read("final", 0, 1)
+    with pytest.raises(DataError, match="Did you mean 'img-1'"):
+        labels.position("img1")
