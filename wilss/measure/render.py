@@ -95,5 +95,5 @@ def loss_curves(histories: dict[str, list[dict[str, float]]]) -> str:
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]

@@ -1,0 +1,73 @@
+"""A run that is killed and started again ends as if nothing had happened, and redoes no finished shard."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shards of labels
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def start(root: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "flows.cli", "run", "scenes-15-5", *SMALL, "--root", str(root)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(root: Path) -> dict[str, Any]:
+    process = start(root)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    (path,) = (root / "runs").glob("*/report.json")
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
+
+
+def kill_at(root: Path, line_start: str) -> None:
+    process = start(root)
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if line.startswith(line_start):
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait(30)
+            return
+    pytest.fail(f"'{line_start}' never came:\n{''.join(seen)}")
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("c/*") if p.is_file()}
+
+
+def test_killed_and_run_again(tmp_path: Path) -> None:
+    expected = finish(tmp_path / "whole")
+    cut = tmp_path / "cut"
+    kill_at(cut, "base student: ")  # in the middle of base training
+    assert not list((cut / "checkpoints").glob("??/*"))
+    kill_at(cut, "labels, shard 1")
+    (staging,) = (cut / "labels").glob(".staging-*[0-9a-f]")
+    before = files(staging / "labels.zarr" / "refined")
+    assert before
+    first_shard = min(before)
+    base = {p: p.stat().st_mtime_ns for p in (cut / "checkpoints").glob("??/*/*")}
+    assert base
+    kill_at(cut, "step 1: fmwiss: ")
+    (published,) = {path.parent for path in (cut / "labels").glob("??/*/manifest.json")}
+    assert files(published / "labels.zarr" / "refined")[first_shard] == before[first_shard]
+    report = finish(cut)
+    assert report["steps"] == expected["steps"]
+    assert report["label_sets"] == expected["label_sets"]
+    assert report["artefacts"] == expected["artefacts"]
+    assert {p: p.stat().st_mtime_ns for p in base} == base
+    assert not list(cut.glob("*/.staging-*"))

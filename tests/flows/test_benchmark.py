@@ -1,0 +1,125 @@
+"""The flows on a tiny world with real foundation models, real stores and a Prefect server."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stores.artefacts import Store
+from stores.checkpoints import load_checkpoint
+from wilss.errors import ArtefactNotFoundError, SpecError
+from wilss.spec import Settings, make_spec
+
+pytestmark = pytest.mark.usefixtures("prefect_backend")
+
+TINY: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny"}
+
+
+def settings(root: Path) -> Settings:
+    return Settings(root=root)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, prefect_backend: None) -> tuple[Path, dict[str, Any]]:
+    from flows.benchmark import run_benchmark
+
+    root = tmp_path_factory.mktemp("finished")
+    return root, run_benchmark(make_spec(TINY), settings(root))
+
+
+def modified(root: Path) -> dict[str, int]:
+    found = [p for kind in ("labels", "banks", "checkpoints", "evaluations") for p in (root / kind).rglob("*")]
+    return {str(p): p.stat().st_mtime_ns for p in found if p.is_file()}
+
+
+def test_report_has_what_it_promises(finished: tuple[Path, dict[str, Any]]) -> None:
+    root, report = finished
+    (path,) = (root / "runs").glob("*/report.json")
+    assert json.loads(path.read_text()) == json.loads(json.dumps(report))
+    assert set(report) >= {
+        "benchmark",
+        "method",
+        "scenario",
+        "seed",
+        "per_class_iou",
+        "metrics",
+        "steps",
+        "label_sets",
+        "stage_seconds",
+        "total_seconds",
+        "peak_rss_bytes",
+        "versions",
+        "artefacts",
+    }
+    assert set(report["metrics"]) == {"old", "new", "all"}
+    assert len(report["per_class_iou"]) == 21
+    assert [len(s["per_class_iou"]) for s in report["steps"]] == [16, 21]
+    assert {stage for entry in report["label_sets"] for stage in entry["iou"]} == {"initial", "refined", "final"}
+    html = path.with_suffix(".html").read_text()
+    assert html.count("data:image/png;base64,") == 2
+    assert "<svg" in html
+    assert not re.search(r"(src|href)=.http|@import|url\(http", html)  # nothing is loaded from elsewhere
+
+
+def test_running_again_redoes_nothing_and_gives_the_same(finished: tuple[Path, dict[str, Any]]) -> None:
+    from flows.benchmark import run_benchmark
+
+    root, report = finished
+    before = modified(root)
+    again = run_benchmark(make_spec(TINY), settings(root))
+    assert modified(root) == before
+    assert again["metrics"] == report["metrics"]
+
+
+def test_another_root_gives_identical_metrics(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    from flows.benchmark import run_benchmark
+
+    report = run_benchmark(make_spec(TINY), settings(tmp_path))
+    for key in ("metrics", "per_class_iou", "steps", "label_sets", "artefacts"):
+        assert report[key] == finished[1][key]
+
+
+def test_step_says_what_is_missing(tmp_path: Path) -> None:
+    from flows.benchmark import run_step
+
+    with pytest.raises(ArtefactNotFoundError, match="the student of step 0 .* run the step before"):
+        run_step(make_spec(TINY), 1, settings(tmp_path))
+    assert not list(tmp_path.rglob("manifest.json"))
+    with pytest.raises(SpecError, match="has no step 7; its steps are 0 to 1"):
+        run_step(make_spec(TINY), 7, settings(tmp_path))
+
+
+def test_steps_one_by_one_equal_the_benchmark(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    from flows.benchmark import run_step
+
+    base = run_step(make_spec(TINY), 0, settings(tmp_path))
+    assert base["metrics"]["new"] is None
+    report = run_step(make_spec(TINY), 1, settings(tmp_path))
+    assert report["steps"] == finished[1]["steps"]
+
+
+def test_finetune_shares_base_and_labels(finished: tuple[Path, dict[str, Any]]) -> None:
+    from flows.benchmark import run_benchmark
+
+    root, report = finished
+    other = run_benchmark(make_spec({**TINY, "method": "finetune"}), settings(root))
+    for name in ("checkpoint 0", "labels 1"):
+        assert other["artefacts"][name] == report["artefacts"][name]
+    assert other["artefacts"]["checkpoint 1"] != report["artefacts"]["checkpoint 1"]
+
+
+def test_many_steps_grow_the_student(tmp_path: Path) -> None:
+    from flows.benchmark import run_benchmark
+
+    report = run_benchmark(make_spec({**TINY, "benchmark": "scenes-10-5-5"}), settings(tmp_path))
+    assert [s["n_classes"] for s in report["steps"]] == [10, 15, 20]
+    store = Store(tmp_path)
+    model, index = load_checkpoint(store.path("checkpoints", report["artefacts"]["checkpoint 2"]))
+    assert model.step_sizes == (10, 5, 5)
+    assert not any("teacher" in name for name, _ in model.named_parameters())
+    with pytest.raises(SpecError, match="knows 20 classes, 3 are expected; first difference: 'bone'"):
+        load_checkpoint(store.path("checkpoints", report["artefacts"]["checkpoint 2"]), ("arrow", "bolt", "mug"))
