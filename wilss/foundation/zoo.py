@@ -150,13 +150,17 @@ def _attention(spec: FoundationSpec, folder: Path | None) -> Grouper:
 
 def _features(spec: FoundationSpec, folder: Path | None) -> Grouper:
     weights = find_weights(spec.grouper.partition(":")[2], "auto", folder)
-    net = build(weights, features_only=True, output_stride=16).eval().requires_grad_(False)
+    try:
+        net: Any = build(weights, features_only=True, output_stride=16)
+    except TypeError:  # transformers have no output stride
+        net = build(weights, features_only=True, dynamic_img_size=True)
+    net = net.eval().requires_grad_(False)
     return FeatureGrouper(
         _LastMap(net),
         digest_of({"weights": weights.digest, **_grouper_facts(spec)}),
         weights.mean,
         weights.std,
-        16,
+        int(net.feature_info.reduction()[-1]),
         spec.grouper_scale,
         spec.grouper_temperature or 0.1,
     )

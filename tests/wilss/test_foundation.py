@@ -1,0 +1,192 @@
+"""Foundation adapters against oracles: the full model computes the same where it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import open_clip
+import pytest
+import timm
+import torch
+from open_clip.transformer import VisionTransformer
+from torch import nn
+
+from wilss.errors import SpecError, WeightsNotFoundError
+from wilss.foundation.attention import AttentionGrouper
+from wilss.foundation.classifier import imagenet_names, match_prompts, require_matches
+from wilss.foundation.clip import dense_features
+from wilss.foundation.contracts import Grouper, Scorer
+from wilss.foundation.features import FeatureGrouper
+from wilss.foundation.preprocess import cells, prepare
+from wilss.foundation.spec import FoundationSpec
+from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.nets.pretrained import find_weights
+
+HALF = (0.5, 0.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def vit() -> VisionTransformer:
+    torch.manual_seed(0)
+    return VisionTransformer(
+        image_size=32, patch_size=8, width=32, layers=3, heads=4, mlp_ratio=2.0, output_dim=16
+    ).eval()
+
+
+@torch.inference_mode()
+def test_value_path_equals_a_full_forward_with_identity_attention(vit: VisionTransformer) -> None:
+    images = torch.randn(2, 3, 32, 32)
+    x = vit._embeds(images)
+    for block in vit.transformer.resblocks[:-1]:
+        x = block(x)
+    mask = torch.full((17, 17), -torch.inf).fill_diagonal_(0.0)
+    x = vit.transformer.resblocks[-1](x, attn_mask=mask)
+    expected = vit.ln_post(x)[:, 1:] @ vit.proj
+    found = dense_features(vit, images)
+    assert found.shape == (2, 16, 4, 4)
+    torch.testing.assert_close(found.flatten(2).transpose(1, 2), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_value_path_takes_any_size(vit: VisionTransformer) -> None:
+    assert dense_features(vit, torch.randn(1, 3, 24, 48)).shape == (1, 16, 3, 6)
+
+
+@torch.inference_mode()
+def test_modified_resnet_path_equals_its_attention_pool_on_one_cell() -> None:
+    from open_clip.modified_resnet import ModifiedResNet
+
+    torch.manual_seed(0)
+    tower = ModifiedResNet(layers=(1, 1, 1, 1), output_dim=16, heads=4, image_size=32, width=8).eval()
+    images = torch.randn(2, 3, 32, 32)
+    features = tower.layer4(tower.layer3(tower.layer2(tower.layer1(tower.stem(images)))))
+    assert features.shape[-2:] == (1, 1)
+    dense = dense_features(tower, images)[:, :, 0, 0]
+    pool = tower.attnpool
+    pool.positional_embedding.zero_()  # with equal tokens attention is uniform, so the pool is v_proj then c_proj
+    torch.testing.assert_close(dense, pool(features), atol=1e-5, rtol=1e-5)
+
+
+def test_unknown_tower_is_refused() -> None:
+    with pytest.raises(SpecError, match="no dense path for the image tower Linear"):
+        dense_features(nn.Linear(1, 1), torch.zeros(1, 3, 8, 8))
+
+
+def grouper_vit(**changes: object) -> nn.Module:
+    torch.manual_seed(0)
+    arguments = {"img_size": 64, "depth": 2, "embed_dim": 48, "num_heads": 3, "dynamic_img_size": True, **changes}
+    return timm.create_model("vit_tiny_patch16_224", num_classes=0, **arguments).eval()  # type: ignore[no-any-return]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("registers", [0, 4])
+def test_seed_rows_equal_rows_of_the_full_attention(registers: int) -> None:
+    net = grouper_vit(reg_tokens=registers)
+    images = torch.rand(2, 3, 64, 80)
+    seeds = torch.rand(2, 5, 2)
+    for block in net.blocks:
+        block.attn.fused_attn = False
+    extract = timm.utils.AttentionExtract(net, names=["blocks.1.attn.attn_drop"], method="hook")
+    full = extract(prepare(images, HALF, HALF, 1.0, 16))["blocks.1.attn.attn_drop"]
+    prefix = net.num_prefix_tokens
+    rows = full[:, :, prefix:, prefix:].mean(1)
+    expected = torch.stack([rows[n, cells(seeds, 4, 5)[n]] for n in range(2)])
+    expected = expected / expected.sum(-1, keepdim=True)
+    found = AttentionGrouper(net, "x", HALF, HALF).affinity(images, seeds)  # type: ignore[arg-type]
+    assert found.shape == (2, 5, 4, 5)
+    torch.testing.assert_close(found.flatten(2), expected, atol=1e-5, rtol=1e-5)
+
+
+def groupers() -> list[Grouper]:
+    stem = nn.Conv2d(3, 6, 16, 16)
+    small = FoundationSpec()
+    return [
+        AttentionGrouper(grouper_vit(), "a", HALF, HALF),  # type: ignore[arg-type]
+        FeatureGrouper(stem, "f", HALF, HALF, 16),
+        build_grouper(small),
+    ]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_grouper_contract(number: int) -> None:
+    grouper = groupers()[number]
+    images, seeds = torch.rand(3, 3, 48, 96), torch.rand(3, 4, 2)
+    together = grouper.affinity(images, seeds)
+    assert together.dtype == torch.float32
+    assert not together.requires_grad
+    assert float(together.min()) >= 0
+    torch.testing.assert_close(together.sum((2, 3)), torch.ones(3, 4))
+    alone = torch.cat([grouper.affinity(images[k : k + 1], seeds[k : k + 1]) for k in range(3)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+    assert torch.equal(together, grouper.affinity(images, seeds))
+
+
+def scorers() -> list[Scorer]:
+    return [build_scorer(FoundationSpec()), build_scorer(FoundationSpec(normalise="image", scorer_scale=2.0))]
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_scorer_contract(number: int) -> None:
+    scorer = scorers()[number]
+    images, prompts = torch.rand(3, 3, 56, 96), [["star"], ["ring", "circle"], ["tree"]]
+    together = scorer.scores(images, prompts)
+    assert together.dtype == torch.float32
+    assert together.shape[:2] == (3, 3)
+    assert not together.requires_grad
+    assert float(together.min()) >= 0
+    assert float(together.sum(1).max()) <= 1 + 1e-5
+    alone = torch.cat([scorer.scores(images[k : k + 1], prompts) for k in range(3)])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-3)
+    with pytest.raises(SpecError, match="a class has no prompt"):
+        scorer.scores(images, [["star"], []])
+
+
+def test_digests_tell_settings_apart() -> None:
+    assert build_scorer(FoundationSpec()).digest != build_scorer(FoundationSpec(scorer_scale=2.0)).digest
+    assert build_grouper(FoundationSpec()).digest == build_grouper(FoundationSpec(scorer_scale=2.0)).digest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scorer": "clap:scenes"}, "write one of clip:MODEL, classifier:MODEL. Did you mean 'clip'"),
+        ({"scorer": "clip:ViT-B-61/openai"}, "no model 'ViT-B-61'. Did you mean 'ViT-B-16'"),
+        ({"scorer": "clip:ViT-B-16"}, "names no weights; write clip:ViT-B-16/TAG"),
+        ({"grouper": "dino:vit_smal_patch16_224"}, "timm has no model 'vit_smal_patch16_224'"),
+        ({"scorer": "classifier"}, "is no scorer"),
+    ],
+)
+def test_unknown_names(change: dict[str, str], message: str) -> None:
+    spec = FoundationSpec.model_validate(change)
+    with pytest.raises(SpecError, match=message):
+        build_scorer(spec) if "scorer" in change else build_grouper(spec)
+
+
+def test_weights_are_never_silently_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsNotFoundError, match="put a safetensors file of that timm model"):
+        build_grouper(FoundationSpec(grouper="features:resnet18"), tmp_path)
+    with pytest.raises(WeightsNotFoundError, match=r"'nothing\.safetensors' does not exist"):
+        find_weights("resnet18", "nothing.safetensors", None)
+
+
+def test_prompts_match_imagenet_lemmas() -> None:
+    names = imagenet_names(1000)
+    assert [names[i].split(",")[0] for i in match_prompts(["flowerpot"], names)] == ["pot"]
+    assert {names[i].split(",")[0] for i in match_prompts(["electric locomotive"], names)} == {"electric locomotive"}
+    assert match_prompts(["zebra crossing"], names) == []
+    with pytest.raises(SpecError, match=r"of 'zebra'.*Did you mean 'zebra'"):
+        require_matches({"zebra": ("zebar",)}, names)
+    with pytest.raises(SpecError, match="no known ImageNet subset"):
+        imagenet_names(17)
+
+
+def test_open_clip_is_registered_once() -> None:
+    build_scorer(FoundationSpec())
+    assert "clip_scenes" in open_clip.list_models()
+
+
+def test_images_of_the_wrong_form_are_refused() -> None:
+    with pytest.raises(ValueError, match="stack RGB images and divide by 255"):
+        prepare(torch.zeros(3, 8, 8), HALF, HALF, 1.0, 8)
+    assert prepare(torch.zeros(1, 3, 1, 1), HALF, HALF, 1.0, 16).shape == (1, 3, 16, 16)

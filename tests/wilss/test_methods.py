@@ -1,0 +1,188 @@
+"""Where gradients flow, what is frozen, and what the incremental loop changes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from wilss.data.augment import AugmentSpec
+from wilss.data.images import TaggedImages
+from wilss.data.scenes import World
+from wilss.data.scenes_source import ScenesSource
+from wilss.data.steps import step_data
+from wilss.errors import SpecError, TrainingError
+from wilss.learn.incremental import train_step
+from wilss.learn.memory import MemoryBank
+from wilss.learn.methods import Fmwiss, FmwissSpec, StepContext
+from wilss.learn.methods.contract import StepBatch
+from wilss.learn.methods.finetune import Finetune
+from wilss.learn.schedule import TrainSpec
+from wilss.nets.pretrained import Weights, find_weights
+from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
+from wilss.protocol import benchmark
+
+SPEC = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1, 2))
+
+
+def weights() -> Weights:
+    return find_weights("resnet_scenes", "none", None)
+
+
+def segmenter(sizes: tuple[int, ...] = (15,)) -> Segmenter:
+    torch.manual_seed(0)
+    return build_segmenter(SPEC, weights(), sizes)
+
+
+def context(**changes: object) -> StepContext:
+    old = segmenter().eval().requires_grad_(False)
+    student = copy.deepcopy(old).requires_grad_(True)
+    student.grow(5)
+    spec = FmwissSpec(teacher_channels=8, warmup_epochs=2, **changes)  # type: ignore[arg-type]
+    return StepContext(student, old, 16, 5, spec, torch.Generator().manual_seed(0))
+
+
+def batch(pasted_class: int = 3) -> StepBatch:
+    gen = torch.Generator().manual_seed(1)
+    masks = torch.zeros(3, 5, 32, 32, dtype=torch.uint8)
+    masks[:, 1, 4:20, 4:20] = 1
+    pasted = torch.zeros(3, 32, 32, dtype=torch.int64)
+    pasted[0, 16:, 16:] = pasted_class
+    tags = torch.tensor([[False, True, False, False, False]] * 3)
+    return StepBatch(torch.randn(3, 3, 32, 32, generator=gen), masks, tags, pasted)
+
+
+def grown(model: Segmenter, prefix: str) -> float:
+    gradients = [p.grad.abs().sum() for n, p in model.named_parameters() if n.startswith(prefix) and p.grad is not None]
+    return float(torch.stack(gradients).sum()) if gradients else 0.0
+
+
+def test_warm_up_trains_the_teacher_and_the_backbone_only() -> None:
+    method = Fmwiss(context())
+    terms = method.losses(batch(), epoch=1)
+    assert set(terms) == {"encoder", "new", "old", "contrastive"}
+    torch.stack(list(terms.values())).sum().backward()
+    student = method.context.student
+    assert grown(student, "backbone") > 0
+    assert grown(student, "aspp") == grown(student, "classifiers") == 0
+    assert all(p.grad is not None for p in method.teacher.parameters())
+    assert all(p.grad is None for p in method.context.old.parameters())
+
+
+def test_after_warm_up_the_student_learns_and_gives_the_teacher_nothing() -> None:
+    method = Fmwiss(context())
+    terms = method.losses(batch(), epoch=2)
+    terms["student"].backward()
+    assert grown(method.context.student, "aspp") > 0
+    assert grown(method.context.student, "classifiers.1") > 0
+    assert all(p.grad is None for p in method.teacher.parameters())
+
+
+def test_teacher_gradient_can_be_kept_from_the_backbone() -> None:
+    method = Fmwiss(context(teacher_to_backbone=False, encoder_weight=0.0))
+    torch.stack(list(method.losses(batch(), epoch=0).values())).sum().backward()
+    assert grown(method.context.student, "backbone") == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "terms"),
+    [
+        ({"contrastive_weight": 0.0}, {"encoder", "new", "old", "student"}),
+        ({"encoder_weight": 0.0}, {"new", "old", "contrastive", "student"}),
+        ({"teacher": False}, {"encoder", "student"}),
+    ],
+)
+def test_switches(changes: dict[str, object], terms: set[str]) -> None:
+    method = Fmwiss(context(**changes))
+    assert set(method.losses(batch(), epoch=5)) == terms
+    assert len(list(method.heads())) == int(bool(changes.get("teacher", True)))
+
+
+def test_pasted_pixels_carry_their_hard_class() -> None:
+    method = Fmwiss(context())
+    old = torch.rand(3, 16, 4, 4)
+    known = method._overrule_pasted(old, batch().pasted)
+    assert torch.equal(known[1:], old[1:])
+    assert torch.equal(known[0, :, :2], old[0, :, :2])
+    assert (known[0, 3, 2:, 2:] == 1).all()
+    assert float(known[0, [0, 1, 2, *range(4, 16)], 2:, 2:].abs().max()) == 0
+    erased = method._erase_new(torch.ones(3, 21, 4, 4), batch().pasted)
+    assert float(erased[0, :, 2:, 2:].abs().max()) == 0
+    assert float(erased[1:].min()) == 1
+
+
+def test_q_of_untagged_new_classes_is_zero() -> None:
+    allowed = Fmwiss(context())._allowed(batch().tags)
+    assert allowed[0].tolist() == [True] * 16 + [False, True, False, False, False]
+    assert Fmwiss(context(compete="all"))._allowed(batch().tags).all()
+    without_old = Fmwiss(context(old_in_mix=False))._allowed(batch().tags)
+    assert without_old[0].tolist() == [True] + [False] * 15 + [False, True, False, False, False]
+
+
+def test_finetune_has_one_term_and_pulls_old_classes_down() -> None:
+    method = Finetune(context())
+    terms = method.losses(batch(), epoch=0)
+    assert set(terms) == {"student"}
+    terms["student"].backward()
+    bias = method.context.student.classifiers[0].bias
+    assert bias is not None
+    assert bias.grad is not None
+    assert (bias.grad[1:] > 0).all()  # a descent step lowers every old class
+
+
+class Ones:
+    def __init__(self, data: TaggedImages) -> None:
+        self.data = data
+
+    def layers(self, positions: list[int]) -> Tensor:
+        return self.data.tags[positions][..., None, None].expand(-1, -1, 32, 32).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def data() -> TaggedImages:
+    return step_data(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), 1, "overlap", 32)
+
+
+def bank() -> MemoryBank:
+    image, mask = torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.ones(1, 8, 8, dtype=torch.bool)
+    return MemoryBank(image, mask, torch.tensor([[8, 8]]), torch.tensor([4]), ("x",))
+
+
+def learn(old: Segmenter, data: TaggedImages, memory: MemoryBank | None, **train: object):  # type: ignore[no-untyped-def]
+    spec = TrainSpec(epochs=2, batch_size=8, **train)  # type: ignore[arg-type]
+    fmwiss = FmwissSpec(teacher_channels=8, warmup_epochs=1)
+    return train_step(old, data, Ones(data), memory, "fmwiss", fmwiss, spec, AugmentSpec(crop=32), weights(), 0)
+
+
+def test_the_old_model_stays_as_it_was_and_the_student_grows(data: TaggedImages) -> None:
+    old = segmenter()
+    before = {name: value.clone() for name, value in old.state_dict().items()}
+    result = learn(old, data, bank())
+    assert all(torch.equal(value, before[name]) for name, value in old.state_dict().items())
+    assert result.student.step_sizes == (15, 5)
+    assert not torch.equal(result.student.classifiers[0].weight, old.classifiers[0].weight)
+    assert ["student" in epoch for epoch in result.history] == [False, True]
+    again = learn(old, data, bank())
+    assert result.history == again.history
+
+
+def test_missing_bank_and_exploding_loss_are_errors(data: TaggedImages) -> None:
+    with pytest.raises(SpecError, match="no memory bank"):
+        learn(segmenter(), data, None)
+    with pytest.raises(TrainingError, match=r"the loss became (nan|inf) in epoch \d on the images train-"):
+        learn(segmenter(), data, bank(), lr_backbone=1e12, lr_head=1e12, precision="fp32")
+
+
+def test_growing_keeps_old_outputs() -> None:
+    model = segmenter().eval()
+    images = torch.randn(2, 3, 32, 40)
+    before = model(images)
+    model.grow(2)
+    after = model(images)
+    assert after.shape == (2, 18, 4, 5)
+    assert torch.equal(after[:, :16], before)
+    assert model.predict(images).shape == (2, 32, 40)
+    with pytest.raises(ValueError, match="at least one"):
+        model.grow(0)
