@@ -47,7 +47,7 @@ def kill_at(root: Path, line_start: str) -> None:
 
 
 def files(folder: Path) -> dict[str, int]:
-    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("c/*") if p.is_file()}
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in (folder / "c").rglob("*") if p.is_file()}
 
 
 def test_killed_and_run_again(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     (staging,) = (cut / "labels").glob(".staging-*[0-9a-f]")
     before = files(staging / "labels.zarr" / "refined")
     assert before
-    first_shard = min(before)
+    first_shard = "c/0/0/0/0"
     base = {p: p.stat().st_mtime_ns for p in (cut / "checkpoints").glob("??/*/*")}
     assert base
     kill_at(cut, "step 1: fmwiss: ")

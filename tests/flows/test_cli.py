@@ -1,0 +1,246 @@
+"""The command line: one clear message and exit code 2 for what a user can mend, and nothing half-published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from flows import cli
+from stores.checkpoints import CheckpointIndex, save_checkpoint
+from wilss.data.voc import save_palette_png
+from wilss.nets.pretrained import find_weights
+from wilss.nets.segmenter import StudentSpec, build_segmenter
+
+
+@pytest.fixture
+def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Run the command line in this process: (exit code, standard output, standard error)."""
+    monkeypatch.delenv("WILSS_DATA", raising=False)
+    monkeypatch.setattr(cli, "prepare_prefect", lambda root, verbose=False: None)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def voc_folder(root: Path, n: int = 6) -> Path:
+    """A tiny VOC folder: squares of class 1 and 16."""
+    for name in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
+        (root / name).mkdir(parents=True)
+    ids = [f"2007_{i:06d}" for i in range(n)]
+    for i, image_id in enumerate(ids):
+        mask = torch.zeros(40, 48, dtype=torch.uint8)
+        mask[5:25, 5:25] = 1 if i % 2 else 16
+        image = np.full((40, 48, 3), 60, np.uint8)
+        image[mask.numpy() > 0] = 200
+        Image.fromarray(image).save(root / "JPEGImages" / f"{image_id}.jpg")
+        save_palette_png(mask, root / "SegmentationClassAug" / f"{image_id}.png")
+    for split in ("train_aug", "dev"):
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(ids))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "scenes-15-6"], "unknown benchmark 'scenes-15-6'. Did you mean 'scenes-15-5'?"),
+        (["run", "scenes-15-5", "--method", "fmwis"], "unknown method 'fmwis'. Did you mean 'fmwiss'?"),
+        (["run", "scenes-15-5", "--scenario", "overlapp"], "unknown scenario 'overlapp'. Did you mean 'overlap'?"),
+        (["run", "scenes-15-5", "--preset", "dmo"], "unknown preset 'dmo'. Did you mean 'demo'?"),
+        (["run", "scenes-15-5", "--set", "studnet.backbone=x"], "unknown key 'studnet'. Did you mean 'student'?"),
+        (["run", "scenes-15-5", "--set", "step.epoch=3"], "unknown key 'step.epoch'. Did you mean 'epochs'?"),
+        (["run", "scenes-15-5", "--set", "step.epochs=0"], "'step.epochs' is '0': input should be greater"),
+        (["run", "scenes-15-5", "--set", "fmwiss.alpha"], "is no assignment; write --set section.key=value"),
+        (["run", "scenes-15-5", "--set", "student.backbone=resnet51"], "timm has no model 'resnet51'"),
+        (["run", "scenes-15-5", "--device", "cuda:7"], "device 'cuda:7' is not available here"),
+        (["run", "voc-15-5"], "give the VOC folder (the one that holds JPEGImages) with --data DIR"),
+        (["run", "voc-15-5", "--data", "nowhere"], "'nowhere' is no VOC folder: 'JPEGImages' is missing. Expected"),
+        (["labels", "show", "abc"], "'abc' does not exist among the labels"),
+        (["labels", "export", "abc", "--to", "x"], "'abc' does not exist among the labels"),
+        (["predict", "abc", "x.jpg", "-o", "out"], "'abc' does not exist among the checkpoints"),
+    ],
+)
+def test_mistakes_are_named(wilss, tmp_path: Path, prefect_backend: None, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]
+    extra = ["--root", tmp_path / "root"]
+    code, _, err = wilss(*arguments, *extra)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err.split("wilss:")[-1]
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def break_jpeg(root: Path) -> str:
+    path = root / "JPEGImages" / "2007_000002.jpg"
+    path.write_bytes(path.read_bytes()[:200])
+    return f"'{path}' cannot be decoded as an image"
+
+
+def remove_image(root: Path) -> str:
+    path = root / "JPEGImages" / "2007_000002.jpg"
+    path.unlink()
+    return f"'{path}' does not exist"
+
+
+def unknown_value(root: Path) -> str:
+    save_palette_png(torch.full((40, 48), 77, dtype=torch.uint8), root / "SegmentationClassAug" / "2007_000003.png")
+    return "holds the value 77; allowed are 0 (background), 1 to 20 and 255 (void)"
+
+
+def colour_mask(root: Path) -> str:
+    path = root / "SegmentationClassAug" / "2007_000003.png"
+    Image.new("RGB", (48, 40)).save(path)
+    return f"mask '{path}' has mode RGB"
+
+
+def other_size(root: Path) -> str:
+    save_palette_png(torch.zeros(10, 10, dtype=torch.uint8), root / "SegmentationClassAug" / "2007_000003.png")
+    return "they must have the same size"
+
+
+def empty_list(root: Path) -> str:
+    (root / "ImageSets" / "Segmentation" / "dev.txt").write_text("\n")
+    return "is empty; it needs one image id a line"
+
+
+@pytest.mark.parametrize("damage", [break_jpeg, remove_image, unknown_value, colour_mask, other_size, empty_list])
+def test_bad_data_stop_the_run_before_training(wilss, tmp_path: Path, prefect_backend: None, damage) -> None:  # type: ignore[no-untyped-def]
+    root = voc_folder(tmp_path / "voc")
+    message = damage(root)
+    code, _, err = wilss("run", "voc-15-5", "--data", root, "--preset", "tiny", "--root", tmp_path / "out")
+    assert code == 2
+    assert message in err
+    assert not list((tmp_path / "out").rglob("manifest.json"))
+
+
+def test_unreadable_images_can_be_left_out(wilss, tmp_path: Path, prefect_backend: None) -> None:  # type: ignore[no-untyped-def]
+    root = voc_folder(tmp_path / "voc", 24)
+    break_jpeg(root)
+    options = ["--preset", "tiny", "--set", "fmwiss.memory.min_pixels=16", "--skip-unreadable"]
+    # clip:scenes knows no photographs; what counts here is that the run ends
+    code, out, err = wilss("run", "voc-15-5", "--data", root, *options, "--root", tmp_path / "out")
+    assert code == 0, err
+    assert "left out 2 unreadable images" in err  # once in each list
+    assert "report:" in out
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("2007_000001,aeroplane aeroplan", "row 3 of '{csv}' names the class 'aeroplan'. Did you mean 'aeroplane'?"),
+        ("2007_000000,aeroplane", "row 3 of '{csv}' repeats image id '2007_000000'"),
+        (",aeroplane", "row 3 of '{csv}' has no image id"),
+        ("2007_000001,aeroplane", "'{csv}' has no row for image '2007_000002'"),
+    ],
+)
+def test_bad_labels_name_their_row(wilss, tmp_path: Path, prefect_backend: None, row: str, message: str) -> None:  # type: ignore[no-untyped-def]
+    root, table = voc_folder(tmp_path / "voc"), tmp_path / "labels.csv"
+    table.write_text(f"image_id,labels\n2007_000000,pottedplant\n{row}\n")
+    code, _, err = wilss(
+        "run", "voc-15-5", "--data", root, "--labels-csv", table, "--preset", "tiny", "--root", tmp_path / "out"
+    )
+    assert code == 2
+    assert message.format(csv=table) in err
+
+
+def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -> None:  # type: ignore[no-untyped-def]
+    root = tmp_path / "root"
+    code, out, _ = wilss("runs", "--root", root)
+    assert (code, "no runs yet" in out) == (0, True)
+    code, out, err = wilss("run", "scenes-15-5", "--preset", "tiny", "--root", root)
+    assert code == 0, err
+    (report_path,) = (root / "runs").glob("*/report.json")
+    report = json.loads(report_path.read_text())
+    assert str(report_path.with_suffix(".html")) in out.replace("\n", "")
+    code, out, _ = wilss("runs", "--root", root)
+    assert "scenes-15-5" in out
+    code, out, _ = wilss("labels", "list", "--root", root)
+    sets = [entry["digest"] for entry in report["label_sets"]]
+    assert all(digest[:12] in out for digest in sets)
+
+    code, out, err = wilss("labels", "show", sets[0][:10], "--root", root)
+    assert code == 0, err
+    assert Image.open(out.strip()).width > 400
+    index = json.loads((root / "labels" / sets[0][:2] / sets[0] / "index.json").read_text())
+    code, out, _ = wilss("labels", "show", sets[1], "--image", index["ids"][0], "--root", root, "-o", tmp_path / "one.png")
+    assert Image.open(tmp_path / "one.png").height < 300
+    code, _, err = wilss("labels", "show", sets[0], "--image", "train-9", "--root", root)
+    assert code == 2
+    assert "is not in this label set" in err
+
+    code, out, _ = wilss("labels", "export", sets[0], "--to", tmp_path / "png", "--root", root)
+    pngs = sorted((tmp_path / "png").glob("*.png"))
+    assert len(pngs) == len(index["ids"])
+    first = Image.open(pngs[0])
+    assert first.mode == "P"
+    assert first.size == (64, 64)
+    assert set(np.unique(np.asarray(first)).tolist()) <= {0, 16, 17, 18, 19, 20}
+    code, _, err = wilss("labels", "export", sets[0], "--to", tmp_path / "x", "--stage", "fina", "--root", root)
+    assert code == 2
+    assert "has no stage 'fina'" in err
+
+    image = tmp_path / "photo.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(image)
+    checkpoint = report["artefacts"]["checkpoint 1"]
+    code, out, err = wilss("predict", checkpoint, image, "-o", tmp_path / "pred", "--root", root)
+    assert code == 0, err
+    assert Image.open(tmp_path / "pred" / "photo.png").size == (70, 50)
+    assert Image.open(tmp_path / "pred" / "photo-overlay.png").size == (70, 50)
+    (tmp_path / "bad.jpg").write_text("no image")
+    code, _, err = wilss("predict", checkpoint, image, tmp_path / "bad.jpg", "-o", tmp_path / "none", "--root", root)
+    assert code == 2
+    assert "bad.jpg' cannot be decoded" in err
+    assert not (tmp_path / "none").exists()
+
+
+def test_predict_from_a_checkpoint_folder(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    spec = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1,))
+    weights = find_weights("resnet_scenes", "none", None)
+    index = CheckpointIndex(
+        benchmark="scenes-15-5",
+        step=0,
+        student=spec,
+        step_sizes=(2,),
+        classes=("a", "b"),
+        class_ids=(1, 2),
+        mean=weights.mean,
+        std=weights.std,
+        arguments={},
+        canvas=64,
+        history=[],
+    )
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    save_checkpoint(build_segmenter(spec, weights, (2,)), index, folder)
+    Image.new("L", (33, 21)).save(tmp_path / "grey.png")
+    code, _, err = wilss("predict", folder, tmp_path / "grey.png", "-o", tmp_path / "out")
+    assert code == 0, err
+    assert Image.open(tmp_path / "out" / "grey.png").size == (33, 21)
+    shutil.rmtree(folder)
+
+
+def test_help_is_quick_and_lists_the_commands() -> None:
+    done = subprocess.run([sys.executable, "-m", "flows.cli", "--help"], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in ("demo", "run", "step", "labels", "runs", "predict"))
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import flows.cli, sys; print({'torch', 'prefect', 'timm'} & set(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "set()"
