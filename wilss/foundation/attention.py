@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
@@ -20,7 +22,9 @@ class AttentionGrouper:
     Args:
         vit: a timm ViT that accepts any input size (``dynamic_img_size=True``).
         scale: factor on the input size before the model sees it; 2 doubles the grid.
-        temperature: divides the attention logits; 1 is the model's own attention.
+        temperature: divides the logits; 1 is the model's own attention.
+        source: "attention" is query times key as in the paper; "keys" takes the cosine of the keys of all heads (LOST,
+            Simeoni et al. 2021), which groups better where attention has not become local.
     """
 
     vit: VisionTransformer
@@ -29,6 +33,7 @@ class AttentionGrouper:
     std: tuple[float, ...]
     scale: float = 1.0
     temperature: float = 1.0
+    source: Literal["attention", "keys"] = "attention"
 
     @torch.inference_mode()
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
@@ -56,6 +61,10 @@ class AttentionGrouper:
         query, key = (part.transpose(1, 2) for part in qkv.unbind(2)[:2])  # (N, heads, T, d)
         query, key = attn.q_norm(query), attn.k_norm(key)
         prefix = self.vit.num_prefix_tokens
+        if self.source == "keys":
+            unit = F.normalize(key[:, :, prefix:].transpose(1, 2).flatten(2).float(), dim=-1)
+            picked = unit.gather(1, cells_NS[..., None].expand(-1, -1, unit.shape[-1]))
+            return (picked @ unit.transpose(1, 2) / self.temperature).softmax(-1)
         index = (cells_NS + prefix)[:, None, :, None].expand(-1, attn.num_heads, -1, query.shape[-1])
         logits = (query.gather(2, index) * attn.scale) @ key.transpose(-2, -1)
         rows = (logits.float() / self.temperature).softmax(-1)

@@ -33,6 +33,9 @@ class FoundationSpec(BaseModel):
     grouper_scale: float = Field(1.0, gt=0, le=4)
     scorer_temperature: float | None = Field(None, gt=0, description="None takes the scorer's own default")
     grouper_temperature: float | None = Field(None, gt=0, description="None takes the grouper's own default")
+    affinity: Literal["attention", "keys"] = Field(
+        "attention", description="of a dino: grouper: seed rows of the attention (recalled), or cosine of the keys"
+    )
     normalise: Literal["cell", "image"] = Field("cell", description="CLIP: cosine per cell, or parts of the image's")
     background: tuple[str, ...] = Field(("background", "texture"), description="words that compete without a map")
     old_names: bool = Field(True, description="names of old classes compete for pixels (names are no labels)")

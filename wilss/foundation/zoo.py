@@ -145,7 +145,7 @@ def _attention(spec: FoundationSpec, folder: Path | None) -> Grouper:
     weights = find_weights(model, "auto", folder)
     vit = build(weights, dynamic_img_size=True).eval().requires_grad_(False)
     digest = digest_of({"weights": weights.digest, **_grouper_facts(spec)})
-    return AttentionGrouper(vit, digest, weights.mean, weights.std, spec.grouper_scale, spec.grouper_temperature or 1.0)
+    return AttentionGrouper(vit, digest, weights.mean, weights.std, spec.grouper_scale, spec.grouper_temperature or 1.0, spec.affinity)
 
 
 def _features(spec: FoundationSpec, folder: Path | None) -> Grouper:
@@ -183,4 +183,5 @@ def _scorer_facts(spec: FoundationSpec) -> dict[str, Any]:
 
 
 def _grouper_facts(spec: FoundationSpec) -> dict[str, Any]:
-    return {"grouper": spec.grouper, "scale": spec.grouper_scale, "temperature": spec.grouper_temperature}
+    facts = {"grouper": spec.grouper, "scale": spec.grouper_scale, "temperature": spec.grouper_temperature}
+    return {**facts, "affinity": spec.affinity} if spec.grouper.startswith("dino:") else facts
