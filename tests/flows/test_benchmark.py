@@ -86,7 +86,7 @@ def test_another_root_gives_identical_metrics(finished: tuple[Path, dict[str, An
 def test_step_says_what_is_missing(tmp_path: Path) -> None:
     from flows.benchmark import run_step
 
-    with pytest.raises(ArtefactNotFoundError, match="the student of step 0 .* run the step before"):
+    with pytest.raises(ArtefactNotFoundError, match=r"the student of step 0 .* run the step before"):
         run_step(make_spec(TINY), 1, settings(tmp_path))
     assert not list(tmp_path.rglob("manifest.json"))
     with pytest.raises(SpecError, match="has no step 7; its steps are 0 to 1"):
@@ -118,7 +118,7 @@ def test_many_steps_grow_the_student(tmp_path: Path) -> None:
     report = run_benchmark(make_spec({**TINY, "benchmark": "scenes-10-5-5"}), settings(tmp_path))
     assert [s["n_classes"] for s in report["steps"]] == [10, 15, 20]
     store = Store(tmp_path)
-    model, index = load_checkpoint(store.path("checkpoints", report["artefacts"]["checkpoint 2"]))
+    model, _ = load_checkpoint(store.path("checkpoints", report["artefacts"]["checkpoint 2"]))
     assert model.step_sizes == (10, 5, 5)
     assert not any("teacher" in name for name, _ in model.named_parameters())
     with pytest.raises(SpecError, match="knows 20 classes, 3 are expected; first difference: 'bone'"):

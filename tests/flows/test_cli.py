@@ -177,7 +177,9 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
     assert code == 0, err
     assert Image.open(out.strip()).width > 400
     index = json.loads((root / "labels" / sets[0][:2] / sets[0] / "index.json").read_text())
-    code, out, _ = wilss("labels", "show", sets[1], "--image", index["ids"][0], "--root", root, "-o", tmp_path / "one.png")
+    code, out, _ = wilss(
+        "labels", "show", sets[1], "--image", index["ids"][0], "--root", root, "-o", tmp_path / "one.png"
+    )
     assert Image.open(tmp_path / "one.png").height < 300
     code, _, err = wilss("labels", "show", sets[0], "--image", "train-9", "--root", root)
     assert code == 2

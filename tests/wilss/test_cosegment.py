@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wilss.foundation.cosegment import binarise, cosegment, mask_agreement, normalised_scores, sample_seeds
+from wilss.foundation.cosegment import cosegment, enlarge, mask_agreement, mass_level, normalised_scores, sample_seeds
 from wilss.foundation.spec import CosegmentSpec
 
 
@@ -27,14 +27,28 @@ def mass_reference(values: list[float], keep: float) -> set[int]:
 @given(st.lists(st.integers(1, 10_000), min_size=4, max_size=24, unique=True), st.floats(0.05, 1.0))
 def test_binarise_by_mass_keeps_the_smallest_sufficient_set(numbers: list[int], keep: float) -> None:
     values = [n / 10_000 for n in numbers]
-    mask = binarise(torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1), keep, "mass", (1, len(values)))
+    affinity = torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1)
+    mask = affinity >= mass_level(affinity, keep, "mass")
     assert set(mask.flatten().nonzero()[:, 0].tolist()) == mass_reference(values, keep)
 
 
 def test_binarise_by_area_keeps_that_share_of_cells() -> None:
     values = torch.arange(20.0).view(1, 1, 4, 5)
-    mask = binarise(values, 0.25, "area", (4, 5))
+    mask = values >= mass_level(values, 0.25, "area")
     assert mask.flatten().nonzero()[:, 0].tolist() == [15, 16, 17, 18, 19]
+
+
+def test_guided_filter_moves_a_soft_edge_to_the_image_edge() -> None:
+    image = torch.zeros(1, 3, 32, 32)
+    image[..., 13:] = 1.0  # the edge lies between two coarse cells of width 8
+    coarse = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 4, 4)
+    truth = image[:, :1] > 0.5
+    wrong = []
+    for radius in (0, 6):
+        large = enlarge(coarse, image, CosegmentSpec(guided_radius=radius))
+        assert large.shape == (1, 1, 32, 32)
+        wrong.append(int(((large > 0.5) != truth).sum()))
+    assert wrong[1] < wrong[0]
 
 
 def test_scores_are_stretched_per_image_and_class_and_absent_classes_are_zero() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from kornia.filters import guided_blur
 from torch import Tensor
 
 from wilss.foundation.contracts import Grouper, Prompts, Scorer
@@ -52,13 +53,14 @@ def cosegment(
     """
     if tags_NC.shape != (len(images_N3HW), len(prompts)):
         raise ValueError(f"tags have shape {tuple(tags_NC.shape)}; expected ({len(images_N3HW)}, {len(prompts)})")
-    size = images_N3HW.shape[-2:]
     soft = normalised_scores(scorer.scores(images_N3HW, [*prompts, *others])[:, : len(prompts)], tags_NC)
-    initial = F.interpolate(soft, size, mode="bilinear", align_corners=False) > spec.threshold
+    initial = F.interpolate(soft, images_N3HW.shape[-2:], mode="bilinear", align_corners=False) > spec.threshold
+    fitted = enlarge(soft, images_N3HW, spec) > spec.threshold if spec.guided_radius else initial
     points = sample_seeds(soft, spec, generator)
     affinity = grouper.affinity(images_N3HW, points.flatten(1, 2)).unflatten(1, points.shape[1:3]).mean(2)
-    seeds = binarise(affinity, spec.keep, spec.keep_by, size) & tags_NC[..., None, None]
-    return PseudoLabels(initial, _fuse(initial, seeds, spec.fusion), soft, mask_agreement(initial, seeds))
+    level = mass_level(affinity, spec.keep, spec.keep_by)
+    seeds = (enlarge(affinity, images_N3HW, spec) >= level) & tags_NC[..., None, None]
+    return PseudoLabels(initial, _fuse(fitted, seeds, spec.fusion), soft, mask_agreement(fitted, seeds))
 
 
 def normalised_scores(scores_NChw: Tensor, tags_NC: Tensor) -> Tensor:
@@ -83,11 +85,11 @@ def sample_seeds(soft_NChw: Tensor, spec: CosegmentSpec, generator: torch.Genera
     return torch.stack([(index % w + 0.5) / w, (index // w + 0.5) / h], -1)
 
 
-def binarise(affinity_NChw: Tensor, keep: float, keep_by: str, size: tuple[int, int] | torch.Size) -> Tensor:
-    """Keep the highest cells up to a share of the total mass, or of the area; bool ``(N, C, H, W)``.
+def mass_level(affinity_NChw: Tensor, keep: float, keep_by: str) -> Tensor:
+    """Value of the last cell that is kept, float32 ``(N, C, 1, 1)``.
 
-    By mass: the smallest set of highest cells whose values sum to at least ``keep`` of the total. The map is enlarged
-    before it is compared with the value of the last cell kept, which gives smooth outlines.
+    By "mass": the smallest set of highest cells whose values sum to at least ``keep`` of the total is kept; by "area":
+    that share of the cells.
     """
     flat = affinity_NChw.flatten(2)
     ordered = flat.sort(-1, descending=True).values
@@ -96,10 +98,20 @@ def binarise(affinity_NChw: Tensor, keep: float, keep_by: str, size: tuple[int, 
         count = (before < keep * ordered.sum(-1, keepdim=True) * (1 - 1e-6)).sum(-1).clamp(min=1)
     else:
         count = torch.full(flat.shape[:2], max(1, round(keep * flat.shape[-1])), device=flat.device)
-    level = ordered.gather(-1, count[..., None] - 1)[..., None]
-    if tuple(size) == tuple(affinity_NChw.shape[-2:]):
-        return affinity_NChw >= level
-    return F.interpolate(affinity_NChw, tuple(size), mode="bilinear", align_corners=False) >= level
+    return ordered.gather(-1, count[..., None] - 1)[..., None]
+
+
+def enlarge(maps_NChw: Tensor, images_N3HW: Tensor, spec: CosegmentSpec) -> Tensor:
+    """Coarse maps at image size, ``(N, C, H, W)``: bilinear, then fitted to the image's edges if the recipe says so.
+
+    The guided filter (He et al. 2010) is kornia's.
+    """
+    size = images_N3HW.shape[-2:]
+    large = F.interpolate(maps_NChw, size, mode="bilinear", align_corners=False)
+    if not spec.guided_radius:
+        return large
+    kernel = min(2 * spec.guided_radius + 1, 2 * ((min(size) - 1) // 2) + 1)
+    return guided_blur(images_N3HW, large, kernel, spec.guided_eps)
 
 
 def mask_agreement(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:

@@ -145,7 +145,9 @@ def _attention(spec: FoundationSpec, folder: Path | None) -> Grouper:
     weights = find_weights(model, "auto", folder)
     vit = build(weights, dynamic_img_size=True).eval().requires_grad_(False)
     digest = digest_of({"weights": weights.digest, **_grouper_facts(spec)})
-    return AttentionGrouper(vit, digest, weights.mean, weights.std, spec.grouper_scale, spec.grouper_temperature or 1.0, spec.affinity)
+    return AttentionGrouper(
+        vit, digest, weights.mean, weights.std, spec.grouper_scale, spec.grouper_temperature or 1.0, spec.affinity
+    )
 
 
 def _features(spec: FoundationSpec, folder: Path | None) -> Grouper:

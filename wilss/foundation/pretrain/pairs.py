@@ -14,6 +14,10 @@ PRETRAINING_WORLD = World(min_scale=0.3, max_scale=0.9, seed=7)
 """Larger objects than in the benchmark occur too, so that the models also see well at twice the input size."""
 
 
+EASY_WORLD = PRETRAINING_WORLD.model_copy(update={"max_objects": 1, "clutter": 0, "min_scale": 0.5})
+"""One large object: what outlines mean is learnt here first."""
+
+
 @dataclass(frozen=True)
 class Pairs:
     """uint8 images ``(N, 3, H, W)`` and one caption each. There is no mask to reach."""
@@ -39,6 +43,13 @@ def draw_pairs(
         if progress:
             progress(len(captions), count)
     return Pairs(torch.cat(images), captions)
+
+
+def pretraining_pairs(count: int, progress: Callable[[int, int], None] | None = None) -> Pairs:
+    """A third easy pairs, two thirds of the pretraining world."""
+    easy = draw_pairs(EASY_WORLD, count // 3, progress=progress)
+    hard = draw_pairs(PRETRAINING_WORLD, count - count // 3, progress=progress)
+    return Pairs(torch.cat([easy.images, hard.images]), easy.captions + hard.captions)
 
 
 def batches(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
