@@ -1,0 +1,73 @@
+"""The built-in world: reproducible, independent of the range asked for, and as described."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wilss.data.scenes import BLOCK, World, caption, draw
+from wilss.data.silhouettes import CLASSES
+from wilss.errors import DataNotFoundError
+from wilss.foundation.pretrain.pairs import Pairs, draw_pairs
+
+
+def test_a_scene_depends_on_its_index_alone() -> None:
+    world = World(image_size=48)
+    many = draw(world, "train", 0, 2 * BLOCK)
+    few = draw(world, "train", BLOCK - 2, BLOCK + 3)
+    assert torch.equal(few.images, many.images[BLOCK - 2 : BLOCK + 3])
+    assert torch.equal(few.masks, many.masks[BLOCK - 2 : BLOCK + 3])
+    assert not torch.equal(draw(world, "eval", 0, 4).images, many.images[:4])
+    assert not torch.equal(draw(World(image_size=48, seed=1), "train", 0, 4).images, many.images[:4])
+
+
+def test_every_class_occurs_objects_overlap_and_borders_are_void() -> None:
+    scenes = draw(World(image_size=64), "train", 0, 256)
+    tags = scenes.tags()
+    assert {c for row in tags for c in row} == set(range(1, 21))
+    assert {len(row) for row in tags} >= {1, 2, 3}
+    assert 0.02 < float((scenes.masks == 255).float().mean()) < 0.2
+    assert scenes.images.shape == (256, 3, 64, 64)
+    assert scenes.images.dtype == scenes.masks.dtype == torch.uint8
+
+
+def test_colours_do_not_give_the_class_away() -> None:
+    """A linear classifier on colour histograms stays below 0.35 image-level recall."""
+    train, test = (draw(World(image_size=48), split, 0, 1024) for split in ("train", "eval"))
+
+    def histograms(images: torch.Tensor) -> torch.Tensor:
+        bins = (images.long() // 64 * torch.tensor([16, 4, 1]).view(1, 3, 1, 1)).sum(1).flatten(1)
+        counts = torch.zeros(len(images), 64).scatter_add_(1, bins, torch.ones_like(bins, dtype=torch.float32))
+        return torch.cat([counts / counts.sum(1, keepdim=True), torch.ones(len(images), 1)], 1)
+
+    def targets(masks: torch.Tensor) -> torch.Tensor:
+        return torch.stack([(masks == c).flatten(1).any(1) for c in range(1, 21)], 1).float()
+
+    x, y = histograms(train.images), targets(train.masks)
+    weights = torch.linalg.solve(x.T @ x + 1e-3 * torch.eye(65), x.T @ y)
+    scores, truth = histograms(test.images) @ weights, targets(test.masks).bool()
+    recalls = [t[s.topk(int(t.sum())).indices].float().mean() for s, t in zip(scores, truth, strict=True) if t.any()]
+    assert float(torch.stack(recalls).mean()) < 0.35
+
+
+def test_captions_name_exactly_the_classes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for tags in ((1,), (4, 9), (2, 13, 20)):
+        words = set(caption(tags, generator).replace(",", " ").split())
+        assert words & set(CLASSES) == {CLASSES[c - 1] for c in tags}
+
+
+def test_pretraining_pairs_carry_no_mask() -> None:
+    pairs = draw_pairs(World(image_size=32), 40, shard=32)
+    assert set(vars(pairs)) == {"images", "captions"}
+    assert len(pairs) == len(pairs.captions) == 40
+    assert set(Pairs.__dataclass_fields__) == {"images", "captions"}
+
+
+def test_empty_range_and_unknown_ids_are_refused() -> None:
+    from wilss.data.scenes_source import ScenesSource
+
+    with pytest.raises(ValueError, match="0 <= start < stop"):
+        draw(World(), "train", 3, 3)
+    with pytest.raises(DataNotFoundError, match="ids look like 'train-000007'"):
+        ScenesSource(World(), 4, 4).image("nonsense")
