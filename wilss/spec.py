@@ -132,7 +132,7 @@ DEMO: dict[str, Any] = {
         "grouper_temperature": 0.03,
         "affinity": "keys",
         # chosen on 48 scenes of another seed (see docs/fidelity.md)
-        "cosegment": {"threshold": 0.3, "keep": 0.15, "guided_radius": 24},
+        "cosegment": {"threshold": 0.3, "keep": 0.15, "guided_radius": 32},
     },
     "student": {"backbone": "resnet_scenes", "output_stride": 8, "aspp_channels": 96, "aspp_rates": (2, 4, 6)},
     "base": {**ADAMW, "epochs": 9, "batch_size": 16, "lr_backbone": 7e-4, "lr_head": 2e-3},

@@ -104,14 +104,15 @@ def mass_level(affinity_NChw: Tensor, keep: float, keep_by: str) -> Tensor:
 def enlarge(maps_NChw: Tensor, images_N3HW: Tensor, spec: CosegmentSpec) -> Tensor:
     """Coarse maps at image size, ``(N, C, H, W)``: bilinear, then fitted to the image's edges if the recipe says so.
 
-    The guided filter (He et al. 2010) is kornia's.
+    The guided filter (He et al. 2010; fast form, He and Sun 2015) is kornia's.
     """
     size = images_N3HW.shape[-2:]
     large = F.interpolate(maps_NChw, size, mode="bilinear", align_corners=False)
     if not spec.guided_radius:
         return large
     kernel = min(2 * spec.guided_radius + 1, 2 * ((min(size) - 1) // 2) + 1)
-    return guided_blur(images_N3HW, large, kernel, spec.guided_eps)
+    step = max(1, min(spec.guided_subsample, kernel // 4))
+    return guided_blur(images_N3HW, large, kernel, spec.guided_eps, subsample=step)
 
 
 def mask_agreement(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:

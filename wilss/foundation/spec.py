@@ -23,6 +23,9 @@ class CosegmentSpec(BaseModel):
         0, ge=0, description="radius in pixels of the guided filter that fits soft maps to the image; 0 leaves it out"
     )
     guided_eps: float = Field(1e-3, gt=0, description="smoothness of the guided filter")
+    guided_subsample: int = Field(
+        4, ge=1, description="the filter's coefficients are computed on every k-th pixel (fast guided filter)"
+    )
     fusion: Literal["union", "intersection", "initial", "seeds"] = Field("union", description="recalled: union")
 
 
