@@ -54,13 +54,15 @@ def cosegment(
     if tags_NC.shape != (len(images_N3HW), len(prompts)):
         raise ValueError(f"tags have shape {tuple(tags_NC.shape)}; expected ({len(images_N3HW)}, {len(prompts)})")
     soft = normalised_scores(scorer.scores(images_N3HW, [*prompts, *others])[:, : len(prompts)], tags_NC)
-    initial = F.interpolate(soft, images_N3HW.shape[-2:], mode="bilinear", align_corners=False) > spec.threshold
+    size = images_N3HW.shape[-2:]
+    initial = F.interpolate(soft, size, mode="bilinear", align_corners=False) > spec.threshold
     fitted = enlarge(soft, images_N3HW, spec) > spec.threshold if spec.guided_radius else initial
     points = sample_seeds(soft, spec, generator)
     affinity = grouper.affinity(images_N3HW, points.flatten(1, 2)).unflatten(1, points.shape[1:3]).mean(2)
     level = mass_level(affinity, spec.keep, spec.keep_by)
-    seeds = (enlarge(affinity, images_N3HW, spec) >= level) & tags_NC[..., None, None]
-    return PseudoLabels(initial, _fuse(fitted, seeds, spec.fusion), soft, mask_agreement(fitted, seeds))
+    grouped = F.interpolate(affinity, size, mode="bilinear", align_corners=False) >= level
+    seeds = grouped & tags_NC[..., None, None]
+    return PseudoLabels(initial, _fuse(fitted, seeds, spec.fusion), soft, mask_agreement(initial, seeds))
 
 
 def normalised_scores(scores_NChw: Tensor, tags_NC: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ class CosegmentSpec(BaseModel):
     keep: float = Field(0.7, gt=0, le=1, description="K of the seed mask (recalled 70 %)")
     keep_by: Literal["mass", "area"] = Field("mass", description="K as share of attention mass or of cells (ambiguous)")
     guided_radius: int = Field(
-        0, ge=0, description="radius in pixels of the guided filter that fits soft maps to the image; 0 leaves it out"
+        0, ge=0, description="radius in pixels of the guided filter that fits the scores to the image; 0 leaves it out"
     )
     guided_eps: float = Field(1e-3, gt=0, description="smoothness of the guided filter")
     guided_subsample: int = Field(
