@@ -145,6 +145,7 @@ def test_unreadable_images_can_be_left_out(wilss, tmp_path: Path, prefect_backen
         ("2007_000001,aeroplane aeroplan", "row 3 of '{csv}' names the class 'aeroplan'. Did you mean 'aeroplane'?"),
         ("2007_000000,aeroplane", "row 3 of '{csv}' repeats image id '2007_000000'"),
         (",aeroplane", "row 3 of '{csv}' has no image id"),
+        ("2009_000001,aeroplane", "row 3 of '{csv}' names image '2009_000001', which is not in"),
         ("2007_000001,aeroplane", "'{csv}' has no row for image '2007_000002'"),
     ],
 )

@@ -109,7 +109,7 @@ class VocSource:
     @cached_property
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         if self.labels_csv:
-            table = read_labels(self.labels_csv, self.classes)
+            table = read_labels(self.labels_csv, self.classes, self.root / "JPEGImages")
             return {split: tuple(self._from_table(table, i) for i in self.ids(split)) for split in ("train", "eval")}
         with ThreadPoolExecutor(2) as pool:
             return {split: tuple(pool.map(self._tags_of_mask, self.ids(split))) for split in ("train", "eval")}
@@ -202,11 +202,17 @@ def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -
     return train, others[0] if len(others) == 1 else None
 
 
-def read_labels(path: Path, classes: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+def read_labels(path: Path, classes: tuple[str, ...], images: Path | None = None) -> dict[str, tuple[int, ...]]:
     """Read image-level labels: CSV with the header ``image_id,labels``, class names separated by spaces.
 
-    Raises DataError with the row number for an unknown class, a missing image id or a repeated one.
+    Args:
+        images: folder that must hold ``ID.jpg`` for every row; None does not look.
+
+    Raises DataError with the row number for an unknown class, an image without a file, no image id or a repeated one;
+    DataNotFoundError when the table itself is not there.
     """
+    if not path.is_file():
+        raise DataNotFoundError(f"labels file '{path}' does not exist; give a CSV with the header image_id,labels")
     table: dict[str, tuple[int, ...]] = {}
     with path.open(newline="") as handle:
         for number, row in enumerate(csv.reader(handle), start=1):
@@ -216,6 +222,10 @@ def read_labels(path: Path, classes: tuple[str, ...]) -> dict[str, tuple[int, ..
             if not image_id or image_id in table:
                 problem = "repeats image id " + repr(image_id) if image_id else "has no image id"
                 raise DataError(f"row {number} of '{path}' {problem}; every image needs exactly one row")
+            if images is not None and not (images / f"{image_id}.jpg").is_file():
+                raise DataError(
+                    f"row {number} of '{path}' names image '{image_id}', which is not in '{images}'; remove it"
+                )
             for name in names:
                 if name not in classes:
                     raise DataError(f"row {number} of '{path}' names the class '{name}'.{did_you_mean(name, classes)}")
