@@ -113,6 +113,17 @@ def test_pasted_pixels_carry_their_hard_class() -> None:
     assert float(erased[1:].min()) == 1
 
 
+def test_teacher_background_is_zero_inside_new_masks() -> None:
+    known, masks = torch.rand(1, 16, 2, 2), torch.zeros(1, 5, 2, 2)
+    masks[0, 3, 0, 0], masks[0, 1, 0, 1] = 1.0, 0.25
+    target = Fmwiss(context())._teacher_target(known, masks)
+    assert torch.equal(target[:, 1:], known[:, 1:])
+    expected = known[0, 0] * torch.tensor([[0.0, 0.75], [1.0, 1.0]])
+    assert torch.equal(target[0, 0], expected)
+    plain = Fmwiss(context(teacher_background="distilled"))._teacher_target(known, masks)
+    assert torch.equal(plain, known)
+
+
 def test_q_of_untagged_new_classes_is_zero() -> None:
     allowed = Fmwiss(context())._allowed(batch().tags)
     assert allowed[0].tolist() == [True] * 16 + [False, True, False, False, False]

@@ -39,6 +39,10 @@ class FmwissSpec(BaseModel):
     teacher: bool = Field(True, description="False: the student learns from the refined masks directly (ablation)")
     teacher_channels: int = Field(256, ge=8, description="width of the plug-in ASPP (inferred 256)")
     teacher_to_backbone: bool = Field(True, description="the teacher's gradient reaches the backbone (as in WILSON)")
+    teacher_background: Literal["masked", "distilled"] = Field(
+        "masked",
+        description="teacher's background target: the old model's, zero inside new masks (ours), or the old model's alone",
+    )
     compete: Literal["all", "tagged"] = Field(
         "tagged",
         description="who may win the argmax of q: all (recalled equation), or only tagged ones of the new classes",
@@ -85,7 +89,7 @@ class Fmwiss:
         if self.spec.teacher:
             logits, embedding = self.teacher(features if self.spec.teacher_to_backbone else features.detach())
             terms["new"] = new_class_loss(logits[:, n_old:], masks)
-            terms["old"] = distillation_loss(logits[:, :n_old], known)
+            terms["old"] = distillation_loss(logits[:, :n_old], self._teacher_target(known, masks))
             if self.spec.contrastive_weight:
                 dcl = dense_contrastive_loss(
                     embedding,
@@ -118,6 +122,16 @@ class Fmwiss:
         old = torch.full((len(tags), self.context.n_old), self.spec.old_in_mix, device=tags.device)
         old[:, 0] = True
         return torch.cat([old, tags], 1)
+
+    def _teacher_target(self, known: Tensor, masks: Tensor) -> Tensor:
+        """Target of the teacher's background and old outputs.
+
+        The old model calls the new classes background. Distilled as it is, that verdict wins the argmax of q at every
+        pixel of a new class, and the student never learns one.
+        """
+        if self.spec.teacher_background == "distilled":
+            return known
+        return torch.cat([known[:, :1] * (1 - masks.amax(1, keepdim=True)), known[:, 1:]], 1)
 
     def _overrule_pasted(self, old: Tensor, pasted: Tensor) -> Tensor:
         """Old model's probabilities, replaced by the hard class of the instance in pasted pixels."""
