@@ -41,7 +41,7 @@ class FmwissSpec(BaseModel):
     teacher_to_backbone: bool = Field(True, description="the teacher's gradient reaches the backbone (as in WILSON)")
     teacher_background: Literal["masked", "distilled"] = Field(
         "masked",
-        description="teacher's background target: the old model's, zero inside new masks (ours), or the old model's alone",
+        description="teacher's background target: the old model's, but zero inside new masks (ours), or as it is",
     )
     compete: Literal["all", "tagged"] = Field(
         "tagged",
