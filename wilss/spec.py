@@ -116,7 +116,7 @@ SMALL_VOC: dict[str, Any] = {
     },
     "student": {"backbone": "mobilenetv2_100", "aspp_channels": 128},
     "base": {**ADAMW, "epochs": 3, "batch_size": 16, "lr_backbone": 3e-4, "lr_head": 1e-3},
-    "step": {**ADAMW, "epochs": 6, "batch_size": 16, "lr_backbone": 5e-5, "lr_head": 5e-4, "constant_epochs": 2},
+    "step": {**ADAMW, "epochs": 6, "batch_size": 16, "lr_backbone": 2e-4, "lr_head": 2e-3, "constant_epochs": 2},
     "fmwiss": {"warmup_epochs": 2, "teacher_channels": 128, "memory": {"side": 192}},
 }
 DEMO: dict[str, Any] = {
@@ -136,7 +136,7 @@ DEMO: dict[str, Any] = {
     },
     "student": {"backbone": "resnet_scenes", "output_stride": 8, "aspp_channels": 96, "aspp_rates": (2, 4, 6)},
     "base": {**ADAMW, "epochs": 9, "batch_size": 16, "lr_backbone": 7e-4, "lr_head": 2e-3},
-    "step": {**ADAMW, "epochs": 10, "batch_size": 16, "lr_backbone": 1e-4, "lr_head": 1e-3, "constant_epochs": 2},
+    "step": {**ADAMW, "epochs": 10, "batch_size": 16, "lr_backbone": 4e-4, "lr_head": 3e-3, "constant_epochs": 2},
     "fmwiss": {"warmup_epochs": 2, "teacher_channels": 96, "memory": {"side": 64}},
 }
 TINY: dict[str, Any] = {
