@@ -1,0 +1,40 @@
+"""The demo at its real size reaches its bars, and plain fine-tuning on the same labels forgets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+def demo(root: Path, method: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "flows.cli", "demo", "--method", method, "--root", str(root)]
+    env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=1200, check=False)
+    assert done.returncode == 0, done.stderr
+    (path,) = (root / "runs").glob(f"*-{method}-*/report.json")
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
+
+
+def test_demo_learns_without_forgetting_and_finetuning_forgets(tmp_path: Path) -> None:
+    report = demo(tmp_path, "fmwiss")
+    base, last = (step["metrics"] for step in report["steps"])
+    assert last["new"] >= 0.40
+    assert last["old"] >= base["old"] - 0.10
+    assert last["all"] >= 0.55
+    assert report["peak_rss_bytes"] <= 4 * 2**30
+    (entry,) = (e for e in report["label_sets"] if "refined" in e["iou"])
+    assert entry["iou"]["refined"] >= entry["iou"]["initial"] + 0.08
+    forgetful = demo(tmp_path, "finetune")
+    assert forgetful["steps"][0] == report["steps"][0]
+    assert forgetful["metrics"]["old"] <= last["old"] - 0.20
