@@ -163,7 +163,7 @@ def test_unknown_names(change: dict[str, str], message: str) -> None:
 
 
 def test_weights_are_never_silently_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsNotFoundError, match="put a safetensors file of that timm model"):
         build_grouper(FoundationSpec(grouper="features:resnet18"), tmp_path)
     with pytest.raises(WeightsNotFoundError, match=r"'nothing\.safetensors' does not exist"):
