@@ -14,14 +14,10 @@ import open_clip
 import timm
 import torch
 
-from wilss._torchvision import make_torchvision_importable
-
-make_torchvision_importable()
-
-from wilss.foundation.attention import AttentionGrouper  # noqa: E402
-from wilss.foundation.clip import ClipScorer  # noqa: E402
-from wilss.foundation.cosegment import cosegment  # noqa: E402
-from wilss.foundation.spec import CosegmentSpec  # noqa: E402
+from wilss.foundation.attention import AttentionGrouper
+from wilss.foundation.clip import ClipScorer
+from wilss.foundation.cosegment import cosegment
+from wilss.foundation.spec import CosegmentSpec
 
 HALF = (0.5, 0.5, 0.5)
 
