@@ -126,7 +126,7 @@ class Fmwiss:
     def _teacher_target(self, known: Tensor, masks: Tensor) -> Tensor:
         """Target of the teacher's background and old outputs.
 
-        The old model calls the new classes background. Distilled as it is, that verdict can win the argmax of q inside a
+        The old model calls the new classes background. Distilled as it is, that can win the argmax of q inside a
         new object (measured once, see docs/fidelity.md).
         """
         if self.spec.teacher_background == "distilled":
