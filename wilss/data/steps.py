@@ -36,14 +36,6 @@ def step_data(source: Source, protocol: Benchmark, step: int, scenario: Scenario
     return TaggedImages(images, torch.tensor(rows, dtype=torch.bool))
 
 
-def joint_data(source: Source, protocol: Benchmark, step: int, canvas: int, void: str) -> MaskedImages:
-    """Images and masks of all classes seen up to ``step``: the upper bound that no incremental method may use."""
-    seen = set(protocol.seen(step))
-    ids = tuple(i for i, tags in zip(source.ids("train"), source.tags("train"), strict=True) if seen & set(tags))
-    channels = output_channels(protocol.seen(step), len(source.classes), VOID if void == "ignore" else 0)
-    return MaskedImages(ImageTable(source, ids, canvas), tuple(channels))
-
-
 def evaluation_data(source: Source, protocol: Benchmark, step: int, canvas: int) -> MaskedImages:
     """All evaluation images; classes not yet learnt at ``step`` count as background, void stays 255."""
     channels = output_channels(protocol.seen(step), len(source.classes), VOID)

@@ -43,14 +43,12 @@ def paste(
     bank: MemoryBank,
     spec: PasteSpec,
     generator: torch.Generator,
-    pixel_scale: float = 1.0,
 ) -> Pasted:
     """Paste instances at random places; every instance keeps its true class as a hard label.
 
     Args:
         images: float32 ``(N, 3, H, W)`` in [0, 1].
         layers: pseudo-label layers ``(N, C, H, W)`` of the new classes; set to 0 under an instance.
-        pixel_scale: size of a pixel of ``images`` in bank pixels' terms, for crops that were resized.
     """
     n, _, height, width = images.shape
     images, layers = images.clone(), layers.clone()
@@ -61,7 +59,7 @@ def paste(
         return Pasted(images, channels, layers)
     for _ in range(spec.count):
         index = torch.randint(len(bank), (len(rows),), generator=generator)
-        pixels, alpha = _place(bank, index, (height, width), spec, generator, pixel_scale)
+        pixels, alpha = _place(bank, index, (height, width), spec, generator)
         inside = alpha > 0.5
         images[rows] = torch.where(inside, pixels, images[rows])
         layers[rows] = layers[rows] * ~inside
@@ -75,12 +73,11 @@ def _place(
     size: tuple[int, int],
     spec: PasteSpec,
     generator: torch.Generator,
-    pixel_scale: float,
 ) -> tuple[Tensor, Tensor]:
     """Warp instances into the image frame: pixels ``(n, 3, H, W)`` in [0, 1] and coverage ``(n, 1, H, W)``."""
     n, side = len(index), bank.images.shape[-1]
     box = bank.sizes[index].float()  # (height, width) in bank pixels
-    scale = torch.empty(n).uniform_(spec.min_scale, spec.max_scale, generator=generator) * pixel_scale
+    scale = torch.empty(n).uniform_(spec.min_scale, spec.max_scale, generator=generator)
     frame = torch.tensor(size).float()
     scale = torch.minimum(scale, (0.9 * frame / box).amin(1))  # an instance never fills the whole image
     flip = torch.where(torch.rand(n, generator=generator) < spec.flip, -1.0, 1.0)
