@@ -106,6 +106,35 @@ def step(
 
 
 @app.command
+def pretrain(
+    model: str,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
+    root: Path | None = None,
+    device: str = "cpu",
+) -> None:
+    """Train a small foundation model of the built-in world, clip or dino; the same command goes on after a stop.
+
+    Args:
+        model: clip or dino
+        out: folder of the weights file; one under the root, named by the settings, when left out
+        set: a setting of the training as key=value, e.g. --set seed=1; may be repeated
+    """
+    from wilss.foundation.pretrain.run import training_spec
+    from wilss.spec import nested
+
+    spec = training_spec(model, nested(list(set)))
+    prepare_prefect(root or default_root())
+    from flows.pretrain import run_pretraining
+
+    path = run_pretraining(model, spec.model_dump(mode="json"), root or default_root(), out, device)
+    name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
+    print(path)
+    print(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")
+
+
+@app.command
 def runs(*, root: Path | None = None) -> None:
     """List finished runs with their metrics."""
     from stores.runs import all_runs

@@ -52,6 +52,6 @@ def _lines(title: str) -> Callback:
         now = time.monotonic()
         if done == total or now - last >= LINE_SECONDS:
             last = now
-            say(f"{title}: {done}/{total}" + (f", loss {loss:.3f}" if loss else ""))
+            say(f"{title}, {stage}: {done}/{total}" + (f", loss {loss:.3f}" if loss else ""))
 
     return update

@@ -189,7 +189,7 @@ def _patterns(family_NL: Tensor, size: int, gen: torch.Generator) -> Tensor:
 def _compose(world: World, coverage_NLHW: Tensor, paint: Tensor, gen: torch.Generator) -> Tensor:
     """Lay the layers over each other, add light and noise; uint8 ``(N, 3, H, W)``."""
     canvas = paint[:, 0]
-    rim_NLHW = coverage_NLHW - _neighbourhood(coverage_NLHW, torch.minimum)  # solid things are darker where they turn away
+    rim_NLHW = coverage_NLHW - _neighbourhood(coverage_NLHW, torch.minimum)  # rims turn away from the light
     for layer in range(coverage_NLHW.shape[1]):
         surface = paint[:, layer + 1] * (1 - world.rim * rim_NLHW[:, layer, None])
         canvas = torch.lerp(canvas, surface, coverage_NLHW[:, layer, None])

@@ -5,6 +5,7 @@ This is the only file that touches open_clip's private names.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -145,6 +146,16 @@ def _attention_pool_as_convolution(visual: ModifiedResNet, images: Tensor) -> Te
     pool = visual.attnpool
     value = F.linear(x.permute(0, 2, 3, 1), pool.v_proj.weight, pool.v_proj.bias)
     return F.linear(value, pool.c_proj.weight, pool.c_proj.bias).permute(0, 3, 1, 2)
+
+
+def new_scenes_clip() -> Any:
+    """An untrained ``clip:scenes``, random weights on purpose."""
+    register_scenes_config()
+    logging.disable(logging.WARNING)  # open_clip warns of random weights; the callers train or replace them
+    try:
+        return open_clip.create_model("clip_scenes", pretrained=None, load_weights=False)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @lru_cache(maxsize=1)

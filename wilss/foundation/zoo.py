@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from wilss.digest import digest_of
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names
-from wilss.foundation.clip import ClipScorer, register_scenes_config
+from wilss.foundation.clip import ClipScorer, new_scenes_clip
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.features import FeatureGrouper
 from wilss.foundation.spec import FoundationSpec
@@ -72,16 +71,11 @@ def _clip(spec: FoundationSpec, folder: Path | None) -> Scorer:
 
 
 def _clip_scenes() -> tuple[Any, Any, str]:
-    register_scenes_config()
+    model = new_scenes_clip()
     path = SHIPPED / "clip_scenes.safetensors"
-    logging.disable(logging.WARNING)  # open_clip warns of random weights, which are replaced in the next lines
-    try:
-        model = open_clip.create_model("clip_scenes", pretrained=None, load_weights=False)
-    finally:
-        logging.disable(logging.NOTSET)
     state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
-    if unexpected or [key for key in missing if not key.endswith("attn_mask")]:
+    if unexpected or [key for key in missing if not key.endswith(("attn_mask", "num_batches_tracked"))]:
         raise WeightsNotFoundError(
             f"'{path}' does not fit clip_scenes.json: {missing[:1] + unexpected[:1]}; reinstall wilss"
         )

@@ -7,6 +7,7 @@ projection head, momentum teacher, centred and sharpened targets.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from wilss.foundation.pretrain.clip import Progress, cosine
-from wilss.foundation.pretrain.pairs import batches
+from wilss.digest import digest_of
+from wilss.foundation.pretrain.loop import Progress, State, cosine, half_precision, set_rate
+from wilss.foundation.pretrain.pairs import batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
 
 
 class DinoTraining(BaseModel):
-    """Settings of the self-distillation run."""
+    """Settings of the self-distillation run. The defaults made the weights that ship."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,7 +38,9 @@ class DinoTraining(BaseModel):
     teacher_temperature: float = Field(0.05, gt=0)
     patch_weight: float = Field(1.0, ge=0, description="weight of the masked-patch loss")
     image_size: int = Field(96, ge=32)
-    seed: int = 0
+    n_images: int = Field(24576, ge=1, description="images of the pretraining world; captions are not looked at")
+    save_every: int = Field(100, ge=1, description="steps between two states that a killed run goes on from")
+    seed: int = Field(0, ge=0)
 
 
 class Projector(nn.Module):
@@ -74,25 +78,41 @@ class MaskedViT(nn.Module):
         return scores[:, 0], scores[:, self.vit.num_prefix_tokens :]
 
 
-def train_dino(vit: VisionTransformer, images: Tensor, spec: DinoTraining, progress: Progress | None = None) -> None:
-    """Train ``vit`` in place on uint8 images ``(N, 3, H, W)``; the momentum teacher's weights are what it ends with."""
+def train_dino(
+    vit: VisionTransformer,
+    images: Tensor,
+    spec: DinoTraining,
+    state_file: Path | None = None,
+    progress: Progress | None = None,
+    device: str = "cpu",
+) -> None:
+    """Train ``vit`` in place on uint8 images ``(N, 3, H, W)``; the momentum teacher's weights are what it ends with.
+
+    Args:
+        state_file: where the state is kept; a run that finds one goes on from it.
+        progress: called with (steps done, all steps, loss).
+    """
     torch.manual_seed(spec.seed)
-    generator = torch.Generator().manual_seed(spec.seed)
-    student = MaskedViT(vit, spec.prototypes).train()
+    place = torch.device(device)
+    student = MaskedViT(vit, spec.prototypes).to(place).train()
     teacher = copy.deepcopy(student).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(student.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda k: cosine(k, spec.steps, spec.steps // 20 + 1))
-    centre = torch.zeros(2, spec.prototypes)
-    for step, index in enumerate(batches(len(images), spec.batch_size, spec.steps, generator)):
-        loss = _loss(student, teacher, images[index], centre, spec, generator)
+    centre = torch.zeros(2, spec.prototypes, device=place)
+    parts = {"student": student, "teacher": teacher, "optimiser": optimiser, "centre": centre}
+    state = State(state_file, digest_of(spec.model_dump(mode="json")), parts)
+    for step in range(state.load(), spec.steps):
+        index = batch_index(len(images), spec.batch_size, step, spec.seed)
+        loss = _loss(student, teacher, images[index], centre, spec, step_generator(spec.seed, step))
+        set_rate(optimiser, spec.learning_rate * cosine(step, spec.steps, spec.steps // 20 + 1))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 3.0)
         optimiser.step()
-        schedule.step()
         momentum = 1 - (1 - spec.momentum) * cosine(step, spec.steps, 0)
         for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
             slow.lerp_(fast.detach(), 1 - momentum)
+        if (step + 1) % spec.save_every == 0:
+            state.save(step + 1)
         if progress:
             progress(step + 1, spec.steps, float(loss.detach()))
     vit.load_state_dict(teacher.vit.state_dict())
@@ -108,11 +128,12 @@ def _loss(
     generator: torch.Generator,
 ) -> Tensor:
     n, size = len(images), spec.image_size
-    views = torch.cat([random_view(images, size, (0.4, 1.0), generator) for _ in range(2)])
-    local = [random_view(images, size // 2, (0.1, 0.4), generator) for _ in range(spec.n_local)]
+    place = centre.device
+    views = torch.cat([random_view(images, size, (0.4, 1.0), generator) for _ in range(2)]).to(place)
+    local = [random_view(images, size // 2, (0.1, 0.4), generator).to(place) for _ in range(spec.n_local)]
     n_tokens = (size // student.vit.patch_embed.patch_size[0]) ** 2
-    hidden = torch.rand(2 * n, n_tokens, generator=generator) < spec.mask_ratio
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    hidden = (torch.rand(2 * n, n_tokens, generator=generator) < spec.mask_ratio).to(place)
+    with half_precision(place):
         with torch.no_grad():
             target_class, target_patch = teacher(views)
         scores_class, scores_patch = student(views, hidden)

@@ -1,0 +1,25 @@
+"""The pretraining of the small foundation models as a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.progress import stage_progress
+from tasks.workspace import heavy_task, require_device
+from wilss.digest import digest_of
+from wilss.foundation.pretrain.loop import Progress
+from wilss.foundation.pretrain.run import SPECS, Model, pretrain
+
+
+@heavy_task
+def pretrain_model(model: Model, content: dict[str, object], root: Path, out: Path | None, device: str) -> Path:
+    """Train one of the small foundation models; running it again goes on, or finds the finished file."""
+    require_device(device)
+    spec = SPECS[model].model_validate(content)
+    folder = out or root / "pretrained" / f"{model}-{digest_of(spec.model_dump(mode='json'))[:12]}"
+    with stage_progress(f"pretrain {model}") as update:
+
+        def stage(name: str) -> Progress:
+            return lambda done, total, loss: update(name, done, total, loss)
+
+        return pretrain(model, spec, folder, stage, device)

@@ -1,0 +1,86 @@
+"""What both pretrainings share: learning-rate curve, resumable state, precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wilss.errors import FormatError
+
+Progress = Callable[[int, int, float], None]
+"""Called with (steps done, all steps, loss)."""
+
+
+def cosine(step: int, steps: int, warmup: int) -> float:
+    """Linear warm-up then half a cosine to zero; factor in [0, 1]."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + cos(pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every parameter group."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def half_precision(device: torch.device) -> torch.autocast:
+    """bf16 autocast of a device."""
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+class State:
+    """Everything a run needs to go on, in one file that is replaced as a whole.
+
+    Args:
+        path: the file; None keeps nothing.
+        digest: what the run was asked to do; a file of another run is refused.
+        parts: modules, optimisers and tensors by name.
+    """
+
+    def __init__(self, path: Path | None, digest: str, parts: dict[str, Any]) -> None:
+        self.path, self.digest, self.parts = path, digest, parts
+
+    def load(self) -> int:
+        """Restore every part; the number of steps already done, 0 without a file.
+
+        Raises FormatError when the file belongs to other settings.
+        """
+        if self.path is None or not self.path.is_file():
+            return 0
+        saved = torch.load(self.path, weights_only=True, map_location="cpu")
+        if saved["digest"] != self.digest:
+            raise FormatError(f"'{self.path}' was left by other settings; delete it or choose another folder")
+        for name, part in self.parts.items():
+            if isinstance(part, torch.Tensor):
+                part.copy_(saved["parts"][name])
+            else:
+                part.load_state_dict(saved["parts"][name])
+        return int(saved["step"])
+
+    def save(self, step: int) -> None:
+        """Write all parts; a reader sees the old file or the new one."""
+        if self.path is None:
+            return
+        values = {
+            name: part if isinstance(part, torch.Tensor) else part.state_dict() for name, part in self.parts.items()
+        }
+        partial = self.path.with_suffix(".partial")
+        torch.save({"digest": self.digest, "step": step, "parts": values}, partial)
+        partial.replace(self.path)
+
+
+def set_output_stride(trunk: nn.Module, template: nn.Module) -> None:
+    """Give every convolution of ``trunk`` the stride, padding and dilation of the same one in ``template``.
+
+    A ResNet computes the same features at any output stride, on a coarser or a finer grid; training on the coarse one
+    costs less than half.
+    """
+    for mine, other in zip(trunk.modules(), template.modules(), strict=True):
+        if isinstance(mine, nn.Conv2d) and isinstance(other, nn.Conv2d):
+            mine.stride, mine.padding, mine.dilation = other.stride, other.padding, other.dilation

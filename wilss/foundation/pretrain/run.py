@@ -1,0 +1,111 @@
+"""One command's worth of pretraining: draw the data, train, write the weights file with its metadata."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
+from torch import nn
+
+import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes with timm)
+from wilss.errors import SpecError, did_you_mean
+from wilss.foundation.clip import new_scenes_clip
+from wilss.foundation.pretrain.clip import ClipTraining, train_clip
+from wilss.foundation.pretrain.dino import DinoTraining, train_dino
+from wilss.foundation.pretrain.loop import Progress
+from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
+
+Model = Literal["clip", "dino"]
+SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTraining, "dino": DinoTraining}
+FILE_NAMES: dict[Model, str] = {"clip": "clip_scenes.safetensors", "dino": "dino_scenes.safetensors"}
+STATE_NAME = "state.pt"
+
+
+def training_spec(model: str, changes: dict[str, Any]) -> ClipTraining | DinoTraining:
+    """The settings of a pretraining, defaults changed key by key; lists are written as JSON.
+
+    Raises SpecError for an unknown model, key or value.
+    """
+    if model not in SPECS:
+        raise SpecError(f"there is no pretraining of '{model}'.{did_you_mean(model, SPECS)}")
+    kind = SPECS[model]
+    for key in changes:
+        if key not in kind.model_fields:
+            raise SpecError(f"unknown key '{key}' of the {model} training.{did_you_mean(key, kind.model_fields)}")
+    try:
+        content = {key: json.loads(value) if value.startswith(("[", "{")) else value for key, value in changes.items()}
+        return kind.model_validate(content)
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise SpecError(f"settings of the {model} training cannot be used: {error}") from error
+
+
+def pretrain(
+    model: Model,
+    spec: ClipTraining | DinoTraining,
+    folder: Path,
+    progress: Callable[[str], Progress],
+    device: str = "cpu",
+) -> Path:
+    """Train ``clip:scenes`` or ``dino:scenes`` and write the weights (fp16 safetensors); returns the file's path.
+
+    Args:
+        folder: where weights and state go. A finished file is returned as it is, a state is taken up again.
+        progress: gives the progress callback of a stage by its name.
+    """
+    path = folder / FILE_NAMES[model]
+    if path.is_file():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    if isinstance(spec, ClipTraining):
+        net = _clip(spec, folder, progress, device)
+    else:
+        net = _dino(spec, folder, progress, device)
+    seconds = time.monotonic() - start
+    notes = {
+        "training": spec.model_dump_json(),
+        "worlds": json.dumps([world.model_dump(mode="json") for world in (EASY_WORLD, SCENES_WORLD)]),
+        "compute": f"{seconds / 60:.0f} minutes since the last start, {torch.get_num_threads()} threads, {device}",
+        "licence": "Apache-2.0",
+    }
+    _write(net, path, notes)
+    (folder / STATE_NAME).unlink(missing_ok=True)
+    return path
+
+
+def _clip(spec: ClipTraining, folder: Path, progress: Callable[[str], Progress], device: str) -> nn.Module:
+    torch.manual_seed(spec.seed)
+    net: Any = new_scenes_clip()
+    drawn = progress("draw pairs")
+    total = spec.n_easy + spec.n_scenes
+    easy = draw_pairs(EASY_WORLD, spec.n_easy, progress=lambda done, _: drawn(done, total, 0.0))
+    hard = draw_pairs(SCENES_WORLD, spec.n_scenes, progress=lambda done, _: drawn(spec.n_easy + done, total, 0.0))
+    train_clip(net, {"easy": easy, "scenes": hard}, spec, folder / STATE_NAME, progress("train clip"), device)
+    return net
+
+
+def _dino(spec: DinoTraining, folder: Path, progress: Callable[[str], Progress], device: str) -> nn.Module:
+    torch.manual_seed(spec.seed)
+    vit: Any = timm.create_model("vit_scenes", pretrained=False)
+    drawn = progress("draw images")
+    images = draw_pairs(SCENES_WORLD, spec.n_images, progress=lambda done, all_: drawn(done, all_, 0.0)).images
+    train_dino(vit, images, spec, folder / STATE_NAME, progress("train dino"), device)
+    return vit
+
+
+def _write(net: nn.Module, path: Path, notes: dict[str, str]) -> None:
+    state = {
+        name: value.half().contiguous().cpu() if value.is_floating_point() else value.contiguous().cpu()
+        for name, value in net.state_dict().items()
+        if not name.endswith(("attn_mask", "num_batches_tracked"))
+    }
+    partial = path.with_suffix(".partial")
+    save_file(state, partial, notes)
+    partial.replace(path)
