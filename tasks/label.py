@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from zlib import crc32
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +20,7 @@ from wilss.data.steps import step_data
 from wilss.errors import FormatError
 from wilss.foundation.classifier import ClassifierScorer, require_matches
 from wilss.foundation.cosegment import PseudoLabels, cosegment
+from wilss.foundation.seeds import seed_noise
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.methods import Method
 from wilss.spec import RunSpec, Settings
@@ -51,12 +51,10 @@ def label_shard(spec: RunSpec, settings: Settings, step: int, shard: int) -> int
     with ws.store.build(recipe) as folder, stage_progress(f"labels, shard {shard}") as progress:
         writer = LabelWriter(folder, _index(ws, step, data))
         rows = list(writer.index.rows(shard))
-        seed = crc32(f"{spec.seed}/{step}/{shard}".encode())
-        generator = torch.Generator().manual_seed(seed)
         parts: dict[str, list[Tensor]] = {}
         order: list[int] = []
         for batch in same_size_batches(data.images, rows):
-            labels = _label_batch(ws, step, data, batch, writer.index.grid, generator)
+            labels = _label_batch(ws, step, data, batch, writer.index.grid)
             for name, values in layers_of(labels).items():
                 parts.setdefault(name, []).append(values)
             order += batch
@@ -116,7 +114,7 @@ def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Met
 
 def check_prompts(ws: Workspace, step: int) -> None:
     """Raise SpecError before any labelling when a classifier scorer knows none of a class's prompts."""
-    scorer = build_scorer(ws.spec.foundation, ws.settings.weights)
+    scorer = build_scorer(ws.spec.foundation, ws.settings.weights, ws.settings.device)
     if isinstance(scorer, ClassifierScorer):
         names = [ws.source.classes[c - 1] for c in ws.protocol.steps[step]]
         require_matches({name: ws.source.prompts[name] for name in names}, scorer.names)
@@ -130,22 +128,21 @@ def same_size_batches(images: ImageTable, rows: Iterable[int]) -> Iterable[list[
     return [group[k : k + BATCH] for group in groups.values() for k in range(0, len(group), BATCH)]
 
 
-def _label_batch(
-    ws: Workspace, step: int, data: TaggedImages, batch: list[int], grid: tuple[int, int], generator: torch.Generator
-) -> PseudoLabels:
+def _label_batch(ws: Workspace, step: int, data: TaggedImages, batch: list[int], grid: tuple[int, int]) -> PseudoLabels:
     images = torch.stack([data.images.image(p) for p in batch]).float() / 255
     new = [ws.source.prompts[ws.source.classes[c - 1]] for c in ws.protocol.steps[step]]
     old = [ws.source.prompts[ws.source.classes[c - 1]] for c in ws.protocol.seen(step - 1)]
     foundation = ws.spec.foundation
+    ids = [data.images.ids[p] for p in batch]
     labels = cosegment(
-        images,
+        images.to(ws.device),
         data.tags[batch],
         new,
         old if foundation.old_names else [],
-        build_scorer(foundation, ws.settings.weights),
-        build_grouper(foundation, ws.settings.weights),
+        build_scorer(foundation, ws.settings.weights, ws.settings.device),
+        build_grouper(foundation, ws.settings.weights, ws.settings.device),
         foundation.cosegment,
-        generator,
+        seed_noise(ids, len(new), foundation.cosegment.n_seeds, ws.spec.seed),
     )
     canvas = ws.spec.data.canvas
     soft = F.interpolate(labels.soft, grid, mode="bilinear", align_corners=False)

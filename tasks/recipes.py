@@ -51,8 +51,8 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
         "classes": list(ws.protocol.steps[step]),
         "old": list(ws.protocol.seen(step - 1)) if spec.foundation.old_names else [],
         "canvas": spec.data.canvas,
-        "scorer": build_scorer(spec.foundation, ws.settings.weights).digest,
-        "grouper": build_grouper(spec.foundation, ws.settings.weights).digest,
+        "scorer": build_scorer(spec.foundation, ws.settings.weights, ws.settings.device).digest,
+        "grouper": build_grouper(spec.foundation, ws.settings.weights, ws.settings.device).digest,
         "cosegment": spec.foundation.cosegment.model_dump(mode="json"),
         "seed": spec.seed,
     }

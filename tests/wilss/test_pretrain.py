@@ -7,7 +7,7 @@ import timm
 import torch
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes)
-from wilss.foundation.clip import register_scenes_config
+from wilss.foundation.clip_towers import register_scenes_config
 from wilss.foundation.pretrain.clip import ClipTraining, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
 from wilss.foundation.pretrain.pairs import pretraining_pairs

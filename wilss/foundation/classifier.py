@@ -18,6 +18,7 @@ from torch import Tensor
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.contracts import Prompts
 from wilss.foundation.preprocess import prepare
+from wilss.precision import Precision, autocast
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ClassifierScorer:
         names: lemma names of each output, e.g. "television, television system" (see `imagenet_names`).
         temperature: factor on the dense logits before the softmax.
         scale: factor on the input size before the model sees it.
+        precision: of the network; "auto" takes bf16 where the hardware has it.
     """
 
     net: Any
@@ -39,16 +41,18 @@ class ClassifierScorer:
     stride: int
     temperature: float = 1.0
     scale: float = 1.0
+    precision: Precision = "fp32"
 
     @torch.inference_mode()
     def scores(self, images_N3HW: Tensor, prompts: Prompts) -> Tensor:
         """See `wilss.foundation.contracts.Scorer.scores`."""
         images = prepare(images_N3HW, self.mean, self.std, self.scale, self.stride)
-        features = self.net.forward_features(images)
-        if features.ndim == 3:  # ViT: tokens without the prefix, back on the grid
-            grid = (images.shape[-2] // self.stride, images.shape[-1] // self.stride)
-            features = features[:, self.net.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
-        logits = _dense_logits(self.net, features)
+        with autocast(self.precision, images.device):
+            features = self.net.forward_features(images)
+            if features.ndim == 3:  # ViT: tokens without the prefix, back on the grid
+                grid = (images.shape[-2] // self.stride, images.shape[-1] // self.stride)
+                features = features[:, self.net.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
+            logits = _dense_logits(self.net, features)
         probability = (self.temperature * logits.float()).softmax(1)
         matched = [match_prompts(group, self.names) for group in prompts]
         maps = [probability[:, index].sum(1) if index else torch.zeros_like(probability[:, 0]) for index in matched]

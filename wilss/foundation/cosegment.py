@@ -1,6 +1,7 @@
 """Co-segmentation (FMWISS sec. 3.2, recalled; see docs/fidelity.md): scorer and grouper make one refined mask per tag.
 
-Shape suffixes: N images, C classes of the step, S seeds, H and W pixels, h and w coarse grid cells.
+Shape suffixes: N images, C classes of the step, T the most tags that one image of the batch has, S seeds, H and W
+pixels, h and w coarse grid cells. Work and memory grow with T, not with C.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from kornia.filters import guided_blur
 from torch import Tensor
 
+from wilss.errors import SpecError
 from wilss.foundation.contracts import Grouper, Prompts, Scorer
+from wilss.foundation.refine import fit_to_image
+from wilss.foundation.seeds import choose_seeds
 from wilss.foundation.spec import CosegmentSpec
 
 
@@ -30,6 +33,7 @@ class PseudoLabels:
     agreement: Tensor
 
 
+@torch.inference_mode()
 def cosegment(
     images_N3HW: Tensor,
     tags_NC: Tensor,
@@ -38,31 +42,64 @@ def cosegment(
     scorer: Scorer,
     grouper: Grouper,
     spec: CosegmentSpec,
-    generator: torch.Generator,
+    noise_NCS: Tensor,
 ) -> PseudoLabels:
     """Pseudo-masks of the tagged classes.
 
     Args:
         images_N3HW: float32 in [0, 1].
-        tags_NC: bool, the image-level labels of the step's C classes.
+        tags_NC: bool, the image-level labels of the step's C classes. An image without any tag gets empty masks.
         prompts: names of the C classes.
         others: names of classes that compete for pixels but get no mask (old class *names*; never their tags).
-        generator: draws the seed points.
+        noise_NCS: uniform numbers in [0, 1) that choose the seed points (see `wilss.foundation.seeds.seed_noise`).
 
-    Raises ValueError when ``tags_NC`` and ``prompts`` disagree.
+    Raises SpecError without any class, ValueError when ``tags_NC`` and ``prompts`` disagree.
     """
-    if tags_NC.shape != (len(images_N3HW), len(prompts)):
-        raise ValueError(f"tags have shape {tuple(tags_NC.shape)}; expected ({len(images_N3HW)}, {len(prompts)})")
-    soft = normalised_scores(scorer.scores(images_N3HW, [*prompts, *others])[:, : len(prompts)], tags_NC)
-    size = images_N3HW.shape[-2:]
-    initial = F.interpolate(soft, size, mode="bilinear", align_corners=False) > spec.threshold
-    fitted = enlarge(soft, images_N3HW, spec) > spec.threshold if spec.guided_radius else initial
-    points = sample_seeds(soft, spec, generator)
+    if not prompts:
+        raise SpecError("the ontology is empty: there is no class to label; give at least one class with a prompt")
+    n, size = len(images_N3HW), images_N3HW.shape[-2:]
+    if tags_NC.shape != (n, len(prompts)):
+        raise ValueError(f"tags have shape {tuple(tags_NC.shape)}; expected ({n}, {len(prompts)})")
+    tags_NC = tags_NC.to(images_N3HW.device)
+    slots_NT, used_NT = tag_slots(tags_NC)
+    scores = scorer.scores(images_N3HW, [*prompts, *others])
+    soft = normalised_scores(_pick(scores, slots_NT), used_NT)
+    large = F.interpolate(soft, size, mode="bilinear", align_corners=False)
+    points = choose_seeds(soft, _pick(noise_NCS.to(soft.device), slots_NT), spec)
     affinity = grouper.affinity(images_N3HW, points.flatten(1, 2)).unflatten(1, points.shape[1:3]).mean(2)
     level = mass_level(affinity, spec.keep, spec.keep_by)
-    grouped = F.interpolate(affinity, size, mode="bilinear", align_corners=False) >= level
-    seeds = grouped & tags_NC[..., None, None]
-    return PseudoLabels(initial, _fuse(fitted, seeds, spec.fusion), soft, mask_agreement(initial, seeds))
+    seeds = F.interpolate(affinity, size, mode="bilinear", align_corners=False) >= level
+    initial, seeds = ((mask & used_NT[..., None, None]) for mask in (large > spec.threshold, seeds))
+    refined = _refined(large, initial, seeds, images_N3HW, spec) & used_NT[..., None, None]
+    agreement = mask_agreement(initial, seeds)
+    return PseudoLabels(
+        _spread(initial, slots_NT, used_NT, len(prompts), False),
+        _spread(refined, slots_NT, used_NT, len(prompts), False),
+        _spread(soft, slots_NT, used_NT, len(prompts), 0.0),
+        _spread(agreement, slots_NT, used_NT, len(prompts), torch.nan),
+    )
+
+
+def tag_slots(tags_NC: Tensor) -> tuple[Tensor, Tensor]:
+    """Each image's tagged classes first: class indices int64 and their validity bool, ``(N, T)`` with T >= 1."""
+    n_slots = max(1, int(tags_NC.sum(1).max())) if len(tags_NC) else 1
+    slots = tags_NC.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :n_slots]
+    return slots, tags_NC.gather(1, slots)
+
+
+def _pick(values_NC: Tensor, slots_NT: Tensor) -> Tensor:
+    """``(N, C, ...)`` -> ``(N, T, ...)``."""
+    return values_NC[torch.arange(len(slots_NT), device=slots_NT.device)[:, None], slots_NT]
+
+
+def _spread(values_NT: Tensor, slots_NT: Tensor, used_NT: Tensor, n_classes: int, fill: float) -> Tensor:
+    """``(N, T, ...)`` -> ``(N, C, ...)`` with ``fill`` where a class is not tagged."""
+    out = torch.full((len(values_NT), n_classes, *values_NT.shape[2:]), fill, dtype=values_NT.dtype).to(
+        values_NT.device
+    )
+    row, slot = used_NT.nonzero(as_tuple=True)
+    out[row, slots_NT[row, slot]] = values_NT[row, slot]
+    return out
 
 
 def normalised_scores(scores_NChw: Tensor, tags_NC: Tensor) -> Tensor:
@@ -70,21 +107,6 @@ def normalised_scores(scores_NChw: Tensor, tags_NC: Tensor) -> Tensor:
     low = scores_NChw.amin((2, 3), keepdim=True)
     high = scores_NChw.amax((2, 3), keepdim=True)
     return (scores_NChw - low) / (high - low).clamp(min=1e-8) * tags_NC[..., None, None]
-
-
-def sample_seeds(soft_NChw: Tensor, spec: CosegmentSpec, generator: torch.Generator) -> Tensor:
-    """Draw N points per class inside its coarse initial mask; float32 ``(N, C, S, 2)`` as (x, y) in [0, 1).
-
-    A class without any cell above the threshold (it is absent, or flat) gets points of its highest cells.
-    """
-    n, c, h, w = soft_NChw.shape
-    flat = soft_NChw.flatten(2)
-    region = flat > torch.minimum(torch.tensor(spec.threshold, device=flat.device), flat.amax(-1, keepdim=True) * 0.999)
-    weights = region.float() if spec.seed_sampling == "uniform" else region * flat
-    weights = weights + (weights.sum(-1, keepdim=True) == 0)
-    index = torch.multinomial(weights.flatten(0, 1), spec.n_seeds, replacement=True, generator=generator)
-    index = index.view(n, c, spec.n_seeds)
-    return torch.stack([(index % w + 0.5) / w, (index // w + 0.5) / h], -1)
 
 
 def mass_level(affinity_NChw: Tensor, keep: float, keep_by: str) -> Tensor:
@@ -103,25 +125,22 @@ def mass_level(affinity_NChw: Tensor, keep: float, keep_by: str) -> Tensor:
     return ordered.gather(-1, count[..., None] - 1)[..., None]
 
 
-def enlarge(maps_NChw: Tensor, images_N3HW: Tensor, spec: CosegmentSpec) -> Tensor:
-    """Coarse maps at image size, ``(N, C, H, W)``: bilinear, then fitted to the image's edges if the recipe says so.
-
-    The guided filter (He et al. 2010; fast form, He and Sun 2015) is kornia's.
-    """
-    size = images_N3HW.shape[-2:]
-    large = F.interpolate(maps_NChw, size, mode="bilinear", align_corners=False)
-    if not spec.guided_radius:
-        return large
-    kernel = min(2 * spec.guided_radius + 1, 2 * ((min(size) - 1) // 2) + 1)
-    step = max(1, min(spec.guided_subsample, kernel // 4))
-    return guided_blur(images_N3HW, large, kernel, spec.guided_eps, subsample=step)
-
-
 def mask_agreement(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
     """IoU of two bool masks per class, NaN where both are empty; float32 ``(N, C)``."""
     both = (first_NCHW & second_NCHW).sum((2, 3)).float()
     either = (first_NCHW | second_NCHW).sum((2, 3)).float()
     return both / either.where(either > 0, torch.nan)
+
+
+def _refined(large: Tensor, initial: Tensor, seeds: Tensor, images: Tensor, spec: CosegmentSpec) -> Tensor:
+    """Fit the scores to the image and fuse, or fuse and fit the mask to the image."""
+    if spec.refine == "none":
+        return _fuse(initial, seeds, spec.fusion)
+    if spec.refine_what == "scores":
+        fitted = fit_to_image(large, images, spec) > spec.refined_level
+        return _fuse(fitted, seeds, spec.fusion)
+    fused = _fuse(initial, seeds, spec.fusion).float()
+    return fit_to_image(fused, images, spec) > 0.5
 
 
 def _fuse(initial: Tensor, seeds: Tensor, fusion: str) -> Tensor:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class CosegmentSpec(BaseModel):
@@ -14,19 +14,36 @@ class CosegmentSpec(BaseModel):
 
     threshold: float = Field(0.5, gt=0, lt=1, description="initial mask: min-max normalised score above this (unknown)")
     n_seeds: int = Field(10, ge=1, description="N seed points per labelled class (unknown in the paper)")
-    seed_sampling: Literal["uniform", "confident"] = Field(
-        "uniform", description="uniform in the initial mask (recalled), or in proportion to the score"
+    seed_sampling: Literal["uniform", "weighted", "confident", "farthest"] = Field(
+        "uniform",
+        description="uniform in the initial mask (recalled), in proportion to the score, the highest cells, or "
+        "farthest from each other",
     )
     keep: float = Field(0.7, gt=0, le=1, description="K of the seed mask (recalled 70 %)")
     keep_by: Literal["mass", "area"] = Field("mass", description="K as share of attention mass or of cells (ambiguous)")
-    guided_radius: int = Field(
-        0, ge=0, description="radius in pixels of the guided filter that fits the scores to the image; 0 leaves it out"
+    refine: Literal["none", "guided", "pamr"] = Field(
+        "none", description="what fits the masks to the image: nothing (recalled), a guided filter, or PAMR"
     )
+    refine_what: Literal["scores", "fused"] = Field(
+        "scores", description="the scorer's soft map before the fusion, or the fused mask"
+    )
+    refine_threshold: float | None = Field(
+        None, gt=0, lt=1, description="threshold of the fitted scores; None takes that of the initial mask"
+    )
+    guided_radius: int = Field(32, ge=1, description="radius of the guided filter in pixels")
     guided_eps: float = Field(1e-3, gt=0, description="smoothness of the guided filter")
     guided_subsample: int = Field(
         4, ge=1, description="the filter's coefficients are computed on every k-th pixel (fast guided filter)"
     )
+    pamr_iterations: int = Field(10, ge=1, le=100)
+    pamr_dilations: tuple[int, ...] = Field((1, 2, 4, 8, 12), min_length=1, description="as WILSON sets them")
+    pamr_side: int = Field(160, ge=16, description="longer side at which PAMR works")
     fusion: Literal["union", "intersection", "initial", "seeds"] = Field("union", description="recalled: union")
+
+    @property
+    def refined_level(self) -> float:
+        """Threshold of the fitted scores."""
+        return self.refine_threshold or self.threshold
 
 
 class FoundationSpec(BaseModel):
@@ -34,16 +51,47 @@ class FoundationSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scorer: str = Field("clip:scenes", description="clip:MODEL/PRETRAINED, clip:scenes or classifier:TIMM_MODEL")
+    scorer: str = Field(
+        "clip:scenes",
+        description="clip:scenes, clip:MODEL/TAG, clip:MODEL/FILE, clip:FOLDER or classifier:TIMM_MODEL",
+    )
     grouper: str = Field("dino:scenes", description="dino:TIMM_VIT, dino:scenes or features:TIMM_MODEL")
-    scorer_scale: float = Field(1.0, gt=0, le=4, description="factor on the image size before the scorer sees it")
-    grouper_scale: float = Field(1.0, gt=0, le=4)
+    scorer_scales: tuple[float, ...] = Field(
+        (1.0,), min_length=1, description="factors on the image size; the score maps of all of them are averaged"
+    )
+    scorer_flip: bool = Field(False, description="average with the scores of the mirrored image")
+    scorer_stride: Literal[8, 16, 32] | None = Field(
+        None, description="output stride of a convolutional classifier; None keeps its own"
+    )
     scorer_temperature: float | None = Field(None, gt=0, description="None takes the scorer's own default")
+    normalise: Literal["cell", "image"] = Field("cell", description="CLIP: cosine per cell, or parts of the image's")
+    templates: Literal["auto", "scenes", "simple", "imagenet"] = Field(
+        "auto", description="CLIP's prompt templates; auto takes those of the model's captions"
+    )
+    background: tuple[str, ...] = Field(("background", "texture"), description="words that compete without a map")
+    old_names: bool = Field(True, description="names of old classes compete for pixels (names are no labels)")
+    key_smoothing: float = Field(
+        0.0, ge=0, le=1, description="CLIP: cells less certain than this are averaged by the cosine of keys; 0 is off"
+    )
+    denoise: float = Field(
+        0.0, ge=0, lt=1, description="CLIP: classes that reach this probability nowhere do not compete; 0 is off"
+    )
+    grouper_scale: float = Field(1.0, gt=0, le=4, description="factor on the image size before the grouper sees it")
     grouper_temperature: float | None = Field(None, gt=0, description="None takes the grouper's own default")
+    grouper_heads: int | None = Field(
+        None, ge=1, description="attention: average of each seed's sharpest heads; None averages all (recalled)"
+    )
+    grouper_centred: bool = Field(False, description="features: take the image's mean feature away first")
     affinity: Literal["attention", "keys"] = Field(
         "attention", description="of a dino: grouper: seed rows of the attention (recalled), or cosine of the keys"
     )
-    normalise: Literal["cell", "image"] = Field("cell", description="CLIP: cosine per cell, or parts of the image's")
-    background: tuple[str, ...] = Field(("background", "texture"), description="words that compete without a map")
-    old_names: bool = Field(True, description="names of old classes compete for pixels (names are no labels)")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="of both networks; auto takes bf16 where the hardware has it"
+    )
     cosegment: CosegmentSpec = CosegmentSpec()
+
+    @field_validator("scorer_scales", "background", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        """Lists may come as text from the command line: ``foundation.background=sky,grass``."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -7,38 +7,43 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import open_clip
-from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-from safetensors.torch import load_file
 from torch import nn
 
 from wilss.digest import digest_of
-from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
+from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names
-from wilss.foundation.clip import ClipScorer, new_scenes_clip
+from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.features import FeatureGrouper
+from wilss.foundation.loading import load_clip
+from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.spec import FoundationSpec
-from wilss.nets.pretrained import SHIPPED, build, file_digest, find_weights
+from wilss.nets.pretrained import Weights, build, find_weights
 
 
 @lru_cache(maxsize=2)
-def build_scorer(spec: FoundationSpec, folder: Path | None = None) -> Scorer:
-    """The scorer ``spec.scorer``: "clip:scenes", "clip:MODEL/PRETRAINED" or "classifier:TIMM_MODEL".
+def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Scorer:
+    """The scorer ``spec.scorer``: "clip:scenes", "clip:MODEL/TAG" or "classifier:TIMM_MODEL"; see `FoundationSpec`.
 
     Args:
         folder: local weights folder.
 
     Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing.
     """
-    return _choose(spec.scorer, {"clip": _clip, "classifier": _classifier}, "scorer")(spec, folder)
+    at_scale = _choose(spec.scorer, {"clip": _clip, "classifier": _classifier}, "scorer")(spec, folder, device)
+    scorers = tuple(at_scale(scale=scale) for scale in spec.scorer_scales)
+    if len(scorers) == 1 and not spec.scorer_flip:
+        return scorers[0]
+    facts = {"scales": [scorer.digest for scorer in scorers], "flip": spec.scorer_flip}
+    return MultiScaleScorer(scorers, digest_of(facts), spec.scorer_flip)
 
 
 @lru_cache(maxsize=2)
-def build_grouper(spec: FoundationSpec, folder: Path | None = None) -> Grouper:
+def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
     """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL"."""
-    return _choose(spec.grouper, {"dino": _attention, "features": _features}, "grouper")(spec, folder)
+    chosen = _choose(spec.grouper, {"dino": _attention, "features": _features}, "grouper")(spec, folder, device)
+    return chosen
 
 
 def _choose(name: str, kinds: dict[str, Callable[..., Any]], role: str) -> Callable[..., Any]:
@@ -50,116 +55,91 @@ def _choose(name: str, kinds: dict[str, Callable[..., Any]], role: str) -> Calla
     return kinds[kind]
 
 
-def _clip(spec: FoundationSpec, folder: Path | None) -> Scorer:
-    name = spec.scorer.partition(":")[2]
-    model, tokenizer, weights_digest = _clip_scenes() if name == "scenes" else _open_clip(name, folder)
-    scenes = name == "scenes"
-    facts = {"weights": weights_digest, **_scorer_facts(spec), "normalise": spec.normalise, "words": spec.background}
-    visual = model.visual
-    return ClipScorer(
-        model.eval().requires_grad_(False),
-        tokenizer,
-        digest_of(facts),
-        (0.5,) * 3 if scenes else tuple(getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN),
-        (0.25,) * 3 if scenes else tuple(getattr(visual, "image_std", None) or OPENAI_DATASET_STD),
-        _clip_stride(visual),
-        temperature=spec.scorer_temperature or (30.0 if scenes else 100.0),
-        normalise=spec.normalise,
-        background=spec.background,
-        scale=spec.scorer_scale,
-    )
+def _clip(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..., Scorer]:
+    loaded = load_clip(spec.scorer.partition(":")[2], folder)
+    templates = TEMPLATES[loaded.templates if spec.templates == "auto" else spec.templates]
+    temperature = spec.scorer_temperature or loaded.temperature
+    settings: dict[str, Any] = {
+        "temperature": temperature,
+        "normalise": spec.normalise,
+        "templates": templates,
+        "background": spec.background,
+        "key_smoothing": spec.key_smoothing,
+        "denoise": spec.denoise,
+        "precision": spec.precision,
+    }
+    model = loaded.model.to(device)
+    texts: dict[Any, Any] = {}  # one cache for all scales
+
+    def at_scale(scale: float) -> Scorer:
+        digest = digest_of({"clip": loaded.digest, "scale": scale, **settings})
+        inputs = (loaded.mean, loaded.std, loaded.stride)
+        return ClipScorer(model, loaded.tokenizer, digest, *inputs, scale=scale, texts=texts, **settings)
+
+    return at_scale
 
 
-def _clip_scenes() -> tuple[Any, Any, str]:
-    model = new_scenes_clip()
-    path = SHIPPED / "clip_scenes.safetensors"
-    state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    if unexpected or [key for key in missing if not key.endswith(("attn_mask", "num_batches_tracked"))]:
-        raise WeightsNotFoundError(
-            f"'{path}' does not fit clip_scenes.json: {missing[:1] + unexpected[:1]}; reinstall wilss"
-        )
-    return model, open_clip.get_tokenizer("clip_scenes"), file_digest(path)
-
-
-def _open_clip(name: str, folder: Path | None) -> tuple[Any, Any, str]:
-    """An open_clip model with real weights: a local file ``folder/MODEL-PRETRAINED.{safetensors,pt}`` or the hub."""
-    model_name, _, tag = name.partition("/")
-    if model_name not in open_clip.list_models():
-        raise SpecError(f"open_clip has no model '{model_name}'.{did_you_mean(model_name, open_clip.list_models())}")
-    if not tag:
-        tags = open_clip.list_pretrained_tags_by_model(model_name)
-        raise SpecError(
-            f"'clip:{name}' names no weights; write clip:{model_name}/TAG with TAG one of {', '.join(tags)}"
-        )
-    stems = [folder / f"{model_name}-{tag}{suffix}" for suffix in (".safetensors", ".pt")] if folder else []
-    local = next((path for path in stems if path.is_file()), None)
-    if local is None and Path(tag).is_file():
-        local = Path(tag)
-    quick = {"force_quick_gelu": True} if tag == "openai" else {}
-    try:
-        model = open_clip.create_model(
-            model_name, pretrained=str(local) if local else tag, require_pretrained=True, weights_only=True, **quick
-        )
-    except (OSError, RuntimeError) as error:
-        wanted = stems[0] if stems else f"WEIGHTS/{model_name}-{tag}.safetensors (with --weights WEIGHTS)"
-        raise WeightsNotFoundError(f"no weights for 'clip:{name}' ({error}); put the file at {wanted}") from error
-    return model, open_clip.get_tokenizer(model_name), file_digest(local) if local else f"hub:{name}"
-
-
-def _clip_stride(visual: Any) -> int:
-    if hasattr(visual, "trunk"):
-        patch = getattr(getattr(visual.trunk, "patch_embed", None), "patch_size", None)
-        return int(patch[0]) if patch else int(visual.trunk.feature_info[-1]["reduction"])
-    return int(visual.patch_size[0]) if hasattr(visual, "patch_size") else 32
-
-
-def _classifier(spec: FoundationSpec, folder: Path | None) -> Scorer:
+def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..., Scorer]:
     weights = find_weights(spec.scorer.partition(":")[2], "auto", folder)
-    net: Any = build(weights).eval().requires_grad_(False)
+    net, stride = _classifier_net(weights, spec.scorer_stride)
+    settings: dict[str, Any] = {"temperature": spec.scorer_temperature or 1.0, "precision": spec.precision}
+
+    def at_scale(scale: float) -> Scorer:
+        facts = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "scale": scale, **settings}
+        names = imagenet_names(net.num_classes)
+        return ClassifierScorer(
+            net.to(device), names, digest_of(facts), weights.mean, weights.std, stride, scale=scale, **settings
+        )
+
+    return at_scale
+
+
+def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, int]:
+    """A frozen classifier that takes any image size, and the stride of its grid."""
+    net: Any = build(weights)
     patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
-    extra = {"dynamic_img_size": True} if patch else {}
-    if extra:
-        net = build(weights, **extra).eval().requires_grad_(False)
-    return ClassifierScorer(
-        net,
-        imagenet_names(net.num_classes),
-        digest_of({"weights": weights.digest, **_scorer_facts(spec)}),
-        weights.mean,
-        weights.std,
-        int(patch[0]) if patch else int(net.feature_info[-1]["reduction"]),
-        temperature=spec.scorer_temperature or 1.0,
-        scale=spec.scorer_scale,
-    )
+    if patch:
+        if output_stride:
+            raise SpecError(f"'{weights.model}' has patches of {patch[0]} px; leave scorer_stride out")
+        return build(weights, dynamic_img_size=True).eval().requires_grad_(False), int(patch[0])
+    if output_stride:
+        net = build(weights, output_stride=output_stride)
+    stride = output_stride or int(net.feature_info[-1]["reduction"])
+    return net.eval().requires_grad_(False), stride
 
 
-def _attention(spec: FoundationSpec, folder: Path | None) -> Grouper:
+def _attention(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
     name = spec.grouper.partition(":")[2]
-    model = "vit_scenes" if name == "scenes" else name
-    weights = find_weights(model, "auto", folder)
-    vit = build(weights, dynamic_img_size=True).eval().requires_grad_(False)
-    digest = digest_of({"weights": weights.digest, **_grouper_facts(spec)})
-    return AttentionGrouper(
-        vit, digest, weights.mean, weights.std, spec.grouper_scale, spec.grouper_temperature or 1.0, spec.affinity
-    )
+    scenes, _, file = name.partition("@")
+    weights = find_weights("vit_scenes" if scenes == "scenes" else name, file or "auto", folder)
+    vit = build(weights, dynamic_img_size=True, num_classes=0).eval().requires_grad_(False).to(device)
+    settings: dict[str, Any] = {
+        "scale": spec.grouper_scale,
+        "temperature": spec.grouper_temperature or 1.0,
+        "source": spec.affinity,
+        "n_heads": spec.grouper_heads,
+        "precision": spec.precision,
+    }
+    digest = digest_of({"attention": weights.model, "weights": weights.digest, **settings})
+    return AttentionGrouper(vit, digest, weights.mean, weights.std, **settings)
 
 
-def _features(spec: FoundationSpec, folder: Path | None) -> Grouper:
+def _features(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
     weights = find_weights(spec.grouper.partition(":")[2], "auto", folder)
     try:
         net: Any = build(weights, features_only=True, output_stride=16)
     except TypeError:  # transformers have no output stride
         net = build(weights, features_only=True, dynamic_img_size=True)
-    net = net.eval().requires_grad_(False)
-    return FeatureGrouper(
-        _LastMap(net),
-        digest_of({"weights": weights.digest, **_grouper_facts(spec)}),
-        weights.mean,
-        weights.std,
-        int(net.feature_info.reduction()[-1]),
-        spec.grouper_scale,
-        spec.grouper_temperature or 0.1,
-    )
+    net = net.eval().requires_grad_(False).to(device)
+    settings: dict[str, Any] = {
+        "scale": spec.grouper_scale,
+        "temperature": spec.grouper_temperature or 0.1,
+        "centred": spec.grouper_centred,
+        "precision": spec.precision,
+    }
+    digest = digest_of({"features": weights.model, "weights": weights.digest, **settings})
+    stride = int(net.feature_info.reduction()[-1])
+    return FeatureGrouper(_LastMap(net), digest, weights.mean, weights.std, stride, **settings)
 
 
 class _LastMap(nn.Module):
@@ -172,12 +152,3 @@ class _LastMap(nn.Module):
     def forward(self, images: Any) -> Any:
         """``(N, 3, H, W)`` -> ``(N, D, h, w)``."""
         return self.net(images)[-1]
-
-
-def _scorer_facts(spec: FoundationSpec) -> dict[str, Any]:
-    return {"scorer": spec.scorer, "scale": spec.scorer_scale, "temperature": spec.scorer_temperature}
-
-
-def _grouper_facts(spec: FoundationSpec) -> dict[str, Any]:
-    facts = {"grouper": spec.grouper, "scale": spec.grouper_scale, "temperature": spec.grouper_temperature}
-    return {**facts, "affinity": spec.affinity} if spec.grouper.startswith("dino:") else facts

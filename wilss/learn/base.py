@@ -10,7 +10,6 @@ from wilss.learn.losses import base_loss
 from wilss.learn.schedule import (
     Progress,
     TrainSpec,
-    autocast,
     batches_per_epoch,
     epoch_batches,
     freeze_batchnorm,
@@ -21,6 +20,7 @@ from wilss.learn.schedule import (
 from wilss.learn.targets import class_shares
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
+from wilss.precision import autocast
 
 
 def train_base(

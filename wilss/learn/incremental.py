@@ -20,7 +20,6 @@ from wilss.learn.methods.contract import StepBatch
 from wilss.learn.schedule import (
     Progress,
     TrainSpec,
-    autocast,
     batches_per_epoch,
     epoch_batches,
     freeze_batchnorm,
@@ -30,6 +29,7 @@ from wilss.learn.schedule import (
 )
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
+from wilss.precision import autocast
 
 
 class MaskLayers(Protocol):

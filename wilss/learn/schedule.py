@@ -1,10 +1,9 @@
-"""Optimiser, learning-rate schedule, precision and batches shared by all training runs."""
+"""Optimiser, learning-rate schedule and batches shared by all training runs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from wilss.errors import TrainingError
+from wilss.precision import Precision
 
 Progress = Callable[[str, int, int, float], None]
 """Called with (stage, done, total, loss)."""
@@ -31,7 +31,7 @@ class TrainSpec(BaseModel):
     weight_decay: float = Field(1e-4, ge=0)
     poly_power: float = Field(0.9, ge=0)
     constant_epochs: int = Field(0, ge=0, description="epochs at constant rate before the poly decay sets in")
-    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the hardware has it")
+    precision: Precision = Field("auto", description="auto: bf16 where the hardware has it")
     freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
 
 
@@ -54,19 +54,6 @@ def poly_factor(iteration: int, total: int, constant: int, power: float) -> floa
     As in WILSON's code the global iteration counts, so the rate steps down at the end of the constant part.
     """
     return 1.0 if iteration < constant else max(0.0, 1 - iteration / total) ** power
-
-
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """bf16 autocast for "bf16", and for "auto" where the hardware computes in bf16; else no-op."""
-    wanted = precision == "bf16" or (precision == "auto" and has_bf16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether bf16 is computed natively on this device."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def epoch_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:

@@ -12,9 +12,9 @@ from torch import Tensor
 from wilss.data.augment import normalise
 from wilss.data.images import MaskedImages
 from wilss.data.source import VOID
-from wilss.learn.schedule import autocast
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
+from wilss.precision import autocast
 
 
 def confusion(truth: Tensor, prediction: Tensor, n_outputs: int) -> Tensor:

@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from wilss.digest import digest_of
-from wilss.foundation.pretrain.loop import Progress, State, cosine, half_precision, set_output_stride, set_rate
+from wilss.foundation.pretrain.loop import Progress, State, cosine, set_output_stride, set_rate
 from wilss.foundation.pretrain.pairs import Pairs, batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
+from wilss.precision import autocast
 
 
 class Phase(BaseModel):
@@ -150,7 +151,7 @@ def _objective(
     view: Tensor,
     tokens: Tensor,
 ) -> Tensor:
-    with half_precision(view.device):
+    with autocast("bf16", view.device):
         pooled = model.visual.trunk(view.contiguous(memory_format=torch.channels_last))
     # early embeddings differ by less than bf16 resolves, so both projections stay in float32
     image = F.normalize(model.visual.head(pooled.float()), dim=-1)

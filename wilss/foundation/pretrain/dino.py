@@ -16,9 +16,10 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from wilss.digest import digest_of
-from wilss.foundation.pretrain.loop import Progress, State, cosine, half_precision, set_rate
+from wilss.foundation.pretrain.loop import Progress, State, cosine, set_rate
 from wilss.foundation.pretrain.pairs import batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
+from wilss.precision import autocast
 
 
 class DinoTraining(BaseModel):
@@ -133,7 +134,7 @@ def _loss(
     local = [random_view(images, size // 2, (0.1, 0.4), generator).to(place) for _ in range(spec.n_local)]
     n_tokens = (size // student.vit.patch_embed.patch_size[0]) ** 2
     hidden = (torch.rand(2 * n, n_tokens, generator=generator) < spec.mask_ratio).to(place)
-    with half_precision(place):
+    with autocast("bf16", place):
         with torch.no_grad():
             target_class, target_patch = teacher(views)
         scores_class, scores_patch = student(views, hidden)

@@ -1,4 +1,4 @@
-"""What both pretrainings share: learning-rate curve, resumable state, precision."""
+"""What both pretrainings share: learning-rate curve and resumable state."""
 
 from __future__ import annotations
 
@@ -27,11 +27,6 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of every parameter group."""
     for group in optimiser.param_groups:
         group["lr"] = rate
-
-
-def half_precision(device: torch.device) -> torch.autocast:
-    """bf16 autocast of a device."""
-    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 class State:

@@ -16,7 +16,7 @@ from torch import nn
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes with timm)
 from wilss.errors import SpecError, did_you_mean
-from wilss.foundation.clip import new_scenes_clip
+from wilss.foundation.clip_towers import new_scenes_clip
 from wilss.foundation.pretrain.clip import ClipTraining, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
 from wilss.foundation.pretrain.loop import Progress

@@ -1,0 +1,139 @@
+"""open_clip models with weights that are really there: shipped, from a file or folder, or from the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import open_clip
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from safetensors.torch import load_file
+from timm.layers import Format
+
+from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
+from wilss.foundation.clip_towers import new_scenes_clip
+from wilss.nets.pretrained import SHIPPED, file_digest
+
+SCENES_FILE = SHIPPED / "clip_scenes.safetensors"
+
+
+class LoadedClip(NamedTuple):
+    """A frozen CLIP, what its input looks like and which sentences its captions resemble."""
+
+    model: Any
+    tokenizer: Any
+    digest: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    stride: int
+    templates: str
+    temperature: float
+
+
+def load_clip(name: str, folder: Path | None) -> LoadedClip:
+    """The CLIP of a name: "scenes", "scenes@FILE", "MODEL/TAG", "MODEL/FILE" or a folder with open_clip_config.json.
+
+    Args:
+        folder: local weights, looked for as ``MODEL-TAG.safetensors`` or ``.pt`` before the hub is asked.
+
+    Raises SpecError for an unknown model, WeightsNotFoundError when weights are missing: never random ones.
+    """
+    if name == "scenes" or name.startswith("scenes@"):
+        return _scenes(Path(name.partition("@")[2]) if "@" in name else SCENES_FILE)
+    model, tokenizer, digest = _from_folder(Path(name)) if Path(name).is_dir() else _named(name, folder)
+    visual = model.visual
+    if hasattr(visual, "trunk"):
+        _accept_any_size(visual.trunk)
+    mean = tuple(getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN)
+    std = tuple(getattr(visual, "image_std", None) or OPENAI_DATASET_STD)
+    return LoadedClip(_frozen(model), tokenizer, digest, mean, std, _stride(visual), "imagenet", 100.0)
+
+
+def _scenes(path: Path) -> LoadedClip:
+    if not path.is_file():
+        raise WeightsNotFoundError(f"weights file '{path}' does not exist; make one with wilss pretrain clip")
+    model = new_scenes_clip()
+    state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    missing = [key for key in missing if not key.endswith(("attn_mask", "num_batches_tracked"))]
+    if unexpected or missing:
+        raise WeightsNotFoundError(
+            f"'{path}' does not fit clip_scenes.json: {(missing + unexpected)[0]}; make one with wilss pretrain clip"
+        )
+    tokenizer = open_clip.get_tokenizer("clip_scenes")
+    return LoadedClip(_frozen(model), tokenizer, file_digest(path), (0.5,) * 3, (0.25,) * 3, 8, "scenes", 30.0)
+
+
+def _named(name: str, folder: Path | None) -> tuple[Any, Any, str]:
+    model_name, _, tag = name.partition("/")
+    if model_name not in open_clip.list_models():
+        raise SpecError(f"open_clip has no model '{model_name}'.{did_you_mean(model_name, open_clip.list_models())}")
+    tags = open_clip.list_pretrained_tags_by_model(model_name)
+    if not tag:
+        raise SpecError(
+            f"'clip:{name}' names no weights; write clip:{model_name}/TAG with TAG one of {', '.join(tags)}"
+        )
+    local = _local_file(model_name, tag, folder)
+    if local is None and tag not in tags:
+        raise WeightsNotFoundError(
+            f"'{tag}' is neither a file nor weights that open_clip knows of {model_name}.{did_you_mean(tag, tags)}"
+        )
+    # OpenAI's and some other weights were trained with another GELU; from a file open_clip would not know
+    config = open_clip.get_pretrained_cfg(model_name, tag) or {}
+    quick = {"force_quick_gelu": True} if config.get("quick_gelu") or tag == "openai" else {}
+    source = str(local) if local else tag
+    try:
+        model = open_clip.create_model(
+            model_name, pretrained=source, require_pretrained=True, weights_only=True, **quick
+        )
+    except (OSError, RuntimeError) as error:
+        raise WeightsNotFoundError(_how_to_get(model_name, tag, config, local, folder)) from error
+    return model, open_clip.get_tokenizer(model_name), file_digest(local) if local else f"hub:{name}"
+
+
+def _from_folder(path: Path) -> tuple[Any, Any, str]:
+    weights = next((p for p in sorted(path.glob("open_clip_*.safetensors"))), None)
+    if weights is None or not (path / "open_clip_config.json").is_file():
+        raise WeightsNotFoundError(
+            f"folder '{path}' holds no CLIP; it needs open_clip_config.json and open_clip_model.safetensors"
+        )
+    place = f"local-dir:{path}"
+    model = open_clip.create_model(place, require_pretrained=True, weights_only=True)
+    return model, open_clip.get_tokenizer(place), file_digest(weights)
+
+
+def _local_file(model_name: str, tag: str, folder: Path | None) -> Path | None:
+    places = [folder / f"{model_name}-{tag}{suffix}" for suffix in (".safetensors", ".pt")] if folder else []
+    return next((path for path in (*places, Path(tag)) if path.is_file()), None)
+
+
+def _how_to_get(model_name: str, tag: str, config: dict[str, Any], local: Path | None, folder: Path | None) -> str:
+    if local is not None:
+        return f"'{local}' cannot be loaded as weights of {model_name}; is it a file of another model, or damaged?"
+    hub = str(config.get("hf_hub", "")).strip("/")
+    source = f"open_clip_model.safetensors of the hub repository {hub}" if hub else str(config.get("url"))
+    place = folder or Path("WEIGHTS")
+    return (
+        f"no weights for 'clip:{model_name}/{tag}' at hand and the hub cannot be reached; fetch {source} on a machine "
+        f"with a network and put it at {place / f'{model_name}-{tag}.safetensors'}"
+        + ("" if folder else " (then give that folder with --weights)")
+    )
+
+
+def _frozen(model: Any) -> Any:
+    return model.eval().requires_grad_(False)
+
+
+def _stride(visual: Any) -> int:
+    if hasattr(visual, "trunk"):
+        patch = getattr(getattr(visual.trunk, "patch_embed", None), "patch_size", None)
+        return int(patch[0]) if patch else int(visual.trunk.feature_info[-1]["reduction"])
+    return int(visual.patch_size[0]) if hasattr(visual, "patch_size") else 32
+
+
+def _accept_any_size(trunk: Any) -> None:
+    """Let a timm ViT that was built for one image size resize its position embeddings to any."""
+    if hasattr(trunk, "patch_embed") and hasattr(trunk, "dynamic_img_size"):
+        trunk.dynamic_img_size = True
+        trunk.patch_embed.strict_img_size = False
+        trunk.patch_embed.flatten, trunk.patch_embed.output_fmt = False, Format.NHWC

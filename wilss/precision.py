@@ -1,0 +1,23 @@
+"""Mixed precision: bf16 where it is asked for or where the hardware computes in it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """bf16 autocast for "bf16", and for "auto" where the hardware computes in bf16; else no-op."""
+    wanted = precision == "bf16" or (precision == "auto" and has_bf16(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bf16 is computed natively on this device."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
