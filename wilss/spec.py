@@ -108,11 +108,14 @@ SMALL_VOC: dict[str, Any] = {
     "augment": {"crop": 256},
     "foundation": {
         "scorer": "classifier:mobilenetv2_100",
-        "grouper": "features:mobilenetv2_100",
+        "grouper": "features:deit_tiny_patch16_224",
         # chosen on base-class training images of VOC, whose masks step 0 may see (see docs/fidelity.md)
-        "scorer_temperature": 0.1,
-        "grouper_temperature": 0.2,
-        "cosegment": {"threshold": 0.25, "keep": 0.5, "fusion": "union"},
+        "scorer_stride": 16,
+        "scorer_scales": (0.5, 1.0, 2.0),
+        "evidence": "margin",
+        "grouper_scale": 1.5,
+        "grouper_temperature": 0.15,
+        "cosegment": {"threshold": 0.4, "propagate": 1, "refine_threshold": 0.5, "fusion": "scores"},
     },
     "student": {"backbone": "mobilenetv2_100", "aspp_channels": 128},
     "base": {**ADAMW, "epochs": 3, "batch_size": 16, "lr_backbone": 3e-4, "lr_head": 1e-3},

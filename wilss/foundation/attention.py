@@ -11,7 +11,7 @@ from timm.layers import apply_rot_embed_cat
 from timm.models.eva import Eva
 from torch import Tensor
 
-from wilss.foundation.preprocess import cells, prepare
+from wilss.foundation.preprocess import cells, prepare, prepared_size
 from wilss.precision import Precision, autocast
 
 
@@ -42,12 +42,17 @@ class AttentionGrouper:
     n_heads: int | None = None
     precision: Precision = "fp32"
 
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """See `wilss.foundation.contracts.Grouper.grid`."""
+        patch_h, patch_w = self.vit.patch_embed.patch_size
+        size = prepared_size(height, width, self.scale, patch_h)
+        return size[0] // patch_h, size[1] // patch_w
+
     @torch.inference_mode()
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
         """See `wilss.foundation.contracts.Grouper.affinity`."""
-        patch_h, patch_w = self.vit.patch_embed.patch_size
-        images = prepare(images_N3HW, self.mean, self.std, self.scale, patch_h)
-        h, w = images.shape[-2] // patch_h, images.shape[-1] // patch_w
+        h, w = self.grid(images_N3HW.shape[-2], images_N3HW.shape[-1])
+        images = prepare(images_N3HW, self.mean, self.std, self.scale, self.vit.patch_embed.patch_size[0])
         with autocast(self.precision, images.device):
             tokens, rope = before_last_block(self.vit, images)
         rows = self._seed_rows(tokens.float(), rope, cells(seeds_NS2, h, w))

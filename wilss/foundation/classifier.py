@@ -1,7 +1,7 @@
 """An ImageNet classifier with named classes as scorer, for machines without CLIP weights.
 
-Dense logits (the classifier applied to every cell, i.e. class activation maps before pooling; Zhou et al. 2016) of all
-its classes compete; a class's score is the summed probability of the ImageNet classes that its prompts match.
+Dense logits are the classifier applied to every cell, i.e. class activation maps (Zhou et al. 2016). A class is what
+its prompts match among the classifier's own classes; all the others are evidence of background.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from timm.data import ImageNetInfo
@@ -23,12 +23,15 @@ from wilss.precision import Precision, autocast
 
 @dataclass(frozen=True)
 class ClassifierScorer:
-    """Softmax over the classifier's own classes at every cell.
+    """Evidence for the matched classes against that for all others, at every cell.
+
+    "probability": the summed softmax of the matched classes, in [0, 1]. "margin": by how much the highest matched logit
+    exceeds ``competition`` times the log-sum-exp of all unmatched logits, 0 where it does not; as large as logits get.
 
     Args:
         net: a timm classifier with ``forward_features`` and ``forward_head(pre_logits=...)``.
         names: lemma names of each output, e.g. "television, television system" (see `imagenet_names`).
-        temperature: factor on the dense logits before the softmax.
+        temperature: factor on the dense logits before either.
         scale: factor on the input size before the model sees it.
         precision: of the network; "auto" takes bf16 where the hardware has it.
     """
@@ -40,6 +43,8 @@ class ClassifierScorer:
     std: tuple[float, ...]
     stride: int
     temperature: float = 1.0
+    evidence: Literal["probability", "margin"] = "probability"
+    competition: float = 0.3
     scale: float = 1.0
     precision: Precision = "fp32"
 
@@ -53,10 +58,20 @@ class ClassifierScorer:
                 grid = (images.shape[-2] // self.stride, images.shape[-1] // self.stride)
                 features = features[:, self.net.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
             logits = _dense_logits(self.net, features)
-        probability = (self.temperature * logits.float()).softmax(1)
+        logits = self.temperature * logits.float()
         matched = [match_prompts(group, self.names) for group in prompts]
-        maps = [probability[:, index].sum(1) if index else torch.zeros_like(probability[:, 0]) for index in matched]
-        return torch.stack(maps, 1)
+        return torch.stack([self._evidence(logits, index) for index in matched], 1)
+
+    def _evidence(self, logits_NKhw: Tensor, matched: list[int]) -> Tensor:
+        """Score map of one class ``(N, h, w)``; zero for a class that matches nothing."""
+        if not matched:
+            return torch.zeros_like(logits_NKhw[:, 0])
+        if self.evidence == "probability":
+            return logits_NKhw.softmax(1)[:, matched].sum(1)
+        rest = torch.ones(logits_NKhw.shape[1], dtype=torch.bool, device=logits_NKhw.device)
+        rest[matched] = False
+        others = logits_NKhw[:, rest].logsumexp(1)
+        return (logits_NKhw[:, matched].amax(1) - self.competition * others).relu()
 
 
 def _dense_logits(net: Any, features: Tensor) -> Tensor:

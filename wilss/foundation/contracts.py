@@ -23,15 +23,16 @@ class Scorer(Protocol):
         ...
 
     def scores(self, images_N3HW: Tensor, prompts: Prompts) -> Tensor:
-        """Score maps of all classes, which compete with each other.
+        """Score maps of all classes: how much speaks for each of them, against all that speaks for something else.
 
         Args:
             images_N3HW: float32 in [0, 1], any H x W.
             prompts: names of C classes; none may be empty.
 
         Returns:
-            float32 ``(N, C, h, w)`` in [0, 1] on the model's own coarse grid, without gradient. The result for an
-            image does not depend on the other images of the batch.
+            float32 ``(N, C, h, w)`` on the model's own coarse grid, without gradient: 0 where nothing speaks for a
+            class, never negative; every scorer documents how large its values get. The result for an image does not
+            depend on the other images of the batch.
         """
         ...
 
@@ -42,6 +43,10 @@ class Grouper(Protocol):
     @property
     def digest(self) -> str:
         """Digest of weights and settings; part of the digest of every label set made with it."""
+        ...
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the affinity maps of an image of that size."""
         ...
 
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:

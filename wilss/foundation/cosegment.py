@@ -64,13 +64,14 @@ def cosegment(
     slots_NT, used_NT = tag_slots(tags_NC)
     scores = scorer.scores(images_N3HW, [*prompts, *others])
     soft = normalised_scores(_pick(scores, slots_NT), used_NT)
-    large = F.interpolate(soft, size, mode="bilinear", align_corners=False)
+    initial = F.interpolate(soft, size, mode="bilinear", align_corners=False) > spec.threshold
     points = choose_seeds(soft, _pick(noise_NCS.to(soft.device), slots_NT), spec)
-    affinity = grouper.affinity(images_N3HW, points.flatten(1, 2)).unflatten(1, points.shape[1:3]).mean(2)
+    affinity, between = _group(images_N3HW, points, grouper, spec.propagate > 0)
     level = mass_level(affinity, spec.keep, spec.keep_by)
     seeds = F.interpolate(affinity, size, mode="bilinear", align_corners=False) >= level
-    initial, seeds = ((mask & used_NT[..., None, None]) for mask in (large > spec.threshold, seeds))
-    refined = _refined(large, initial, seeds, images_N3HW, spec) & used_NT[..., None, None]
+    initial, seeds = ((mask & used_NT[..., None, None]) for mask in (initial, seeds))
+    spread = soft if between is None else propagated(soft, between, grouper.grid(*size), spec.propagate)
+    refined = _refined(spread, seeds, images_N3HW, spec) & used_NT[..., None, None]
     agreement = mask_agreement(initial, seeds)
     return PseudoLabels(
         _spread(initial, slots_NT, used_NT, len(prompts), False),
@@ -132,20 +133,53 @@ def mask_agreement(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
     return both / either.where(either > 0, torch.nan)
 
 
-def _refined(large: Tensor, initial: Tensor, seeds: Tensor, images: Tensor, spec: CosegmentSpec) -> Tensor:
+def _group(
+    images_N3HW: Tensor, points_NTS2: Tensor, grouper: Grouper, everywhere: bool
+) -> tuple[Tensor, Tensor | None]:
+    """One pass of the grouper.
+
+    Returns mean affinity to each class's seeds ``(N, T, h, w)``, and that of every cell to every
+    other ``(N, hw, hw)`` if it is asked for.
+    """
+    n, n_slots, n_seeds, _ = points_NTS2.shape
+    h, w = grouper.grid(*images_N3HW.shape[-2:])
+    seeds = points_NTS2.flatten(1, 2)
+    if everywhere:
+        rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        centres = torch.stack([(columns + 0.5) / w, (rows + 0.5) / h], -1).flatten(0, 1).to(seeds)
+        seeds = torch.cat([seeds, centres.expand(n, -1, -1)], 1)
+    maps = grouper.affinity(images_N3HW, seeds)
+    of_seeds = maps[:, : n_slots * n_seeds].unflatten(1, (n_slots, n_seeds)).mean(2)
+    return of_seeds, maps[:, n_slots * n_seeds :].flatten(2) if everywhere else None
+
+
+def propagated(soft_NChw: Tensor, between_Npp: Tensor, grid: tuple[int, int], rounds: int) -> Tensor:
+    """Scores spread along the grouper's affinity: each cell takes the mean of all, ``rounds`` times.
+
+    Args:
+        between_Npp: each cell's affinity to all cells of the grouper's grid, rows sum to 1.
+
+    Returns:
+        float32 ``(N, C, *grid)``, min-max per image and class to [0, 1].
+    """
+    scores = F.interpolate(soft_NChw, grid, mode="bilinear", align_corners=False).flatten(2)
+    for _ in range(rounds):
+        scores = scores @ between_Npp.transpose(1, 2)
+    return normalised_scores(scores.unflatten(2, grid), torch.ones_like(scores[..., 0], dtype=torch.bool))
+
+
+def _refined(soft: Tensor, seeds: Tensor, images: Tensor, spec: CosegmentSpec) -> Tensor:
     """Fit the scores to the image and fuse, or fuse and fit the mask to the image."""
-    if spec.refine == "none":
-        return _fuse(initial, seeds, spec.fusion)
+    large = F.interpolate(soft, images.shape[-2:], mode="bilinear", align_corners=False)
     if spec.refine_what == "scores":
-        fitted = fit_to_image(large, images, spec) > spec.refined_level
-        return _fuse(fitted, seeds, spec.fusion)
-    fused = _fuse(initial, seeds, spec.fusion).float()
-    return fit_to_image(fused, images, spec) > 0.5
+        return _fuse(fit_to_image(large, images, spec) > spec.refined_level, seeds, spec.fusion)
+    fused = _fuse(large > spec.refined_level, seeds, spec.fusion)
+    return fused if spec.refine == "none" else fit_to_image(fused.float(), images, spec) > 0.5
 
 
-def _fuse(initial: Tensor, seeds: Tensor, fusion: str) -> Tensor:
+def _fuse(scored: Tensor, seeds: Tensor, fusion: str) -> Tensor:
     if fusion == "union":
-        return initial | seeds
+        return scored | seeds
     if fusion == "intersection":
-        return initial & seeds
-    return initial if fusion == "initial" else seeds
+        return scored & seeds
+    return scored if fusion == "scores" else seeds

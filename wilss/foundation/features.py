@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wilss.foundation.preprocess import cells, prepare
+from wilss.foundation.preprocess import cells, prepare, prepared_size
 from wilss.precision import Precision, autocast
 
 
@@ -34,6 +35,11 @@ class FeatureGrouper:
     centred: bool = False
     precision: Precision = "fp32"
 
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """See `wilss.foundation.contracts.Grouper.grid`."""
+        size = prepared_size(height, width, self.scale, self.stride)
+        return size[0] // self.stride, size[1] // self.stride
+
     @torch.inference_mode()
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
         """See `wilss.foundation.contracts.Grouper.affinity`."""
@@ -47,3 +53,30 @@ class FeatureGrouper:
         index = cells(seeds_NS2, h, w)[:, None].expand(-1, unit.shape[1], -1)
         cosine = unit.gather(2, index).transpose(1, 2) @ unit
         return (cosine / self.temperature).softmax(-1).unflatten(-1, (h, w))
+
+
+class LastMap(nn.Module):
+    """The last of a ``features_only`` model's maps."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` -> ``(N, D, h, w)``."""
+        features: Tensor = self.net(images)[-1]
+        return features
+
+
+class PatchTokens(nn.Module):
+    """The normed patch tokens of a timm ViT as a map."""
+
+    def __init__(self, vit: Any) -> None:
+        super().__init__()
+        self.vit = vit
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(N, 3, H, W)`` -> ``(N, D, h, w)``."""
+        patch = self.vit.patch_embed.patch_size
+        tokens: Tensor = self.vit.forward_features(images)[:, self.vit.num_prefix_tokens :]
+        return tokens.transpose(1, 2).unflatten(2, (images.shape[-2] // patch[0], images.shape[-1] // patch[1]))

@@ -22,12 +22,18 @@ def prepare(
             f"images have shape {tuple(images_N3HW.shape)} and dtype {images_N3HW.dtype}; "
             "expected float (N, 3, H, W) in [0, 1]: stack RGB images and divide by 255"
         )
-    height, width = (max(multiple, round(side * scale / multiple) * multiple) for side in images_N3HW.shape[-2:])
+    height, width = prepared_size(images_N3HW.shape[-2], images_N3HW.shape[-1], scale, multiple)
     if (height, width) != tuple(images_N3HW.shape[-2:]):
         images_N3HW = F.interpolate(images_N3HW, (height, width), mode="bilinear", antialias=True)
     shift = torch.tensor(mean, device=images_N3HW.device).view(3, 1, 1)
     spread = torch.tensor(std, device=images_N3HW.device).view(3, 1, 1)
     return (images_N3HW - shift) / spread
+
+
+def prepared_size(height: int, width: int, scale: float, multiple: int) -> tuple[int, int]:
+    """Height and width that `prepare` gives an image."""
+    rounded = (max(multiple, round(side * scale / multiple) * multiple) for side in (height, width))
+    return next(rounded), next(rounded)
 
 
 def cells(seeds_NS2: Tensor, h: int, w: int) -> Tensor:

@@ -21,6 +21,9 @@ class CosegmentSpec(BaseModel):
     )
     keep: float = Field(0.7, gt=0, le=1, description="K of the seed mask (recalled 70 %)")
     keep_by: Literal["mass", "area"] = Field("mass", description="K as share of attention mass or of cells (ambiguous)")
+    propagate: int = Field(
+        0, ge=0, le=10, description="rounds in which scores spread along the grouper's affinity before the second mask"
+    )
     refine: Literal["none", "guided", "pamr"] = Field(
         "none", description="what fits the masks to the image: nothing (recalled), a guided filter, or PAMR"
     )
@@ -28,7 +31,7 @@ class CosegmentSpec(BaseModel):
         "scores", description="the scorer's soft map before the fusion, or the fused mask"
     )
     refine_threshold: float | None = Field(
-        None, gt=0, lt=1, description="threshold of the fitted scores; None takes that of the initial mask"
+        None, gt=0, lt=1, description="threshold of the spread and fitted scores; None takes that of the initial mask"
     )
     guided_radius: int = Field(32, ge=1, description="radius of the guided filter in pixels")
     guided_eps: float = Field(1e-3, gt=0, description="smoothness of the guided filter")
@@ -38,7 +41,9 @@ class CosegmentSpec(BaseModel):
     pamr_iterations: int = Field(10, ge=1, le=100)
     pamr_dilations: tuple[int, ...] = Field((1, 2, 4, 8, 12), min_length=1, description="as WILSON sets them")
     pamr_side: int = Field(160, ge=16, description="longer side at which PAMR works")
-    fusion: Literal["union", "intersection", "initial", "seeds"] = Field("union", description="recalled: union")
+    fusion: Literal["union", "intersection", "scores", "seeds"] = Field(
+        "union", description="of the scorer's (spread, fitted) mask and the seeds' mask; recalled: union"
+    )
 
     @property
     def refined_level(self) -> float:
@@ -63,6 +68,10 @@ class FoundationSpec(BaseModel):
     scorer_stride: Literal[8, 16, 32] | None = Field(
         None, description="output stride of a convolutional classifier; None keeps its own"
     )
+    evidence: Literal["probability", "margin"] = Field(
+        "probability", description="classifier: softmax, or matched logit minus background evidence"
+    )
+    competition: float = Field(0.3, ge=0, description="classifier: weight of all other classes against the margin")
     scorer_temperature: float | None = Field(None, gt=0, description="None takes the scorer's own default")
     normalise: Literal["cell", "image"] = Field("cell", description="CLIP: cosine per cell, or parts of the image's")
     templates: Literal["auto", "scenes", "simple", "imagenet"] = Field(

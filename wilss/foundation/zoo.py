@@ -7,6 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import timm
+import torch
+from timm.models.eva import Eva
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from wilss.digest import digest_of
@@ -15,7 +19,7 @@ from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names
 from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer
-from wilss.foundation.features import FeatureGrouper
+from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.spec import FoundationSpec
@@ -82,7 +86,12 @@ def _clip(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..
 def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..., Scorer]:
     weights = find_weights(spec.scorer.partition(":")[2], "auto", folder)
     net, stride = _classifier_net(weights, spec.scorer_stride)
-    settings: dict[str, Any] = {"temperature": spec.scorer_temperature or 1.0, "precision": spec.precision}
+    settings: dict[str, Any] = {
+        "temperature": spec.scorer_temperature or 1.0,
+        "evidence": spec.evidence,
+        "competition": spec.competition,
+        "precision": spec.precision,
+    }
 
     def at_scale(scale: float) -> Scorer:
         facts = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "scale": scale, **settings}
@@ -126,11 +135,7 @@ def _attention(spec: FoundationSpec, folder: Path | None, device: str) -> Groupe
 
 def _features(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
     weights = find_weights(spec.grouper.partition(":")[2], "auto", folder)
-    try:
-        net: Any = build(weights, features_only=True, output_stride=16)
-    except TypeError:  # transformers have no output stride
-        net = build(weights, features_only=True, dynamic_img_size=True)
-    net = net.eval().requires_grad_(False).to(device)
+    net, stride = _feature_net(weights)
     settings: dict[str, Any] = {
         "scale": spec.grouper_scale,
         "temperature": spec.grouper_temperature or 0.1,
@@ -138,17 +143,22 @@ def _features(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper
         "precision": spec.precision,
     }
     digest = digest_of({"features": weights.model, "weights": weights.digest, **settings})
-    stride = int(net.feature_info.reduction()[-1])
-    return FeatureGrouper(_LastMap(net), digest, weights.mean, weights.std, stride, **settings)
+    frozen = net.eval().requires_grad_(False).to(device)
+    return FeatureGrouper(frozen, digest, weights.mean, weights.std, stride, **settings)
 
 
-class _LastMap(nn.Module):
-    """The last of a ``features_only`` model's maps."""
+def _feature_net(weights: Weights) -> tuple[nn.Module, int]:
+    """Images -> last feature map, and its stride: normed patch tokens of a ViT, output stride 16 of a ResNet."""
+    if issubclass(_model_class(weights.model), (VisionTransformer, Eva)):
+        vit: Any = build(weights, dynamic_img_size=True, num_classes=0)
+        return PatchTokens(vit), int(vit.patch_embed.patch_size[0])
+    try:
+        net: Any = build(weights, features_only=True, output_stride=16)
+    except TypeError:  # hierarchical transformers have no output stride
+        net = build(weights, features_only=True)
+    return LastMap(net), int(net.feature_info.reduction()[-1])
 
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
 
-    def forward(self, images: Any) -> Any:
-        """``(N, 3, H, W)`` -> ``(N, D, h, w)``."""
-        return self.net(images)[-1]
+def _model_class(name: str) -> type:
+    with torch.device("meta"):
+        return type(timm.create_model(name, pretrained=False))
