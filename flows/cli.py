@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 app = App(name="wilss", help="Teach a segmentation model new classes from image-level tags alone.")
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
 app.command(labels_app)
+foundations_app = App(name="foundations", help="Look at foundation models: scorers and groupers.")
+app.command(foundations_app)
 
 
 @Parameter(name="*")
@@ -199,6 +201,72 @@ def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: P
     print(f"{export_labels(label_set, to, stage, root or default_root())} masks written to {to}")
 
 
+@foundations_app.command(name="list")
+def foundations_list(*, weights: Path | None = None, json: bool = False) -> None:
+    """List well-known models: role, where their weights are, licence, size; any name of open_clip or timm works too."""
+    from tasks.foundations import list_foundations
+
+    entries = list_foundations(machine_settings(weights=weights).weights)
+    if json:
+        _print_json(entries)
+        return
+    rows = []
+    for e in entries:
+        where = e["weights"] if e["weights"] in ("shipped", "hub") else "file"
+        rows.append([e["name"], e["role"], where, e["licence"] or "see its page", _megabytes(e["size_bytes"])])
+    _table("foundation models", ["name", "role", "weights", "licence", "MB"], rows)
+
+
+@foundations_app.command(name="check")
+def foundations_check(
+    name: str,
+    *,
+    weights: Path | None = None,
+    image: Path | None = None,
+    prompt: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    scenes: int = 500,
+    device: str = "cpu",
+    json: bool = False,
+) -> None:
+    """Load a model, look at one image through it, and measure the small models on held-out scenes.
+
+    Args:
+        name: e.g. clip:scenes, clip:ViT-B-16/openai, dino:vit_base_patch16_224.dino
+        weights: folder of pretrained weights; else WILSS_WEIGHTS
+        image: picture to look at; a scene of the built-in world when left out
+        prompt: what a scorer looks for; may be repeated
+        out: path of the PNG; a file under the root when left out
+        scenes: number of held-out scenes
+        device: cpu or cuda
+        json: print JSON
+    """
+    import re
+
+    from tasks.foundations import check_foundation
+
+    settings = machine_settings(weights=weights)
+    out = out or settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png"
+    facts = check_foundation(name, settings.weights, image, prompt, out, device, scenes)
+    if json:
+        _print_json(facts)
+        return
+    metrics = facts.pop("metrics", {})
+    facts["size"] = f"{_megabytes(facts.pop('size_bytes'))} MB"
+    for key, value in {**facts, **metrics}.items():
+        print(f"{key:<14} {value:.3f}" if isinstance(value, float) else f"{key:<14} {value}")
+
+
+def _print_json(content: object) -> None:
+    import json
+
+    print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def _megabytes(size: int | None) -> str:
+    return "-" if size is None else f"{size / 1e6:.1f}"
+
+
 def _specify(benchmark: str, options: RunOptions, machine: MachineOptions) -> tuple[RunSpec, Settings]:
     from wilss.data.voc import choose_lists
     from wilss.spec import make_spec, merge, nested
@@ -257,7 +325,9 @@ def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         table.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table if rows else f"no {title} yet")
+    # a pipe has no width: leave room, so that rows stay on one line
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    console.print(table if rows else f"no {title} yet")
 
 
 def _percent(value: float | None) -> str:

@@ -5,7 +5,6 @@ This is the only file that touches open_clip's private names.
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from open_clip.timm_model import TimmModel
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
+from wilss._logs import quiet_logs
 from wilss.errors import SpecError
 
 
@@ -103,11 +103,8 @@ def _attention_pool_as_convolution(visual: ModifiedResNet, images: Tensor) -> De
 def new_scenes_clip() -> Any:
     """An untrained ``clip:scenes``, random weights on purpose."""
     register_scenes_config()
-    logging.disable(logging.WARNING)  # open_clip warns of random weights; the callers train or replace them
-    try:
+    with quiet_logs():  # open_clip warns of random weights; the callers train or replace them
         return open_clip.create_model("clip_scenes", pretrained=None, load_weights=False)
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 @lru_cache(maxsize=1)

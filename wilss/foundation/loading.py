@@ -10,6 +10,7 @@ from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from safetensors.torch import load_file
 from timm.layers import Format
 
+from wilss._logs import quiet_logs
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 from wilss.foundation.clip_towers import new_scenes_clip
 from wilss.nets.pretrained import SHIPPED, file_digest
@@ -83,9 +84,10 @@ def _named(name: str, folder: Path | None) -> tuple[Any, Any, str]:
     quick = {"force_quick_gelu": True} if config.get("quick_gelu") or tag == "openai" else {}
     source = str(local) if local else tag
     try:
-        model = open_clip.create_model(
-            model_name, pretrained=source, require_pretrained=True, weights_only=True, **quick
-        )
+        with quiet_logs():
+            model = open_clip.create_model(
+                model_name, pretrained=source, require_pretrained=True, weights_only=True, **quick
+            )
     except (OSError, RuntimeError) as error:
         raise WeightsNotFoundError(_how_to_get(model_name, tag, config, local, folder)) from error
     return model, open_clip.get_tokenizer(model_name), file_digest(local) if local else f"hub:{name}"

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import wilss.nets.scenes_resnet
 import wilss.nets.scenes_vit  # noqa: F401  (both register their model with timm)
+from wilss._logs import quiet_logs
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 
 SHIPPED = Path(__file__).parent.parent / "foundation" / "weights"
@@ -88,7 +89,8 @@ def build(weights: Weights, **arguments: Any) -> nn.Module:
     arguments = {**dict(weights.arguments), **arguments}
     if weights.hub:
         try:
-            return timm.create_model(weights.model, pretrained=True, **arguments)
+            with quiet_logs():
+                return timm.create_model(weights.model, pretrained=True, **arguments)
         except (OSError, RuntimeError) as error:
             raise _missing(weights.model, None) from error
     model: nn.Module = timm.create_model(weights.model, pretrained=False, **arguments)

@@ -1,0 +1,116 @@
+"""Looking at foundation models: what is there, does it load, what does it see. Plain functions for the command line."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tasks.progress import stage_progress
+from wilss.data.files import read_rgb
+from wilss.data.images import to_canvas
+from wilss.data.scenes import draw
+from wilss.data.silhouettes import CLASSES
+from wilss.errors import SpecError
+from wilss.foundation.catalogue import catalogue, describe
+from wilss.foundation.clip import ClipScorer
+from wilss.foundation.contracts import Grouper, Scorer
+from wilss.foundation.quality import HELD_OUT, image_level_recall, label_quality
+from wilss.foundation.spec import FoundationSpec
+from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.measure.render import contact_sheet
+from wilss.spec import make_spec
+
+BUILT_IN = make_spec({"benchmark": "scenes-15-5"}).foundation
+"""The settings of the demo, in which the small models are measured."""
+
+
+def list_foundations(folder: Path | None) -> list[dict[str, Any]]:
+    """Every well-known model with role, weights, licence and size."""
+    return [asdict(entry) for entry in catalogue(folder)]
+
+
+def check_foundation(
+    name: str, folder: Path | None, image: Path | None, prompts: tuple[str, ...], out: Path, device: str, count: int
+) -> dict[str, Any]:
+    """Load a model, run it on one image and write what it sees; for the small models measure the bars of their cards.
+
+    Args:
+        image: picture to look at; a scene of the built-in world when left out.
+        prompts: class names for a scorer.
+        out: path of the PNG.
+        count: number of held-out scenes that the small models are measured on.
+
+    Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing, DataError for a broken image.
+    """
+    facts: dict[str, Any] = asdict(describe(name, folder))
+    spec = _spec_for(name, facts["role"])
+    start = time.monotonic()
+    build = build_scorer if facts["role"] == "scorer" else build_grouper
+    model: Any = build(spec, folder, device)
+    facts["load_seconds"] = round(time.monotonic() - start, 2)
+    picture, words = _picture(image), list(prompts or _words(image))
+    start = time.monotonic()
+    maps, titles = _look(model, facts["role"], picture.to(device), words)
+    facts["seconds"] = round(time.monotonic() - start, 3)
+    facts["grid"] = list(maps.shape[-2:])
+    facts["picture"] = str(_draw(picture, maps.cpu(), titles, out))
+    if name.partition("@")[0] in ("clip:scenes", "dino:scenes"):
+        facts["metrics"] = _measure(spec, device, folder, count)
+    return facts
+
+
+def _spec_for(name: str, role: str) -> FoundationSpec:
+    """Demo settings for the small models, defaults for all others."""
+    if name.partition("@")[0] in ("clip:scenes", "dino:scenes"):
+        return BUILT_IN.model_copy(update={role: name})
+    return FoundationSpec.model_validate({role: name, "background": ()})
+
+
+def _measure(spec: FoundationSpec, device: str, folder: Path | None, count: int) -> dict[str, Any]:
+    scorer, grouper = build_scorer(spec, folder, device), build_grouper(spec, folder, device)
+    with stage_progress("measure") as progress:
+        quality = label_quality(
+            scorer, grouper, spec.cosegment, count, progress=lambda done, total: progress("scenes", done, total, 0.0)
+        )
+    metrics: dict[str, Any] = {"scenes": count, "world_seed": HELD_OUT.seed, **quality.as_dict()}
+    clip = getattr(scorer, "scorers", (scorer,))[0]
+    if isinstance(clip, ClipScorer):
+        metrics["recall_at_n"] = image_level_recall(clip, count)
+    return metrics
+
+
+def _picture(path: Path | None) -> Tensor:
+    """uint8 ``(3, H, W)``."""
+    return draw(HELD_OUT, "held out", 0, 1).images[0] if path is None else to_canvas(read_rgb(path), 512)
+
+
+def _words(image: Path | None) -> tuple[str, ...]:
+    if image is not None:
+        raise SpecError("name what to look for in your image, e.g. --prompt sheep --prompt sofa")
+    return tuple(CLASSES[c - 1] for c in draw(HELD_OUT, "held out", 0, 1).tags()[0])
+
+
+def _look(model: Scorer | Grouper, role: str, picture: Tensor, words: list[str]) -> tuple[Tensor, list[str]]:
+    """Maps ``(K, h, w)`` with titles: one per word of a scorer, one per seed of a grouper."""
+    images = picture[None].float() / 255
+    if role == "scorer":
+        return model.scores(images, [[word] for word in words])[0], words  # type: ignore[union-attr]
+    seeds = torch.tensor([[0.5, 0.5], [0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]])
+    titles = [f"seed {x:.2f}, {y:.2f}" for x, y in seeds.tolist()]
+    return model.affinity(images, seeds[None].to(images.device))[0], titles  # type: ignore[union-attr]
+
+
+def _draw(picture: Tensor, maps: Tensor, titles: list[str], out: Path) -> Path:
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    grey = (maps - low) / (high - low).clamp(min=1e-8)
+    large = F.interpolate(grey[None], picture.shape[-2:], mode="bilinear", align_corners=False)[0]
+    tiles = [(layer[None].expand(3, -1, -1) * 255).to(torch.uint8) for layer in large]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet([[picture, *tiles]], ["image", *titles], [""], tile=192).save(out)
+    return out

@@ -1,0 +1,83 @@
+"""What foundation models there are by name: role, licence, and where their weights would come from on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+
+from wilss.foundation.loading import SCENES_FILE
+from wilss.nets.pretrained import SHIPPED
+
+WELL_KNOWN = (
+    "clip:scenes",
+    "dino:scenes",
+    "clip:ViT-B-16/openai",
+    "clip:ViT-B-16/laion2b_s34b_b88k",
+    "clip:RN50/openai",
+    "clip:convnext_base_w/laion2b_s13b_b82k",
+    "clip:ViT-B-16-SigLIP/webli",
+    "classifier:mobilenetv2_100",
+    "classifier:resnet50",
+    "dino:vit_base_patch16_224.dino",
+    "dino:vit_small_patch8_224.dino",
+    "dino:vit_base_patch14_dinov2.lvd142m",
+    "dino:vit_base_patch14_reg4_dinov2.lvd142m",
+    "dino:vit_base_patch16_dinov3.lvd1689m",
+    "features:deit_tiny_patch16_224",
+    "features:resnet50",
+)
+"""Names to start from; every other name of open_clip or timm works as well."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One foundation model.
+
+    weights: "shipped", the path of a local file, or "hub".
+    licence: None where the libraries do not record it; ask the page that the weights come from.
+    size_bytes: of the file at hand, None where it would have to be fetched.
+    """
+
+    name: str
+    role: str
+    weights: str
+    licence: str | None
+    size_bytes: int | None
+
+
+def catalogue(folder: Path | None) -> list[Entry]:
+    """The well-known models, and whether their weights are at hand.
+
+    Args:
+        folder: local weights folder.
+    """
+    return [describe(name, folder) for name in WELL_KNOWN]
+
+
+def describe(name: str, folder: Path | None) -> Entry:
+    """Facts about one name, without loading or fetching anything."""
+    kind, _, model = name.partition(":")
+    role = "grouper" if kind in ("dino", "features") else "scorer"
+    shipped = {"clip:scenes": SCENES_FILE, "dino:scenes": SHIPPED / "dino_scenes.safetensors"}
+    if name in shipped:
+        return Entry(name, role, "shipped", "Apache-2.0", shipped[name].stat().st_size)
+    path = _local_file(kind, model, folder)
+    where = str(path) if path else "hub"
+    return Entry(name, role, where, _licence(kind, model), path.stat().st_size if path else None)
+
+
+def _local_file(kind: str, model: str, folder: Path | None) -> Path | None:
+    if "@" in model:
+        places = [Path(model.partition("@")[2])]
+    else:
+        stem = model.replace("/", "-", 1) if kind == "clip" else model
+        places = [folder / f"{stem}{suffix}" for suffix in (".safetensors", ".pt")] if folder else []
+    return next((path for path in places if path.is_file()), None)
+
+
+def _licence(kind: str, model: str) -> str | None:
+    """The licence that timm records; open_clip records none."""
+    config = timm.get_pretrained_cfg(model, allow_unregistered=True) if kind != "clip" else None
+    return config.license if config else None

@@ -1,0 +1,105 @@
+"""How good the small foundation models are on scenes that no choice and no training has seen.
+
+Shape suffixes: N images, C classes, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wilss.data.scenes import World, draw
+from wilss.data.silhouettes import CLASSES
+from wilss.foundation.clip import ClipScorer
+from wilss.foundation.contracts import Grouper, Scorer
+from wilss.foundation.cosegment import cosegment
+from wilss.foundation.seeds import seed_noise
+from wilss.foundation.spec import CosegmentSpec
+from wilss.measure.confusion import mask_iou
+
+HELD_OUT = World(seed=20231)
+"""The world in which the metrics of the model cards are measured; its split is called "held out"."""
+BATCH = 25
+
+
+@dataclass(frozen=True)
+class LabelQuality:
+    """mIoU over all classes and background of the masks made from true image-level tags, in [0, 1].
+
+    background: IoU of "no mask here" alone, of the refined masks.
+    agreement: mean IoU of the scorer's and the grouper's masks.
+    """
+
+    initial: float
+    refined: float
+    background: float
+    agreement: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Plain data."""
+        return asdict(self)
+
+
+def recall_at_n(scores_NC: Tensor, tags: Sequence[Sequence[int]]) -> float:
+    """Share of all tags that are among the n highest classes of their image, n being the image's number of tags.
+
+    Args:
+        scores_NC: image-level scores.
+        tags: class ids 1..C of each image.
+    """
+    order = (scores_NC.argsort(1, descending=True) + 1).tolist()
+    hits = sum(len(set(row[: len(present)]) & set(present)) for row, present in zip(order, tags, strict=True))
+    return hits / max(1, sum(len(present) for present in tags))
+
+
+@torch.inference_mode()
+def image_level_recall(scorer: ClipScorer, count: int = 500, world: World = HELD_OUT) -> float:
+    """recall@n of CLIP's own image-text similarity (``encode_image``) on whole scenes of the model's size."""
+    scenes = draw(world, "held out", 0, count)
+    text = scorer.embed(tuple((name,) for name in CLASSES))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (scorer.mean, scorer.std))
+    similarity = [
+        F.normalize(scorer.model.encode_image((batch.float() / 255 - mean) / std), dim=-1) @ text.T
+        for batch in scenes.images.split(BATCH)
+    ]
+    return recall_at_n(torch.cat(similarity), scenes.tags())
+
+
+def label_quality(
+    scorer: Scorer,
+    grouper: Grouper,
+    spec: CosegmentSpec,
+    count: int = 500,
+    world: World = HELD_OUT,
+    progress: Callable[[int, int], None] | None = None,
+) -> LabelQuality:
+    """Co-segment ``count`` scenes from their true tags, all twenty classes competing, and compare with the truth."""
+    scenes = draw(world, "held out", 0, count)
+    n, tags_of_scene = len(CLASSES), scenes.tags()
+    sums = {"initial": torch.zeros(n + 1, 2, dtype=torch.int64), "refined": torch.zeros(n + 1, 2, dtype=torch.int64)}
+    agreement: list[Tensor] = []
+    for start in range(0, count, BATCH):
+        part = slice(start, min(start + BATCH, count))
+        tags = torch.zeros(part.stop - part.start, n, dtype=torch.bool)
+        for row, present in enumerate(tags_of_scene[part]):
+            tags[row, [c - 1 for c in present]] = True
+        noise = seed_noise([str(i) for i in range(part.start, part.stop)], n, spec.n_seeds, world.seed)
+        prompts = [[name] for name in CLASSES]
+        labels = cosegment(scenes.images[part].float() / 255, tags, prompts, [], scorer, grouper, spec, noise)
+        for stage, masks in (("initial", labels.initial), ("refined", labels.refined)):
+            layers = torch.cat([~masks.any(1, keepdim=True), masks], 1)
+            sums[stage] += mask_iou(layers, scenes.masks[part], tuple(range(n + 1)))
+        agreement.append(labels.agreement[~labels.agreement.isnan()])
+        if progress:
+            progress(part.stop, count)
+    per_class = {stage: hits[:, 0] / hits[:, 1].clamp(min=1) for stage, hits in sums.items()}
+    return LabelQuality(
+        initial=float(per_class["initial"].mean()),
+        refined=float(per_class["refined"].mean()),
+        background=float(per_class["refined"][0]),
+        agreement=float(torch.cat(agreement).mean()),
+    )
