@@ -22,7 +22,7 @@ from wilss.foundation.clip import ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.quality import HELD_OUT, image_level_recall, label_quality
 from wilss.foundation.spec import FoundationSpec
-from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.foundation.zoo import build_grouper, build_scorer, require_known
 from wilss.measure.render import contact_sheet
 from wilss.spec import make_spec
 
@@ -54,7 +54,10 @@ def check_foundation(
     build = build_scorer if facts["role"] == "scorer" else build_grouper
     model: Any = build(spec, folder, device)
     facts["load_seconds"] = round(time.monotonic() - start, 2)
-    picture, words = _picture(image), list(prompts or _words(image))
+    picture, words = _picture(image), []
+    if facts["role"] == "scorer":
+        words = list(prompts or _words(image))
+        require_known(model, {word: (word,) for word in words})
     start = time.monotonic()
     maps, titles = _look(model, facts["role"], picture.to(device), words)
     facts["seconds"] = round(time.monotonic() - start, 3)

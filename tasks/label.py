@@ -18,10 +18,9 @@ from wilss.data.augment import normalise
 from wilss.data.images import ImageTable, TaggedImages
 from wilss.data.steps import step_data
 from wilss.errors import FormatError
-from wilss.foundation.classifier import ClassifierScorer, require_matches
 from wilss.foundation.cosegment import PseudoLabels, cosegment
 from wilss.foundation.seeds import seed_noise
-from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.foundation.zoo import build_grouper, build_scorer, require_known
 from wilss.learn.methods import Method
 from wilss.spec import RunSpec, Settings
 
@@ -113,11 +112,10 @@ def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Met
 
 
 def check_prompts(ws: Workspace, step: int) -> None:
-    """Raise SpecError before any labelling when a classifier scorer knows none of a class's prompts."""
+    """Raise SpecError before any labelling when the scorer cannot know one of the step's classes."""
     scorer = build_scorer(ws.spec.foundation, ws.settings.weights, ws.settings.device)
-    if isinstance(scorer, ClassifierScorer):
-        names = [ws.source.classes[c - 1] for c in ws.protocol.steps[step]]
-        require_matches({name: ws.source.prompts[name] for name in names}, scorer.names)
+    names = [ws.source.classes[c - 1] for c in ws.protocol.steps[step]]
+    require_known(scorer, {name: ws.source.prompts[name] for name in names})
 
 
 def same_size_batches(images: ImageTable, rows: Iterable[int]) -> Iterable[list[int]]:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wilss.foundation.cosegment import cosegment, enlarge, mask_agreement, mass_level, normalised_scores, sample_seeds
+from wilss.errors import SpecError
+from wilss.foundation.cosegment import (
+    cosegment,
+    mask_agreement,
+    mass_level,
+    normalised_scores,
+    propagated,
+    tag_slots,
+)
+from wilss.foundation.refine import fit_to_image, pamr
+from wilss.foundation.seeds import choose_seeds, seed_noise
 from wilss.foundation.spec import CosegmentSpec
 
 
@@ -38,17 +49,54 @@ def test_binarise_by_area_keeps_that_share_of_cells() -> None:
     assert mask.flatten().nonzero()[:, 0].tolist() == [15, 16, 17, 18, 19]
 
 
-def test_guided_filter_moves_a_soft_edge_to_the_image_edge() -> None:
+@pytest.mark.parametrize("refine", ["guided", "pamr"])
+def test_refinement_moves_a_soft_edge_to_the_image_edge(refine: str) -> None:
     image = torch.zeros(1, 3, 32, 32)
     image[..., 13:] = 1.0  # the edge lies between two coarse cells of width 8
     coarse = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 4, 4)
+    large = F.interpolate(coarse, (32, 32), mode="bilinear")
     truth = image[:, :1] > 0.5
-    wrong = []
-    for radius in (0, 6):
-        large = enlarge(coarse, image, CosegmentSpec(guided_radius=radius))
-        assert large.shape == (1, 1, 32, 32)
-        wrong.append(int(((large > 0.5) != truth).sum()))
-    assert wrong[1] < wrong[0]
+    spec = CosegmentSpec(refine=refine, guided_radius=6)  # type: ignore[arg-type]
+    fitted = fit_to_image(large, image, spec)
+    assert fitted.shape == large.shape
+    assert int(((fitted > 0.5) != truth).sum()) < int(((large > 0.5) != truth).sum())
+
+
+def pamr_reference(
+    image: torch.Tensor, mask: torch.Tensor, iterations: int, dilations: tuple[int, ...]
+) -> torch.Tensor:
+    """Pixel by pixel, from the equation."""
+    _, height, width = image.shape
+    offsets = [(dy * d, dx * d) for d in dilations for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+
+    def at(array: torch.Tensor, y: int, x: int) -> torch.Tensor:
+        return array[..., min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
+
+    for _ in range(iterations):
+        new = torch.zeros_like(mask)
+        for y in range(height):
+            for x in range(width):
+                around = torch.stack([at(image, y + dy, x + dx) for dy, dx in offsets])
+                sigma = torch.cat([around, at(image, y, x)[None]]).std(0)
+                logits = -((around - at(image, y, x)).abs() / (0.1 * sigma + 1e-8)).mean(1)
+                values = torch.stack([at(mask, y + dy, x + dx) for dy, dx in offsets])
+                new[..., y, x] = (logits.softmax(0)[:, None] * values).sum(0)
+        mask = new
+    return mask
+
+
+def test_pamr_equals_its_definition() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image, mask = torch.rand(3, 6, 7, generator=generator), torch.rand(2, 6, 7, generator=generator)
+    found = pamr(image[None], mask[None], 2, (1, 2))[0]
+    torch.testing.assert_close(found, pamr_reference(image, mask, 2, (1, 2)), atol=1e-4, rtol=1e-3)
+
+
+def test_scores_spread_to_the_cells_that_belong_together() -> None:
+    soft = torch.tensor([[[[1.0, 0.0], [0.0, 0.2]]]])
+    together = torch.tensor([[0.5, 0.0, 0.5, 0.0], [0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0, 0, 1]])[None]
+    spread = propagated(soft, together, (2, 2), 1)[0, 0]
+    torch.testing.assert_close(spread, torch.tensor([[1.0, 0.0], [1.0, 0.4]]))
 
 
 def test_scores_are_stretched_per_image_and_class_and_absent_classes_are_zero() -> None:
@@ -57,16 +105,38 @@ def test_scores_are_stretched_per_image_and_class_and_absent_classes_are_zero() 
     assert torch.equal(result, torch.tensor([[[[0.0, 1.0]], [[0.0, 0.0]]]]))
 
 
-@pytest.mark.parametrize("sampling", ["uniform", "confident"])
-def test_seeds_lie_in_the_class_region(sampling: str) -> None:
+def region() -> torch.Tensor:
     soft = torch.zeros(1, 2, 6, 8)
-    soft[0, 0, 1:3, 2:5] = torch.rand(2, 3) * 0.4 + 0.6
+    soft[0, 0, 1:3, 2:5] = torch.rand(2, 3, generator=torch.Generator().manual_seed(3)) * 0.4 + 0.6
+    return soft
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "weighted", "confident", "farthest"])
+def test_seeds_lie_in_the_class_region(sampling: str) -> None:
     spec = CosegmentSpec(threshold=0.5, n_seeds=40, seed_sampling=sampling)  # type: ignore[arg-type]
-    points = sample_seeds(soft, spec, torch.Generator().manual_seed(0))
+    points = choose_seeds(region(), seed_noise(["one"], 2, 40, 0), spec)
     assert points.shape == (1, 2, 40, 2)
     column, row = (points[0, 0] * torch.tensor([8.0, 6.0])).long().unbind(-1)
     assert ((row >= 1) & (row < 3) & (column >= 2) & (column < 5)).all()
     assert len(set(zip(row.tolist(), column.tolist(), strict=True))) == 6  # all of the region is reached
+
+
+def test_confident_seeds_are_the_highest_and_farthest_seeds_spread() -> None:
+    soft = torch.zeros(1, 1, 1, 8)
+    soft[0, 0, 0] = torch.tensor([0.6, 0.7, 0.9, 0.8, 0.6, 0.6, 0.6, 0.1])
+    noise = seed_noise(["one"], 1, 3, 0)
+    columns = {}
+    for sampling in ("confident", "farthest"):
+        points = choose_seeds(soft, noise, CosegmentSpec(n_seeds=3, seed_sampling=sampling))  # type: ignore[arg-type]
+        columns[sampling] = (points[0, 0, :, 0] * 8).long().tolist()
+    assert columns == {"confident": [2, 3, 1], "farthest": [2, 6, 0]}
+
+
+def test_seed_noise_belongs_to_the_image_not_to_its_batch() -> None:
+    both = seed_noise(["a", "b"], 2, 5, 7)
+    assert torch.equal(both[1:], seed_noise(["b"], 2, 5, 7))
+    assert not torch.equal(both[0], both[1])
+    assert not torch.equal(both, seed_noise(["a", "b"], 2, 5, 8))
 
 
 class Corner:
@@ -86,6 +156,9 @@ class Row:
 
     digest = "row"
 
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        return 4, 4
+
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
         maps = torch.zeros(*seeds_NS2.shape[:2], 4, 4)
         row = (seeds_NS2[..., 1] * 4).long()
@@ -93,19 +166,19 @@ class Row:
         return maps
 
 
-@pytest.mark.parametrize("fusion", ["union", "intersection", "initial", "seeds"])
+@pytest.mark.parametrize("fusion", ["union", "intersection", "scores", "seeds"])
 def test_cosegmentation_fuses_both_masks_and_keeps_to_the_tags(fusion: str) -> None:
     tags = torch.tensor([[True, False], [True, True]])
     spec = CosegmentSpec(n_seeds=1, keep=1.0, fusion=fusion)  # type: ignore[arg-type]
-    generator = torch.Generator().manual_seed(1)
-    labels = cosegment(torch.rand(2, 3, 4, 4), tags, [["a"], ["b"]], [["c"]], Corner(), Row(), spec, generator)  # type: ignore[arg-type]
+    noise = seed_noise(["one", "two"], 2, 1, 1)
+    labels = cosegment(torch.rand(2, 3, 4, 4), tags, [["a"], ["b"]], [["c"]], Corner(), Row(), spec, noise)  # type: ignore[arg-type]
     assert not labels.refined[0, 1].any()
     assert not labels.initial[0, 1].any()
     for n, k in ((0, 0), (1, 0), (1, 1)):
         column, mask = labels.initial[n, k], labels.refined[n, k]
         assert column[:, k].all()
         assert int(column.sum()) == 4
-        assert int(mask.sum()) == {"union": 7, "intersection": 1, "initial": 4, "seeds": 4}[fusion]
+        assert int(mask.sum()) == {"union": 7, "intersection": 1, "scores": 4, "seeds": 4}[fusion]
         assert float(labels.agreement[n, k]) == pytest.approx(1 / 7)
     assert torch.isnan(labels.agreement[0, 1])
 
@@ -128,5 +201,46 @@ def test_tags_of_the_wrong_shape_are_refused() -> None:
             Corner(),  # type: ignore[arg-type]
             Row(),
             CosegmentSpec(),
-            torch.Generator(),
+            seed_noise(["a", "b"], 1, 10, 0),
         )
+
+
+def run(tags: list[list[bool]], images: torch.Tensor | None = None, ids: list[str] | None = None) -> object:
+    n = len(tags)
+    images = torch.rand(n, 3, 4, 4, generator=torch.Generator().manual_seed(0)) if images is None else images
+    noise = seed_noise(ids or [str(k) for k in range(n)], 3, 2, 0)
+    spec = CosegmentSpec(n_seeds=2, refine="guided", guided_radius=1)
+    prompts = [["a"], ["b"], ["c"]]
+    return cosegment(images, torch.tensor(tags), prompts, [], Corner(), Row(), spec, noise)  # type: ignore[arg-type]
+
+
+def test_an_image_without_any_tag_gets_empty_masks() -> None:
+    labels = run([[False, False, False], [False, True, False]])
+    assert not labels.initial[0].any()  # type: ignore[attr-defined]
+    assert not labels.refined[0].any()  # type: ignore[attr-defined]
+    assert labels.refined[1, 1].any()  # type: ignore[attr-defined]
+    assert torch.isnan(labels.agreement[0]).all()  # type: ignore[attr-defined]
+    assert not run([[False, False, False]]).refined.any()  # type: ignore[attr-defined]
+
+
+def test_an_image_is_labelled_alike_alone_and_in_a_batch() -> None:
+    tags = [[True, False, True], [False, True, False], [True, True, True]]
+    images = torch.rand(3, 3, 4, 4, generator=torch.Generator().manual_seed(2))
+    together = run(tags, images)
+    for k in range(3):
+        alone = run(tags[k : k + 1], images[k : k + 1], [str(k)])
+        assert torch.equal(alone.refined[0], together.refined[k])  # type: ignore[attr-defined]
+        assert torch.equal(alone.soft[0], together.soft[k])  # type: ignore[attr-defined]
+
+
+def test_slots_hold_the_tagged_classes_first() -> None:
+    slots, used = tag_slots(torch.tensor([[False, True, False, True], [False, False, True, False]]))
+    assert slots[0].tolist() == [1, 3]
+    assert used.tolist() == [[True, True], [True, False]]
+    assert int(slots[1, 0]) == 2
+
+
+def test_an_empty_ontology_is_refused() -> None:
+    noise = torch.zeros(1, 0, 10)
+    with pytest.raises(SpecError, match="the ontology is empty"):
+        cosegment(torch.rand(1, 3, 4, 4), torch.zeros(1, 0).bool(), [], [], Corner(), Row(), CosegmentSpec(), noise)  # type: ignore[arg-type]

@@ -12,11 +12,10 @@ from open_clip.transformer import VisionTransformer
 from torch import nn
 
 from wilss.errors import SpecError, WeightsNotFoundError
-from wilss.foundation.attention import AttentionGrouper
-from wilss.foundation.classifier import imagenet_names, match_prompts, require_matches
-from wilss.foundation.clip import dense_features
-from wilss.foundation.contracts import Grouper, Scorer
-from wilss.foundation.features import FeatureGrouper
+from wilss.foundation.attention import AttentionGrouper, _sharpest
+from wilss.foundation.classifier import ClassifierScorer, imagenet_names, match_prompts, require_matches
+from wilss.foundation.clip import _smoothed_by_keys, _without_weak_classes
+from wilss.foundation.clip_towers import dense_features
 from wilss.foundation.preprocess import cells, prepare
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
@@ -42,14 +41,17 @@ def test_value_path_equals_a_full_forward_with_identity_attention(vit: VisionTra
     mask = torch.full((17, 17), -torch.inf).fill_diagonal_(0.0)
     x = vit.transformer.resblocks[-1](x, attn_mask=mask)
     expected = vit.ln_post(x)[:, 1:] @ vit.proj
-    found = dense_features(vit, images)
+    found = dense_features(vit, images).features
     assert found.shape == (2, 16, 4, 4)
     torch.testing.assert_close(found.flatten(2).transpose(1, 2), expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.inference_mode()
 def test_value_path_takes_any_size(vit: VisionTransformer) -> None:
-    assert dense_features(vit, torch.randn(1, 3, 24, 48)).shape == (1, 16, 3, 6)
+    dense = dense_features(vit, torch.randn(1, 3, 24, 48))
+    assert dense.features.shape == (1, 16, 3, 6)
+    assert dense.keys is not None
+    assert dense.keys.shape == (1, 32, 3, 6)
 
 
 @torch.inference_mode()
@@ -61,7 +63,7 @@ def test_modified_resnet_path_equals_its_attention_pool_on_one_cell() -> None:
     images = torch.randn(2, 3, 32, 32)
     features = tower.layer4(tower.layer3(tower.layer2(tower.layer1(tower.stem(images)))))
     assert features.shape[-2:] == (1, 1)
-    dense = dense_features(tower, images)[:, :, 0, 0]
+    dense = dense_features(tower, images).features[:, :, 0, 0]
     pool = tower.attnpool
     pool.positional_embedding.zero_()  # with equal tokens attention is uniform, so the pool is v_proj then c_proj
     torch.testing.assert_close(dense, pool(features), atol=1e-5, rtol=1e-5)
@@ -97,53 +99,61 @@ def test_seed_rows_equal_rows_of_the_full_attention(registers: int) -> None:
     torch.testing.assert_close(found.flatten(2), expected, atol=1e-5, rtol=1e-5)
 
 
-def groupers() -> list[Grouper]:
-    stem = nn.Conv2d(3, 6, 16, 16)
-    small = FoundationSpec()
-    return [
-        AttentionGrouper(grouper_vit(), "a", HALF, HALF),  # type: ignore[arg-type]
-        FeatureGrouper(stem, "f", HALF, HALF, 16),
-        build_grouper(small),
-    ]
+@torch.inference_mode()
+def test_seed_rows_of_dinov3_equal_rows_of_its_full_attention() -> None:
+    torch.manual_seed(0)
+    net = timm.create_model("vit_small_patch16_dinov3", embed_dim=48, depth=2, num_heads=3, img_size=64, num_classes=0)
+    net.eval()
+    images, seeds = torch.rand(2, 3, 64, 80), torch.rand(2, 5, 2)
+    net.blocks[1].attn.fused_attn = False
+    extract = timm.utils.AttentionExtract(net, names=["blocks.1.attn.attn_drop"], method="hook")
+    full = extract(prepare(images, HALF, HALF, 1.0, 16))["blocks.1.attn.attn_drop"]
+    prefix = net.num_prefix_tokens
+    assert prefix == 5
+    rows = full[:, :, prefix:, prefix:].mean(1)
+    expected = torch.stack([rows[n, cells(seeds, 4, 5)[n]] for n in range(2)])
+    found = AttentionGrouper(net, "x", HALF, HALF).affinity(images, seeds)
+    torch.testing.assert_close(found.flatten(2), expected / expected.sum(-1, keepdim=True), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_grouper_contract(number: int) -> None:
-    grouper = groupers()[number]
-    images, seeds = torch.rand(3, 3, 48, 96), torch.rand(3, 4, 2)
-    together = grouper.affinity(images, seeds)
-    assert together.dtype == torch.float32
-    assert not together.requires_grad
-    assert float(together.min()) >= 0
-    torch.testing.assert_close(together.sum((2, 3)), torch.ones(3, 4))
-    alone = torch.cat([grouper.affinity(images[k : k + 1], seeds[k : k + 1]) for k in range(3)])
-    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
-    assert torch.equal(together, grouper.affinity(images, seeds))
+def test_sharpest_heads_have_the_lowest_entropy() -> None:
+    flat, peaked = torch.full((4,), 0.25), torch.tensor([0.97, 0.01, 0.01, 0.01])
+    rows = torch.stack([torch.stack([flat, peaked]), torch.stack([peaked, flat])])[None]  # (1, heads, seeds, cells)
+    assert torch.equal(_sharpest(rows, 1)[0], torch.stack([peaked, peaked]))
 
 
-def scorers() -> list[Scorer]:
-    return [build_scorer(FoundationSpec()), build_scorer(FoundationSpec(normalise="image", scorer_scale=2.0))]
+def test_key_smoothing_averages_uncertain_cells_by_their_keys() -> None:
+    probability = torch.tensor([[[[0.9, 0.5, 0.2]], [[0.1, 0.5, 0.8]]]])  # two classes on a 1 x 3 grid
+    keys = torch.tensor([[[[1.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]]])
+    smooth = _smoothed_by_keys(probability, keys, 0.7)
+    torch.testing.assert_close(smooth[0, :, 0, 1], torch.tensor([0.7, 0.3]))  # mean of the cells with the same key
+    assert torch.equal(smooth[..., ::2], probability[..., ::2])
+    with pytest.raises(SpecError, match="no attention keys to smooth by"):
+        _smoothed_by_keys(probability, None, 0.7)
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_scorer_contract(number: int) -> None:
-    scorer = scorers()[number]
-    images, prompts = torch.rand(3, 3, 56, 96), [["star"], ["ring", "circle"], ["tree"]]
-    together = scorer.scores(images, prompts)
-    assert together.dtype == torch.float32
-    assert together.shape[:2] == (3, 3)
-    assert not together.requires_grad
-    assert float(together.min()) >= 0
-    assert float(together.sum(1).max()) <= 1 + 1e-5
-    alone = torch.cat([scorer.scores(images[k : k + 1], prompts) for k in range(3)])
-    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-3)
-    with pytest.raises(SpecError, match="a class has no prompt"):
-        scorer.scores(images, [["star"], []])
+def test_prompt_denoising_takes_weak_classes_out_but_never_all() -> None:
+    logits = torch.tensor([2.0, 1.9, -3.0]).view(1, 3, 1, 1)
+    found = _without_weak_classes(logits, logits.softmax(1), 0.4)
+    assert float(found[0, 2]) == 0
+    assert float(found.sum()) == pytest.approx(1)
+    kept = _without_weak_classes(logits, logits.softmax(1), 0.9)
+    assert kept.flatten().tolist() == [1.0, 0.0, 0.0]
+
+
+def test_margin_counts_all_other_classes_against_a_match() -> None:
+    net = nn.Module()
+    scorer = ClassifierScorer(net, ("ram, tup", "sofa", "sky"), "x", HALF, HALF, 1, evidence="margin", competition=0.5)
+    logits = torch.tensor([4.0, 1.0, 2.0]).view(1, 3, 1, 1)
+    rest = torch.tensor([1.0, 2.0]).logsumexp(0)
+    assert float(scorer._evidence(logits, [0])) == pytest.approx(float(4 - 0.5 * rest))
+    assert float(scorer._evidence(logits, [1])) == 0
+    assert float(scorer._evidence(logits, [])) == 0
 
 
 def test_digests_tell_settings_apart() -> None:
-    assert build_scorer(FoundationSpec()).digest != build_scorer(FoundationSpec(scorer_scale=2.0)).digest
-    assert build_grouper(FoundationSpec()).digest == build_grouper(FoundationSpec(scorer_scale=2.0)).digest
+    assert build_scorer(FoundationSpec()).digest != build_scorer(FoundationSpec(scorer_scales=(2.0,))).digest
+    assert build_grouper(FoundationSpec()).digest == build_grouper(FoundationSpec(scorer_scales=(2.0,))).digest
 
 
 @pytest.mark.parametrize(
@@ -175,7 +185,7 @@ def test_prompts_match_imagenet_lemmas() -> None:
     assert [names[i].split(",")[0] for i in match_prompts(["flowerpot"], names)] == ["pot"]
     assert {names[i].split(",")[0] for i in match_prompts(["electric locomotive"], names)} == {"electric locomotive"}
     assert match_prompts(["zebra crossing"], names) == []
-    with pytest.raises(SpecError, match=r"of 'zebra'.*Did you mean 'zebra'"):
+    with pytest.raises(SpecError, match=r"of 'zebra'; the nearest it has: .*zebra"):
         require_matches({"zebra": ("zebar",)}, names)
     with pytest.raises(SpecError, match="no known ImageNet subset"):
         imagenet_names(17)

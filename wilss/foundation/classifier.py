@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import torch
 from timm.data import ImageNetInfo
 from torch import Tensor
 
-from wilss.errors import SpecError, did_you_mean
-from wilss.foundation.contracts import Prompts
+from wilss.errors import SpecError
+from wilss.foundation.contracts import Prompts, require_prompts
 from wilss.foundation.preprocess import prepare
 from wilss.precision import Precision, autocast
 
@@ -51,6 +52,7 @@ class ClassifierScorer:
     @torch.inference_mode()
     def scores(self, images_N3HW: Tensor, prompts: Prompts) -> Tensor:
         """See `wilss.foundation.contracts.Scorer.scores`."""
+        require_prompts(prompts)
         images = prepare(images_N3HW, self.mean, self.std, self.scale, self.stride)
         with autocast(self.precision, images.device):
             features = self.net.forward_features(images)
@@ -113,13 +115,14 @@ def match_prompts(group: Sequence[str], names: tuple[str, ...]) -> list[int]:
 
 
 def require_matches(prompts: dict[str, tuple[str, ...]], names: tuple[str, ...]) -> None:
-    """Raise SpecError for the first class whose prompts match nothing the classifier knows, naming close ones."""
+    """Raise SpecError for the first class whose prompts match nothing the classifier knows, naming the nearest."""
     lemmas = sorted({lemma.strip() for name in names for lemma in name.split(",")})
     for class_name, group in prompts.items():
         if not match_prompts(group, names):
+            near = {close for word in group for close in get_close_matches(word, lemmas, n=3, cutoff=0.0)}
             raise SpecError(
-                f"no class of the classifier matches the prompts {list(group)} of '{class_name}'."
-                f"{did_you_mean(group[0] if group else class_name, lemmas)} Add a prompt that it knows."
+                f"no class of the classifier matches the prompts {list(group)} of '{class_name}'; the nearest it has: "
+                f"{', '.join(sorted(near))}. Add one of its names to the prompts"
             )
 
 

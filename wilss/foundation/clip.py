@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wilss.errors import SpecError
 from wilss.foundation.clip_towers import dense_features
-from wilss.foundation.contracts import Prompts
+from wilss.foundation.contracts import Prompts, require_prompts
 from wilss.foundation.preprocess import prepare
 from wilss.precision import Precision, autocast
 
@@ -98,8 +98,7 @@ class ClipScorer:
         Raises SpecError for a class without any name.
         """
         if names not in self.texts:
-            if any(not group for group in names):
-                raise SpecError(f"a class has no prompt in {names}; give at least one name for each class")
+            require_prompts(names)
             sentences = [template.format(name) for group in names for name in group for template in self.templates]
             device = next(self.model.parameters()).device
             parts = [sentences[k : k + TEXT_BATCH] for k in range(0, len(sentences), TEXT_BATCH)]

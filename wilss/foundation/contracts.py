@@ -10,6 +10,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from wilss.errors import SpecError
+
 Prompts = Sequence[Sequence[str]]
 """For every class its names in plain words, the most usual first: ``[["tv monitor", "television"], ["sheep"]]``."""
 
@@ -60,3 +62,12 @@ class Grouper(Protocol):
             float32 ``(N, S, h, w)``, not negative, each map summing to 1, without gradient.
         """
         ...
+
+
+def require_prompts(prompts: Prompts) -> None:
+    """Raise SpecError for a class without any name."""
+    for position, group in enumerate(prompts):
+        if not any(name.strip() for name in group):
+            raise SpecError(
+                f"class {position + 1} of {len(prompts)} has no prompt ({list(group)}); give at least one name for it"
+            )

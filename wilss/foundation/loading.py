@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 import open_clip
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-from safetensors.torch import load_file
 from timm.layers import Format
 
 from wilss._logs import quiet_logs
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 from wilss.foundation.clip_towers import new_scenes_clip
-from wilss.nets.pretrained import SHIPPED, file_digest
+from wilss.nets.pretrained import SHIPPED, file_digest, read_weights
 
 SCENES_FILE = SHIPPED / "clip_scenes.safetensors"
 
@@ -54,13 +53,14 @@ def _scenes(path: Path) -> LoadedClip:
     if not path.is_file():
         raise WeightsNotFoundError(f"weights file '{path}' does not exist; make one with wilss pretrain clip")
     model = new_scenes_clip()
-    state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    missing = [key for key in missing if not key.endswith(("attn_mask", "num_batches_tracked"))]
-    if unexpected or missing:
+    state, wanted = read_weights(path), model.state_dict()
+    odd = [key for key in state if key not in wanted or wanted[key].shape != state[key].shape]
+    odd += [key for key in wanted if key not in state and not key.endswith(("attn_mask", "num_batches_tracked"))]
+    if odd:
         raise WeightsNotFoundError(
-            f"'{path}' does not fit clip_scenes.json: {(missing + unexpected)[0]}; make one with wilss pretrain clip"
+            f"'{path}' does not fit clip_scenes.json, first at '{odd[0]}'; make a file with wilss pretrain clip"
         )
+    model.load_state_dict(state, strict=False)
     tokenizer = open_clip.get_tokenizer("clip_scenes")
     return LoadedClip(_frozen(model), tokenizer, file_digest(path), (0.5,) * 3, (0.25,) * 3, 8, "scenes", 30.0)
 

@@ -16,9 +16,9 @@ from torch import nn
 from wilss.digest import digest_of
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.attention import AttentionGrouper
-from wilss.foundation.classifier import ClassifierScorer, imagenet_names
+from wilss.foundation.classifier import ClassifierScorer, imagenet_names, require_matches
 from wilss.foundation.clip import TEMPLATES, ClipScorer
-from wilss.foundation.contracts import Grouper, Scorer
+from wilss.foundation.contracts import Grouper, Scorer, require_prompts
 from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
@@ -48,6 +48,19 @@ def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str 
     """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL"."""
     chosen = _choose(spec.grouper, {"dino": _attention, "features": _features}, "grouper")(spec, folder, device)
     return chosen
+
+
+def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:
+    """Raise SpecError for an empty ontology, an empty class, or a class that this scorer cannot know.
+
+    CLIP reads any words; a classifier knows its own classes only.
+    """
+    if not prompts:
+        raise SpecError("the ontology is empty: there is no class to label; give at least one class with a prompt")
+    require_prompts(list(prompts.values()))
+    one = scorer.scorers[0] if isinstance(scorer, MultiScaleScorer) else scorer
+    if isinstance(one, ClassifierScorer):
+        require_matches(prompts, one.names)
 
 
 def _choose(name: str, kinds: dict[str, Callable[..., Any]], role: str) -> Callable[..., Any]:

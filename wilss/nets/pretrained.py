@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -99,25 +99,34 @@ def build(weights: Weights, **arguments: Any) -> nn.Module:
     return model
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file, floating ones as float32. Raises WeightsNotFoundError for a damaged file."""
+    try:
+        content = load_file(path)
+    except SafetensorError as error:
+        raise WeightsNotFoundError(f"'{path}' is no safetensors file, or damaged ({error}); fetch it again") from error
+    return {name: value.float() if value.is_floating_point() else value for name, value in content.items()}
+
+
 def _load(model: nn.Module, weights: Weights) -> None:
     """Load the file into the model, or into the part of it that ``features_only`` kept."""
     assert weights.path is not None
     state = {
-        key.removeprefix(weights.prefix): value.float() if value.is_floating_point() else value
-        for key, value in load_file(weights.path).items()
+        key.removeprefix(weights.prefix): value
+        for key, value in read_weights(weights.path).items()
         if key.startswith(weights.prefix)
     }
     found: dict[str, Tensor] = {}
     missing = []
-    for name in model.state_dict():
-        key = next((key for key in _names_in_file(name) if key in state), None)
+    for name, wanted in model.state_dict().items():
+        key = next((key for key in _names_in_file(name) if key in state and state[key].shape == wanted.shape), None)
         if key is not None:
             found[name] = state[key]
         elif not name.endswith("num_batches_tracked"):  # a counter that converted files often lack
             missing.append(name)
     if missing:
         raise WeightsNotFoundError(
-            f"{weights.path} lacks {len(missing)} tensors of '{weights.model}', first '{missing[0]}'; "
+            f"{weights.path} lacks {len(missing)} tensors of '{weights.model}' in their shape, first '{missing[0]}'; "
             "is it a file of another model?"
         )
     model.load_state_dict(found, strict=False)

@@ -1,0 +1,127 @@
+"""CLIP weights from files and folders; never silently random, never silently the wrong activation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from wilss.errors import WeightsNotFoundError
+from wilss.foundation.catalogue import catalogue, describe
+from wilss.foundation.loading import load_clip
+from wilss.foundation.spec import FoundationSpec
+from wilss.foundation.zoo import build_scorer, require_known
+
+CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "head_width": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a tiny CLIP as weights file, and in a folder of its own with its configuration."""
+    folder = tmp_path_factory.mktemp("clip")
+    config = folder / "tiny-clip.json"
+    config.write_text(json.dumps(CONFIG))
+    open_clip.add_model_config(config)
+    torch.manual_seed(3)
+    model = open_clip.create_model("tiny-clip")
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(state, folder / "tiny-clip-mine.safetensors")
+    own = folder / "own"
+    own.mkdir()
+    save_file(state, own / "open_clip_model.safetensors")
+    content = {"model_cfg": CONFIG, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (own / "open_clip_config.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_file_in_the_weights_folder_path_and_folder_give_the_same_model(tiny: Path) -> None:
+    names = ("tiny-clip/mine", f"tiny-clip/{tiny / 'tiny-clip-mine.safetensors'}", str(tiny / "own"))
+    loaded = [load_clip(name, tiny) for name in names]
+    weights = [clip.model.visual.proj for clip in loaded]
+    assert all(torch.equal(weights[0], other) for other in weights)
+    assert [clip.stride for clip in loaded] == [8, 8, 8]
+    assert loaded[0].digest == loaded[1].digest
+    assert loaded[2].mean == (0.5, 0.5, 0.5)
+    assert not loaded[0].model.visual.proj.requires_grad
+
+
+def test_a_loaded_clip_scores_any_size(tiny: Path) -> None:
+    scorer = build_scorer(FoundationSpec(scorer="clip:tiny-clip/mine", templates="simple"), tiny)
+    assert scorer.scores(torch.rand(1, 3, 40, 70), [["sheep"], ["sofa", "couch"]]).shape == (1, 2, 5, 9)
+
+
+def test_openai_weights_from_a_file_get_their_own_activation(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def create(name: str, **arguments: Any) -> None:
+        seen.update(arguments)
+        raise RuntimeError("far enough")
+
+    (tiny / "ViT-B-16-openai.safetensors").touch()
+    monkeypatch.setattr(open_clip, "create_model", create)
+    with pytest.raises(WeightsNotFoundError, match="cannot be loaded as weights of ViT-B-16"):
+        load_clip("ViT-B-16/openai", tiny)
+    assert seen["force_quick_gelu"] is True
+    assert seen["require_pretrained"] is True
+    assert seen["weights_only"] is True
+    seen.clear()
+    with pytest.raises(WeightsNotFoundError):
+        load_clip("ViT-B-16/laion2b_s34b_b88k", tiny)
+    assert "force_quick_gelu" not in seen
+
+
+def test_offline_error_names_the_file_and_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsNotFoundError) as caught:
+        load_clip("ViT-B-16/openai", tmp_path)
+    message = str(caught.value)
+    assert "fetch open_clip_model.safetensors of the hub repository timm/vit_base_patch16_clip_224.openai" in message
+    assert str(tmp_path / "ViT-B-16-openai.safetensors") in message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ViT-B-16/opeani", "neither a file nor weights that open_clip knows of ViT-B-16. Did you mean 'openai'"),
+        ("scenes@nowhere.safetensors", "does not exist; make one with wilss pretrain clip"),
+    ],
+)
+def test_missing_weights(name: str, message: str) -> None:
+    with pytest.raises(WeightsNotFoundError, match=message):
+        load_clip(name, None)
+
+
+def test_weights_of_another_model_are_refused(tiny: Path) -> None:
+    with pytest.raises(WeightsNotFoundError, match=r"does not fit clip_scenes\.json"):
+        load_clip(f"scenes@{tiny / 'tiny-clip-mine.safetensors'}", None)
+    with pytest.raises(WeightsNotFoundError, match="holds no CLIP"):
+        load_clip(str(tiny), None)
+
+
+def test_classes_that_a_scorer_cannot_know_are_refused() -> None:
+    scorer = build_scorer(FoundationSpec())
+    require_known(scorer, {"star": ("star",)})
+    with pytest.raises(ValueError, match="the ontology is empty"):
+        require_known(scorer, {})
+    with pytest.raises(ValueError, match="class 1 of 1 has no prompt"):
+        require_known(scorer, {"star": (" ",)})
+
+
+def test_catalogue_knows_what_is_at_hand(tmp_path: Path) -> None:
+    (tmp_path / "resnet50.safetensors").write_bytes(b"12345")
+    entries = {entry.name: entry for entry in catalogue(tmp_path)}
+    assert entries["clip:scenes"].weights == "shipped"
+    assert entries["features:resnet50"].size_bytes == 5
+    assert entries["dino:vit_base_patch16_224.dino"].weights == "hub"
+    assert entries["dino:vit_base_patch16_dinov3.lvd1689m"].licence == "dinov3-license"
+    assert sum(entries[f"{kind}:scenes"].size_bytes or 0 for kind in ("clip", "dino")) <= 15_000_000
+    assert describe("dino:scenes@x", None).role == "grouper"
