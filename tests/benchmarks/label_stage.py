@@ -1,25 +1,33 @@
 """What a labelled image costs beside two bare forward passes: ``python -m tests.benchmarks.label_stage``.
 
-ViT-B/16 CLIP and ViT-B/16 DINO with random weights of the real sizes, the same images and threads, one run.
+ViT-B/16 CLIP and ViT-B/16 DINO with random weights of the real sizes, the same images, precision and threads, one run.
+Peak memory is that of a process of its own for each of the two. ``--small`` instead sends scenes of the built-in world
+through the whole label stage of the demo, store included.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import open_clip
 import timm
 import torch
 
 from wilss.foundation.attention import AttentionGrouper
-from wilss.foundation.clip import ClipScorer
+from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.cosegment import cosegment
+from wilss.foundation.seeds import seed_noise
 from wilss.foundation.spec import CosegmentSpec
 
 HALF = (0.5, 0.5, 0.5)
+N_NEW, N_OLD = 5, 15
 
 
 def best_of(work: Callable[[], object], repeats: int) -> float:
@@ -33,21 +41,19 @@ def best_of(work: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-def main() -> None:
-    """Measure, print a table and one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=448)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=2)
-    options = parser.parse_args()
-    clip = open_clip.create_model("ViT-B-16", force_image_size=options.size).eval()
+def prepare(size: int, batch: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The bare forward passes and the labelling, on the same models and images."""
+    torch.manual_seed(0)
+    clip = open_clip.create_model("ViT-B-16", force_image_size=size).eval()
     vit = timm.create_model("vit_base_patch16_224.dino", dynamic_img_size=True, num_classes=0).eval()
-    scorer = ClipScorer(clip, open_clip.get_tokenizer("ViT-B-16"), "random", HALF, HALF, 16)
+    tokenizer = open_clip.get_tokenizer("ViT-B-16")
+    scorer = ClipScorer(clip, tokenizer, "random", HALF, HALF, 16, templates=TEMPLATES["simple"])
     grouper = AttentionGrouper(vit, "random", HALF, HALF)
-    images = torch.rand(options.batch, 3, options.size, options.size)
-    prompts, others = [[f"thing {k}"] for k in range(5)], [[f"other {k}"] for k in range(15)]
-    tags = torch.rand(options.batch, 5) < 0.3
-    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(batch, 3, size, size)
+    prompts, others = [[f"thing {k}"] for k in range(N_NEW)], [[f"other {k}"] for k in range(N_OLD)]
+    tags = torch.rand(batch, N_NEW) < 0.3
+    spec = CosegmentSpec()
+    noise = seed_noise([str(k) for k in range(batch)], N_NEW, spec.n_seeds, 0)
 
     @torch.inference_mode()
     def bare() -> None:
@@ -55,15 +61,82 @@ def main() -> None:
         vit.forward_features(images)
 
     def labelled() -> None:
-        cosegment(images, tags, prompts, others, scorer, grouper, CosegmentSpec(), generator)
+        cosegment(images, tags, prompts, others, scorer, grouper, spec, noise)
 
-    reference, measured = best_of(bare, options.repeats), best_of(labelled, options.repeats)
-    per_image = [1000 * seconds / options.batch for seconds in (reference, measured)]
-    print(f"two bare forwards   {per_image[0]:8.1f} ms an image")
-    print(f"labelled            {per_image[1]:8.1f} ms an image")
-    facts = {"size": options.size, "batch": options.batch, "threads": torch.get_num_threads()}
-    result = {"name": "label_stage", "ratio": measured / reference, "reference": "CLIP + DINO forward, features only"}
-    print(json.dumps({**result, "reference_ms": per_image[0], "measured_ms": per_image[1], **facts}))
+    return bare, labelled
+
+
+def peak_bytes(which: str, size: int, batch: int) -> int:
+    """Peak resident memory of a process that only runs one of the two."""
+    code = (
+        "import sys, resource\n"
+        "from tests.benchmarks.label_stage import prepare\n"
+        f"work = prepare({size}, {batch})[{('bare', 'labelled').index(which)}]\n"
+        "work()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1])
+
+
+def measure_real(size: int, batch: int, repeats: int) -> dict[str, object]:
+    """Time and memory of labelling over those of the bare forward passes."""
+    bare, labelled = prepare(size, batch)
+    reference, measured = best_of(bare, repeats), best_of(labelled, repeats)
+    del bare, labelled
+    memory = {which: peak_bytes(which, size, batch) for which in ("bare", "labelled")}
+    for name, seconds in (("two bare forwards", reference), ("labelled", measured)):
+        print(f"{name:<18} {1000 * seconds / batch:8.1f} ms an image")
+    for name, peak in memory.items():
+        print(f"peak memory, {name:<9} {peak / 2**30:6.2f} GiB")
+    return {
+        "ratio": measured / reference,
+        "reference": "CLIP + DINO forward, features only",
+        "memory_ratio": memory["labelled"] / memory["bare"],
+        "reference_ms": 1000 * reference / batch,
+        "measured_ms": 1000 * measured / batch,
+        "size": size,
+        "batch": batch,
+    }
+
+
+def measure_small(count: int) -> dict[str, object]:
+    """Scenes a second through planning, labelling, writing and publishing of the demo's label set."""
+    from tasks.label import label_shard, plan_labels, publish_labels
+    from tasks.workspace import open_workspace
+    from wilss.data.steps import step_data
+    from wilss.foundation.zoo import build_grouper, build_scorer
+    from wilss.spec import Settings, make_spec
+
+    spec = make_spec({"benchmark": "scenes-15-5", "data": {"n_train": count}})
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(root=Path(folder))
+        ws = open_workspace(spec, settings)
+        build_scorer(spec.foundation, None, "cpu"), build_grouper(spec.foundation, None, "cpu")
+        data = step_data(ws.source, ws.protocol, 1, spec.scenario, spec.data.canvas)
+        start = time.perf_counter()
+        for shard in plan_labels.fn(spec, settings, 1):
+            label_shard.fn(spec, settings, 1, shard)
+        publish_labels.fn(spec, settings, 1)
+        seconds = time.perf_counter() - start
+    print(f"{len(data)} scenes labelled and stored in {seconds:.1f} s: {len(data) / seconds:.1f} a second")
+    return {"scenes": len(data), "seconds": seconds, "scenes_per_second": len(data) / seconds}
+
+
+def main() -> None:
+    """Measure, print a table and one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=448)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--small", action="store_true", help="the built-in world through the whole stage")
+    parser.add_argument("--count", type=int, default=1600, help="training scenes of --small")
+    options = parser.parse_args()
+    if options.small:
+        result = measure_small(options.count)
+    else:
+        result = measure_real(options.size, options.batch, options.repeats)
+    print(json.dumps({"name": "label_stage", **result, "threads": torch.get_num_threads()}))
 
 
 if __name__ == "__main__":

@@ -1,38 +1,153 @@
-"""The pretraining loops learn from images and captions; tiny runs."""
+"""Pretraining learns from images and captions, and a stopped run ends with the weights of an uninterrupted one."""
 
 from __future__ import annotations
 
-import open_clip
+from pathlib import Path
+
+import pytest
 import timm
 import torch
+from safetensors import safe_open
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes)
-from wilss.foundation.clip_towers import register_scenes_config
-from wilss.foundation.pretrain.clip import ClipTraining, train_clip
+from wilss.data.scenes import World
+from wilss.errors import FormatError, SpecError
+from wilss.foundation.clip_towers import new_scenes_clip
+from wilss.foundation.loading import load_clip
+from wilss.foundation.pretrain.clip import ClipTraining, Phase, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
-from wilss.foundation.pretrain.pairs import pretraining_pairs
+from wilss.foundation.pretrain.loop import set_output_stride
+from wilss.foundation.pretrain.pairs import Pairs, batch_index, draw_pairs
+from wilss.foundation.pretrain.run import pretrain, training_spec
+
+TINY = ClipTraining(
+    phases=(
+        Phase(pairs="easy", steps=3, image_size=48),
+        Phase(pairs="scenes", steps=3, image_size=48, output_stride=8),
+    ),
+    n_easy=24,
+    n_scenes=24,
+    batch_size=8,
+    save_every=2,
+)
 
 
-def test_clip_loss_falls_on_few_pairs() -> None:
-    register_scenes_config()
-    torch.manual_seed(0)
-    model = open_clip.create_model("clip_scenes")
-    losses: list[float] = []
-    spec = ClipTraining(steps=8, batch_size=8, image_size=48)
-    train_clip(model, pretraining_pairs(24), spec, lambda step, steps, loss: losses.append(loss))
-    assert len(losses) == 8
-    assert sum(losses[-3:]) < sum(losses[:3])
+class Stop(Exception):
+    """Stands for a kill."""
+
+
+def stop_after(step: int):  # type: ignore[no-untyped-def]
+    def progress(done: int, steps: int, loss: float) -> None:
+        if done == step:
+            raise Stop
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def pools() -> dict[str, Pairs]:
+    return {"easy": draw_pairs(World(max_objects=1, seed=7), 24), "scenes": draw_pairs(World(seed=7), 24)}
+
+
+def trained(pools: dict[str, Pairs], state: Path | None, stop: int | None = None) -> dict[str, torch.Tensor]:
+    torch.manual_seed(TINY.seed)
+    model = new_scenes_clip()
+    train_clip(model, pools, TINY, state, stop_after(stop) if stop else None)
     assert not model.training
+    return dict(model.state_dict())
 
 
-def test_dino_ends_with_the_teacher_and_is_reproducible() -> None:
-    images = pretraining_pairs(12).images
-    states = []
-    for _ in range(2):
+def test_clip_loss_falls_on_few_pairs(pools: dict[str, Pairs]) -> None:
+    losses: list[float] = []
+    torch.manual_seed(0)
+    spec = ClipTraining(phases=(Phase(pairs="scenes", steps=9, image_size=48),), batch_size=8)
+    train_clip(new_scenes_clip(), pools, spec, None, lambda step, steps, loss: losses.append(loss))
+    assert len(losses) == 9
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+@pytest.mark.parametrize("stop", [3, 5])
+def test_a_stopped_clip_run_goes_on_as_if_nothing_had_happened(
+    pools: dict[str, Pairs], tmp_path: Path, stop: int
+) -> None:
+    whole = trained(pools, None)
+    with pytest.raises(Stop):
+        trained(pools, tmp_path / "state.pt", stop)
+    resumed = trained(pools, tmp_path / "state.pt")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_state_of_other_settings_is_refused(pools: dict[str, Pairs], tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        trained(pools, tmp_path / "state.pt", 3)
+    other = TINY.model_copy(update={"learning_rate": 1e-4})
+    with pytest.raises(FormatError, match="was left by other settings"):
+        train_clip(new_scenes_clip(), pools, other, tmp_path / "state.pt")
+
+
+def test_a_stopped_dino_run_goes_on_as_if_nothing_had_happened(pools: dict[str, Pairs], tmp_path: Path) -> None:
+    spec = DinoTraining(steps=4, batch_size=4, n_local=1, prototypes=16, save_every=2)
+
+    def run(state: Path | None, stop: int | None = None) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
         vit = timm.create_model("vit_scenes", depth=1, pretrained=False)
-        before = {name: value.clone() for name, value in vit.state_dict().items()}
-        train_dino(vit, images, DinoTraining(steps=2, batch_size=4, n_local=1, prototypes=16))
-        states.append(vit.state_dict())
-        assert any(not torch.equal(value, before[name]) for name, value in vit.state_dict().items())
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+        start = {name: value.clone() for name, value in vit.state_dict().items()}
+        train_dino(vit, pools["scenes"].images, spec, state, stop_after(stop) if stop else None)
+        assert any(not torch.equal(value, start[name]) for name, value in vit.state_dict().items())
+        return dict(vit.state_dict())
+
+    whole = run(None)
+    with pytest.raises(Stop):
+        run(tmp_path / "state.pt", 3)
+    resumed = run(tmp_path / "state.pt")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_one_command_writes_weights_that_load_by_name(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def progress(stage: str):  # type: ignore[no-untyped-def]
+        return lambda done, total, loss: seen.append(stage)
+
+    path = pretrain("clip", TINY, tmp_path / "out", progress)
+    assert set(seen) == {"draw pairs", "train clip"}
+    assert {p.name for p in path.parent.iterdir()} == {"clip_scenes.safetensors"}
+    with safe_open(path, "pt") as handle:
+        assert ClipTraining.model_validate_json(handle.metadata()["training"]) == TINY
+    assert load_clip(f"scenes@{path}", None).digest != load_clip("scenes", None).digest
+    stamp = path.stat().st_mtime_ns
+    assert pretrain("clip", TINY, tmp_path / "out", progress).stat().st_mtime_ns == stamp
+
+
+def test_output_stride_changes_the_grid_and_not_the_features() -> None:
+    torch.manual_seed(0)
+    coarse, fine = (
+        timm.create_model("resnet_scenes", num_classes=0, output_stride=stride).eval() for stride in (16, 8)
+    )
+    fine.load_state_dict(coarse.state_dict())
+    images = torch.rand(1, 3, 64, 64)
+    expected = coarse.forward_features(images)
+    torch.testing.assert_close(fine.forward_features(images)[..., ::2, ::2], expected, atol=1e-4, rtol=1e-4)
+    set_output_stride(fine, coarse)
+    assert torch.equal(fine.forward_features(images), expected)
+
+
+def test_batches_visit_every_sample_once_an_epoch() -> None:
+    seen = torch.cat([batch_index(12, 4, step, 0) for step in range(3)])
+    assert sorted(seen.tolist()) == list(range(12))
+    assert not torch.equal(batch_index(12, 4, 0, 0), batch_index(12, 4, 3, 0))
+    with pytest.raises(ValueError, match="lower batch_size"):
+        batch_index(3, 4, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "message"),
+    [
+        ("klip", {}, "no pretraining of 'klip'. Did you mean 'clip'"),
+        ("clip", {"batchsize": "3"}, "unknown key 'batchsize' of the clip training. Did you mean 'batch_size'"),
+        ("dino", {"steps": "many"}, "settings of the dino training cannot be used"),
+    ],
+)
+def test_wrong_settings_are_told_in_words(model: str, changes: dict[str, str], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        training_spec(model, changes)

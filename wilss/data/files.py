@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,14 @@ from torch import Tensor
 
 from wilss.errors import DataError, DataNotFoundError
 
+PIXEL_LIMIT = Image.MAX_IMAGE_PIXELS or 0
+"""Pillow refuses files of more than twice as many pixels: a small file may claim to be huge."""
+
 
 def read_rgb(path: Path) -> Tensor:
     """Decode an image file to RGB, upright by its EXIF tag; uint8 ``(3, H, W)``.
+
+    Grey, palette, CMYK and 16-bit grey images are converted; transparency is dropped.
 
     Raises DataNotFoundError when there is no file, DataError when it cannot be decoded.
     """
@@ -36,17 +42,29 @@ def _open(path: Path) -> Image.Image:
     if not path.is_file():
         raise DataNotFoundError(f"'{path}' does not exist; is the split list of another data set, or a file missing?")
     try:
-        return Image.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are welcome
+            return Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise DataError(f"'{path}' is larger than {2 * PIXEL_LIMIT} pixels; shrink it first") from error
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(_broken(path)) from error
 
 
 def _tensor(path: Path, image: Image.Image, mode: str | None) -> Tensor:
     try:
-        decoded = image.convert(mode) if mode else image
+        decoded = _eight_bit(image).convert(mode) if mode else image
         return torch.from_numpy(np.array(decoded, dtype=np.uint8))
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(_broken(path)) from error
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey comes as "I;16" or "I", which Pillow would cut off at 255 instead of scaling."""
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    return Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
 
 
 def _broken(path: Path) -> str:

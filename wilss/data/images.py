@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from wilss.data.source import VOID, Source
+
+HUGE = 8
+"""Images this many times larger than the canvas are shrunk by Pillow."""
 
 
 def to_canvas(image: Tensor, canvas: int, nearest: bool = False) -> Tensor:
@@ -21,6 +26,9 @@ def to_canvas(image: Tensor, canvas: int, nearest: bool = False) -> Tensor:
     size = (max(1, round(height * canvas / longest)), max(1, round(width * canvas / longest)))
     if nearest:
         return F.interpolate(image[None].float(), size, mode="nearest-exact")[0].to(torch.uint8)
+    if longest > HUGE * canvas:  # eight bits at a time: a float copy of a 12,000-pixel image takes gigabytes
+        small = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).resize(size[::-1], reducing_gap=3.0)
+        return torch.from_numpy(np.array(small)).permute(2, 0, 1)
     resized = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)
     return resized[0].round().clamp(0, 255).to(torch.uint8)
 

@@ -104,7 +104,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         content = load_file(path)
     except SafetensorError as error:
-        raise WeightsNotFoundError(f"'{path}' is no safetensors file, or damaged ({error}); fetch it again") from error
+        raise _damaged(path, error) from error
     return {name: value.float() if value.is_floating_point() else value for name, value in content.items()}
 
 
@@ -157,13 +157,20 @@ def _described_input(
     path: Path, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[tuple[str, str], ...]]:
     """Normalisation and model arguments from the file's own metadata ("mean 0.5, std 0.5"; "pad_type='same'")."""
-    with safe_open(path, "pt") as handle:
-        notes = handle.metadata() or {}
+    try:
+        with safe_open(path, "pt") as handle:
+            notes = handle.metadata() or {}
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
     found = re.search(r"mean ([\d.]+), std ([\d.]+)", notes.get("input", ""))
     if found:
         mean, std = (float(found[1]),) * 3, (float(found[2]),) * 3
     arguments = tuple(re.findall(r"(\w+)='(\w+)'", notes.get("architecture", "")))
     return mean, std, arguments
+
+
+def _damaged(path: Path, error: Exception) -> WeightsNotFoundError:
+    return WeightsNotFoundError(f"'{path}' is no safetensors file, or damaged ({error}); fetch it again")
 
 
 def _missing(model: str, folder: Path | None) -> WeightsNotFoundError:
