@@ -13,30 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from flows import cli
 from stores.checkpoints import CheckpointIndex, save_checkpoint
 from wilss.data.voc import save_palette_png
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import StudentSpec, build_segmenter
-
-
-@pytest.fixture
-def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    """Run the command line in this process: (exit code, standard output, standard error)."""
-    monkeypatch.delenv("WILSS_DATA", raising=False)
-    monkeypatch.setattr(cli, "prepare_prefect", lambda root, verbose=False: None)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def voc_folder(root: Path, n: int = 6) -> Path:

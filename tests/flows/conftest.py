@@ -1,0 +1,28 @@
+"""The command line as a fixture."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from flows import cli
+
+
+@pytest.fixture
+def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Run the command line in this process: (exit code, standard output, standard error)."""
+    monkeypatch.delenv("WILSS_DATA", raising=False)
+    monkeypatch.setattr(cli, "prepare_prefect", lambda root, verbose=False: None)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
