@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.cli_foundations import foundations_app, pretrain
 from flows.environment import default_root, machine_settings, prepare_prefect
+from flows.printing import percent, print_report, print_table, say_next
 
 if TYPE_CHECKING:
     from wilss.spec import RunSpec, Settings
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 app = App(name="wilss", help="Teach a segmentation model new classes from image-level tags alone.")
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
 app.command(labels_app)
-foundations_app = App(name="foundations", help="Look at foundation models: scorers and groupers.")
 app.command(foundations_app)
+app.command(pretrain)
 
 
 @Parameter(name="*")
@@ -108,44 +110,14 @@ def step(
 
 
 @app.command
-def pretrain(
-    model: str,
-    *,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
-    root: Path | None = None,
-    device: str = "cpu",
-) -> None:
-    """Train a small foundation model of the built-in world, clip or dino; the same command goes on after a stop.
-
-    Args:
-        model: clip or dino
-        out: folder of the weights file; one under the root, named by the settings, when left out
-        set: a setting of the training as key=value, e.g. --set seed=1; may be repeated
-    """
-    from wilss.foundation.pretrain.run import training_spec
-    from wilss.spec import nested
-
-    spec = training_spec(model, nested(list(set)))
-    prepare_prefect(root or default_root())
-    from flows.pretrain import run_pretraining
-
-    path = run_pretraining(model, spec.model_dump(mode="json"), root or default_root(), out, device)
-    name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
-    print(path)
-    print(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")
-
-
-@app.command
 def runs(*, root: Path | None = None) -> None:
     """List finished runs with their metrics."""
     from stores.runs import all_runs
 
     rows = [
-        [r["run"], *(_percent(r["metrics"][k]) for k in ("old", "new", "all"))]
-        for r in all_runs(root or default_root())
+        [r["run"], *(percent(r["metrics"][k]) for k in ("old", "new", "all"))] for r in all_runs(root or default_root())
     ]
-    _table("runs", ["run", "old", "new", "all"], rows)
+    print_table("runs", ["run", "old", "new", "all"], rows)
 
 
 @app.command
@@ -175,7 +147,7 @@ def labels_list(*, root: Path | None = None) -> None:
         rows.append(
             [m.digest[:12], str(m.notes.get("benchmark")), str(m.notes.get("step")), kind, str(m.counts["images"])]
         )
-    _table("label sets", ["set", "benchmark", "step", "kind", "images"], rows)
+    print_table("label sets", ["set", "benchmark", "step", "kind", "images"], rows)
 
 
 @labels_app.command(name="show")
@@ -201,72 +173,6 @@ def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: P
     print(f"{export_labels(label_set, to, stage, root or default_root())} masks written to {to}")
 
 
-@foundations_app.command(name="list")
-def foundations_list(*, weights: Path | None = None, json: bool = False) -> None:
-    """List well-known models: role, where their weights are, licence, size; any name of open_clip or timm works too."""
-    from tasks.foundations import list_foundations
-
-    entries = list_foundations(machine_settings(weights=weights).weights)
-    if json:
-        _print_json(entries)
-        return
-    rows = []
-    for e in entries:
-        where = e["weights"] if e["weights"] in ("shipped", "hub") else "file"
-        rows.append([e["name"], e["role"], where, e["licence"] or "see its page", _megabytes(e["size_bytes"])])
-    _table("foundation models", ["name", "role", "weights", "licence", "MB"], rows)
-
-
-@foundations_app.command(name="check")
-def foundations_check(
-    name: str,
-    *,
-    weights: Path | None = None,
-    image: Path | None = None,
-    prompt: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    scenes: int = 500,
-    device: str = "cpu",
-    json: bool = False,
-) -> None:
-    """Load a model, look at one image through it, and measure the small models on held-out scenes.
-
-    Args:
-        name: e.g. clip:scenes, clip:ViT-B-16/openai, dino:vit_base_patch16_224.dino
-        weights: folder of pretrained weights; else WILSS_WEIGHTS
-        image: picture to look at; a scene of the built-in world when left out
-        prompt: what a scorer looks for; may be repeated
-        out: path of the PNG; a file under the root when left out
-        scenes: number of held-out scenes
-        device: cpu or cuda
-        json: print JSON
-    """
-    import re
-
-    from tasks.foundations import check_foundation
-
-    settings = machine_settings(weights=weights)
-    out = out or settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png"
-    facts = check_foundation(name, settings.weights, image, prompt, out, device, scenes)
-    if json:
-        _print_json(facts)
-        return
-    metrics = facts.pop("metrics", {})
-    facts["size"] = f"{_megabytes(facts.pop('size_bytes'))} MB"
-    for key, value in {**facts, **metrics}.items():
-        print(f"{key:<14} {value:.3f}" if isinstance(value, float) else f"{key:<14} {value}")
-
-
-def _print_json(content: object) -> None:
-    import json
-
-    print(json.dumps(content, indent=1, allow_nan=False))
-
-
-def _megabytes(size: int | None) -> str:
-    return "-" if size is None else f"{size / 1e6:.1f}"
-
-
 def _specify(benchmark: str, options: RunOptions, machine: MachineOptions) -> tuple[RunSpec, Settings]:
     from wilss.data.voc import choose_lists
     from wilss.spec import make_spec, merge, nested
@@ -286,52 +192,6 @@ def _specify(benchmark: str, options: RunOptions, machine: MachineOptions) -> tu
     if lists:
         given["data"] = lists
     return make_spec(merge(given, changes)), settings
-
-
-def print_report(report: dict[str, Any], root: Path) -> None:
-    """The table of a run and where its report lies."""
-    rows = []
-    for entry in report["steps"]:
-        means = entry["metrics"]
-        rows.append([str(entry["step"]), str(entry["n_classes"]), *(_percent(means[k]) for k in ("old", "new", "all"))])
-    _table(
-        f"{report['benchmark']} {report['method']}, {report['scenario']}, seed {report['seed']}: mIoU %, convention C",
-        ["step", "classes", "old", "new", "all"],
-        rows,
-    )
-    for entry in report["label_sets"]:
-        stages = ", ".join(f"{name} {_percent(value)}" for name, value in entry["iou"].items())
-        print(f"label set {entry['digest'][:12]} of step {entry['step']}: IoU {stages}")
-    minutes, memory = report["total_seconds"] / 60, report["peak_rss_bytes"] / 2**30
-    print(f"{minutes:.1f} minutes, peak memory {memory:.2f} GiB")
-    print(f"report: {root / 'runs' / report['run'] / 'report.html'}")
-
-
-def say_next(root: Path) -> None:
-    """Three commands to try after the demo."""
-    tail = "" if root == Path("wilss-data") else f" --root {root}"
-    print("\ntry next:")
-    print(f"  wilss labels list{tail}")
-    print(f"  wilss demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
-    print(f"  wilss run scenes-10-10{tail}")
-
-
-def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    # a pipe has no width: leave room, so that rows stay on one line
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(table if rows else f"no {title} yet")
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def main() -> None:

@@ -6,14 +6,15 @@ import sys
 
 import pytest
 
-from flows import cli
+from flows import cli, cli_foundations
 
 
 @pytest.fixture
 def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Run the command line in this process: (exit code, standard output, standard error)."""
     monkeypatch.delenv("WILSS_DATA", raising=False)
-    monkeypatch.setattr(cli, "prepare_prefect", lambda root, verbose=False: None)
+    for module in (cli, cli_foundations):  # the tests bring their own Prefect server
+        monkeypatch.setattr(module, "prepare_prefect", lambda root, verbose=False: None)
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])

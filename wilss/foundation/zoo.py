@@ -46,8 +46,10 @@ def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str =
 @lru_cache(maxsize=2)
 def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
     """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL"."""
-    chosen = _choose(spec.grouper, {"dino": _attention, "features": _features}, "grouper")(spec, folder, device)
-    return chosen
+    grouper: Grouper = _choose(spec.grouper, {"dino": _attention, "features": _features}, "grouper")(
+        spec, folder, device
+    )
+    return grouper
 
 
 def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:

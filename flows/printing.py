@@ -1,0 +1,66 @@
+"""What the command line prints: tables, JSON, and where to look next."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """A table with a title, or one line where there are no rows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    # a pipe has no width: leave room, so that rows stay on one line
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    console.print(table if rows else f"no {title} yet")
+
+
+def percent(value: float | None) -> str:
+    """A share in percent, "-" where there is none."""
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def print_json(content: object) -> None:
+    """Plain data as indented JSON."""
+    print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def megabytes(size: int | None) -> str:
+    """Bytes as megabytes, "-" where unknown."""
+    return "-" if size is None else f"{size / 1e6:.1f}"
+
+
+def print_report(report: dict[str, Any], root: Path) -> None:
+    """The table of a run and where its report lies."""
+    rows = []
+    for entry in report["steps"]:
+        means = entry["metrics"]
+        rows.append([str(entry["step"]), str(entry["n_classes"]), *(percent(means[k]) for k in ("old", "new", "all"))])
+    print_table(
+        f"{report['benchmark']} {report['method']}, {report['scenario']}, seed {report['seed']}: mIoU %, convention C",
+        ["step", "classes", "old", "new", "all"],
+        rows,
+    )
+    for entry in report["label_sets"]:
+        stages = ", ".join(f"{name} {percent(value)}" for name, value in entry["iou"].items())
+        print(f"label set {entry['digest'][:12]} of step {entry['step']}: IoU {stages}")
+    minutes, memory = report["total_seconds"] / 60, report["peak_rss_bytes"] / 2**30
+    print(f"{minutes:.1f} minutes, peak memory {memory:.2f} GiB")
+    print(f"report: {root / 'runs' / report['run'] / 'report.html'}")
+
+
+def say_next(root: Path) -> None:
+    """Three commands to try after the demo."""
+    tail = "" if root == Path("wilss-data") else f" --root {root}"
+    print("\ntry next:")
+    print(f"  wilss labels list{tail}")
+    print(f"  wilss demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
+    print(f"  wilss run scenes-10-10{tail}")
