@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.progress import stage_progress
+from tasks.workspace import require_device
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.scenes import draw
@@ -48,6 +49,9 @@ def check_foundation(
 
     Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing, DataError for a broken image.
     """
+    require_device(device)
+    if count < 1:
+        raise SpecError(f"{count} scenes cannot be measured; give --scenes a positive number")
     facts: dict[str, Any] = asdict(describe(name, folder))
     spec = _spec_for(name, facts["role"])
     start = time.monotonic()
@@ -56,7 +60,7 @@ def check_foundation(
     facts["load_seconds"] = round(time.monotonic() - start, 2)
     picture, words = _picture(image), []
     if facts["role"] == "scorer":
-        words = list(prompts or _words(image))
+        words = list(prompts or _words(name, image))
         require_known(model, {word: (word,) for word in words})
     start = time.monotonic()
     maps, titles = _look(model, facts["role"], picture.to(device), words)
@@ -72,14 +76,19 @@ def _spec_for(name: str, role: str) -> FoundationSpec:
     """Demo settings for the small models, defaults for all others."""
     if name.partition("@")[0] in ("clip:scenes", "dino:scenes"):
         return BUILT_IN.model_copy(update={role: name})
-    return FoundationSpec.model_validate({role: name, "background": ()})
+    return FoundationSpec.model_validate({role: name})
 
 
 def _measure(spec: FoundationSpec, device: str, folder: Path | None, count: int) -> dict[str, Any]:
     scorer, grouper = build_scorer(spec, folder, device), build_grouper(spec, folder, device)
     with stage_progress("measure") as progress:
         quality = label_quality(
-            scorer, grouper, spec.cosegment, count, progress=lambda done, total: progress("scenes", done, total, 0.0)
+            scorer,
+            grouper,
+            spec.cosegment,
+            count,
+            progress=lambda done, total: progress("scenes", done, total, 0.0),
+            device=device,
         )
     metrics: dict[str, Any] = {"scenes": count, "world_seed": HELD_OUT.seed, **quality.as_dict()}
     clip = getattr(scorer, "scorers", (scorer,))[0]
@@ -93,9 +102,9 @@ def _picture(path: Path | None) -> Tensor:
     return draw(HELD_OUT, "held out", 0, 1).images[0] if path is None else to_canvas(read_rgb(path), 512)
 
 
-def _words(image: Path | None) -> tuple[str, ...]:
-    if image is not None:
-        raise SpecError("name what to look for in your image, e.g. --prompt sheep --prompt sofa")
+def _words(name: str, image: Path | None) -> tuple[str, ...]:
+    if image is not None or name.startswith("classifier:"):
+        raise SpecError("name what to look for, and best a picture that shows it: --image FILE --prompt sheep")
     return tuple(CLASSES[c - 1] for c in draw(HELD_OUT, "held out", 0, 1).tags()[0])
 
 

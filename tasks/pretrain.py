@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tasks.progress import stage_progress
 from tasks.workspace import heavy_task, require_device
-from wilss.digest import digest_of
-from wilss.foundation.pretrain.loop import Progress
+from wilss.foundation.pretrain.loop import Progress, run_digest
 from wilss.foundation.pretrain.run import SPECS, Model, pretrain
 
 
@@ -16,7 +15,7 @@ def pretrain_model(model: Model, content: dict[str, object], root: Path, out: Pa
     """Train one of the small foundation models; running it again goes on, or finds the finished file."""
     require_device(device)
     spec = SPECS[model].model_validate(content)
-    folder = out or root / "pretrained" / f"{model}-{digest_of(spec.model_dump(mode='json'))[:12]}"
+    folder = out or root / "pretrained" / f"{model}-{run_digest(spec)[:12]}"
     with stage_progress(f"pretrain {model}") as update:
 
         def stage(name: str) -> Progress:

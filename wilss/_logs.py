@@ -10,8 +10,9 @@ from contextlib import contextmanager
 @contextmanager
 def quiet_logs() -> Iterator[None]:
     """No library logs while a model loads; what goes wrong is raised and told in our own words."""
+    before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)

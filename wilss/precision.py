@@ -16,8 +16,15 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
 
 
+def resolved(precision: Precision, device: torch.device) -> Precision:
+    """What "auto" means on this device, for digests: results differ between bf16 and fp32."""
+    if precision != "auto":
+        return precision
+    return "bf16" if has_bf16(device) else "fp32"
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether bf16 is computed natively on this device."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

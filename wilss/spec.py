@@ -127,7 +127,7 @@ DEMO: dict[str, Any] = {
     "augment": {"crop": 96, "min_area": 0.6},
     "foundation": {
         "scorer": "clip:scenes",
-        "scorer_scales": (2.0,),
+        "scorer_scales": (1.5,),
         "scorer_temperature": 3.0,
         "normalise": "image",
         "grouper": "dino:scenes",
@@ -135,7 +135,7 @@ DEMO: dict[str, Any] = {
         "grouper_temperature": 0.03,
         "affinity": "keys",
         # chosen on 48 scenes of another seed (see docs/fidelity.md)
-        "cosegment": {"threshold": 0.3, "keep": 0.15, "refine": "guided"},
+        "cosegment": {"threshold": 0.35, "keep": 0.15, "refine": "guided"},
     },
     "student": {"backbone": "resnet_scenes", "output_stride": 8, "aspp_channels": 96, "aspp_rates": (2, 4, 6)},
     "base": {**ADAMW, "epochs": 9, "batch_size": 16, "lr_backbone": 7e-4, "lr_head": 2e-3},

@@ -53,7 +53,7 @@ class ScorerContract:
     @pytest.mark.parametrize("size", SIZES)
     def test_any_size(self, scorer: Scorer, size: tuple[int, int]) -> None:
         maps = scorer.scores(pictures(1, *size), self.prompts)
-        assert min(maps.shape) >= 1
+        assert maps.shape[:2] == (1, len(self.prompts))
         assert bool(maps.isfinite().all())
 
     def test_it_is_deterministic(self, scorer: Scorer) -> None:
@@ -67,9 +67,6 @@ class ScorerContract:
     def test_a_class_without_prompt_is_refused(self, scorer: Scorer) -> None:
         with pytest.raises(SpecError, match="no prompt"):
             scorer.scores(pictures(1), [*self.prompts, []])
-
-    def test_digest_names_it(self, scorer: Scorer) -> None:
-        assert len(scorer.digest) >= 1
 
 
 class GrouperContract:
@@ -116,6 +113,3 @@ class GrouperContract:
 
     def test_it_is_deterministic(self, grouper: Grouper, seeds: torch.Tensor) -> None:
         assert torch.equal(grouper.affinity(pictures(3), seeds), grouper.affinity(pictures(3), seeds))
-
-    def test_digest_names_it(self, grouper: Grouper) -> None:
-        assert len(grouper.digest) >= 1

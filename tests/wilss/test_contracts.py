@@ -96,7 +96,7 @@ def classifier(name: str, device: str, **changes: Any) -> Scorer:
     arguments = {"dynamic_img_size": True} if "vit" in name else {}
     net = timm.create_model(name, pretrained=False, num_classes=1000, **arguments).eval().to(device)
     stride = 16 if "vit" in name else 32
-    return ClassifierScorer(net, imagenet_names(1000), "x", HALF, HALF, stride, **changes)
+    return ClassifierScorer(net, imagenet_names(net), "x", HALF, HALF, stride, **changes)
 
 
 class TestClassifierResnet(ScorerContract):

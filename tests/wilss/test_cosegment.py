@@ -244,3 +244,37 @@ def test_an_empty_ontology_is_refused() -> None:
     noise = torch.zeros(1, 0, 10)
     with pytest.raises(SpecError, match="the ontology is empty"):
         cosegment(torch.rand(1, 3, 4, 4), torch.zeros(1, 0).bool(), [], [], Corner(), Row(), CosegmentSpec(), noise)  # type: ignore[arg-type]
+
+
+class Flat(Corner):
+    """Scorer that sees nothing."""
+
+    def scores(self, images_N3HW: Tensor, prompts: list[list[str]]) -> Tensor:
+        return torch.full((len(images_N3HW), len(prompts), 4, 4), 0.3)
+
+
+class Peak(Row):
+    """Grouper whose affinity is a single cell."""
+
+    def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
+        maps = torch.full((*seeds_NS2.shape[:2], 4, 4), 0.01)
+        maps[..., 1, 2] = 1.0
+        return maps / maps.sum((2, 3), keepdim=True)
+
+
+def test_a_class_of_which_nothing_is_seen_stays_empty() -> None:
+    noise = seed_noise(["one"], 1, 4, 0)
+    spec = CosegmentSpec(n_seeds=4)
+    tags = torch.tensor([[True]])
+    labels = cosegment(torch.rand(1, 3, 8, 8), tags, [["a"]], [], Flat(), Row(), spec, noise)  # type: ignore[arg-type]
+    assert not labels.initial.any()
+    assert not labels.refined.any()
+
+
+def test_a_seed_mask_of_one_cell_covers_about_one_cell() -> None:
+    noise = seed_noise(["one"], 1, 4, 0)
+    spec = CosegmentSpec(n_seeds=4, keep=0.5, fusion="seeds")
+    tags = torch.tensor([[True]])
+    labels = cosegment(torch.rand(1, 3, 32, 32), tags, [["a"]], [], Corner(), Peak(), spec, noise)  # type: ignore[arg-type]
+    assert 32 <= int(labels.refined.sum()) <= 96  # a cell has 8 x 8 pixels
+    assert bool(labels.refined[0, 0, 12, 20])

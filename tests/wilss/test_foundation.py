@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import open_clip
 import pytest
 import timm
 import torch
 from open_clip.transformer import VisionTransformer
+from safetensors.torch import save_file
 from torch import nn
 
 from wilss.errors import SpecError, WeightsNotFoundError
@@ -20,6 +22,7 @@ from wilss.foundation.preprocess import cells, prepare
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.nets.pretrained import find_weights
+from wilss.precision import has_bf16
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -146,14 +149,51 @@ def test_margin_counts_all_other_classes_against_a_match() -> None:
     scorer = ClassifierScorer(net, ("ram, tup", "sofa", "sky"), "x", HALF, HALF, 1, evidence="margin", competition=0.5)
     logits = torch.tensor([4.0, 1.0, 2.0]).view(1, 3, 1, 1)
     rest = torch.tensor([1.0, 2.0]).logsumexp(0)
-    assert float(scorer._evidence(logits, [0])) == pytest.approx(float(4 - 0.5 * rest))
-    assert float(scorer._evidence(logits, [1])) == 0
-    assert float(scorer._evidence(logits, [])) == 0
+    total = logits.logsumexp(1)
+    assert float(scorer._margin(logits, total, (0,))) == pytest.approx(float(4 - 0.5 * rest), abs=1e-5)
+    assert float(scorer._margin(logits, total, (1,))) == 0
+    assert float(scorer._margin(logits, total, ())) == 0
 
 
-def test_digests_tell_settings_apart() -> None:
-    assert build_scorer(FoundationSpec()).digest != build_scorer(FoundationSpec(scorer_scales=(2.0,))).digest
-    assert build_grouper(FoundationSpec()).digest == build_grouper(FoundationSpec(scorer_scales=(2.0,))).digest
+SCORER_CHANGES: dict[str, object] = {
+    "scorer_scales": (2.0,),
+    "scorer_flip": True,
+    "scorer_temperature": 7.0,
+    "normalise": "image",
+    "templates": "simple",
+    "background": ("sky",),
+    "key_smoothing": 0.5,
+    "denoise": 0.1,
+    "precision": "bf16",
+}
+GROUPER_CHANGES: dict[str, object] = {
+    "grouper_scale": 2.0,
+    "grouper_temperature": 0.5,
+    "grouper_heads": 2,
+    "affinity": "keys",
+    "precision": "bf16",
+}
+
+
+@pytest.mark.parametrize("key", SCORER_CHANGES)
+def test_every_scorer_setting_is_in_its_digest(key: str) -> None:
+    base = FoundationSpec(precision="fp32")
+    assert build_scorer(base).digest != build_scorer(base.model_copy(update={key: SCORER_CHANGES[key]})).digest
+    if key not in GROUPER_CHANGES:
+        assert build_grouper(base).digest == build_grouper(base.model_copy(update={key: SCORER_CHANGES[key]})).digest
+
+
+@pytest.mark.parametrize("key", GROUPER_CHANGES)
+def test_every_grouper_setting_is_in_its_digest(key: str) -> None:
+    base = FoundationSpec(precision="fp32")
+    assert build_grouper(base).digest != build_grouper(base.model_copy(update={key: GROUPER_CHANGES[key]})).digest
+
+
+def test_precision_auto_has_the_digest_of_what_it_means_here() -> None:
+    meant = "bf16" if has_bf16(torch.device("cpu")) else "fp32"
+    specs = [FoundationSpec(precision=precision) for precision in ("auto", meant)]  # type: ignore[arg-type]
+    assert build_scorer(specs[0]).digest == build_scorer(specs[1]).digest
+    assert build_grouper(specs[0]).digest == build_grouper(specs[1]).digest
 
 
 @pytest.mark.parametrize(
@@ -164,6 +204,10 @@ def test_digests_tell_settings_apart() -> None:
         ({"scorer": "clip:ViT-B-16"}, "names no weights; write clip:ViT-B-16/TAG"),
         ({"grouper": "dino:vit_smal_patch16_224"}, "timm has no model 'vit_smal_patch16_224'"),
         ({"scorer": "classifier"}, "is no scorer"),
+        (
+            {"grouper": "dino:vit_base_patch16_224.dinoo"},
+            "timm has no weights 'vit_base_patch16_224.dinoo'. Did you mean",
+        ),
     ],
 )
 def test_unknown_names(change: dict[str, str], message: str) -> None:
@@ -181,14 +225,21 @@ def test_weights_are_never_silently_random(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_prompts_match_imagenet_lemmas() -> None:
-    names = imagenet_names(1000)
+    names = imagenet_names(SimpleNamespace(num_classes=1000))
     assert [names[i].split(",")[0] for i in match_prompts(["flowerpot"], names)] == ["pot"]
     assert {names[i].split(",")[0] for i in match_prompts(["electric locomotive"], names)} == {"electric locomotive"}
     assert match_prompts(["zebra crossing"], names) == []
     with pytest.raises(SpecError, match=r"of 'zebra'; the nearest it has: .*zebra"):
         require_matches({"zebra": ("zebar",)}, names)
-    with pytest.raises(SpecError, match="no known ImageNet subset"):
-        imagenet_names(17)
+    with pytest.raises(SpecError, match="no known ImageNet label set"):
+        imagenet_names(SimpleNamespace(num_classes=17))
+
+
+def test_every_known_label_set_has_as_many_names_as_the_classifier_outputs() -> None:
+    for count in (1000, 11821, 21841, 21843):
+        assert len(imagenet_names(SimpleNamespace(num_classes=count))) == count
+    first = imagenet_names(SimpleNamespace(num_classes=21841))[0]
+    assert first.startswith("organism")
 
 
 def test_open_clip_is_registered_once() -> None:
@@ -200,3 +251,14 @@ def test_images_of_the_wrong_form_are_refused() -> None:
     with pytest.raises(ValueError, match="stack RGB images and divide by 255"):
         prepare(torch.zeros(3, 8, 8), HALF, HALF, 1.0, 8)
     assert prepare(torch.zeros(1, 3, 1, 1), HALF, HALF, 1.0, 16).shape == (1, 3, 16, 16)
+
+
+def test_models_of_one_image_size_are_refused_in_words(tmp_path: Path) -> None:
+    for name in ("swin_tiny_patch4_window7_224", "resnet18"):
+        state = timm.create_model(name, pretrained=False).state_dict()
+        save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / f"{name}.safetensors")
+    with pytest.raises(SpecError, match="does not take images of any size"):
+        build_grouper(FoundationSpec(grouper="features:swin_tiny_patch4_window7_224"), tmp_path)
+    with pytest.raises(SpecError, match="is no plain ViT with attention to read; use features:resnet18"):
+        build_grouper(FoundationSpec(grouper="dino:resnet18"), tmp_path)
+    assert build_grouper(FoundationSpec(grouper="features:resnet18"), tmp_path).grid(64, 96) == (4, 6)

@@ -33,6 +33,14 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
     assert read_rgb(tmp_path / "deep.png")[0].tolist() == [[0, 100, 255]]
 
 
+def test_a_truncated_file_is_named(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.jpg"
+    Image.effect_noise((64, 64), 50).save(whole)
+    (tmp_path / "half.jpg").write_bytes(whole.read_bytes()[:700])
+    with pytest.raises(DataError, match=r"half\.jpg' cannot be decoded"):
+        read_rgb(tmp_path / "half.jpg")
+
+
 def test_a_claim_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (40, 40)).save(tmp_path / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)

@@ -49,7 +49,7 @@ def test_file_in_the_weights_folder_path_and_folder_give_the_same_model(tiny: Pa
     weights = [clip.model.visual.proj for clip in loaded]
     assert all(torch.equal(weights[0], other) for other in weights)
     assert [clip.stride for clip in loaded] == [8, 8, 8]
-    assert loaded[0].digest == loaded[1].digest
+    assert loaded[0].digest == loaded[1].digest != loaded[2].digest  # the folder brings its own normalisation
     assert loaded[2].mean == (0.5, 0.5, 0.5)
     assert not loaded[0].model.visual.proj.requires_grad
 
@@ -103,8 +103,38 @@ def test_missing_weights(name: str, message: str) -> None:
 def test_weights_of_another_model_are_refused(tiny: Path) -> None:
     with pytest.raises(WeightsNotFoundError, match=r"does not fit clip_scenes\.json"):
         load_clip(f"scenes@{tiny / 'tiny-clip-mine.safetensors'}", None)
-    with pytest.raises(WeightsNotFoundError, match="holds no CLIP"):
+    with pytest.raises(WeightsNotFoundError, match="is no folder with a CLIP"):
         load_clip(str(tiny), None)
+
+
+def test_the_same_file_under_another_architecture_has_another_digest(tiny: Path) -> None:
+    config = tiny / "tiny-clip-quickgelu.json"
+    config.write_text(json.dumps({**CONFIG, "quick_gelu": True}))
+    open_clip.add_model_config(config)
+    file = tiny / "tiny-clip-mine.safetensors"
+    digests = {load_clip(f"{name}/{file}", None).digest for name in ("tiny-clip", "tiny-clip-quickgelu")}
+    assert len(digests) == 2
+
+
+def test_damaged_files_are_named(tiny: Path, tmp_path: Path) -> None:
+    for suffix in (".safetensors", ".pt"):
+        (tmp_path / f"broken{suffix}").write_bytes(b"nonsense")
+        with pytest.raises(WeightsNotFoundError, match="cannot be loaded as weights of tiny-clip"):
+            load_clip(f"tiny-clip/{tmp_path / f'broken{suffix}'}", None)
+    (tmp_path / "open_clip_model.safetensors").write_bytes(b"nonsense")
+    (tmp_path / "open_clip_config.json").write_text((tiny / "own" / "open_clip_config.json").read_text())
+    with pytest.raises(WeightsNotFoundError, match="one of its files damaged"):
+        load_clip(str(tmp_path), None)
+    with pytest.raises(WeightsNotFoundError, match="is no folder with a CLIP"):
+        load_clip("/no/such/folder", None)
+
+
+def test_siglip_weights_from_a_file_keep_their_normalisation(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = open_clip.create_model("tiny-clip")
+    monkeypatch.setattr(open_clip, "create_model", lambda name, **arguments: model)
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda name: None)
+    (tiny / "ViT-B-16-SigLIP-webli.safetensors").touch()
+    assert load_clip("ViT-B-16-SigLIP/webli", tiny).mean == (0.5, 0.5, 0.5)
 
 
 def test_classes_that_a_scorer_cannot_know_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -117,6 +118,14 @@ def test_one_command_writes_weights_that_load_by_name(tmp_path: Path) -> None:
     assert load_clip(f"scenes@{path}", None).digest != load_clip("scenes", None).digest
     stamp = path.stat().st_mtime_ns
     assert pretrain("clip", TINY, tmp_path / "out", progress).stat().st_mtime_ns == stamp
+    with pytest.raises(FormatError, match="was trained with other settings; choose another folder"):
+        pretrain("clip", TINY.model_copy(update={"seed": 1}), tmp_path / "out", progress)
+
+
+def test_damaged_state_is_told_in_words(pools: dict[str, Pairs], tmp_path: Path) -> None:
+    (tmp_path / "state.pt").write_bytes(b"nonsense")
+    with pytest.raises(FormatError, match="is damaged; delete it to start again"):
+        trained(pools, tmp_path / "state.pt")
 
 
 def test_output_stride_changes_the_grid_and_not_the_features() -> None:
@@ -145,9 +154,13 @@ def test_batches_visit_every_sample_once_an_epoch() -> None:
     [
         ("klip", {}, "no pretraining of 'klip'. Did you mean 'clip'"),
         ("clip", {"batchsize": "3"}, "unknown key 'batchsize' of the clip training. Did you mean 'batch_size'"),
-        ("dino", {"steps": "many"}, "settings of the dino training cannot be used"),
+        ("dino", {"steps": "many"}, "settings of the dino training cannot be used: steps"),
+        ("clip", {"phases": {"steps": "3"}}, "settings of the clip training cannot be used: phases"),
+        ("clip", {"phases": "[{"}, "settings of the clip training cannot be used: lists are written as JSON"),
+        ("dino", {"n_images": "10"}, "batch_size 48 is larger than n_images 10"),
+        ("dino", {"image_size": "100"}, "must be a multiple of 16"),
     ],
 )
-def test_wrong_settings_are_told_in_words(model: str, changes: dict[str, str], message: str) -> None:
+def test_wrong_settings_are_told_in_words(model: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         training_spec(model, changes)

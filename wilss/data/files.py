@@ -24,7 +24,7 @@ def read_rgb(path: Path) -> Tensor:
     Raises DataNotFoundError when there is no file, DataError when it cannot be decoded.
     """
     with _open(path) as image:
-        return _tensor(path, ImageOps.exif_transpose(image), "RGB").permute(2, 0, 1)
+        return _tensor(path, image, "RGB").permute(2, 0, 1)
 
 
 def read_mask(path: Path) -> Tensor:
@@ -53,7 +53,7 @@ def _open(path: Path) -> Image.Image:
 
 def _tensor(path: Path, image: Image.Image, mode: str | None) -> Tensor:
     try:
-        decoded = _eight_bit(image).convert(mode) if mode else image
+        decoded = _eight_bit(ImageOps.exif_transpose(image)).convert(mode) if mode else image
         return torch.from_numpy(np.array(decoded, dtype=np.uint8))
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(_broken(path)) from error

@@ -14,12 +14,16 @@ from torch import Tensor
 from wilss.foundation.preprocess import cells, prepare, prepared_size
 from wilss.precision import Precision, autocast
 
+ROWS = 128
+"""Seeds whose rows of all heads are in memory at once."""
+
 
 @dataclass(frozen=True)
 class AttentionGrouper:
     """Seed rows of the last block's self-attention of a timm ViT.
 
-    Only the queries of the seeds are formed: the cost per image is (heads, S, h * w), never (heads, hw, hw).
+    Only the queries of the seeds are formed: the cost per image is (heads, S, h * w), in memory never more than
+    `ROWS` seeds at a time.
 
     Args:
         vit: a timm ``VisionTransformer`` (DINO, DINOv2 with and without registers) or ``Eva`` (DINOv3) that accepts any
@@ -73,8 +77,11 @@ class AttentionGrouper:
         query = _project(block.attn, normed.gather(1, index), 0)
         if rope is not None:
             key, query = _rotated(block.attn, key, query, rope, cells_NS, prefix)
-        logits = (query * block.attn.scale) @ key.transpose(-2, -1)
-        rows = (logits / self.temperature).softmax(-1)[..., prefix:]
+        factor = block.attn.scale / self.temperature
+        return torch.cat([self._heads(part * factor, key, prefix) for part in query.split(ROWS, 2)], 1)
+
+    def _heads(self, query: Tensor, key: Tensor, prefix: int) -> Tensor:
+        rows = (query @ key.transpose(-2, -1)).softmax(-1)[..., prefix:]
         return rows.mean(1) if self.n_heads is None else _sharpest(rows, self.n_heads)
 
 

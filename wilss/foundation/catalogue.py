@@ -8,7 +8,7 @@ from pathlib import Path
 import timm
 
 from wilss.foundation.loading import SCENES_FILE
-from wilss.nets.pretrained import SHIPPED
+from wilss.nets.pretrained import SHIPPED, pretrained_config
 
 WELL_KNOWN = (
     "clip:scenes",
@@ -71,13 +71,17 @@ def describe(name: str, folder: Path | None) -> Entry:
 def _local_file(kind: str, model: str, folder: Path | None) -> Path | None:
     if "@" in model:
         places = [Path(model.partition("@")[2])]
-    else:
-        stem = model.replace("/", "-", 1) if kind == "clip" else model
+    elif kind == "clip":
+        stem, file = model.replace("/", "-", 1), Path(model.partition("/")[2])
         places = [folder / f"{stem}{suffix}" for suffix in (".safetensors", ".pt")] if folder else []
+        places += [file, Path(model) / "open_clip_model.safetensors"]
+    else:
+        places = [folder / f"{model}.safetensors"] if folder else []
     return next((path for path in places if path.is_file()), None)
 
 
 def _licence(kind: str, model: str) -> str | None:
     """The licence that timm records; open_clip records none."""
-    config = timm.get_pretrained_cfg(model, allow_unregistered=True) if kind != "clip" else None
-    return config.license if config else None
+    if kind == "clip" or not timm.is_model(model.partition(".")[0]):
+        return None
+    return pretrained_config(model).license

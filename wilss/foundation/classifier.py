@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
-from timm.data import ImageNetInfo
+from timm.data import ImageNetInfo, infer_imagenet_subset
 from torch import Tensor
 
 from wilss.errors import SpecError
@@ -61,19 +62,23 @@ class ClassifierScorer:
                 features = features[:, self.net.num_prefix_tokens :].transpose(1, 2).unflatten(2, grid)
             logits = _dense_logits(self.net, features)
         logits = self.temperature * logits.float()
-        matched = [match_prompts(group, self.names) for group in prompts]
-        return torch.stack([self._evidence(logits, index) for index in matched], 1)
-
-    def _evidence(self, logits_NKhw: Tensor, matched: list[int]) -> Tensor:
-        """Score map of one class ``(N, h, w)``; zero for a class that matches nothing."""
-        if not matched:
-            return torch.zeros_like(logits_NKhw[:, 0])
+        matched = _matched(tuple(tuple(group) for group in prompts), self.names)
         if self.evidence == "probability":
-            return logits_NKhw.softmax(1)[:, matched].sum(1)
-        rest = torch.ones(logits_NKhw.shape[1], dtype=torch.bool, device=logits_NKhw.device)
-        rest[matched] = False
-        others = logits_NKhw[:, rest].logsumexp(1)
-        return (logits_NKhw[:, matched].amax(1) - self.competition * others).relu()
+            probability = logits.softmax(1)
+            maps = [probability[:, index].sum(1) for index in matched]
+        else:
+            total = logits.logsumexp(1)
+            maps = [self._margin(logits, total, index) for index in matched]
+        return torch.stack(maps, 1)
+
+    def _margin(self, logits_NKhw: Tensor, total_Nhw: Tensor, matched: tuple[int, ...]) -> Tensor:
+        """Highest matched logit over the weighted log-sum-exp of all unmatched ones, ``(N, h, w)``, not below 0."""
+        if not matched:
+            return torch.zeros_like(total_Nhw)
+        mine = logits_NKhw[:, list(matched)]
+        share = (mine.logsumexp(1) - total_Nhw).exp().clamp(max=1 - 1e-6)
+        others = total_Nhw + torch.log1p(-share)  # log(sum of all - sum of mine), without a second pass over all
+        return (mine.amax(1) - self.competition * others).relu()
 
 
 def _dense_logits(net: Any, features: Tensor) -> Tensor:
@@ -87,16 +92,24 @@ def _dense_logits(net: Any, features: Tensor) -> Tensor:
     return logits.view(n, h, w, -1).permute(0, 3, 1, 2)
 
 
-def imagenet_names(count: int) -> tuple[str, ...]:
-    """Lemma names of the classes of an ImageNet classifier with ``count`` outputs, from timm's own metadata.
+def imagenet_names(net: Any) -> tuple[str, ...]:
+    """Lemma names of an ImageNet classifier's classes, by timm's own metadata of that model.
 
-    Raises SpecError when no ImageNet label set has that many classes.
+    Raises SpecError for a model whose classes are no ImageNet label set that timm knows.
     """
-    subsets = {1000: "imagenet-1k", 21843: "imagenet-22k", 21841: "imagenet-22k-ms", 12000: "imagenet-12k"}
-    if count not in subsets:
-        raise SpecError(f"a classifier with {count} outputs is no known ImageNet subset; known: {sorted(subsets)}")
-    info = ImageNetInfo(subsets[count])
-    return tuple(str(info.index_to_description(index, detailed=False)) for index in range(count))
+    subset = infer_imagenet_subset(net)
+    if subset is None:
+        raise SpecError(
+            f"a classifier with {getattr(net, 'num_classes', 'unknown')} outputs is no known ImageNet label set; "
+            "use one trained on ImageNet-1k, -12k, -21k or -22k"
+        )
+    info = ImageNetInfo(subset)
+    return tuple(str(info.index_to_description(index, detailed=False)) for index in range(info.num_classes()))
+
+
+@lru_cache(maxsize=32)
+def _matched(prompts: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(match_prompts(group, names)) for group in prompts)
 
 
 def match_prompts(group: Sequence[str], names: tuple[str, ...]) -> list[int]:

@@ -48,8 +48,8 @@ def _timm_tower(visual: TimmModel, images: Tensor) -> Dense:
     if hasattr(visual.head, "pool"):
         raise SpecError("open_clip's abs_attn and rot_attn pools have no dense path; use a tower with another pooling")
     if features.ndim == 3:  # ViT trunk: drop prefix tokens, restore the grid
-        patch = trunk.patch_embed.patch_size
-        grid = (images.shape[-2] // patch[0], images.shape[-1] // patch[1])
+        step = trunk.patch_embed.feat_ratio(as_scalar=True)
+        grid = (images.shape[-2] // step, images.shape[-1] // step)
         cells = features[:, trunk.num_prefix_tokens :].flatten(0, 1)[:, None]
         pooled = cells[:, 0] if trunk.attn_pool is None else trunk.attn_pool(cells)
         pooled = trunk.head(trunk.fc_norm(pooled))

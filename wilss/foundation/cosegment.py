@@ -1,7 +1,7 @@
 """Co-segmentation (FMWISS sec. 3.2, recalled; see docs/fidelity.md): scorer and grouper make one refined mask per tag.
 
 Shape suffixes: N images, C classes of the step, T the most tags that one image of the batch has, S seeds, H and W
-pixels, h and w coarse grid cells. Work and memory grow with T, not with C.
+pixels, h and w coarse grid cells. All work after the scores grows with T, not with C.
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ def cosegment(
     initial = F.interpolate(soft, size, mode="bilinear", align_corners=False) > spec.threshold
     points = choose_seeds(soft, _pick(noise_NCS.to(soft.device), slots_NT), spec)
     affinity, between = _group(images_N3HW, points, grouper, spec.propagate > 0)
-    level = mass_level(affinity, spec.keep, spec.keep_by)
-    seeds = F.interpolate(affinity, size, mode="bilinear", align_corners=False) >= level
-    initial, seeds = ((mask & used_NT[..., None, None]) for mask in (initial, seeds))
+    kept = (affinity >= mass_level(affinity, spec.keep, spec.keep_by)).float()
+    seeds = F.interpolate(kept, size, mode="bilinear", align_corners=False) >= 0.5
+    seen_NT = used_NT & (soft.amax((2, 3)) > 0)  # a class of which nothing is seen has no seeds either
+    initial, seeds = ((mask & seen_NT[..., None, None]) for mask in (initial, seeds))
     spread = soft if between is None else propagated(soft, between, grouper.grid(*size), spec.propagate)
-    refined = _refined(spread, seeds, images_N3HW, spec) & used_NT[..., None, None]
+    refined = _refined(spread, seeds, images_N3HW, spec) & seen_NT[..., None, None]
     agreement = mask_agreement(initial, seeds)
     return PseudoLabels(
         _spread(initial, slots_NT, used_NT, len(prompts), False),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import open_clip
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from safetensors import SafetensorError
 from timm.layers import Format
 
 from wilss._logs import quiet_logs
+from wilss.digest import digest_of
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
-from wilss.foundation.clip_towers import new_scenes_clip
-from wilss.nets.pretrained import SHIPPED, file_digest, read_weights
+from wilss.foundation.clip_towers import dense_features, new_scenes_clip
+from wilss.nets.pretrained import SHIPPED, file_digest, read_weights, require_any_size
 
 SCENES_FILE = SHIPPED / "clip_scenes.safetensors"
 
@@ -40,13 +43,18 @@ def load_clip(name: str, folder: Path | None) -> LoadedClip:
     """
     if name == "scenes" or name.startswith("scenes@"):
         return _scenes(Path(name.partition("@")[2]) if "@" in name else SCENES_FILE)
-    model, tokenizer, digest = _from_folder(Path(name)) if Path(name).is_dir() else _named(name, folder)
-    visual = model.visual
+    if name.endswith("/") or name.startswith(("/", ".", "~")) or Path(name).is_dir():
+        model, tokenizer, facts = _from_folder(Path(name))
+    else:
+        model, tokenizer, facts = _named(name, folder)
+    visual = _frozen(model).visual
     if hasattr(visual, "trunk"):
         _accept_any_size(visual.trunk)
-    mean = tuple(getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN)
-    std = tuple(getattr(visual, "image_std", None) or OPENAI_DATASET_STD)
-    return LoadedClip(_frozen(model), tokenizer, digest, mean, std, _stride(visual), "imagenet", 100.0)
+        require_any_size(lambda images: dense_features(visual, images), name, _stride(visual))
+    mean = tuple(facts.get("mean") or getattr(visual, "image_mean", None) or OPENAI_DATASET_MEAN)
+    std = tuple(facts.get("std") or getattr(visual, "image_std", None) or OPENAI_DATASET_STD)
+    digest = digest_of({**facts, "mean": mean, "std": std})
+    return LoadedClip(model, tokenizer, digest, mean, std, _stride(visual), "imagenet", 100.0)
 
 
 def _scenes(path: Path) -> LoadedClip:
@@ -65,7 +73,8 @@ def _scenes(path: Path) -> LoadedClip:
     return LoadedClip(_frozen(model), tokenizer, file_digest(path), (0.5,) * 3, (0.25,) * 3, 8, "scenes", 30.0)
 
 
-def _named(name: str, folder: Path | None) -> tuple[Any, Any, str]:
+def _named(name: str, folder: Path | None) -> tuple[Any, Any, dict[str, Any]]:
+    """Model, tokenizer, and every fact that tells this model from another."""
     model_name, _, tag = name.partition("/")
     if model_name not in open_clip.list_models():
         raise SpecError(f"open_clip has no model '{model_name}'.{did_you_mean(model_name, open_clip.list_models())}")
@@ -79,29 +88,53 @@ def _named(name: str, folder: Path | None) -> tuple[Any, Any, str]:
         raise WeightsNotFoundError(
             f"'{tag}' is neither a file nor weights that open_clip knows of {model_name}.{did_you_mean(tag, tags)}"
         )
-    # OpenAI's and some other weights were trained with another GELU; from a file open_clip would not know
+    # what open_clip knows of its own tags it does not know of a file: OpenAI's activation, SigLIP's normalisation
     config = open_clip.get_pretrained_cfg(model_name, tag) or {}
-    quick = {"force_quick_gelu": True} if config.get("quick_gelu") or tag == "openai" else {}
-    source = str(local) if local else tag
+    quick = bool(config.get("quick_gelu")) or tag == "openai"
+    arguments = {"force_quick_gelu": True} if quick else {}
     try:
         with quiet_logs():
             model = open_clip.create_model(
-                model_name, pretrained=source, require_pretrained=True, weights_only=True, **quick
+                model_name,
+                pretrained=str(local) if local else tag,
+                require_pretrained=True,
+                weights_only=True,
+                **arguments,
             )
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError, UnpicklingError) as error:
         raise WeightsNotFoundError(_how_to_get(model_name, tag, config, local, folder)) from error
-    return model, open_clip.get_tokenizer(model_name), file_digest(local) if local else f"hub:{name}"
+    facts = {"model": model_name, "quick_gelu": quick, "mean": config.get("mean"), "std": config.get("std")}
+    return model, _tokenizer(model_name), {**facts, "weights": file_digest(local) if local else f"hub:{name}"}
 
 
-def _from_folder(path: Path) -> tuple[Any, Any, str]:
+def _from_folder(path: Path) -> tuple[Any, Any, dict[str, Any]]:
     weights = next((p for p in sorted(path.glob("open_clip_*.safetensors"))), None)
-    if weights is None or not (path / "open_clip_config.json").is_file():
+    config = path / "open_clip_config.json"
+    if weights is None or not config.is_file():
         raise WeightsNotFoundError(
-            f"folder '{path}' holds no CLIP; it needs open_clip_config.json and open_clip_model.safetensors"
+            f"'{path}' is no folder with a CLIP; it needs open_clip_config.json and open_clip_model.safetensors"
         )
-    place = f"local-dir:{path}"
-    model = open_clip.create_model(place, require_pretrained=True, weights_only=True)
-    return model, open_clip.get_tokenizer(place), file_digest(weights)
+    try:
+        with quiet_logs():
+            model = open_clip.create_model(f"local-dir:{path}", require_pretrained=True, weights_only=True)
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        raise WeightsNotFoundError(
+            f"the CLIP in '{path}' cannot be loaded ({error}); is one of its files damaged?"
+        ) from error
+    return model, _tokenizer(f"local-dir:{path}"), {"config": file_digest(config), "weights": file_digest(weights)}
+
+
+def _tokenizer(name: str) -> Any:
+    """The model's tokenizer; some need the library transformers and a vocabulary from the hub."""
+    try:
+        with quiet_logs():
+            return open_clip.get_tokenizer(name)
+    except ImportError as error:
+        raise SpecError(
+            f"the tokenizer of '{name}' needs the package {error.name}; pip install {error.name}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise WeightsNotFoundError(f"the tokenizer of '{name}' cannot be loaded: {error}") from error
 
 
 def _local_file(model_name: str, tag: str, folder: Path | None) -> Path | None:
@@ -128,8 +161,8 @@ def _frozen(model: Any) -> Any:
 
 def _stride(visual: Any) -> int:
     if hasattr(visual, "trunk"):
-        patch = getattr(getattr(visual.trunk, "patch_embed", None), "patch_size", None)
-        return int(patch[0]) if patch else int(visual.trunk.feature_info[-1]["reduction"])
+        embed = getattr(visual.trunk, "patch_embed", None)
+        return int(embed.feat_ratio(as_scalar=True)) if embed else int(visual.trunk.feature_info[-1]["reduction"])
     return int(visual.patch_size[0]) if hasattr(visual, "patch_size") else 32
 
 

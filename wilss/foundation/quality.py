@@ -62,10 +62,10 @@ def image_level_recall(scorer: ClipScorer, count: int = 500, world: World = HELD
     scenes = draw(world, "held out", 0, count)
     text = scorer.embed(tuple((name,) for name in CLASSES))
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (scorer.mean, scorer.std))
-    similarity = [
-        F.normalize(scorer.model.encode_image((batch.float() / 255 - mean) / std), dim=-1) @ text.T
-        for batch in scenes.images.split(BATCH)
-    ]
+    similarity = []
+    for batch in scenes.images.split(BATCH):
+        images = ((batch.float() / 255 - mean) / std).to(text.device)
+        similarity.append((F.normalize(scorer.model.encode_image(images), dim=-1) @ text.T).cpu())
     return recall_at_n(torch.cat(similarity), scenes.tags())
 
 
@@ -76,6 +76,7 @@ def label_quality(
     count: int = 500,
     world: World = HELD_OUT,
     progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> LabelQuality:
     """Co-segment ``count`` scenes from their true tags, all twenty classes competing, and compare with the truth."""
     scenes = draw(world, "held out", 0, count)
@@ -89,11 +90,12 @@ def label_quality(
             tags[row, [c - 1 for c in present]] = True
         noise = seed_noise([str(i) for i in range(part.start, part.stop)], n, spec.n_seeds, world.seed)
         prompts = [[name] for name in CLASSES]
-        labels = cosegment(scenes.images[part].float() / 255, tags, prompts, [], scorer, grouper, spec, noise)
+        images = (scenes.images[part].float() / 255).to(device)
+        labels = cosegment(images, tags, prompts, [], scorer, grouper, spec, noise)
         for stage, masks in (("initial", labels.initial), ("refined", labels.refined)):
-            layers = torch.cat([~masks.any(1, keepdim=True), masks], 1)
+            layers = torch.cat([~masks.any(1, keepdim=True), masks], 1).cpu()
             sums[stage] += mask_iou(layers, scenes.masks[part], tuple(range(n + 1)))
-        agreement.append(labels.agreement[~labels.agreement.isnan()])
+        agreement.append(labels.agreement[~labels.agreement.isnan()].cpu())
         if progress:
             progress(part.stop, count)
     per_class = {stage: hits[:, 0] / hits[:, 1].clamp(min=1) for stage, hits in sums.items()}

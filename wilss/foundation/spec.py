@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+
+Scale = Annotated[float, Field(gt=0, le=4)]
+
+
+def split_text(value: Any) -> Any:
+    """Lists may come as text from the command line: ``foundation.background=sky,grass``."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 class CosegmentSpec(BaseModel):
@@ -39,11 +46,13 @@ class CosegmentSpec(BaseModel):
         4, ge=1, description="the filter's coefficients are computed on every k-th pixel (fast guided filter)"
     )
     pamr_iterations: int = Field(10, ge=1, le=100)
-    pamr_dilations: tuple[int, ...] = Field((1, 2, 4, 8, 12), min_length=1, description="as WILSON sets them")
+    pamr_dilations: tuple[PositiveInt, ...] = Field((1, 2, 4, 8, 12), min_length=1, description="as WILSON sets them")
     pamr_side: int = Field(160, ge=16, description="longer side at which PAMR works")
     fusion: Literal["union", "intersection", "scores", "seeds"] = Field(
         "union", description="of the scorer's (spread, fitted) mask and the seeds' mask; recalled: union"
     )
+
+    _lists = field_validator("pamr_dilations", mode="before")(split_text)
 
     @property
     def refined_level(self) -> float:
@@ -61,7 +70,7 @@ class FoundationSpec(BaseModel):
         description="clip:scenes, clip:MODEL/TAG, clip:MODEL/FILE, clip:FOLDER or classifier:TIMM_MODEL",
     )
     grouper: str = Field("dino:scenes", description="dino:TIMM_VIT, dino:scenes or features:TIMM_MODEL")
-    scorer_scales: tuple[float, ...] = Field(
+    scorer_scales: tuple[Scale, ...] = Field(
         (1.0,), min_length=1, description="factors on the image size; the score maps of all of them are averaged"
     )
     scorer_flip: bool = Field(False, description="average with the scores of the mirrored image")
@@ -99,8 +108,4 @@ class FoundationSpec(BaseModel):
     )
     cosegment: CosegmentSpec = CosegmentSpec()
 
-    @field_validator("scorer_scales", "background", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        """Lists may come as text from the command line: ``foundation.background=sky,grass``."""
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    _lists = field_validator("scorer_scales", "background", mode="before")(split_text)

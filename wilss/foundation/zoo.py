@@ -23,7 +23,8 @@ from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.spec import FoundationSpec
-from wilss.nets.pretrained import Weights, build, find_weights
+from wilss.nets.pretrained import Weights, build, find_weights, require_any_size
+from wilss.precision import resolved
 
 
 @lru_cache(maxsize=2)
@@ -85,7 +86,7 @@ def _clip(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..
         "background": spec.background,
         "key_smoothing": spec.key_smoothing,
         "denoise": spec.denoise,
-        "precision": spec.precision,
+        "precision": resolved(spec.precision, torch.device(device)),
     }
     model = loaded.model.to(device)
     texts: dict[Any, Any] = {}  # one cache for all scales
@@ -105,12 +106,12 @@ def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Calla
         "temperature": spec.scorer_temperature or 1.0,
         "evidence": spec.evidence,
         "competition": spec.competition,
-        "precision": spec.precision,
+        "precision": resolved(spec.precision, torch.device(device)),
     }
 
     def at_scale(scale: float) -> Scorer:
         facts = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "scale": scale, **settings}
-        names = imagenet_names(net.num_classes)
+        names = imagenet_names(net)
         return ClassifierScorer(
             net.to(device), names, digest_of(facts), weights.mean, weights.std, stride, scale=scale, **settings
         )
@@ -120,29 +121,31 @@ def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Calla
 
 def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, int]:
     """A frozen classifier that takes any image size, and the stride of its grid."""
-    net: Any = build(weights)
-    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
-    if patch:
+    if issubclass(_model_class(weights.model), (VisionTransformer, Eva)):
+        vit: Any = build(weights, dynamic_img_size=True)
+        patch = int(vit.patch_embed.patch_size[0])
         if output_stride:
-            raise SpecError(f"'{weights.model}' has patches of {patch[0]} px; leave scorer_stride out")
-        return build(weights, dynamic_img_size=True).eval().requires_grad_(False), int(patch[0])
-    if output_stride:
-        net = build(weights, output_stride=output_stride)
+            raise SpecError(f"'{weights.model}' has patches of {patch} px; leave scorer_stride out")
+        return vit.eval().requires_grad_(False), patch
+    net: Any = build(weights, **({"output_stride": output_stride} if output_stride else {}))
     stride = output_stride or int(net.feature_info[-1]["reduction"])
-    return net.eval().requires_grad_(False), stride
+    require_any_size(net.eval(), weights.model, stride)
+    return net.requires_grad_(False), stride
 
 
 def _attention(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
     name = spec.grouper.partition(":")[2]
     scenes, _, file = name.partition("@")
     weights = find_weights("vit_scenes" if scenes == "scenes" else name, file or "auto", folder)
+    if not issubclass(_model_class(weights.model), (VisionTransformer, Eva)):
+        raise SpecError(f"'{weights.model}' is no plain ViT with attention to read; use features:{weights.model}")
     vit = build(weights, dynamic_img_size=True, num_classes=0).eval().requires_grad_(False).to(device)
     settings: dict[str, Any] = {
         "scale": spec.grouper_scale,
         "temperature": spec.grouper_temperature or 1.0,
         "source": spec.affinity,
         "n_heads": spec.grouper_heads,
-        "precision": spec.precision,
+        "precision": resolved(spec.precision, torch.device(device)),
     }
     digest = digest_of({"attention": weights.model, "weights": weights.digest, **settings})
     return AttentionGrouper(vit, digest, weights.mean, weights.std, **settings)
@@ -155,7 +158,7 @@ def _features(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper
         "scale": spec.grouper_scale,
         "temperature": spec.grouper_temperature or 0.1,
         "centred": spec.grouper_centred,
-        "precision": spec.precision,
+        "precision": resolved(spec.precision, torch.device(device)),
     }
     digest = digest_of({"features": weights.model, "weights": weights.digest, **settings})
     frozen = net.eval().requires_grad_(False).to(device)
@@ -169,9 +172,12 @@ def _feature_net(weights: Weights) -> tuple[nn.Module, int]:
         return PatchTokens(vit), int(vit.patch_embed.patch_size[0])
     try:
         net: Any = build(weights, features_only=True, output_stride=16)
-    except TypeError:  # hierarchical transformers have no output stride
+    except (TypeError, AssertionError):  # some networks have one fixed output stride
         net = build(weights, features_only=True)
-    return LastMap(net), int(net.feature_info.reduction()[-1])
+    stride = int(net.feature_info.reduction()[-1])
+    features = LastMap(net).eval()
+    require_any_size(features, weights.model, stride)
+    return features, stride
 
 
 def _model_class(name: str) -> type:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -67,7 +69,7 @@ def find_weights(model: str, weights: str, folder: Path | None) -> Weights:
     architecture = model.split(".")[0]
     if not timm.is_model(architecture):
         raise SpecError(f"timm has no model '{model}'.{did_you_mean(architecture, timm.list_models())}")
-    config = timm.get_pretrained_cfg(model, allow_unregistered=True) or timm.models.PretrainedCfg()
+    config = pretrained_config(model)
     mean, std = tuple(config.mean), tuple(config.std)
     if weights == "none":
         return Weights(model, None, False, "", "random", mean, std)
@@ -79,6 +81,26 @@ def find_weights(model: str, weights: str, folder: Path | None) -> Weights:
         return Weights(model, None, True, "", f"hub:{source}:{config.tag}", mean, std)
     mean, std, arguments = _described_input(path, mean, std)
     return Weights(model, path, False, prefix, file_digest(path), mean, std, arguments)
+
+
+def pretrained_config(model: str) -> Any:
+    """Timm's record of a model's weights. Raises SpecError for a tag that timm does not know."""
+    try:
+        return timm.get_pretrained_cfg(model, allow_unregistered=True) or timm.models.PretrainedCfg()
+    except RuntimeError as error:
+        tags = timm.list_models(f"{model.partition('.')[0]}.*", pretrained=True)
+        raise SpecError(f"timm has no weights '{model}'.{did_you_mean(model, tags)}") from error
+
+
+def require_any_size(run: Callable[[Tensor], object], name: str, stride: int) -> None:
+    """Raise SpecError for a model that cannot take an image of another size and shape than it was built for."""
+    try:
+        with torch.inference_mode():
+            run(torch.zeros(1, 3, 3 * stride, 4 * stride))
+    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+        raise SpecError(
+            f"'{name}' does not take images of any size ({str(error)[:120]}); choose a ViT, ResNet or ConvNeXt"
+        ) from error
 
 
 def build(weights: Weights, **arguments: Any) -> nn.Module:

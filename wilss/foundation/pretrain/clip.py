@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import open_clip
 import timm
 import torch
 import torch.nn.functional as F
 from open_clip.loss import ClipLoss
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from wilss.digest import digest_of
-from wilss.foundation.pretrain.loop import Progress, State, cosine, set_output_stride, set_rate
+from wilss.foundation.pretrain.loop import (
+    Progress,
+    State,
+    cosine,
+    require_finite,
+    run_digest,
+    set_output_stride,
+    set_rate,
+)
 from wilss.foundation.pretrain.pairs import Pairs, batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
 from wilss.precision import autocast
@@ -58,6 +65,13 @@ class ClipTraining(BaseModel):
     token_weight: float = Field(1.0, ge=0, description="weight of the caption-token classification")
     save_every: int = Field(200, ge=1, description="steps between two states that a killed run goes on from")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _enough_pairs(self) -> Self:
+        fewest = min(self.n_easy if phase.pairs == "easy" else self.n_scenes for phase in self.phases)
+        if self.batch_size > fewest:
+            raise ValueError(f"batch_size {self.batch_size} is larger than the {fewest} pairs of a phase")
+        return self
 
     @property
     def steps(self) -> int:
@@ -117,7 +131,7 @@ def train_clip(
     parameters = [*model.parameters(), *classify.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
     parts = {"model": model, "classify": classify, "optimiser": optimiser}
-    state = State(state_file, digest_of(spec.model_dump(mode="json")), parts)
+    state = State(state_file, run_digest(spec), parts)
     objective = partial(_objective, model, classify, words, ClipLoss(), spec.token_weight)
     at_stride = None
     for step in range(state.load(), spec.steps):
@@ -129,6 +143,7 @@ def train_clip(
         view = random_view(images, phase.image_size, (0.8, 1.0), step_generator(spec.seed, step), grey=0.1)
         loss = objective(view.to(place), tokens[phase.pairs][index])
         set_rate(optimiser, spec.learning_rate * cosine(step, spec.steps, spec.steps // 50 + 1))
+        value = require_finite(loss, step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -137,7 +152,7 @@ def train_clip(
         if (step + 1) % spec.save_every == 0:
             state.save(step + 1)
         if progress:
-            progress(step + 1, spec.steps, float(loss.detach()))
+            progress(step + 1, spec.steps, value)
     _to_stride(model, 8)
     model.eval()
 

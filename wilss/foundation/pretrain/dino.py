@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from wilss.digest import digest_of
-from wilss.foundation.pretrain.loop import Progress, State, cosine, set_rate
+from wilss.foundation.pretrain.loop import Progress, State, cosine, require_finite, run_digest, set_rate
 from wilss.foundation.pretrain.pairs import batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
 from wilss.precision import autocast
@@ -33,7 +33,7 @@ class DinoTraining(BaseModel):
     weight_decay: float = Field(0.05, ge=0)
     prototypes: int = Field(512, ge=2)
     n_local: int = Field(2, ge=0, description="local views of half the size")
-    mask_ratio: float = Field(0.35, ge=0, lt=1, description="share of patches hidden from the student")
+    mask_ratio: float = Field(0.35, gt=0, lt=1, description="share of patches hidden from the student")
     momentum: float = Field(0.99, ge=0, lt=1, description="start value; rises to 1 along a cosine")
     student_temperature: float = Field(0.1, gt=0)
     teacher_temperature: float = Field(0.05, gt=0)
@@ -42,6 +42,16 @@ class DinoTraining(BaseModel):
     n_images: int = Field(24576, ge=1, description="images of the pretraining world; captions are not looked at")
     save_every: int = Field(100, ge=1, description="steps between two states that a killed run goes on from")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.batch_size > self.n_images:
+            raise ValueError(f"batch_size {self.batch_size} is larger than n_images {self.n_images}")
+        if self.image_size % 16:
+            raise ValueError(
+                f"image_size {self.image_size} must be a multiple of 16: two patches, local views are half"
+            )
+        return self
 
 
 class Projector(nn.Module):
@@ -101,11 +111,12 @@ def train_dino(
     optimiser = torch.optim.AdamW(student.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
     centre = torch.zeros(2, spec.prototypes, device=place)
     parts = {"student": student, "teacher": teacher, "optimiser": optimiser, "centre": centre}
-    state = State(state_file, digest_of(spec.model_dump(mode="json")), parts)
+    state = State(state_file, run_digest(spec), parts)
     for step in range(state.load(), spec.steps):
         index = batch_index(len(images), spec.batch_size, step, spec.seed)
         loss = _loss(student, teacher, images[index], centre, spec, step_generator(spec.seed, step))
         set_rate(optimiser, spec.learning_rate * cosine(step, spec.steps, spec.steps // 20 + 1))
+        value = require_finite(loss, step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 3.0)
@@ -116,7 +127,7 @@ def train_dino(
         if (step + 1) % spec.save_every == 0:
             state.save(step + 1)
         if progress:
-            progress(step + 1, spec.steps, float(loss.detach()))
+            progress(step + 1, spec.steps, value)
     vit.load_state_dict(teacher.vit.state_dict())
     _fuse_attention(vit, True)
     vit.eval()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import cos, pi
+from math import cos, isfinite, pi
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import nn
+from pydantic import BaseModel
+from torch import Tensor, nn
 
-from wilss.errors import FormatError
+from wilss.digest import ALGORITHM_VERSION, digest_of
+from wilss.errors import FormatError, TrainingError
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, all steps, loss)."""
@@ -27,6 +30,19 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set the learning rate of every parameter group."""
     for group in optimiser.param_groups:
         group["lr"] = rate
+
+
+def run_digest(spec: BaseModel) -> str:
+    """Digest of what a run was asked to do, and of the version of the code that does it."""
+    return digest_of({"version": ALGORITHM_VERSION, "training": spec.model_dump(mode="json")})
+
+
+def require_finite(loss: Tensor, step: int) -> float:
+    """The loss as a number. Raises TrainingError when it is NaN or infinite; the last state stays."""
+    value = float(loss.detach())
+    if not isfinite(value):
+        raise TrainingError(f"the loss became {value} at step {step}; lower learning_rate and start in another folder")
+    return value
 
 
 class State:
@@ -48,7 +64,10 @@ class State:
         """
         if self.path is None or not self.path.is_file():
             return 0
-        saved = torch.load(self.path, weights_only=True, map_location="cpu")
+        try:
+            saved = torch.load(self.path, weights_only=True, map_location="cpu")
+        except (RuntimeError, UnpicklingError, EOFError) as error:
+            raise FormatError(f"'{self.path}' is damaged; delete it to start again") from error
         if saved["digest"] != self.digest:
             raise FormatError(f"'{self.path}' was left by other settings; delete it or choose another folder")
         for name, part in self.parts.items():

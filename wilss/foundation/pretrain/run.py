@@ -11,11 +11,12 @@ from typing import Any, Literal
 import timm
 import torch
 from pydantic import ValidationError
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes with timm)
-from wilss.errors import SpecError, did_you_mean
+from wilss.errors import FormatError, SpecError, did_you_mean
 from wilss.foundation.clip_towers import new_scenes_clip
 from wilss.foundation.pretrain.clip import ClipTraining, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
@@ -26,6 +27,7 @@ Model = Literal["clip", "dino"]
 SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTraining, "dino": DinoTraining}
 FILE_NAMES: dict[Model, str] = {"clip": "clip_scenes.safetensors", "dino": "dino_scenes.safetensors"}
 STATE_NAME = "state.pt"
+WORLDS = [world.model_dump(mode="json") for world in (EASY_WORLD, SCENES_WORLD)]
 
 
 def training_spec(model: str, changes: dict[str, Any]) -> ClipTraining | DinoTraining:
@@ -40,10 +42,18 @@ def training_spec(model: str, changes: dict[str, Any]) -> ClipTraining | DinoTra
         if key not in kind.model_fields:
             raise SpecError(f"unknown key '{key}' of the {model} training.{did_you_mean(key, kind.model_fields)}")
     try:
-        content = {key: json.loads(value) if value.startswith(("[", "{")) else value for key, value in changes.items()}
+        content = {
+            key: json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value
+            for key, value in changes.items()
+        }
         return kind.model_validate(content)
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise SpecError(f"settings of the {model} training cannot be used: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in error.errors())
+        raise SpecError(f"settings of the {model} training cannot be used: {problems}") from error
+    except json.JSONDecodeError as error:
+        raise SpecError(
+            f"settings of the {model} training cannot be used: lists are written as JSON ({error})"
+        ) from error
 
 
 def pretrain(
@@ -61,6 +71,7 @@ def pretrain(
     """
     path = folder / FILE_NAMES[model]
     if path.is_file():
+        _require_same(path, spec)
         return path
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -71,13 +82,20 @@ def pretrain(
     seconds = time.monotonic() - start
     notes = {
         "training": spec.model_dump_json(),
-        "worlds": json.dumps([world.model_dump(mode="json") for world in (EASY_WORLD, SCENES_WORLD)]),
+        "worlds": json.dumps(WORLDS),
         "compute": f"{seconds / 60:.0f} minutes since the last start, {torch.get_num_threads()} threads, {device}",
         "licence": "Apache-2.0",
     }
     _write(net, path, notes)
     (folder / STATE_NAME).unlink(missing_ok=True)
     return path
+
+
+def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
+    with safe_open(path, "pt") as handle:
+        notes = handle.metadata() or {}
+    if notes.get("training") != spec.model_dump_json() or notes.get("worlds") != json.dumps(WORLDS):
+        raise FormatError(f"'{path}' was trained with other settings; choose another folder with --out")
 
 
 def _clip(spec: ClipTraining, folder: Path, progress: Callable[[str], Progress], device: str) -> nn.Module:
