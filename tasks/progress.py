@@ -23,7 +23,13 @@ def stage_progress(title: str) -> Iterator[Callback]:
             bar = progress.add_task(title, total=None, note="")
 
             def update(stage: str, done: int, total: int, loss: float) -> None:
-                progress.update(bar, completed=done, total=total, note=f"loss {loss:.3f}" if loss else "")
+                progress.update(
+                    bar,
+                    description=f"{title}: {stage}",
+                    completed=done,
+                    total=total,
+                    note=f"loss {loss:.3f}" if loss else "",
+                )
 
             yield update
     else:
@@ -52,6 +58,6 @@ def _lines(title: str) -> Callback:
         now = time.monotonic()
         if done == total or now - last >= LINE_SECONDS:
             last = now
-            say(f"{title}, {stage}: {done}/{total}" + (f", loss {loss:.3f}" if loss else ""))
+            say(f"{title}: {stage} {done}/{total}" + (f", loss {loss:.3f}" if loss else ""))
 
     return update
