@@ -132,10 +132,17 @@ DEMO: dict[str, Any] = {
         "normalise": "image",
         "grouper": "dino:scenes",
         "grouper_scale": 2.0,
-        "grouper_temperature": 0.03,
+        "grouper_temperature": 0.0125,
         "affinity": "keys",
-        # chosen on 48 scenes of another seed (see docs/fidelity.md)
-        "cosegment": {"threshold": 0.35, "keep": 0.15, "refine": "guided"},
+        # chosen on 100 scenes of another seed (see docs/fidelity.md)
+        "cosegment": {
+            "threshold": 0.35,
+            "keep": 0.3,
+            "propagate": 1,
+            "refine": "pamr",
+            "refine_threshold": 0.5,
+            "fusion": "scores",
+        },
     },
     "student": {"backbone": "resnet_scenes", "output_stride": 8, "aspp_channels": 96, "aspp_rates": (2, 4, 6)},
     "base": {**ADAMW, "epochs": 9, "batch_size": 16, "lr_backbone": 7e-4, "lr_head": 2e-3},

@@ -15,33 +15,41 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.spec import make_spec
 
-SCORER_ONLY = {"fusion": "scores", "refine": "none", "propagate": 0}
-PAPER_SEEDS = {"keep": 0.7, "keep_by": "mass", "n_seeds": 10}
+CLIP = {"fusion": "scores", "propagate": 0, "refine": "none", "refine_threshold": None}
+SEEDS = {**CLIP, "fusion": "seeds", "n_seeds": 10, "keep": 0.3, "keep_by": "mass"}
+UNION = {**SEEDS, "fusion": "union", "keep": 0.15}
+SPREAD = {"fusion": "scores", "propagate": 1, "refine": "none", "refine_threshold": 0.5}
+ATTENTION = {"affinity": "attention", "grouper_temperature": None}
+KEYS = {"grouper_temperature": 0.05}
 ROWS: dict[str, dict[str, Any]] = {
     "as in the demo": {},
-    "CLIP only (the initial masks)": {"cosegment": {**SCORER_ONLY, "refine_threshold": None}},
-    "CLIP only, plain cosine of cells": {"cosegment": {**SCORER_ONLY}, "normalise": "cell"},
-    "CLIP only, input not enlarged": {"cosegment": {**SCORER_ONLY}, "scorer_scales": (1.0,)},
-    "seeds only": {"cosegment": {"fusion": "seeds"}},
-    "seeds only, attention instead of keys": {
-        "cosegment": {"fusion": "seeds", **PAPER_SEEDS},
-        "affinity": "attention",
-        "grouper_temperature": None,
+    "CLIP only (the initial masks)": {"cosegment": CLIP},
+    "CLIP only, cosine of each cell": {"cosegment": CLIP, "normalise": "cell", "scorer_temperature": 30.0},
+    "CLIP only, image not enlarged": {"cosegment": CLIP, "scorer_scales": (1.0,)},
+    "CLIP, guided filter": {"cosegment": {**CLIP, "refine": "guided"}},
+    "CLIP, PAMR": {"cosegment": {**CLIP, "refine": "pamr"}},
+    "seeds only, keys, K = 30 %": {"cosegment": SEEDS, **KEYS},
+    "seeds only, attention, K = 70 % (the paper's)": {"cosegment": {**SEEDS, "keep": 0.7}, **ATTENTION},
+    "union, attention, K = 70 % (the paper's)": {"cosegment": {**UNION, "keep": 0.7}, **ATTENTION},
+    "union, keys, K = 15 %, N = 10": {"cosegment": UNION, **KEYS},
+    "... guided filter": {"cosegment": {**UNION, "refine": "guided"}, **KEYS},
+    "... PAMR": {"cosegment": {**UNION, "refine": "pamr"}, **KEYS},
+    **{f"... N = {n}": {"cosegment": {**UNION, "n_seeds": n}, **KEYS} for n in (1, 3, 30)},
+    **{f"... K = {k:.0%}": {"cosegment": {**UNION, "keep": k}, **KEYS} for k in (0.05, 0.3, 0.7)},
+    "... seeds far from each other": {"cosegment": {**UNION, "seed_sampling": "farthest"}, **KEYS},
+    "... seeds of highest score": {"cosegment": {**UNION, "seed_sampling": "confident"}, **KEYS},
+    "... intersection instead": {"cosegment": {**UNION, "fusion": "intersection", "keep": 0.7}, **KEYS},
+    "spread by dino:scenes": {"cosegment": SPREAD},
+    "spread twice": {"cosegment": {**SPREAD, "propagate": 2}},
+    "spread by CLIP's own features": {
+        "cosegment": SPREAD,
+        "grouper": "features:resnet_scenes",
+        "grouper_scale": 1.5,
+        "grouper_temperature": 0.05,
     },
-    "union, no refinement": {"cosegment": {"fusion": "union", "refine": "none", "propagate": 0}},
-    "union, guided filter": {"cosegment": {"fusion": "union", "refine": "guided", "propagate": 0}},
-    "union, PAMR": {"cosegment": {"fusion": "union", "refine": "pamr", "propagate": 0}},
-    "CLIP, guided filter": {"cosegment": {**SCORER_ONLY, "refine": "guided"}},
-    "CLIP, PAMR": {"cosegment": {**SCORER_ONLY, "refine": "pamr"}},
-    "CLIP, spread by the grouper": {"cosegment": {**SCORER_ONLY, "propagate": 1}},
-    "CLIP, spread by the grouper, guided filter": {
-        "cosegment": {**SCORER_ONLY, "propagate": 1, "refine": "guided"},
-    },
-    **{f"N = {n} seeds": {"cosegment": {"fusion": "union", "n_seeds": n}} for n in (1, 3, 30)},
-    **{f"K = {k:.0%} of the mass": {"cosegment": {"fusion": "union", "keep": k}} for k in (0.05, 0.3, 0.7)},
-    "seeds far from each other": {"cosegment": {"fusion": "union", "seed_sampling": "farthest"}},
-    "seeds of highest score": {"cosegment": {"fusion": "union", "seed_sampling": "confident"}},
-    "intersection instead of union": {"cosegment": {"fusion": "intersection"}},
+    "spread, guided filter": {"cosegment": {**SPREAD, "refine": "guided", "guided_radius": 4}},
+    "spread, PAMR": {"cosegment": {**SPREAD, "refine": "pamr"}},
+    "spread, united with the seeds": {"cosegment": {**SPREAD, "fusion": "union", "keep": 0.15}},
 }
 
 
