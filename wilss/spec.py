@@ -131,8 +131,8 @@ DEMO: dict[str, Any] = {
         "scorer_temperature": 3.0,
         "normalise": "image",
         "grouper": "dino:scenes",
-        "grouper_scale": 2.0,
-        "grouper_temperature": 0.0125,
+        "grouper_scale": 1.5,
+        "grouper_temperature": 0.01,
         "affinity": "keys",
         # chosen on 100 scenes of another seed (see docs/fidelity.md)
         "cosegment": {

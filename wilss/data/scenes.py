@@ -125,20 +125,22 @@ def _place(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
     row_y = torch.stack([-sin, cos], -1) * inv_y[..., None]
     matrix = torch.stack([row_x, row_y], -2)
     offset = -(matrix @ torch.stack([x, y], -1)[..., None])
-    grid = _affine_grid(torch.cat([matrix, offset], -1).flatten(0, 1), size)
     wobble = _uniform(gen, n * layers, 2, 4, 4, low=-0.07, high=0.07)
-    grid = grid + F.interpolate(wobble, (size, size), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
-    source = atlas()[shape_NL.clamp(min=0).flatten()][:, None]
-    coverage = F.grid_sample(source, grid, align_corners=False).view(n, layers, size, size)
-    return coverage * (shape_NL >= 0)[..., None, None]
+    there = (shape_NL >= 0).flatten()
+    grid = _affine_grid(torch.cat([matrix, offset], -1).flatten(0, 1)[there], size)
+    grid += F.interpolate(wobble[there], (size, size), mode="bilinear", align_corners=True)
+    source = atlas()[shape_NL.flatten()[there]][:, None]
+    coverage = torch.zeros(n * layers, size, size)
+    coverage[there] = F.grid_sample(source, grid.permute(0, 2, 3, 1), align_corners=False)[:, 0]
+    return coverage.view(n, layers, size, size)
 
 
 def _affine_grid(theta_N23: Tensor, size: int) -> Tensor:
-    """`torch.nn.functional.affine_grid` for square images, as a sum of rows and columns: no matrix product."""
+    """`torch.nn.functional.affine_grid` for square images, ``(N, 2, size, size)``: rows plus columns."""
     axis = (torch.arange(size) + 0.5) * (2 / size) - 1
     columns = theta_N23[:, :, :1] * axis + theta_N23[:, :, 2:]
     rows = theta_N23[:, :, 1:2] * axis
-    return (columns[:, :, None, :] + rows[..., None]).permute(0, 2, 3, 1)
+    return columns[:, :, None, :] + rows[..., None]
 
 
 def _drop_hidden(coverage_NLHW: Tensor, min_visible: float) -> Tensor:
@@ -167,7 +169,7 @@ def _paint(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
     channel = F.one_hot(torch.randint(3, (n, layers - 1), generator=gen), 3)[..., None, None].bool()
     first[:, 1:] = torch.where(channel, away, first[:, 1:])
     second = (first + _uniform(gen, n, layers, 3, 1, 1, low=-0.3, high=0.3)).clamp(0, 1)
-    return first + (second - first) * pattern
+    return torch.addcmul(first, second - first, pattern)
 
 
 def _patterns(family_NL: Tensor, size: int, gen: torch.Generator) -> Tensor:
@@ -180,10 +182,16 @@ def _patterns(family_NL: Tensor, size: int, gen: torch.Generator) -> Tensor:
     cos, sin = frequency * angle.cos(), frequency * angle.sin()
     u = ((cos * axis + phase) + sin * axis[:, None]).sin()
     v = (cos * axis[:, None] + (phase - sin * axis)).sin()
-    cloud = F.interpolate(_uniform(gen, n, layers, 9, 9, low=-1.5, high=1.5), (size, size), mode="bilinear")
-    code = family_NL[..., None, None]
-    wave = torch.where(code <= 1, u, torch.where(code == 2, 4 * u * v, torch.where(code == 3, 2 * (u + v - 1), cloud)))
-    return (0.5 + 0.6 * wave).clamp(0, 1)
+    # gradient and stripes: u; checks: 4 u v; dots: 2 (u + v - 1); cloud: noise. One expression for the four waves
+    of_u, of_v, of_uv, constant = (
+        torch.tensor(row, dtype=u.dtype)[family_NL][..., None, None]
+        for row in ((1, 1, 0, 2, 0), (0, 0, 0, 2, 0), (0, 0, 4, 0, 0), (0, 0, 0, -2, 0))
+    )
+    wave = torch.addcmul(constant, of_v, v).add_(u.mul_(v.mul_(of_uv).add_(of_u)))
+    noise = _uniform(gen, n, layers, 9, 9, low=-1.5, high=1.5)
+    cloudy = family_NL == 4
+    wave[cloudy] = F.interpolate(noise[cloudy][:, None], (size, size), mode="bilinear")[:, 0]
+    return wave.mul_(0.6).add_(0.5).clamp_(0, 1)
 
 
 def _compose(world: World, coverage_NLHW: Tensor, paint: Tensor, gen: torch.Generator) -> Tensor:
@@ -196,8 +204,8 @@ def _compose(world: World, coverage_NLHW: Tensor, paint: Tensor, gen: torch.Gene
     light = F.interpolate(_uniform(gen, BLOCK, 1, 2, 2, low=0.75, high=1.15), canvas.shape[-2:], mode="bilinear")
     if world.style == "faded":
         canvas = 0.55 + 0.4 * (canvas.mean(1, keepdim=True) - 0.5) + 0.15 * (canvas - 0.5)
-    noise = torch.randn(canvas.shape, generator=gen) * 0.03
-    return ((canvas * light + noise) * 255).clamp(0, 255).to(torch.uint8)
+    noise = torch.randn(canvas.shape, generator=gen).mul_(0.03)
+    return noise.addcmul_(canvas, light).mul_(255).clamp_(0, 255).to(torch.uint8)
 
 
 def _label(coverage_NLHW: Tensor, shape_NL: Tensor) -> Tensor:
