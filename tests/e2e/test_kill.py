@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shards of labels
@@ -71,3 +74,28 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     assert report["artefacts"] == expected["artefacts"]
     assert {p: p.stat().st_mtime_ns for p in base} == base
     assert not list(cut.glob("*/.staging-*"))
+
+
+def pretrain(out: Path, root: Path) -> subprocess.Popen[bytes]:
+    settings = ["n_images=64", "batch_size=16", "steps=24", "save_every=2", "prototypes=32"]
+    command = [sys.executable, "-m", "flows.cli", "pretrain", "dino", "--out", str(out), "--root", str(root)]
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    return subprocess.Popen([*command, *arguments], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def test_killed_pretraining_ends_with_the_same_weights(tmp_path: Path) -> None:
+    assert pretrain(tmp_path / "whole", tmp_path / "root").wait(240) == 0
+    cut = tmp_path / "cut"
+    process = pretrain(cut, tmp_path / "root2")
+    deadline = time.monotonic() + 120
+    while not (cut / "state.pt").is_file():
+        assert process.poll() is None, "it finished before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait(30)
+    assert not list(cut.glob("*.safetensors"))
+    assert pretrain(cut, tmp_path / "root2").wait(240) == 0
+    whole, resumed = (load_file(folder / "dino_scenes.safetensors") for folder in (tmp_path / "whole", cut))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert {path.name for path in cut.iterdir()} == {"dino_scenes.safetensors"}
