@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.progress import stage_progress
+from tasks.report import plain
 from tasks.workspace import require_device
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
@@ -90,7 +91,8 @@ def _measure(spec: FoundationSpec, device: str, folder: Path | None, count: int)
             progress=lambda done, total: progress("scenes", done, total, 0.0),
             device=device,
         )
-    metrics: dict[str, Any] = {"scenes": count, "world_seed": HELD_OUT.seed, **quality.as_dict()}
+    means = {name: plain(value) for name, value in asdict(quality).items()}
+    metrics: dict[str, Any] = {"scenes": count, "world_seed": HELD_OUT.seed, **means}
     clip = getattr(scorer, "scorers", (scorer,))[0]
     if isinstance(clip, ClipScorer):
         metrics["recall_at_n"] = image_level_recall(clip, count)

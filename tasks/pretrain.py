@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tasks.progress import stage_progress
 from tasks.workspace import heavy_task, require_device
 from wilss.foundation.pretrain.loop import Progress, run_digest
-from wilss.foundation.pretrain.run import SPECS, Model, pretrain
+from wilss.foundation.pretrain.run import Model, pretrain, training_spec
 
 
 @heavy_task
-def pretrain_model(model: Model, content: dict[str, object], root: Path, out: Path | None, device: str) -> Path:
-    """Train one of the small foundation models; running it again goes on, or finds the finished file."""
+def pretrain_model(model: Model, content: dict[str, Any], root: Path, out: Path | None, device: str) -> Path:
+    """Train one of the small foundation models; running it again goes on, or finds the finished file.
+
+    Raises SpecError for settings that the training does not have.
+    """
     require_device(device)
-    spec = SPECS[model].model_validate(content)
+    spec = training_spec(model, content)
     folder = out or root / "pretrained" / f"{model}-{run_digest(spec)[:12]}"
     with stage_progress(f"pretrain {model}") as update:
 

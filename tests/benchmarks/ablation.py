@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from wilss.foundation.quality import HELD_OUT, label_quality
@@ -71,7 +72,7 @@ def main() -> None:
     for name, change in ROWS.items():
         spec = changed(base, change)
         quality = label_quality(build_scorer(spec), build_grouper(spec), spec.cosegment, options.count)
-        results[name] = quality.as_dict()
+        results[name] = asdict(quality)
         numbers = (quality.initial, quality.refined, quality.background, quality.agreement)
         print(f"| {name} | {' | '.join(f'{100 * value:.1f}' for value in numbers)} |", flush=True)
     print(json.dumps({"name": "ablation", "scenes": options.count, "world_seed": HELD_OUT.seed, "results": results}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import pytest
 import torch
 
@@ -18,13 +20,13 @@ def pictures(count: int, height: int = 56, width: int = 96) -> torch.Tensor:
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0))
 
 
-class ScorerContract:
+class ScorerContract(ABC):
     """What every scorer promises."""
 
     prompts = PROMPTS
 
-    def make(self, device: str) -> Scorer:
-        raise NotImplementedError
+    @abstractmethod
+    def make(self, device: str) -> Scorer: ...
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -69,11 +71,11 @@ class ScorerContract:
             scorer.scores(pictures(1), [*self.prompts, []])
 
 
-class GrouperContract:
+class GrouperContract(ABC):
     """What every grouper promises."""
 
-    def make(self, device: str) -> Grouper:
-        raise NotImplementedError
+    @abstractmethod
+    def make(self, device: str) -> Grouper: ...
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -278,3 +278,17 @@ def test_a_seed_mask_of_one_cell_covers_about_one_cell() -> None:
     labels = cosegment(torch.rand(1, 3, 32, 32), tags, [["a"]], [], Corner(), Peak(), spec, noise)  # type: ignore[arg-type]
     assert 32 <= int(labels.refined.sum()) <= 96  # a cell has 8 x 8 pixels
     assert bool(labels.refined[0, 0, 12, 20])
+
+
+def test_refinement_may_fit_the_fused_mask_instead_of_the_scores() -> None:
+    image = torch.zeros(1, 3, 32, 32)
+    image[..., :17] = 1.0  # the scorer's column ends at 8, the edge of the image's object at 17
+    noise, tags = seed_noise(["one"], 1, 4, 0), torch.tensor([[True]])
+    found = {}
+    for what in ("scores", "fused"):
+        spec = CosegmentSpec(n_seeds=4, fusion="seeds", keep=0.5, refine="guided", guided_radius=6, refine_what=what)  # type: ignore[arg-type]
+        found[what] = cosegment(image, tags, [["a"]], [], Corner(), Peak(), spec, noise).refined  # type: ignore[arg-type]
+    bare = CosegmentSpec(n_seeds=4, fusion="seeds", keep=0.5)
+    seeds = cosegment(image, tags, [["a"]], [], Corner(), Peak(), bare, noise).refined  # type: ignore[arg-type]
+    assert torch.equal(found["scores"], seeds)  # the seeds' mask alone is left as it is
+    assert not torch.equal(found["fused"], seeds)

@@ -23,6 +23,7 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.nets.pretrained import find_weights
 from wilss.precision import has_bf16
+from wilss.spec import make_spec, nested
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -187,6 +188,36 @@ def test_every_scorer_setting_is_in_its_digest(key: str) -> None:
 def test_every_grouper_setting_is_in_its_digest(key: str) -> None:
     base = FoundationSpec(precision="fp32")
     assert build_grouper(base).digest != build_grouper(base.model_copy(update={key: GROUPER_CHANGES[key]})).digest
+
+
+@pytest.mark.parametrize(
+    ("role", "change"),
+    [
+        ("scorer", {"evidence": "margin"}),
+        ("scorer", {"competition": 0.1}),
+        ("scorer", {"scorer_stride": 16}),
+        ("scorer", {"scorer_temperature": 0.5}),
+        ("grouper", {"grouper_centred": True}),
+        ("grouper", {"grouper_temperature": 0.5}),
+    ],
+)
+def test_settings_of_timm_models_are_in_their_digests(role: str, change: dict[str, object], tmp_path: Path) -> None:
+    state = timm.create_model("resnet18", pretrained=False).state_dict()
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "resnet18.safetensors")
+    base = FoundationSpec(scorer="classifier:resnet18", grouper="features:resnet18")
+    build = {"scorer": build_scorer, "grouper": build_grouper}[role]
+    assert build(base, tmp_path).digest != build(base.model_copy(update=change), tmp_path).digest
+
+
+def test_lists_may_be_written_with_commas() -> None:
+    assignments = ["foundation.background=sky, grass", "foundation.scorer_scales=1,2"]
+    assignments.append("foundation.cosegment.pamr_dilations=1,2,4")
+    foundation = make_spec({"benchmark": "scenes-15-5", **nested(assignments)}).foundation
+    assert foundation.background == ("sky", "grass")
+    assert foundation.scorer_scales == (1.0, 2.0)
+    assert foundation.cosegment.pamr_dilations == (1, 2, 4)
+    with pytest.raises(SpecError, match="scorer_scales"):
+        make_spec({"benchmark": "scenes-15-5", **nested(["foundation.scorer_scales=0"])})
 
 
 def test_precision_auto_has_the_digest_of_what_it_means_here() -> None:

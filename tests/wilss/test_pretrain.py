@@ -122,6 +122,12 @@ def test_one_command_writes_weights_that_load_by_name(tmp_path: Path) -> None:
         pretrain("clip", TINY.model_copy(update={"seed": 1}), tmp_path / "out", progress)
 
 
+def test_a_damaged_result_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "clip_scenes.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(FormatError, match=r"is damaged .* delete it to train again"):
+        pretrain("clip", TINY, tmp_path, lambda stage: lambda done, total, loss: None)
+
+
 def test_damaged_state_is_told_in_words(pools: dict[str, Pairs], tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"nonsense")
     with pytest.raises(FormatError, match="is damaged; delete it to start again"):

@@ -6,7 +6,7 @@ Shape suffixes: N images, C classes, H and W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -38,10 +38,6 @@ class LabelQuality:
     refined: float
     background: float
     agreement: float
-
-    def as_dict(self) -> dict[str, float]:
-        """Plain data."""
-        return asdict(self)
 
 
 def recall_at_n(scores_NC: Tensor, tags: Sequence[Sequence[int]]) -> float:

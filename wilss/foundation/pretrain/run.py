@@ -11,7 +11,7 @@ from typing import Any, Literal
 import timm
 import torch
 from pydantic import ValidationError
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -92,8 +92,11 @@ def pretrain(
 
 
 def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
-    with safe_open(path, "pt") as handle:
-        notes = handle.metadata() or {}
+    try:
+        with safe_open(path, "pt") as handle:
+            notes = handle.metadata() or {}
+    except SafetensorError as error:
+        raise FormatError(f"'{path}' is damaged ({error}); delete it to train again") from error
     if notes.get("training") != spec.model_dump_json() or notes.get("worlds") != json.dumps(WORLDS):
         raise FormatError(f"'{path}' was trained with other settings; choose another folder with --out")
 
