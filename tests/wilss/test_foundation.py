@@ -76,6 +76,11 @@ def test_modified_resnet_path_equals_its_attention_pool_on_one_cell() -> None:
 def test_unknown_tower_is_refused() -> None:
     with pytest.raises(SpecError, match="no dense path for the image tower Linear"):
         dense_features(nn.Linear(1, 1), torch.zeros(1, 3, 8, 8))
+    coca = VisionTransformer(
+        image_size=32, patch_size=8, width=32, layers=1, heads=4, mlp_ratio=2.0, output_dim=16, attentional_pool=True
+    )
+    with pytest.raises(SpecError, match="no dense path for the image tower VisionTransformer"):
+        dense_features(coca, torch.zeros(1, 3, 32, 32))
 
 
 def grouper_vit(**changes: object) -> nn.Module:

@@ -35,11 +35,11 @@ def dense_features(visual: nn.Module, images: Tensor) -> Dense:
     """
     if isinstance(visual, TimmModel):
         return _timm_tower(visual, images)
-    if isinstance(visual, VisionTransformer):
+    if isinstance(visual, VisionTransformer) and visual.attn_pool is None:  # CoCa pools by queries of its own
         return _value_path(visual, images)
     if isinstance(visual, ModifiedResNet):
         return _attention_pool_as_convolution(visual, images)
-    raise SpecError(f"no dense path for the image tower {type(visual).__name__}; use a ViT, ResNet or timm tower")
+    raise SpecError(f"no dense path for the image tower {type(visual).__name__}; use a plain ViT, ResNet or timm tower")
 
 
 def _timm_tower(visual: TimmModel, images: Tensor) -> Dense:

@@ -1,4 +1,4 @@
-"""How good the small foundation models are on scenes that no choice and no training has seen.
+"""How good the small foundation models are on scenes that no training has seen.
 
 Shape suffixes: N images, C classes, H and W pixels.
 """
