@@ -34,7 +34,7 @@ class RunOptions:
     scenario: str = "overlap"
     "overlap or disjoint"
     method: str = "fmwiss"
-    "fmwiss or finetune"
+    "fmwiss, wilson, finetune or joint"
     seed: int = 0
     "seed of everything random"
     preset: str | None = None
@@ -143,7 +143,7 @@ def labels_list(*, root: Path | None = None) -> None:
 
     rows = []
     for m in Store(root or default_root()).all("labels"):
-        kind = "teacher" if "parent" in m.parents else "co-segmented"
+        kind = "plug-in" if "teacher" in m.parents else "co-segmented"
         rows.append(
             [m.digest[:12], str(m.notes.get("benchmark")), str(m.notes.get("step")), kind, str(m.counts["images"])]
         )

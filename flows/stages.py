@@ -35,18 +35,20 @@ def base_stages(spec: RunSpec, settings: Settings, seconds: Seconds) -> None:
     """Step 0: student, memory bank, evaluation."""
     with timed(seconds, "base student"):
         base_student(spec, settings)
-    with timed(seconds, "memory bank"):
-        memory_bank(spec, settings)
+    if spec.pastes:
+        with timed(seconds, "memory bank"):
+            memory_bank(spec, settings)
     with timed(seconds, "evaluate step 0"):
         evaluation(spec, settings, 0)
 
 
 def step_stages(spec: RunSpec, settings: Settings, step: int, seconds: Seconds) -> None:
     """Step t >= 1: label set, teacher and student, evaluation."""
-    with timed(seconds, f"labels of step {step}"):
-        for shard in plan_labels(spec, settings, step):
-            label_shard(spec, settings, step, shard)
-        publish_labels(spec, settings, step)
+    if spec.uses_labels:
+        with timed(seconds, f"labels of step {step}"):
+            for shard in plan_labels(spec, settings, step):
+                label_shard(spec, settings, step, shard)
+            publish_labels(spec, settings, step)
     with timed(seconds, f"learn step {step}"):
         step_student(spec, settings, step)
     with timed(seconds, f"evaluate step {step}"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from wilss.errors import ArtefactNotFoundError, SpecError
 from wilss.nets.pretrained import Weights, build
@@ -34,7 +36,12 @@ class CheckpointIndex(BaseModel):
 
 def save_checkpoint(model: Segmenter, index: CheckpointIndex, folder: Path) -> None:
     """Write a student into a staging folder."""
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "student.safetensors")
+    save_weights(model.state_dict(), index, folder)
+
+
+def save_weights(weights: Mapping[str, Tensor], index: CheckpointIndex, folder: Path) -> None:
+    """The same from the student's state."""
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / "student.safetensors")
     (folder / "index.json").write_text(index.model_dump_json(indent=1))
 
 

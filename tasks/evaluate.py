@@ -16,13 +16,14 @@ from tasks.workspace import Workspace, heavy_task, open_workspace
 from wilss.data.images import to_canvas
 from wilss.data.source import VOID
 from wilss.data.steps import evaluation_data
-from wilss.measure.confusion import evaluate, mask_iou
+from wilss.measure.confusion import mask_iou
+from wilss.measure.score import score_crops, score_images
 from wilss.spec import RunSpec, Settings
 
 
 @heavy_task
 def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
-    """Score the checkpoint of a step on all evaluation images."""
+    """Score the checkpoint of a step on all evaluation images, full size and, where wanted, centre crops."""
     ws = open_workspace(spec, settings)
     recipe = evaluation_recipe(ws, step)
     if found := ws.store.find(recipe):
@@ -32,15 +33,20 @@ def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
         path = ws.store.path("checkpoints", recipe.parents["checkpoint"])
         model, index = load_checkpoint(path, ws.class_names(step))
         data = evaluation_data(ws.source, ws.protocol, step, spec.data.canvas)
-        matrix = evaluate(model.to(ws.device), data, normalisation(index), progress=progress)
-        (folder / "confusion.json").write_text(json.dumps({"classes": index.classes, "matrix": matrix.tolist()}))
-        return ws.store.publish(recipe, folder, {"images": len(data), "pixels": int(matrix.sum())}).ref
+        model, weights = model.to(ws.device), normalisation(index)
+        full = score_images(model, data, weights, progress=progress)
+        tables = {"full": full.tolist()}
+        if spec.data.eval_crop:
+            tables["crop"] = score_crops(model, data, weights, spec.data.eval_crop, progress=progress).tolist()
+        (folder / "confusion.json").write_text(json.dumps({"classes": index.classes, "tables": tables}))
+        return ws.store.publish(recipe, folder, {"images": len(data), "pixels": int(full.sum())}).ref
 
 
-def read_confusion(ws: Workspace, step: int) -> torch.Tensor:
-    """The stored confusion matrix of a step, int64."""
+def read_confusions(ws: Workspace, step: int) -> dict[str, torch.Tensor]:
+    """The stored confusion matrices of a step, int64: "full" (full-size images) and, where wanted, "crop"."""
     folder = ws.store.path("evaluations", evaluation_recipe(ws, step).digest)
-    return torch.tensor(json.loads((folder / "confusion.json").read_text())["matrix"])
+    tables = json.loads((folder / "confusion.json").read_text())["tables"]
+    return {name: torch.tensor(matrix) for name, matrix in tables.items()}
 
 
 def label_quality(ws: Workspace, manifest: Manifest) -> dict[str, dict[str, float | None]]:

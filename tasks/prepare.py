@@ -39,5 +39,5 @@ def require_predecessor(spec: RunSpec, settings: Settings, step: int) -> None:
     for earlier in range(step):
         require(ws, checkpoint_recipe(ws, earlier), f"the student of step {earlier}")
         require(ws, evaluation_recipe(ws, earlier), f"the evaluation of step {earlier}")
-    if spec.method != "finetune":
+    if spec.pastes:
         require(ws, bank_recipe(ws), "the memory bank")

@@ -8,6 +8,9 @@ from stores.artefacts import Recipe
 from tasks.workspace import Workspace
 from wilss.digest import ALGORITHM_VERSION
 from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.learn.base import joint_epochs
+from wilss.learn.schedule import TrainSpec
+from wilss.protocol import step_images
 
 
 def _base_facts(ws: Workspace) -> dict[str, Any]:
@@ -32,9 +35,22 @@ def base_recipe(ws: Workspace) -> Recipe:
         "student": spec.student.model_dump(mode="json"),
         "weights": ws.weights.digest,
         "augment": spec.augment.model_dump(mode="json"),
-        "train": spec.base.model_dump(mode="json"),
+        "train": base_training(ws).model_dump(mode="json"),
     }
     return Recipe("checkpoints", facts, {})
+
+
+def base_training(ws: Workspace) -> TrainSpec:
+    """How step 0 is trained; the joint upper bound sees as many images as all steps of the benchmark together."""
+    spec = ws.spec
+    if spec.method != "joint":
+        return spec.base
+    tags = ws.source.tags("train")
+    steps = range(len(ws.benchmark.steps))
+    images = [len(step_images(tags, ws.benchmark, t, spec.scenario)) for t in steps]
+    epochs = [spec.step.epochs if t else spec.base.epochs for t in steps]
+    n_train = len(step_images(tags, ws.protocol, 0, spec.scenario))
+    return spec.base.model_copy(update={"epochs": joint_epochs(images, epochs, n_train)})
 
 
 def bank_recipe(ws: Workspace) -> Recipe:
@@ -62,7 +78,9 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
 def step_recipe(ws: Workspace, step: int) -> Recipe:
     """The student of step t >= 1, and through its parents everything before it."""
     spec = ws.spec
-    parents = {"previous": checkpoint_recipe(ws, step - 1).digest, "labels": labels_recipe(ws, step).digest}
+    parents = {"previous": checkpoint_recipe(ws, step - 1).digest}
+    if spec.uses_labels:
+        parents["labels"] = labels_recipe(ws, step).digest
     facts: dict[str, Any] = {
         "version": ALGORITHM_VERSION,
         "stage": "step",
@@ -72,9 +90,10 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
         "train": spec.step.model_dump(mode="json"),
         "seed": spec.seed,
     }
-    if spec.method != "finetune":
+    if spec.method_settings is not None:
+        facts["settings"] = spec.method_settings.model_dump(mode="json", exclude={"memory"})
+    if spec.pastes:
         parents["bank"] = bank_recipe(ws).digest
-        facts["settings"] = spec.fmwiss.model_dump(mode="json", exclude={"memory"})
     return Recipe("checkpoints", facts, parents)
 
 
@@ -84,12 +103,18 @@ def checkpoint_recipe(ws: Workspace, step: int) -> Recipe:
 
 
 def final_labels_recipe(ws: Workspace, step: int) -> Recipe:
-    """The teacher's masks after training, a correction of the co-segmented set."""
-    facts = {"version": ALGORITHM_VERSION, "stage": "final"}
-    return Recipe("labels", facts, {"parent": labels_recipe(ws, step).digest, "teacher": step_recipe(ws, step).digest})
+    """The plug-in's masks after training: a correction of the co-segmented set where the method learns from one."""
+    trained = step_recipe(ws, step)
+    parents = {"parent": trained.parents["labels"]} if "labels" in trained.parents else {}
+    return Recipe("labels", {"version": ALGORITHM_VERSION, "stage": "final"}, {**parents, "teacher": trained.digest})
 
 
 def evaluation_recipe(ws: Workspace, step: int) -> Recipe:
     """The confusion matrix of a checkpoint."""
-    facts = {"version": ALGORITHM_VERSION, "data": ws.source.fingerprint, "seen": list(ws.protocol.seen(step))}
+    facts = {
+        "version": ALGORITHM_VERSION,
+        "data": ws.source.fingerprint,
+        "seen": list(ws.protocol.seen(step)),
+        "crop": ws.spec.data.eval_crop,
+    }
     return Recipe("evaluations", facts, {"checkpoint": checkpoint_recipe(ws, step).digest})

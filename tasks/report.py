@@ -15,7 +15,7 @@ from stores.artefacts import Manifest
 from stores.checkpoints import load_checkpoint, load_index
 from stores.labels import LabelSet
 from stores.runs import run_folder, write_run
-from tasks.evaluate import label_quality, read_confusion
+from tasks.evaluate import label_quality, read_confusions
 from tasks.inspect import predict_image, sheet
 from tasks.recipes import (
     bank_recipe,
@@ -25,9 +25,10 @@ from tasks.recipes import (
     labels_recipe,
 )
 from tasks.workspace import Workspace, heavy_task, open_workspace
-from wilss.measure.confusion import iou, metrics
+from wilss.measure.confusion import iou
 from wilss.measure.render import colour, contact_sheet, loss_curves, overlay, png
 from wilss.measure.report import render_report
+from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.spec import RunSpec, Settings
 
 N_PICTURES = 8
@@ -77,16 +78,33 @@ def versions() -> dict[str, str]:
 
 
 def _step_entry(ws: Workspace, step: int) -> dict[str, Any]:
-    per_class = iou(read_confusion(ws, step))
-    n_old = len(ws.protocol.seen(step)) if step == 0 else len(ws.protocol.seen(step - 1))
-    means = metrics(per_class, n_old)
+    """Means and IoU of every class after a step; the joint upper bound is scored as the benchmark's last step."""
+    reached = len(ws.benchmark.steps) - 1 if ws.spec.method == "joint" else step
+    n_old = len(ws.benchmark.seen(max(0, reached - 1)))
     names = ("background", *ws.class_names(step))
-    return {
+    tables: dict[str, Any] = {}
+    for scoring, matrix in read_confusions(ws, step).items():
+        per_class = iou(matrix)
+        tables[scoring] = {
+            "conventions": {name: _means(metrics(per_class, n_old, name)) for name in CONVENTIONS},
+            "groups": [plain(value) for value in group_means(per_class, ws.benchmark.sizes(reached))],
+            "per_class_iou": {name: plain(float(value)) for name, value in zip(names, per_class, strict=True)},
+        }
+    entry = {
         "step": step,
         "n_classes": len(ws.protocol.seen(step)),
-        "metrics": {"old": plain(means.old), "new": plain(means.new), "all": plain(means.all)},
-        "per_class_iou": {name: plain(float(value)) for name, value in zip(names, per_class, strict=True)},
+        "metrics": tables["full"]["conventions"]["C"],
+        "per_class_iou": tables["full"]["per_class_iou"],
+        "tables": tables,
     }
+    if ws.spec.method != "joint":
+        now, base = (iou(read_confusions(ws, number)["full"]) for number in (step, 0))
+        entry["forgetting"] = plain(forgetting(now, base, len(ws.benchmark.steps[0])))
+    return entry
+
+
+def _means(values: Metrics) -> dict[str, float | None]:
+    return {"old": plain(values.old), "new": plain(values.new), "all": plain(values.all)}
 
 
 def plain(value: float) -> float | None:
@@ -95,7 +113,9 @@ def plain(value: float) -> float | None:
 
 
 def _label_manifests(ws: Workspace, step: int) -> list[Manifest]:
-    recipes = (labels_recipe(ws, step), final_labels_recipe(ws, step))
+    recipes = [final_labels_recipe(ws, step)]
+    if ws.spec.uses_labels:
+        recipes.insert(0, labels_recipe(ws, step))
     return [manifest for recipe in recipes if (manifest := ws.store.find(recipe))]
 
 
@@ -110,15 +130,14 @@ def _label_entries(ws: Workspace, step: int) -> list[dict[str, Any]]:
 
 def _artefacts(ws: Workspace, last_step: int) -> dict[str, str]:
     found = {}
-    bank = ws.store.find(bank_recipe(ws))
-    if bank:
-        found["memory bank"] = bank.digest
+    if ws.spec.pastes:
+        found["memory bank"] = bank_recipe(ws).digest
     for step in range(last_step + 1):
         found[f"checkpoint {step}"] = checkpoint_recipe(ws, step).digest
         found[f"evaluation {step}"] = evaluation_recipe(ws, step).digest
         if step:
-            for name, manifest in zip(("labels", "final labels"), _label_manifests(ws, step), strict=False):
-                found[f"{name} {step}"] = manifest.digest
+            for manifest in _label_manifests(ws, step):
+                found[f"{'final labels' if 'teacher' in manifest.parents else 'labels'} {step}"] = manifest.digest
     return found
 
 
@@ -136,7 +155,7 @@ def _curves(ws: Workspace, last_step: int) -> str:
 
 def _pictures(ws: Workspace, last_step: int) -> list[tuple[str, bytes]]:
     pictures = []
-    if last_step:
+    if last_step and _label_manifests(ws, last_step):
         pictures.append((f"Pseudo-labels of step {last_step}", label_sheet(ws, last_step)))
     pictures.append(("Predictions before and after the last step", _prediction_sheet(ws, last_step)))
     return pictures

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from stores.artefacts import ArtefactRef, Recipe
 from stores.bank import load_bank, save_bank
-from stores.checkpoints import CheckpointIndex, load_checkpoint, save_checkpoint
+from stores.checkpoints import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
 from stores.labels import LabelSet, LayerCache
 from tasks.label import write_final_labels
 from tasks.progress import stage_progress
-from tasks.recipes import bank_recipe, base_recipe, checkpoint_recipe, labels_recipe, step_recipe
+from tasks.recipes import bank_recipe, base_recipe, base_training, checkpoint_recipe, labels_recipe, step_recipe
 from tasks.workspace import Workspace, heavy_task, open_workspace
 from wilss.data.steps import base_data, step_data
-from wilss.errors import ArtefactNotFoundError
+from wilss.errors import ArtefactNotFoundError, TrainingError
 from wilss.learn.base import train_base
-from wilss.learn.incremental import train_step
+from wilss.learn.incremental import StepData, train_step
+from wilss.learn.loop import Watch, last_good
 from wilss.learn.memory import build_bank
 from wilss.nets.segmenter import build_segmenter
 from wilss.spec import RunSpec, Settings
+
+STATE = "training.pt"
+"""Training state in the staging folder: a run that was stopped goes on after its last finished epoch."""
+LAST_GOOD = "last-good"
 
 
 @heavy_task
@@ -35,10 +44,12 @@ def base_student(spec: RunSpec, settings: Settings) -> ArtefactRef:
         data = base_data(ws.source, ws.protocol, spec.scenario, spec.data.canvas, spec.data.void)
         torch.manual_seed(spec.seed)
         model = build_segmenter(spec.student, ws.weights, ws.protocol.sizes(0)).to(ws.device)
-        history = train_base(model, data, spec.base, spec.augment, ws.weights, spec.seed, progress)
+        watch = Watch("base", progress, folder / STATE)
+        with _keep_last_good(ws, 0, folder):
+            history = train_base(model, data, base_training(ws), spec.augment, ws.weights, spec.seed, watch)
         save_checkpoint(model, _index(ws, 0, history), folder)
         notes = {"seconds": time.monotonic() - start}
-        return ws.store.publish(recipe, folder, {"images": len(data)}, notes).ref
+        return _publish(ws, recipe, folder, len(data), notes)
 
 
 @heavy_task
@@ -64,32 +75,31 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     if found := ws.store.find(recipe):
         return found.ref
     require(ws, checkpoint_recipe(ws, step - 1), f"the student of step {step - 1}")
-    require(ws, labels_recipe(ws, step), f"the label set of step {step}")
+    if spec.uses_labels:
+        require(ws, labels_recipe(ws, step), f"the label set of step {step}")
     with ws.store.build(recipe) as folder, stage_progress(f"step {step}: {spec.method}") as progress:
         start = time.monotonic()
-        data = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
+        images = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
         old_path = ws.store.path("checkpoints", recipe.parents["previous"])
         old, _ = load_checkpoint(old_path, ws.class_names(step - 1))
-        labels = LabelSet.open(ws.store.path("labels", recipe.parents["labels"]))
+        labels = LabelSet.open(ws.store.path("labels", recipe.parents["labels"])) if spec.uses_labels else None
         bank = load_bank(ws.store.path("banks", recipe.parents["bank"])) if "bank" in recipe.parents else None
-        result = train_step(
-            old.to(ws.device),
-            data,
-            LayerCache(labels),
-            bank,
-            spec.method,
-            spec.fmwiss,
-            spec.step,
-            spec.augment,
-            ws.weights,
-            spec.seed,
-            progress,
-            f"step {step}",
-        )
-        write_final_labels(ws, step, data, result.method)
+        with _keep_last_good(ws, step, folder):
+            result = train_step(
+                old.to(ws.device),
+                StepData(images, LayerCache(labels) if labels else None, bank),
+                spec.method,
+                spec.method_settings,
+                spec.step,
+                spec.augment,
+                ws.weights,
+                spec.seed,
+                Watch(f"step {step}", progress, folder / STATE),
+            )
+        write_final_labels(ws, step, images, result.method)
         save_checkpoint(result.student, _index(ws, step, result.history), folder)
         notes = {"seconds": time.monotonic() - start}
-        return ws.store.publish(recipe, folder, {"images": len(data)}, notes).ref
+        return _publish(ws, recipe, folder, len(images), notes)
 
 
 def require(ws: Workspace, recipe: Recipe, what: str) -> None:
@@ -99,6 +109,30 @@ def require(ws: Workspace, recipe: Recipe, what: str) -> None:
             f"{what} ({recipe.kind} {recipe.digest[:12]}) does not exist in '{ws.store.root}'; run the step before "
             f"with the same options first, or the whole benchmark: wilss run {ws.protocol.name}"
         )
+
+
+@contextmanager
+def _keep_last_good(ws: Workspace, step: int, folder: Path) -> Iterator[None]:
+    """When training breaks off, leave the student of the last finite epoch as a checkpoint and say where."""
+    try:
+        yield
+    except TrainingError as error:
+        kept = last_good(folder / STATE)
+        if kept is None:
+            raise TrainingError(f"{error}. No epoch had been finished, so there is nothing to keep") from error
+        weights, history = kept
+        (folder / LAST_GOOD).mkdir(exist_ok=True)
+        save_weights(weights, _index(ws, step, history), folder / LAST_GOOD)
+        raise TrainingError(
+            f"{error}. The student of epoch {len(history)} is kept in '{folder / LAST_GOOD}' (wilss predict takes it)"
+        ) from error
+
+
+def _publish(ws: Workspace, recipe: Recipe, folder: Path, images: int, notes: dict[str, object]) -> ArtefactRef:
+    """Commit a checkpoint; what only a resumed training needs goes."""
+    (folder / STATE).unlink(missing_ok=True)
+    shutil.rmtree(folder / LAST_GOOD, ignore_errors=True)
+    return ws.store.publish(recipe, folder, {"images": images}, notes).ref
 
 
 def _index(ws: Workspace, step: int, history: list[dict[str, float]]) -> CheckpointIndex:

@@ -24,10 +24,14 @@ heavy_task = task(cache_policy=NO_CACHE, persist_result=False)
 
 @dataclass(frozen=True)
 class Workspace:
-    """One run's surroundings."""
+    """One run's surroundings.
+
+    protocol: the steps that are trained; for the joint upper bound one step with all classes of ``benchmark``.
+    """
 
     spec: RunSpec
     settings: Settings
+    benchmark: Benchmark
     protocol: Benchmark
     source: Source
     store: Store
@@ -49,10 +53,11 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
 
     Raises DataNotFoundError, DataError, SpecError or WeightsNotFoundError before anything is computed.
     """
-    protocol = benchmark(spec.benchmark)
+    wanted = benchmark(spec.benchmark)
     require_device(settings.device)
     weights = find_weights(spec.student.backbone, spec.student.weights, settings.weights)
-    return Workspace(spec, settings, protocol, _source(spec, settings, protocol), Store(settings.root), weights)
+    protocol = wanted.merged() if spec.method == "joint" else wanted
+    return Workspace(spec, settings, wanted, protocol, _source(spec, settings, wanted), Store(settings.root), weights)
 
 
 def require_device(name: str) -> None:

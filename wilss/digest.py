@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 """Raised whenever the same specification computes other results."""
 
 

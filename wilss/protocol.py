@@ -38,6 +38,10 @@ class Benchmark:
         """Class ids known after ``step``, in the order of the output channels 1, 2, ..."""
         return tuple(c for classes in self.steps[: step + 1] for c in classes)
 
+    def merged(self) -> Benchmark:
+        """The same classes in one step: what the joint upper bound learns."""
+        return Benchmark(self.name, self.family, (self.seen(len(self.steps) - 1),))
+
     def sizes(self, step: int) -> tuple[int, ...]:
         """Number of classes of the steps up to ``step``."""
         return tuple(len(classes) for classes in self.steps[: step + 1])

@@ -17,12 +17,12 @@ from wilss.data.augment import AugmentSpec
 from wilss.data.scenes import World
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.spec import FoundationSpec
-from wilss.learn.methods.fmwiss import FmwissSpec
+from wilss.learn.methods import METHODS, FmwissSpec, WilsonSpec
 from wilss.learn.schedule import TrainSpec
 from wilss.nets.segmenter import StudentSpec
 from wilss.protocol import Scenario, benchmark, benchmarks
 
-MethodName = Literal["fmwiss", "finetune"]
+MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
 
 
 class DataSpec(BaseModel):
@@ -36,6 +36,9 @@ class DataSpec(BaseModel):
     world: World = World()
     n_train: int = Field(1600, ge=1, description="training scenes (built-in world)")
     n_eval: int = Field(240, ge=1, description="evaluation scenes (built-in world)")
+    eval_crop: int | None = Field(
+        512, ge=16, description="also score on centre crops of this side, as WILSON's code does; None: full images only"
+    )
     void: Literal["background", "ignore"] = Field(
         "background", description="void pixels in training: background as in WILSON's code, or left out"
     )
@@ -60,6 +63,7 @@ class RunSpec(BaseModel):
     base: TrainSpec = TrainSpec()
     step: TrainSpec = TrainSpec(epochs=40, lr_backbone=0.001, lr_head=0.01, constant_epochs=5)
     fmwiss: FmwissSpec = FmwissSpec()
+    wilson: WilsonSpec = WilsonSpec()
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +82,24 @@ class RunSpec(BaseModel):
         if name not in benchmarks():
             raise ValueError(f"unknown benchmark '{name}'.{did_you_mean(name, benchmarks())}")
         return name
+
+    @property
+    def method_settings(self) -> BaseModel | None:
+        """The section of the method; None for one without settings."""
+        section = METHODS[self.method].section if self.method in METHODS else None
+        settings: BaseModel | None = getattr(self, section) if section else None
+        return settings
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the steps t >= 1 learn from label sets."""
+        return self.method in METHODS and METHODS[self.method].uses_labels
+
+    @property
+    def pastes(self) -> bool:
+        """Whether instances from the memory bank are pasted into the images of a step."""
+        settings = self.method_settings
+        return isinstance(settings, FmwissSpec) and settings.paste.probability > 0
 
     def facts(self) -> dict[str, Any]:
         """Plain data that determine the results: everything but the preset's name."""
@@ -104,7 +126,7 @@ PAPER: dict[str, Any] = {
 ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01}
 """Short schedules converge faster with AdamW than with the papers' SGD."""
 SMALL_VOC: dict[str, Any] = {
-    "data": {"canvas": 320, "void": "ignore"},
+    "data": {"canvas": 320, "void": "ignore", "eval_crop": 256},
     "augment": {"crop": 256},
     "foundation": {
         "scorer": "classifier:mobilenetv2_100",
@@ -121,9 +143,10 @@ SMALL_VOC: dict[str, Any] = {
     "base": {**ADAMW, "epochs": 3, "batch_size": 16, "lr_backbone": 3e-4, "lr_head": 1e-3},
     "step": {**ADAMW, "epochs": 6, "batch_size": 16, "lr_backbone": 2e-4, "lr_head": 2e-3, "constant_epochs": 2},
     "fmwiss": {"warmup_epochs": 2, "teacher_channels": 128, "memory": {"side": 192}},
+    "wilson": {"warmup_epochs": 2, "channels": 128},
 }
 DEMO: dict[str, Any] = {
-    "data": {"canvas": 96, "n_train": 1600, "n_eval": 240, "void": "ignore"},
+    "data": {"canvas": 96, "n_train": 1600, "n_eval": 240, "void": "ignore", "eval_crop": None},
     "augment": {"crop": 96, "min_area": 0.6},
     "foundation": {
         "scorer": "clip:scenes",
@@ -148,6 +171,7 @@ DEMO: dict[str, Any] = {
     "base": {**ADAMW, "epochs": 9, "batch_size": 16, "lr_backbone": 7e-4, "lr_head": 2e-3},
     "step": {**ADAMW, "epochs": 10, "batch_size": 16, "lr_backbone": 4e-4, "lr_head": 3e-3, "constant_epochs": 2},
     "fmwiss": {"warmup_epochs": 2, "teacher_channels": 96, "memory": {"side": 64}},
+    "wilson": {"warmup_epochs": 2, "channels": 96},
 }
 TINY: dict[str, Any] = {
     **DEMO,
@@ -157,6 +181,7 @@ TINY: dict[str, Any] = {
     "base": {**DEMO["base"], "epochs": 1, "batch_size": 16},
     "step": {**DEMO["step"], "epochs": 2, "batch_size": 16, "constant_epochs": 1},
     "fmwiss": {"warmup_epochs": 1, "teacher_channels": 16, "memory": {"side": 48, "per_class": 4}},
+    "wilson": {"warmup_epochs": 1, "channels": 16},
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": DEMO,

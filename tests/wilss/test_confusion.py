@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from wilss.measure.confusion import confusion, iou, mask_iou, metrics
+from wilss.measure.confusion import confusion, iou, mask_iou
+from wilss.measure.tables import metrics
 
 
 def test_matrix_equals_counting() -> None:

@@ -25,7 +25,7 @@ def test_view_moves_images_and_labels_alike_and_stays_inside_the_image() -> None
     for row, (height, width) in enumerate(sizes.tolist()):
         labels[row, :height, :width] = torch.arange(height)[:, None] // 8 * 16 + torch.arange(width) // 8
     images = labels[:, None].expand(-1, 3, -1, -1)
-    view = draw_view(AugmentSpec(crop=48, min_area=0.4), sizes, 64, generator)
+    view = draw_view(AugmentSpec(crop=48, min_area=0.4), sizes, generator)
     cropped = view.labels(labels)
     assert set(cropped.unique().tolist()) <= set(labels.unique().tolist()) - {255}  # no padding gets in
     shown = view.images(images)[:, 0] * 255
@@ -36,7 +36,7 @@ def test_view_moves_images_and_labels_alike_and_stays_inside_the_image() -> None
 def test_without_randomness_the_view_is_the_whole_image() -> None:
     spec = AugmentSpec(crop=32, min_area=1.0, max_ratio=1.0, flip=0.0)
     labels = torch.randint(0, 20, (1, 32, 32), dtype=torch.uint8)
-    view = draw_view(spec, torch.tensor([[32, 32]]), 32, torch.Generator().manual_seed(0))
+    view = draw_view(spec, torch.tensor([[32, 32]]), torch.Generator().manual_seed(0))
     assert torch.equal(view.labels(labels), labels)
 
 

@@ -1,17 +1,18 @@
-"""Batched random resized crop and flip of images and their label layers (WILSON's training transform)."""
+"""Batched random resized crop, flip and colour jitter on the device of the images (WILSON's training transform)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+from kornia.enhance import adjust_hue, adjust_saturation, normalize
+from kornia.geometry.transform import warp_affine
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 
 class AugmentSpec(BaseModel):
-    """Random resized crop and horizontal flip."""
+    """Random resized crop and horizontal flip; colour jitter is off, as in the paper."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,19 +21,34 @@ class AugmentSpec(BaseModel):
     max_ratio: float = Field(4 / 3, ge=1, description="aspect ratios are drawn from 1/max_ratio to max_ratio")
     flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
     brightness: float = Field(0.0, ge=0, le=1, description="gain is drawn from 1 - b to 1 + b (0 in the paper)")
+    saturation: float = Field(0.0, ge=0, le=1, description="factor is drawn from 1 - s to 1 + s (0 in the paper)")
+    hue: float = Field(0.0, ge=0, le=0.5, description="shift in turns is drawn from -h to h (0 in the paper; slow)")
 
 
 @dataclass(frozen=True)
 class View:
-    """One drawn geometric transform for a batch: sampling grid ``(N, crop, crop, 2)`` and gains ``(N, 1, 1, 1)``."""
+    """One drawn transform for a batch.
 
-    grid: Tensor
-    gain: Tensor
+    matrix: float32 ``(N, 2, 3)``, pixel centres of the canvas -> pixel centres of the crop.
+    colour: float32 ``(N, 3)`` gain, saturation factor and hue shift (in turns).
+    """
+
+    matrix: Tensor
+    colour: Tensor
+    crop: int
+    jitter: tuple[bool, bool, bool]
 
     def images(self, images_N3SS: Tensor) -> Tensor:
-        """uint8 canvas -> float32 ``(N, 3, crop, crop)`` in [0, 1], bilinear."""
-        sampled = F.grid_sample(images_N3SS.float() / 255, self.grid, padding_mode="border", align_corners=False)
-        return (sampled * self.gain).clamp(0, 1)
+        """uint8 canvas on any device -> float32 ``(N, 3, crop, crop)`` in [0, 1], bilinear."""
+        sampled = self._warp(images_N3SS.float() / 255, "bilinear")
+        gain, saturation, hue = self.colour.to(sampled.device).unbind(1)
+        if self.jitter[0]:
+            sampled = (sampled * gain[:, None, None, None]).clamp(0, 1)
+        if self.jitter[1]:
+            sampled = adjust_saturation(sampled, saturation)
+        if self.jitter[2]:
+            sampled = adjust_hue(sampled, 2 * torch.pi * hue)
+        return sampled
 
     def labels(self, labels_NSS: Tensor) -> Tensor:
         """uint8 label maps ``(N, S, S)`` -> uint8 ``(N, crop, crop)``, nearest."""
@@ -40,17 +56,21 @@ class View:
 
     def layers(self, layers_NCSS: Tensor) -> Tensor:
         """uint8 layers ``(N, C, S, S)`` -> uint8 ``(N, C, crop, crop)``, nearest, so that no new value appears."""
-        sampled = F.grid_sample(
-            layers_NCSS.float(), self.grid, mode="nearest", padding_mode="border", align_corners=False
-        )
-        return sampled.to(torch.uint8)
+        return self._warp(layers_NCSS.float(), "nearest").to(torch.uint8)
+
+    def _warp(self, values: Tensor, mode: str) -> Tensor:
+        size = (self.crop, self.crop)
+        # with align_corners=True kornia maps pixel centres exactly; the crop lies inside, so that only the half pixel
+        # beyond an outermost centre ever needs the border
+        return warp_affine(values, self.matrix.to(values.device), size, mode, padding_mode="border", align_corners=True)
 
 
-def draw_view(spec: AugmentSpec, sizes_N2: Tensor, canvas: int, generator: torch.Generator) -> View:
-    """Draw a crop inside the true image area of each canvas.
+def draw_view(spec: AugmentSpec, sizes_N2: Tensor, generator: torch.Generator) -> View:
+    """Draw a crop inside the true image area of each canvas, whose top left the image fills.
 
     Args:
         sizes_N2: true (height, width) in pixels on the canvas.
+        generator: on the CPU, so that a seed draws the same views on every device.
     """
     n = len(sizes_N2)
     height, width = sizes_N2[:, 0].float(), sizes_N2[:, 1].float()
@@ -60,17 +80,19 @@ def draw_view(spec: AugmentSpec, sizes_N2: Tensor, canvas: int, generator: torch
     crop_w, crop_h = torch.minimum((area * ratio).sqrt(), width), torch.minimum((area / ratio).sqrt(), height)
     left = torch.rand(n, generator=generator) * (width - crop_w)
     top = torch.rand(n, generator=generator) * (height - crop_h)
-    flip = torch.where(torch.rand(n, generator=generator) < spec.flip, -1.0, 1.0)
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = crop_w / canvas * flip, crop_h / canvas
-    theta[:, 0, 2] = (2 * left + crop_w) / canvas - 1
-    theta[:, 1, 2] = (2 * top + crop_h) / canvas - 1
-    grid = F.affine_grid(theta, [n, 1, spec.crop, spec.crop], align_corners=False)
-    gain = 1 + spec.brightness * torch.empty(n, 1, 1, 1).uniform_(-1, 1, generator=generator)
-    return View(grid, gain)
+    flip = torch.rand(n, generator=generator) < spec.flip
+    matrix = torch.zeros(n, 2, 3)
+    zoom_x, zoom_y = spec.crop / crop_w, spec.crop / crop_h
+    matrix[:, 0, 0], matrix[:, 1, 1] = torch.where(flip, -zoom_x, zoom_x), zoom_y
+    # a pixel centre x lies at x + 0.5 from the image's edge
+    first = torch.where(flip, spec.crop - (0.5 - left) * zoom_x, (0.5 - left) * zoom_x) - 0.5
+    matrix[:, 0, 2], matrix[:, 1, 2] = first, (0.5 - top) * zoom_y - 0.5
+    spread = torch.tensor([spec.brightness, spec.saturation, spec.hue])
+    colour = torch.tensor([1.0, 1.0, 0.0]) + spread * torch.empty(n, 3).uniform_(-1, 1, generator=generator)
+    return View(matrix, colour, spec.crop, (spec.brightness > 0, spec.saturation > 0, spec.hue > 0))
 
 
 def normalise(images_N3HW: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Images in [0, 1] -> the backbone's input, channels last."""
-    shift, spread = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
-    return ((images_N3HW - shift) / spread).contiguous(memory_format=torch.channels_last)
+    shift, spread = (torch.tensor(values, device=images_N3HW.device) for values in (mean, std))
+    return normalize(images_N3HW, shift, spread).contiguous(memory_format=torch.channels_last)

@@ -66,6 +66,10 @@ class ImageTable:
             self._cached += image.numel()
         return image
 
+    def original(self, position: int) -> Tensor:
+        """One image in its own size, uint8 ``(3, H, W)``; decoded anew."""
+        return self.source.image(self.ids[position])
+
     def original_size(self, position: int) -> tuple[int, int]:
         """Height and width of the image file, before it was fitted to the canvas."""
         self.image(position)
@@ -102,10 +106,13 @@ class MaskedImages:
         """One mask at canvas scale, uint8 ``(h, w)`` of output channels."""
         image_id = self.images.ids[position]
         if image_id not in self._cache:
-            table = torch.tensor(self.channels, dtype=torch.uint8)
-            mask = table[self.images.source.mask(image_id).long()]
-            self._cache[image_id] = to_canvas(mask[None], self.images.canvas, nearest=True)[0]
+            self._cache[image_id] = to_canvas(self.full_mask(position)[None], self.images.canvas, nearest=True)[0]
         return self._cache[image_id]
+
+    def full_mask(self, position: int) -> Tensor:
+        """One mask in its own size, uint8 ``(H, W)`` of output channels; decoded anew."""
+        table = torch.tensor(self.channels, dtype=torch.uint8)
+        return table[self.images.source.mask(self.images.ids[position]).long()]
 
     def masks(self, positions: Sequence[int]) -> Tensor:
         """Stacked masks uint8 ``(N, canvas, canvas)``; 255 outside the image."""

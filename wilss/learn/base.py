@@ -1,26 +1,43 @@
-"""Step 0: a student trained with pixel masks of the base classes (WILSON's base step)."""
+"""Step 0: a student trained with pixel masks of the base classes (WILSON's base step), and the joint upper bound."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor, nn
 
 from wilss.data.augment import AugmentSpec, draw_view, normalise
 from wilss.data.images import MaskedImages
+from wilss.learn.loop import History, Training, Watch
 from wilss.learn.losses import base_loss
-from wilss.learn.schedule import (
-    Progress,
-    TrainSpec,
-    batches_per_epoch,
-    epoch_batches,
-    freeze_batchnorm,
-    optimiser,
-    poly_factor,
-    require_finite,
-)
+from wilss.learn.schedule import TrainSpec
 from wilss.learn.targets import class_shares
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
-from wilss.precision import autocast
+
+
+@dataclass(frozen=True)
+class MaskedBatch:
+    """images: float32 ``(N, 3, H, W)``, normalised. labels: uint8 ``(N, H, W)`` of output channels, 255 void."""
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class _FromMasks:
+    """The objective of the base step."""
+
+    model: Segmenter
+
+    def heads(self) -> Iterable[nn.Module]:
+        return ()
+
+    def losses(self, batch: MaskedBatch, epoch: int) -> dict[str, Tensor]:
+        logits = self.model(batch.images)
+        return {"loss": base_loss(logits, *class_shares(batch.labels, logits.shape[1], logits.shape[-2:]))}
 
 
 def train_base(
@@ -30,44 +47,30 @@ def train_base(
     augment: AugmentSpec,
     weights: Weights,
     seed: int,
-    progress: Progress | None = None,
-    stage: str = "base",
-) -> list[dict[str, float]]:
+    watch: Watch | None = None,
+) -> History:
     """Train ``model`` in place with masks; return the mean losses of every epoch.
 
     Raises TrainingError when the loss is not finite.
     """
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
-    heads = [p for name, p in model.named_parameters() if not name.startswith("backbone.")]
-    rule = optimiser(spec, model.backbone.parameters(), heads)
-    per_epoch = batches_per_epoch(len(data), spec.batch_size)
-    total, constant = spec.epochs * per_epoch, spec.constant_epochs * per_epoch
-    schedule = torch.optim.lr_scheduler.LambdaLR(rule, lambda k: poly_factor(k, total, constant, spec.poly_power))
-    n_outputs = 1 + sum(model.step_sizes)
-    history = []
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    for epoch in range(spec.epochs):
-        model.train()
-        if spec.freeze_batchnorm:
-            freeze_batchnorm(model.backbone)
-        sums = torch.zeros(())
-        for number, positions in enumerate(epoch_batches(len(data), spec.batch_size, generator)):
-            canvas, sizes = data.images.batch(positions)
-            view = draw_view(augment, sizes, data.images.canvas, generator)
-            images = normalise(view.images(canvas), weights.mean, weights.std).to(device)
-            labels = view.labels(data.masks(positions)).to(device)
-            with autocast(spec.precision, device):
-                logits = model(images)
-            loss = base_loss(logits, *class_shares(labels, n_outputs, logits.shape[-2:]))
-            rule.zero_grad(set_to_none=True)
-            loss.backward()
-            rule.step()
-            schedule.step()
-            sums += loss.detach().cpu()
-            if progress:
-                progress(stage, epoch * per_epoch + number + 1, total, float(sums) / (number + 1))
-        mean = require_finite(sums / per_epoch, stage, epoch, [data.images.ids[p] for p in positions])
-        history.append({"loss": mean})
-    model.eval()
-    return history
+
+    def draw(positions: list[int]) -> MaskedBatch:
+        canvas, sizes = data.images.batch(positions)
+        view = draw_view(augment, sizes, generator)
+        images = normalise(view.images(canvas.to(device, non_blocking=True)), weights.mean, weights.std)
+        return MaskedBatch(images, view.labels(data.masks(positions).to(device, non_blocking=True)))
+
+    watch = watch or Watch("base")
+    return Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch).run()
+
+
+def joint_epochs(images: list[int], epochs: list[int], n_train: int) -> int:
+    """Epochs of the joint upper bound over all ``n_train`` images that show it as many images as all steps together.
+
+    Args:
+        images, epochs: of every step of the incremental run.
+    """
+    shown = sum(n * e for n, e in zip(images, epochs, strict=True))
+    return max(1, round(shown / n_train))

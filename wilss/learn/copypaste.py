@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+from kornia.geometry.transform import warp_affine
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
@@ -29,17 +29,17 @@ class Pasted:
     """Images with instances and what is now known of them.
 
     images: float32 ``(N, 3, H, W)`` in [0, 1]. channels: int64 ``(N, H, W)``, output channel of the pasted instance, 0
-    where nothing was pasted. layers: the label layers with covered pixels erased.
+    where nothing was pasted. layers: the label layers with covered pixels erased, None if there are none.
     """
 
     images: Tensor
     channels: Tensor
-    layers: Tensor
+    layers: Tensor | None
 
 
 def paste(
     images: Tensor,
-    layers: Tensor,
+    layers: Tensor | None,
     bank: MemoryBank,
     spec: PasteSpec,
     generator: torch.Generator,
@@ -47,23 +47,28 @@ def paste(
     """Paste instances at random places; every instance keeps its true class as a hard label.
 
     Args:
-        images: float32 ``(N, 3, H, W)`` in [0, 1].
-        layers: pseudo-label layers ``(N, C, H, W)`` of the new classes; set to 0 under an instance.
+        images: float32 ``(N, 3, H, W)`` in [0, 1], on any device; the bank may lie on another.
+        layers: pseudo-label layers ``(N, C, H, W)`` of the new classes; set to 0 under an instance. None if there are
+            none.
+        generator: on the CPU.
     """
     n, _, height, width = images.shape
-    images, layers = images.clone(), layers.clone()
-    channels = torch.zeros(n, height, width, dtype=torch.int64)
-    chosen = torch.rand(n, generator=generator) < spec.probability
-    rows = chosen.nonzero()[:, 0]
+    images = images.clone()
+    layers = layers if layers is None else layers.clone()
+    channels = torch.zeros(n, height, width, dtype=torch.int64, device=images.device)
+    rows = (torch.rand(n, generator=generator) < spec.probability).nonzero()[:, 0]
     if len(rows) == 0:
         return Pasted(images, channels, layers)
     for _ in range(spec.count):
         index = torch.randint(len(bank), (len(rows),), generator=generator)
-        pixels, alpha = _place(bank, index, (height, width), spec, generator)
-        inside = alpha > 0.5
-        images[rows] = torch.where(inside, pixels, images[rows])
-        layers[rows] = layers[rows] * ~inside
-        channels[rows] = torch.where(inside[:, 0], bank.channels[index][:, None, None], channels[rows])
+        warped = _place(bank, index, (height, width), spec, generator, images.device)
+        inside = warped[:, 3:] > 0.5
+        into = rows.to(images.device)
+        images[into] = torch.where(inside, warped[:, :3], images[into])
+        if layers is not None:
+            layers[into] = layers[into] * ~inside
+        own = bank.channels[index].to(images.device)
+        channels[into] = torch.where(inside[:, 0], own[:, None, None], channels[into])
     return Pasted(images, channels, layers)
 
 
@@ -73,22 +78,22 @@ def _place(
     size: tuple[int, int],
     spec: PasteSpec,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Warp instances into the image frame: pixels ``(n, 3, H, W)`` in [0, 1] and coverage ``(n, 1, H, W)``."""
-    n, side = len(index), bank.images.shape[-1]
+    device: torch.device,
+) -> Tensor:
+    """Warp instances into the image frame: pixels in [0, 1] and coverage, float32 ``(n, 4, H, W)``."""
+    n = len(index)
     box = bank.sizes[index].float()  # (height, width) in bank pixels
-    scale = torch.empty(n).uniform_(spec.min_scale, spec.max_scale, generator=generator)
     frame = torch.tensor(size).float()
+    scale = torch.empty(n).uniform_(spec.min_scale, spec.max_scale, generator=generator)
     scale = torch.minimum(scale, (0.9 * frame / box).amin(1))  # an instance never fills the whole image
     flip = torch.where(torch.rand(n, generator=generator) < spec.flip, -1.0, 1.0)
-    centre = torch.rand(n, 2, generator=generator) * 2 - 1  # (y, x) in the image frame
-    theta = torch.zeros(n, 2, 3)
-    zoom = frame / (side * scale[:, None])  # (y, x)
-    middle = box / side - 1  # centre of the instance in the bank frame
-    theta[:, 0, 0], theta[:, 1, 1] = zoom[:, 1] * flip, zoom[:, 0]
-    theta[:, 0, 2] = middle[:, 1] - zoom[:, 1] * flip * centre[:, 1]
-    theta[:, 1, 2] = middle[:, 0] - zoom[:, 0] * centre[:, 0]
-    grid = F.affine_grid(theta, [n, 1, *size], align_corners=False)
-    stacked = torch.cat([bank.images[index].float() / 255, bank.masks[index][:, None].float()], 1)
-    warped = F.grid_sample(stacked, grid, align_corners=False)
-    return warped[:, :3], warped[:, 3:]
+    centre = torch.rand(n, 2, generator=generator) * frame - 0.5  # (y, x) pixel in the image
+    middle = (box - 1) / 2  # centre pixel of the instance in the bank
+    matrix = torch.zeros(n, 2, 3)
+    matrix[:, 0, 0], matrix[:, 1, 1] = scale * flip, scale
+    matrix[:, 0, 2] = centre[:, 1] - scale * flip * middle[:, 1]
+    matrix[:, 1, 2] = centre[:, 0] - scale * middle[:, 0]
+    own = index.to(bank.images.device)
+    pixels, masks = bank.images[own].to(device), bank.masks[own].to(device)
+    stacked = torch.cat([pixels.float() / 255, masks[:, None].float()], 1)
+    return warp_affine(stacked, matrix.to(device), size, align_corners=True)

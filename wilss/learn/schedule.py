@@ -8,9 +8,8 @@ from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import nn
 
-from wilss.errors import TrainingError
 from wilss.precision import Precision
 
 Progress = Callable[[str, int, int, float], None]
@@ -33,16 +32,19 @@ class TrainSpec(BaseModel):
     constant_epochs: int = Field(0, ge=0, description="epochs at constant rate before the poly decay sets in")
     precision: Precision = Field("auto", description="auto: bf16 where the hardware has it")
     freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
+    tuning: Literal["full", "frozen"] = Field("full", description="what of the backbone is trained")
+    accumulate: int = Field(
+        1, ge=1, description="parts in which a batch goes through the network, for little memory (BatchNorm sees parts)"
+    )
 
 
 def optimiser(
     spec: TrainSpec, backbone: Iterable[nn.Parameter], heads: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
     """SGD or AdamW with one learning rate for the backbone and one for all heads."""
-    groups = [
-        {"params": [p for p in backbone if p.requires_grad], "lr": spec.lr_backbone},
-        {"params": [p for p in heads if p.requires_grad], "lr": spec.lr_head},
-    ]
+    rates = ((backbone, spec.lr_backbone), (heads, spec.lr_head))
+    chosen = [([p for p in parameters if p.requires_grad], rate) for parameters, rate in rates]
+    groups = [{"params": parameters, "lr": rate} for parameters, rate in chosen if parameters]
     if spec.optimizer == "adamw":
         return torch.optim.AdamW(groups, weight_decay=spec.weight_decay)
     return torch.optim.SGD(groups, momentum=spec.momentum, nesterov=spec.momentum > 0, weight_decay=spec.weight_decay)
@@ -72,17 +74,6 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
     if count < batch_size:
         return 1
     return count // batch_size + (count % batch_size >= 2)
-
-
-def require_finite(loss: Tensor, stage: str, epoch: int, ids: list[str]) -> float:
-    """The loss as a number. Raises TrainingError that names the images when it is NaN or infinite."""
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"{stage}: the loss became {value} in epoch {epoch} on the images {', '.join(ids[:4])} ...; nothing was "
-            "saved. Lower the learning rate or set precision to fp32"
-        )
-    return value
 
 
 def freeze_batchnorm(module: nn.Module) -> None:

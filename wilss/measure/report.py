@@ -9,6 +9,8 @@ from typing import Any
 
 from jinja2 import Environment
 
+from wilss.measure.tables import CONVENTIONS
+
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
@@ -32,5 +34,11 @@ def render_report(
     encoded = [(title, base64.b64encode(data).decode()) for title, data in pictures]
     stages = [s for s in ("initial", "refined", "final") if any(s in entry["iou"] for entry in report["label_sets"])]
     return environment.from_string(TEMPLATE.read_text()).render(
-        r=report, pictures=encoded, curves=curves, new=set(new_classes), p=percent, stages=stages
+        r=report,
+        pictures=encoded,
+        curves=curves,
+        new=set(new_classes),
+        p=percent,
+        stages=stages,
+        conventions=CONVENTIONS,
     )

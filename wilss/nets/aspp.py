@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-def _norm(channels: int) -> nn.Sequential:
+def norm(channels: int) -> nn.Sequential:
     """BatchNorm + leaky ReLU 0.01, the plain counterpart of WILSON's InPlace-ABN."""
     return nn.Sequential(nn.BatchNorm2d(channels), nn.LeakyReLU(0.01, inplace=True))
 
@@ -30,14 +30,14 @@ class ASPP(nn.Module):
         branches = [nn.Conv2d(in_channels, channels, 1, bias=False)]
         branches += [nn.Conv2d(in_channels, channels, 3, padding=r, dilation=r, bias=False) for r in rates]
         self.branches = nn.ModuleList(branches)
-        self.norm = _norm(channels * len(branches))
+        self.norm = norm(channels * len(branches))
         self.project = nn.Conv2d(channels * len(branches), channels, 1, bias=False)
         self.context = nn.Sequential(
             nn.Conv2d(in_channels, channels, 1, bias=False),
-            _norm(channels),
+            norm(channels),
             nn.Conv2d(channels, channels, 1, bias=False),
         )
-        self.out = _norm(channels)
+        self.out = norm(channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """See the class."""

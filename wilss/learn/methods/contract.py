@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
+from wilss.learn.copypaste import PasteSpec
 from wilss.nets.segmenter import Segmenter
-
-if TYPE_CHECKING:
-    from wilss.learn.methods.fmwiss import FmwissSpec
 
 
 @dataclass(frozen=True)
 class StepBatch:
     """One training batch of a step t >= 1.
 
-    images: float32 ``(N, 3, H, W)``, normalised. masks: uint8 ``(N, C, H, W)``, pseudo-masks of the new classes.
-    tags: bool ``(N, C)``. pasted: int64 ``(N, H, W)``, output channel of a pasted old-class instance, 0 elsewhere.
+    images: float32 ``(N, 3, H, W)``, normalised. masks: uint8 ``(N, C, H, W)``, pseudo-masks of the new classes, None
+    for methods that take none. tags: bool ``(N, C)``. pasted: int64 ``(N, H, W)``, output channel of a pasted old-class
+    instance, 0 elsewhere.
     """
 
     images: Tensor
-    masks: Tensor
+    masks: Tensor | None
     tags: Tensor
     pasted: Tensor
+
+    def require_masks(self) -> Tensor:
+        """The pseudo-masks. Raises ValueError when the loop was given no label set."""
+        if self.masks is None:
+            raise ValueError("this method learns from pseudo-masks, but the step has no label set; give the loop one")
+        return self.masks
 
 
 @dataclass(frozen=True)
@@ -38,15 +44,30 @@ class StepContext:
     n_old: int
     """Outputs of the old model: background + old classes."""
     n_new: int
-    fmwiss: FmwissSpec
+    settings: BaseModel | None
+    """The method's own settings; None for its defaults."""
     generator: torch.Generator
+
+    @property
+    def device(self) -> torch.device:
+        """Where the student is."""
+        return next(self.student.parameters()).device
+
+    def look_back(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``(N, C_in, h, w)`` and sigmoid outputs, float32 ``(N, O, h, w)``, of the old model; no gradient."""
+        with torch.inference_mode():
+            features = self.old.features(images)
+            probability = self.old.classify(features).float().sigmoid()
+        return features.clone(), probability.clone()  # a tensor of inference mode may not enter a graph
 
 
 class Method(Protocol):
     """A way to learn a step. Stateless but for its own plug-in modules."""
 
-    pastes: bool
-    """Whether old-class instances are pasted into the batches."""
+    @property
+    def paste(self) -> PasteSpec | None:
+        """How old-class instances are pasted into the batches; None for not at all."""
+        ...
 
     def heads(self) -> Iterable[nn.Module]:
         """Modules beside the student that are trained with it and dropped afterwards."""

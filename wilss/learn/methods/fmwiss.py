@@ -58,7 +58,8 @@ class Fmwiss:
     """Teacher on the student's features, student on the teacher's cleaned labels, old model as distillation source."""
 
     def __init__(self, context: StepContext) -> None:
-        self.context, self.spec = context, context.fmwiss
+        self.context = context
+        self.spec = spec = context.settings if isinstance(context.settings, FmwissSpec) else FmwissSpec()
         student = context.student
         self.teacher = Teacher(
             student.in_channels,
@@ -66,8 +67,8 @@ class Fmwiss:
             self.spec.teacher_channels,
             student.spec.aspp_rates,
             student.spec.prior,
-        ).to(next(student.parameters()).device)
-        self.pastes = self.spec.paste.probability > 0
+        ).to(context.device)
+        self.paste = spec.paste if spec.paste.probability > 0 else None
 
     def heads(self) -> Iterable[nn.Module]:
         """The plug-in teacher."""
@@ -76,12 +77,10 @@ class Fmwiss:
     def losses(self, batch: StepBatch, epoch: int) -> dict[str, Tensor]:
         """L_T = L_new + L_old + lambda L_DCL (+ L_ENC), and L_S once the warm-up is over."""
         student, n_old = self.context.student, self.context.n_old
-        with torch.no_grad():
-            old_features = self.context.old.features(batch.images)
-            old = self.context.old.classify(old_features).float().sigmoid()
+        old_features, old = self.context.look_back(batch.images)
         features = student.features(batch.images)
         size = features.shape[-2:]
-        masks = layer_shares(batch.masks, size)
+        masks = layer_shares(batch.require_masks(), size)
         known = self._overrule_pasted(old, batch.pasted)
         terms: dict[str, Tensor] = {}
         if self.spec.encoder_weight:

@@ -1,0 +1,204 @@
+"""The training loop of every step: batches in, loss terms out, one optimiser, state kept at the end of each epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from wilss.errors import TrainingError
+from wilss.learn.schedule import (
+    Progress,
+    TrainSpec,
+    batches_per_epoch,
+    epoch_batches,
+    freeze_batchnorm,
+    optimiser,
+    poly_factor,
+)
+from wilss.nets.segmenter import Segmenter
+from wilss.precision import autocast
+
+LOOK_SECONDS = 2.0
+"""The loss is read from the device at most this often: reading it makes the device wait."""
+
+B = TypeVar("B")
+B_contra = TypeVar("B_contra", contravariant=True)
+History = list[dict[str, float]]
+
+
+class Objective(Protocol[B_contra]):
+    """What is minimised."""
+
+    def heads(self) -> Iterable[nn.Module]:
+        """Modules beside the student that are trained with it."""
+        ...
+
+    def losses(self, batch: B_contra, epoch: int) -> dict[str, Tensor]:
+        """Loss terms by name; their sum is minimised. Called under autocast; every term is float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told how it goes, and where the state of the last finite epoch is kept.
+
+    Args:
+        state: file that is written after every epoch and read by the next run of the same training; None keeps nothing.
+    """
+
+    stage: str
+    progress: Progress | None = None
+    state: Path | None = None
+
+
+@dataclass
+class Training(Generic[B]):
+    """One training run of a student.
+
+    Args:
+        draw: positions of images -> batch on the student's device.
+        ids: image ids by position, for messages.
+        generators: every generator that the run draws from; the first one shuffles.
+    """
+
+    student: Segmenter
+    objective: Objective[B]
+    draw: Callable[[list[int]], B]
+    ids: tuple[str, ...]
+    spec: TrainSpec
+    generators: tuple[torch.Generator, ...]
+    watch: Watch
+    history: History = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.device = next(self.student.parameters()).device
+        self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.spec.tuning == "frozen":
+            self.student.backbone.requires_grad_(False)
+        heads = [p for name, p in self.student.named_parameters() if not name.startswith("backbone.")]
+        heads += [p for module in self.objective.heads() for p in module.parameters()]
+        self.per_epoch = batches_per_epoch(len(self.ids), self.spec.batch_size)
+        self.total = self.spec.epochs * self.per_epoch
+        constant = self.spec.constant_epochs * self.per_epoch
+        self.rule = optimiser(self.spec, self.student.backbone.parameters(), heads)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.rule, lambda k: poly_factor(k, self.total, constant, self.spec.poly_power)
+        )
+
+    def run(self) -> History:
+        """Train to the end, from the kept state where there is one; returns the mean loss terms of every epoch.
+
+        Raises TrainingError that names the batch when a loss is not finite; `last_good` then has the epoch before.
+        """
+        self._resume()
+        for epoch in range(len(self.history), self.spec.epochs):
+            self.history.append(self._epoch(epoch))
+            self._keep()
+        self.student.eval()
+        return self.history
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        self._train_mode()
+        batches = list(epoch_batches(len(self.ids), self.spec.batch_size, self.generators[0]))
+        sums: dict[str, Tensor] = {}
+        bad = torch.full((), -1, device=self.device)  # number of the first batch whose loss is not finite
+        looked = time.monotonic()
+        for number, positions in enumerate(batches):
+            terms = self._update(positions, epoch)
+            finite = torch.stack(list(terms.values())).isfinite().all()
+            bad = torch.where((bad < 0) & ~finite, number, bad)
+            for name, value in terms.items():
+                sums[name] = sums[name] + value if name in sums else value
+            if number + 1 == len(batches) or time.monotonic() - looked > LOOK_SECONDS:
+                looked = time.monotonic()
+                self._require_finite(int(bad), batches, epoch)
+                if self.watch.progress:
+                    done, mean = epoch * self.per_epoch + number + 1, float(sum(sums.values())) / (number + 1)
+                    self.watch.progress(self.watch.stage, done, self.total, mean)
+        return {name: float(value) / len(batches) for name, value in sums.items()}
+
+    def _update(self, positions: list[int], epoch: int) -> dict[str, Tensor]:
+        """One optimiser step, its gradient summed over ``accumulate`` parts of the batch; returns the loss terms."""
+        self.rule.zero_grad(set_to_none=True)
+        parts = _split(positions, self.spec.accumulate)
+        totals: dict[str, Tensor] = {}
+        for part in parts:
+            batch = self.draw(part)
+            with autocast(self.spec.precision, self.device):
+                terms = self.objective.losses(batch, epoch)
+            share = len(part) / len(positions)
+            (torch.stack(list(terms.values())).sum() * share).backward()
+            for name, value in terms.items():
+                totals[name] = totals.get(name, torch.zeros((), device=self.device)) + value.detach() * share
+        self.rule.step()
+        self.schedule.step()
+        return totals
+
+    def _train_mode(self) -> None:
+        self.student.train()
+        for module in self.objective.heads():
+            module.train()
+        if self.spec.freeze_batchnorm or self.spec.tuning == "frozen":
+            freeze_batchnorm(self.student.backbone)
+
+    def _require_finite(self, bad: int, batches: list[list[int]], epoch: int) -> None:
+        if bad < 0:
+            return
+        names = ", ".join(self.ids[p] for p in batches[bad])
+        raise TrainingError(
+            f"{self.watch.stage}: the loss was not finite in epoch {epoch + 1}, batch {bad + 1} of {len(batches)}, on "
+            f"the images {names}. Lower the learning rate, or set precision to fp32"
+        )
+
+    def _keep(self) -> None:
+        """Write the state of a finished epoch, whole or not at all."""
+        if self.watch.state is None:
+            return
+        content = {
+            "student": self.student.state_dict(),
+            "heads": [module.state_dict() for module in self.objective.heads()],
+            "rule": self.rule.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generators": [generator.get_state() for generator in self.generators],
+            "torch": torch.get_rng_state(),
+            "history": self.history,
+        }
+        partial = self.watch.state.with_suffix(".partial")
+        torch.save(content, partial)
+        partial.replace(self.watch.state)
+
+    def _resume(self) -> None:
+        if self.watch.state is None or not self.watch.state.is_file():
+            return
+        content = torch.load(self.watch.state, map_location=self.device, weights_only=True)
+        self.student.load_state_dict(content["student"])
+        for module, state in zip(self.objective.heads(), content["heads"], strict=True):
+            module.load_state_dict(state)
+        self.rule.load_state_dict(content["rule"])
+        self.schedule.load_state_dict(content["schedule"])
+        for generator, state in zip(self.generators, content["generators"], strict=True):
+            generator.set_state(state.cpu())
+        torch.set_rng_state(content["torch"].cpu())
+        self.history = list(content["history"])
+
+
+def last_good(state: Path) -> tuple[dict[str, Tensor], History] | None:
+    """Student weights and history of the last finite epoch of a training that stopped; None before its first."""
+    if not state.is_file():
+        return None
+    content = torch.load(state, map_location="cpu", weights_only=True)
+    return content["student"], list(content["history"])
+
+
+def _split(positions: list[int], parts: int) -> list[list[int]]:
+    """Contiguous parts of equal size up to one; never a part of one image, which BatchNorm cannot take."""
+    parts = max(1, min(parts, len(positions) // 2))
+    bounds = [len(positions) * k // parts for k in range(parts + 1)]
+    return [positions[a:b] for a, b in pairwise(bounds)]
