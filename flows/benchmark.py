@@ -25,7 +25,11 @@ def run_benchmark(spec: RunSpec, settings: Settings | None = None) -> dict[str, 
     Returns:
         The content of ``report.json``.
     """
-    settings = settings or machine_settings()
+    return run_all_steps(spec, settings or machine_settings())
+
+
+def run_all_steps(spec: RunSpec, settings: Settings) -> dict[str, Any]:
+    """Every stage of a run inside the calling flow; returns the content of its ``report.json``."""
     seconds: Seconds = {}
     prepare(spec, settings, seconds)
     base_stages(spec, settings, seconds)

@@ -6,18 +6,15 @@ Heavy modules are imported inside the commands, so that help appears at once.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.cli_foundations import foundations_app, pretrain
-from flows.environment import default_root, machine_settings, prepare_prefect
-from flows.printing import percent, print_report, print_table, say_next
-
-if TYPE_CHECKING:
-    from wilss.spec import RunSpec, Settings
+from flows.environment import default_root, prepare_prefect
+from flows.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, run_content, specify
+from flows.printing import percent, print_comparison, print_report, print_table, say_next
 
 app = App(name="wilss", help="Teach a segmentation model new classes from image-level tags alone.")
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
@@ -26,67 +23,30 @@ app.command(foundations_app)
 app.command(pretrain)
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class RunOptions:
-    """Options that determine the result of a run."""
-
-    scenario: str = "overlap"
-    "overlap or disjoint"
-    method: str = "fmwiss"
-    "fmwiss, wilson, finetune or joint"
-    seed: int = 0
-    "seed of everything random"
-    preset: str | None = None
-    "named settings: demo, small, paper or tiny; the benchmark's own when left out"
-    train_list: str | None = None
-    "split file of the training images (VOC folders)"
-    eval_list: str | None = None
-    "split file of the evaluation images (VOC folders); val when left out, else the only other list there is"
-    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
-    "any other key as section.key=value, e.g. step.epochs=3; may be repeated"
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class MachineOptions:
-    """Options that say where and how to compute."""
-
-    root: Path | None = None
-    "folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data"
-    data: Path | None = None
-    "data folder (VOC devkit layout); else WILSS_DATA"
-    weights: Path | None = None
-    "folder of pretrained weights; else WILSS_WEIGHTS, else a folder 'weights' in or beside the data folder"
-    labels_csv: Path | None = None
-    "image-level labels as CSV (image_id,labels); read off the masks when left out"
-    skip_unreadable: bool = False
-    "leave out images that cannot be decoded, and say how many"
-    device: str | None = None
-    "cpu or cuda; else WILSS_DEVICE, else cpu"
-    verbose: bool = False
-    "show Prefect's own log"
-
-    def settings(self) -> Settings:
-        """Settings of this machine."""
-        return machine_settings(self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device)
-
-
-NO_RUN_OPTIONS = RunOptions()
-NO_MACHINE_OPTIONS = MachineOptions()
-
-
 @app.command
 def demo(*, machine: MachineOptions = NO_MACHINE_OPTIONS, seed: int = 0, method: str = "fmwiss") -> None:
     """Run scenes-15-5 on the built-in world: no data, no download, minutes on two cores."""
-    run("scenes-15-5", options=RunOptions(seed=seed, method=method), machine=machine)
+    run("scenes-15-5", method=method, seed=seed, machine=machine)
     say_next(machine.root or default_root())
 
 
 @app.command
-def run(benchmark: str, *, options: RunOptions = NO_RUN_OPTIONS, machine: MachineOptions = NO_MACHINE_OPTIONS) -> None:
-    """Run a whole benchmark: base student, memory bank, label sets, steps, evaluation, report."""
-    spec, settings = _specify(benchmark, options, machine)
+def run(
+    benchmark: str,
+    *,
+    method: str = "fmwiss",
+    seed: int = 0,
+    options: RunOptions = NO_RUN_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Run a whole benchmark: base student, memory bank, label sets, steps, evaluation, report.
+
+    Args:
+        benchmark: its name, or the path of a YAML file
+        method: fmwiss, wilson, finetune or joint
+        seed: seed of everything random
+    """
+    spec, settings = specify(benchmark, method, seed, options, machine)
     prepare_prefect(settings.root, machine.verbose)
     from flows.benchmark import run_benchmark
 
@@ -98,15 +58,51 @@ def step(
     benchmark: str,
     *,
     step: int,
+    method: str = "fmwiss",
+    seed: int = 0,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
-    """Run one step from what is already there; says what is missing when the step before was not run."""
-    spec, settings = _specify(benchmark, options, machine)
+    """Run one step from what is already there; says what is missing when the step before was not run.
+
+    Args:
+        benchmark: its name, or the path of a YAML file
+        step: its number; 0 is the base step
+        method: fmwiss, wilson or finetune
+        seed: seed of everything random
+    """
+    spec, settings = specify(benchmark, method, seed, options, machine)
     prepare_prefect(settings.root, machine.verbose)
     from flows.benchmark import run_step
 
     print_report(run_step(spec, step, settings), settings.root)
+
+
+@app.command
+def compare(
+    benchmark: str,
+    *,
+    methods: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
+    seeds: Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)] = (0, 1, 2),
+    options: RunOptions = NO_RUN_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Run methods x seeds with everything else equal, and write one table, plot, CSV, Markdown and pictures.
+
+    Args:
+        benchmark: its name, or the path of a YAML file
+        methods: finetune, wilson, fmwiss, joint (all four when left out), and fmwiss-no-seeds, fmwiss-no-teacher,
+            fmwiss-no-contrastive, fmwiss-no-paste
+        seeds: 0 1 2 when left out
+    """
+    from wilss.grid import make_grid
+
+    settings = machine.settings()
+    grid = make_grid(run_content(benchmark, options, settings), methods, seeds)
+    prepare_prefect(settings.root, machine.verbose)
+    from flows.compare import run_comparison
+
+    print_comparison(run_comparison(grid, settings))
 
 
 @app.command
@@ -171,27 +167,6 @@ def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: P
     from tasks.inspect import export_labels
 
     print(f"{export_labels(label_set, to, stage, root or default_root())} masks written to {to}")
-
-
-def _specify(benchmark: str, options: RunOptions, machine: MachineOptions) -> tuple[RunSpec, Settings]:
-    from wilss.data.voc import choose_lists
-    from wilss.spec import make_spec, merge, nested
-
-    settings = machine.settings()
-    changes: dict[str, Any] = nested(list(options.set))
-    train, evaluation = choose_lists(settings.data, options.train_list, options.eval_list)
-    lists = {name: value for name, value in (("train_list", train), ("eval_list", evaluation)) if value}
-    given: dict[str, Any] = {
-        "benchmark": benchmark,
-        "scenario": options.scenario,
-        "method": options.method,
-        "seed": options.seed,
-    }
-    if options.preset:
-        given["preset"] = options.preset
-    if lists:
-        given["data"] = lists
-    return make_spec(merge(given, changes)), settings
 
 
 def main() -> None:

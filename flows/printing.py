@@ -57,6 +57,15 @@ def print_report(report: dict[str, Any], root: Path) -> None:
     print(f"report: {root / 'runs' / report['run'] / 'report.html'}")
 
 
+def print_comparison(content: dict[str, Any]) -> None:
+    """The first table of a comparison and where its files lie."""
+    for table in content["tables"]:
+        if table["key"] in ("full-C", "steps"):
+            rows = [[name, *cells] for name, cells in table["rows"]]
+            print_table(f"{content['benchmark']}, {table['title']}", ["method", *table["columns"]], rows)
+    print(f"tables, plot and pictures: {Path(content['folder']) / 'compare.html'}")
+
+
 def say_next(root: Path) -> None:
     """Three commands to try after the demo."""
     tail = "" if root == Path("wilss-data") else f" --root {root}"

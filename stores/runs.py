@@ -8,6 +8,7 @@ from typing import Any
 
 from wilss.digest import digest_of
 from wilss.errors import FormatError
+from wilss.grid import Comparison
 from wilss.spec import RunSpec
 
 
@@ -15,6 +16,12 @@ def run_folder(root: Path, spec: RunSpec) -> Path:
     """The folder of a specification; the same specification always has the same."""
     digest = digest_of(spec.facts())
     return root / "runs" / f"{spec.benchmark}-{spec.scenario}-{spec.method}-s{spec.seed}-{digest[:8]}"
+
+
+def comparison_folder(root: Path, grid: Comparison) -> Path:
+    """The folder of a comparison; the same grid always has the same."""
+    run = grid.spec_of(grid.methods[0], grid.seeds[0])
+    return root / "comparisons" / f"{run.benchmark}-{run.scenario}-{digest_of(grid.facts())[:8]}"
 
 
 def write_run(folder: Path, files: dict[str, str]) -> None:

@@ -90,17 +90,22 @@ def _step_entry(ws: Workspace, step: int) -> dict[str, Any]:
             "groups": [plain(value) for value in group_means(per_class, ws.benchmark.sizes(reached))],
             "per_class_iou": {name: plain(float(value)) for name, value in zip(names, per_class, strict=True)},
         }
-    entry = {
+    return {
         "step": step,
         "n_classes": len(ws.protocol.seen(step)),
         "metrics": tables["full"]["conventions"]["C"],
         "per_class_iou": tables["full"]["per_class_iou"],
         "tables": tables,
+        "forgetting": _forgetting(ws, step),
     }
-    if ws.spec.method != "joint":
-        now, base = (iou(read_confusions(ws, number)["full"]) for number in (step, 0))
-        entry["forgetting"] = plain(forgetting(now, base, len(ws.benchmark.steps[0])))
-    return entry
+
+
+def _forgetting(ws: Workspace, step: int) -> float | None:
+    """Drop of the base classes since step 0; None for the joint upper bound, which has no step before."""
+    if ws.spec.method == "joint":
+        return None
+    now, base = (iou(read_confusions(ws, number)["full"]) for number in (step, 0))
+    return plain(forgetting(now, base, len(ws.benchmark.steps[0])))
 
 
 def _means(values: Metrics) -> dict[str, float | None]:
@@ -173,16 +178,20 @@ def label_sheet(ws: Workspace, step: int) -> bytes:
 def _prediction_sheet(ws: Workspace, last_step: int) -> bytes:
     """Evaluation images with as many new classes as possible: truth, prediction before and after the last step."""
     steps = [0, last_step] if last_step else [0]
-    new = set(ws.protocol.steps[last_step])
-    tags = ws.source.tags("eval")
-    order = sorted(range(len(tags)), key=lambda i: (-bool(new & set(tags[i])), i))[:N_PICTURES]
     models = [load_checkpoint(ws.store.path("checkpoints", checkpoint_recipe(ws, step).digest)) for step in steps]
     rows, notes = [], []
-    for position in order:
-        image_id = ws.source.ids("eval")[position]
+    for image_id, names in showcase(ws, N_PICTURES):
         image = ws.source.image(image_id)
         shown = [image, colour(ws.source.mask(image_id))]
         shown += [overlay(image, predict_image(model, index, image)) for model, index in models]
         rows.append(shown)
-        notes.append(f"{image_id}: {', '.join(ws.source.classes[c - 1] for c in tags[position])}")
+        notes.append(f"{image_id}: {', '.join(names)}")
     return png(contact_sheet(rows, ["image", "truth", *(f"after step {step}" for step in steps)], notes))
+
+
+def showcase(ws: Workspace, count: int) -> list[tuple[str, list[str]]]:
+    """Evaluation images to show, with their class names: those with a class of the benchmark's last step first."""
+    new = set(ws.benchmark.steps[-1])
+    tags = ws.source.tags("eval")
+    order = sorted(range(len(tags)), key=lambda i: (-bool(new & set(tags[i])), i))[:count]
+    return [(ws.source.ids("eval")[i], [ws.source.classes[c - 1] for c in tags[i]]) for i in order]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from wilss.data.voc import palette
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK = (40, 44, 52)
 
@@ -79,13 +83,7 @@ def png(image: Image.Image) -> bytes:
 
 def loss_curves(histories: dict[str, list[dict[str, float]]]) -> str:
     """Loss terms over epochs, one panel per training run, as an SVG element."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    matplotlib.rcParams["svg.hashsalt"] = "wilss"
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2 * max(1, len(histories)), 2.8), layout="constrained")
+    figure = svg_figure((4.2 * max(1, len(histories)), 2.8))
     for number, (title, history) in enumerate(histories.items(), start=1):
         axes = figure.add_subplot(1, len(histories), number)
         for name in dict.fromkeys(key for epoch in history for key in epoch):
@@ -94,6 +92,22 @@ def loss_curves(histories: dict[str, list[dict[str, float]]]) -> str:
         axes.set(title=title, xlabel="epoch", yscale="log")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
+    return svg(figure)
+
+
+def svg_figure(size: tuple[float, float]) -> Figure:
+    """An empty figure of ``size`` (width, height) inches."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    matplotlib.rcParams["svg.hashsalt"] = "wilss"  # the same plot gives the same bytes
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an SVG element."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return buffer.getvalue()[buffer.getvalue().index("<svg") :]

@@ -1,0 +1,34 @@
+"""The flow of a comparison: every cell of the grid, then one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.benchmark import run_all_steps
+from flows.environment import machine_settings
+from tasks.compare import write_comparison
+from tasks.progress import say
+from wilss.grid import Comparison
+from wilss.spec import Settings
+
+
+@flow(name="compare", persist_result=False)
+def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[str, Any]:
+    """Run methods x seeds on one benchmark; what cells share (base student, label set, bank) is computed once.
+
+    Args:
+        grid: at least ``{"run": {"benchmark": NAME}}``.
+        settings: facts of the machine; None reads the ``WILSS_*`` environment variables.
+
+    Returns:
+        The content of ``compare.json``.
+    """
+    settings = settings or machine_settings()
+    cells = grid.runs()
+    reports = []
+    for number, cell in enumerate(cells, start=1):
+        say(f"run {number} of {len(cells)}: {cell.name}, seed {cell.seed}")
+        reports.append(run_all_steps(cell.spec, settings))
+    return write_comparison(grid, settings, reports)

@@ -1,0 +1,85 @@
+"""Options that several commands share, and what they make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from flows.environment import machine_settings
+
+if TYPE_CHECKING:
+    from wilss.spec import RunSpec, Settings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunOptions:
+    """Options that determine the result of a run, beside its method and seed."""
+
+    scenario: str = "overlap"
+    "overlap or disjoint"
+    preset: str | None = None
+    "named settings: demo, small, paper or tiny; the benchmark's own when left out"
+    train_list: str | None = None
+    "split file of the training images (VOC folders)"
+    eval_list: str | None = None
+    "split file of the evaluation images (VOC folders); val when left out, else the only other list there is"
+    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    "any other key as section.key=value, e.g. step.epochs=3; may be repeated"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class MachineOptions:
+    """Options that say where and how to compute."""
+
+    root: Path | None = None
+    "folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data"
+    data: Path | None = None
+    "data folder (VOC devkit layout); else WILSS_DATA"
+    weights: Path | None = None
+    "folder of pretrained weights; else WILSS_WEIGHTS, else a folder 'weights' in or beside the data folder"
+    labels_csv: Path | None = None
+    "image-level labels as CSV (image_id,labels); read off the masks when left out"
+    skip_unreadable: bool = False
+    "leave out images that cannot be decoded, and say how many"
+    device: str | None = None
+    "cpu or cuda; else WILSS_DEVICE, else cpu"
+    verbose: bool = False
+    "show Prefect's own log"
+
+    def settings(self) -> Settings:
+        """Settings of this machine."""
+        return machine_settings(self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device)
+
+
+def specify(
+    benchmark: str, method: str, seed: int, options: RunOptions, machine: MachineOptions
+) -> tuple[RunSpec, Settings]:
+    """The specification and the settings of a run."""
+    from wilss.spec import make_spec
+
+    settings = machine.settings()
+    return make_spec({**run_content(benchmark, options, settings), "method": method, "seed": seed}), settings
+
+
+def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict[str, Any]:
+    """What was given of a run's specification, without method and seed."""
+    from wilss.data.voc import choose_lists
+    from wilss.spec import merge, nested
+
+    train, evaluation = choose_lists(settings.data, options.train_list, options.eval_list)
+    lists = {name: value for name, value in (("train_list", train), ("eval_list", evaluation)) if value}
+    given: dict[str, Any] = {"benchmark": benchmark, "scenario": options.scenario}
+    if options.preset:
+        given["preset"] = options.preset
+    if lists:
+        given["data"] = lists
+    return merge(given, nested(list(options.set)))
+
+
+NO_RUN_OPTIONS = RunOptions()
+NO_MACHINE_OPTIONS = MachineOptions()
