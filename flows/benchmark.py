@@ -10,7 +10,6 @@ from flows.environment import machine_settings
 from flows.stages import Seconds, base_stages, prepare, step_stages
 from tasks.prepare import require_predecessor
 from tasks.report import write_report
-from wilss.protocol import benchmark
 from wilss.spec import RunSpec, Settings
 
 
@@ -41,7 +40,7 @@ def run_all_steps(spec: RunSpec, settings: Settings) -> dict[str, Any]:
 
 def last_step(spec: RunSpec) -> int:
     """Number of the last step that is trained; the joint upper bound learns all classes in step 0."""
-    return 0 if spec.method == "joint" else len(benchmark(spec.benchmark).steps) - 1
+    return 0 if spec.method == "joint" else len(spec.protocol.steps) - 1
 
 
 @flow(name="step", persist_result=False)

@@ -5,12 +5,14 @@ Heavy modules are imported inside the commands, so that help appears at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flows.cli_data import data_app, protocol
 from flows.cli_foundations import foundations_app, pretrain
 from flows.environment import default_root, prepare_prefect
 from flows.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, run_content, specify
@@ -21,6 +23,8 @@ labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a
 app.command(labels_app)
 app.command(foundations_app)
 app.command(pretrain)
+app.command(data_app)
+app.command(protocol)
 
 
 @app.command
@@ -180,6 +184,9 @@ def main() -> None:
     except WilssError as error:
         print(f"wilss: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print("wilss: stopped; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(130)

@@ -48,8 +48,9 @@ def machine_settings(
     labels_csv: Path | None = None,
     skip_unreadable: bool = False,
     device: str | None = None,
+    voc: Path | None = None,
 ) -> Settings:
-    """Settings from arguments, else from ``WILSS_ROOT``, ``WILSS_DATA``, ``WILSS_WEIGHTS`` and ``WILSS_DEVICE``.
+    """Settings from arguments, else from ``WILSS_ROOT``, ``_DATA``, ``_VOC``, ``_WEIGHTS`` and ``_DEVICE``.
 
     Without any weights folder, one called ``weights`` inside or beside the data folder is used.
     """
@@ -63,6 +64,7 @@ def machine_settings(
     return Settings(
         root=root or default_root(),
         data=data,
+        voc=voc or _folder("WILSS_VOC"),
         weights=weights,
         labels_csv=labels_csv,
         skip_unreadable=skip_unreadable,

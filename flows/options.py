@@ -27,6 +27,8 @@ class RunOptions:
     "split file of the training images (VOC folders)"
     eval_list: str | None = None
     "split file of the evaluation images (VOC folders); val when left out, else the only other list there is"
+    start: str | None = None
+    "checkpoint (digest or folder) taken for step 0 instead of training one"
     set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
     "any other key as section.key=value, e.g. step.epochs=3; may be repeated"
 
@@ -39,7 +41,9 @@ class MachineOptions:
     root: Path | None = None
     "folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data"
     data: Path | None = None
-    "data folder (VOC devkit layout); else WILSS_DATA"
+    "data folder: VOC devkit, COCO, or your own images/ and labels.csv; else WILSS_DATA"
+    voc: Path | None = None
+    "VOC folder of the later step of coco-to-voc; else WILSS_VOC"
     weights: Path | None = None
     "folder of pretrained weights; else WILSS_WEIGHTS, else a folder 'weights' in or beside the data folder"
     labels_csv: Path | None = None
@@ -53,7 +57,9 @@ class MachineOptions:
 
     def settings(self) -> Settings:
         """Settings of this machine."""
-        return machine_settings(self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device)
+        return machine_settings(
+            self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device, self.voc
+        )
 
 
 def specify(
@@ -68,12 +74,18 @@ def specify(
 
 def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict[str, Any]:
     """What was given of a run's specification, without method and seed."""
+    from wilss.custom import read_benchmark
     from wilss.data.voc import choose_lists
     from wilss.spec import merge, nested
 
-    train, evaluation = choose_lists(settings.data, options.train_list, options.eval_list)
+    train, evaluation = choose_lists(settings.voc or settings.data, options.train_list, options.eval_list)
     lists = {name: value for name, value in (("train_list", train), ("eval_list", evaluation)) if value}
     given: dict[str, Any] = {"benchmark": benchmark, "scenario": options.scenario}
+    if Path(benchmark).suffix in (".yaml", ".yml"):
+        custom = read_benchmark(Path(benchmark))
+        given |= {"benchmark": custom.get("name", ""), "custom": custom}
+    if options.start:
+        given["start"] = options.start
     if options.preset:
         given["preset"] = options.preset
     if lists:

@@ -9,13 +9,13 @@ import torch
 
 from stores.checkpoints import load_checkpoint
 from stores.runs import comparison_folder, write_run
-from tasks.inspect import predict_image
+from tasks.inspect import predict_image, truth_picture
 from tasks.recipes import checkpoint_recipe
 from tasks.report import N_PICTURES, showcase
 from tasks.workspace import heavy_task, open_workspace
 from wilss.grid import Comparison
 from wilss.measure.compare import csv_classes, csv_rows, html, markdown, plot, tables
-from wilss.measure.render import colour, contact_sheet, overlay, png
+from wilss.measure.render import contact_sheet, overlay, png
 from wilss.spec import Settings
 
 
@@ -77,6 +77,6 @@ def _pictures(grid: Comparison, settings: Settings) -> bytes:
     for image_id, names in showcase(ws, N_PICTURES):
         image = ws.source.image(image_id)
         predictions = [overlay(image, predict_image(model, index, image)) for model, index in models]
-        rows.append([image, colour(ws.source.mask(image_id)), *predictions])
+        rows.append([image, truth_picture(ws, image_id, image), *predictions])
         notes.append(f"{image_id}: {', '.join(names)}")
     return png(contact_sheet(rows, ["image", "truth", *grid.methods], notes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import torch
+from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.checkpoints import load_checkpoint, normalisation
@@ -32,18 +33,25 @@ def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     with ws.store.build(recipe) as folder, stage_progress(f"evaluate step {step}") as progress:
         path = ws.store.path("checkpoints", recipe.parents["checkpoint"])
         model, index = load_checkpoint(path, ws.class_names(step))
-        data = evaluation_data(ws.source, ws.protocol, step, spec.data.canvas)
         model, weights = model.to(ws.device), normalisation(index)
-        full = score_images(model, data, weights, progress=progress)
-        tables = {"full": full.tolist()}
-        if spec.data.eval_crop:
-            tables["crop"] = score_crops(model, data, weights, spec.data.eval_crop, progress=progress).tolist()
-        (folder / "confusion.json").write_text(json.dumps({"classes": index.classes, "tables": tables}))
-        return ws.store.publish(recipe, folder, {"images": len(data), "pixels": int(full.sum())}).ref
+        tables: dict[str, Tensor] = {}
+        for part in ("", *ws.source.further_eval):
+            data = evaluation_data(ws.source, ws.protocol, step, spec.data.canvas, part)
+            name = f"{part} " if part else ""
+            tables[f"{name}full"] = score_images(model, data, weights, progress=progress)
+            if spec.data.eval_crop:
+                tables[f"{name}crop"] = score_crops(model, data, weights, spec.data.eval_crop, progress=progress)
+        content = {"classes": index.classes, "tables": {name: table.tolist() for name, table in tables.items()}}
+        (folder / "confusion.json").write_text(json.dumps(content))
+        counts = {"images": len(ws.source.ids("eval")), "pixels": int(tables["full"].sum())}
+        return ws.store.publish(recipe, folder, counts).ref
 
 
 def read_confusions(ws: Workspace, step: int) -> dict[str, torch.Tensor]:
-    """The stored confusion matrices of a step, int64: "full" (full-size images) and, where wanted, "crop"."""
+    """The stored confusion matrices of a step, int64: "full" (full-size images) and, where wanted, "crop".
+
+    Further evaluation sets come after them, with their name before it: "voc full".
+    """
     folder = ws.store.path("evaluations", evaluation_recipe(ws, step).digest)
     tables = json.loads((folder / "confusion.json").read_text())["tables"]
     return {name: torch.tensor(matrix) for name, matrix in tables.items()}
@@ -61,6 +69,8 @@ def label_quality(ws: Workspace, manifest: Manifest) -> dict[str, dict[str, floa
         rows = labels.index.rows(shard)
         truth = torch.full((len(rows), labels.index.canvas, labels.index.canvas), VOID, dtype=torch.uint8)
         for place, row in enumerate(rows):
+            if not ws.source.has_mask(labels.index.ids[row]):
+                continue  # void: nothing to compare with
             mask = to_canvas(ws.source.mask(labels.index.ids[row])[None], labels.index.canvas, nearest=True)[0]
             truth[place, : mask.shape[0], : mask.shape[1]] = mask
         for stage in sums:

@@ -12,7 +12,7 @@ from torch import Tensor
 from stores.artefacts import Manifest, Store
 from stores.checkpoints import CheckpointIndex, load_checkpoint
 from stores.labels import LabelSet
-from tasks.workspace import Workspace, open_workspace, require_device
+from tasks.workspace import Workspace, open_workspace, require_device, start_folder
 from wilss.data.augment import normalise
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
@@ -58,8 +58,7 @@ def sheet(ws: Workspace, sets: Sequence[LabelSet], rows: Sequence[int], class_id
         image_id = sets[0].index.ids[row]
         height, width = sets[0].true_size(row)
         image = to_canvas(ws.source.image(image_id), sets[0].index.canvas)
-        truth = to_canvas(ws.source.mask(image_id)[None], sets[0].index.canvas, nearest=True)[0]
-        shown = [image, colour(truth)]
+        shown = [image, truth_picture(ws, image_id, image)]
         for labels, stage in stages:
             layers = labels.read(stage, row, row + 1)[0, :, :height, :width]
             shown.append(overlay(image, flatten_layers(layers, class_ids)))
@@ -68,6 +67,14 @@ def sheet(ws: Workspace, sets: Sequence[LabelSet], rows: Sequence[int], class_id
         notes.append(f"{image_id}: {', '.join(tags)}; agreement {float(agreement[row]):.2f}")
     titles = ["image", "truth", *(STAGE_TITLES.get(stage, stage) for _, stage in stages)]
     return contact_sheet(pictures, titles, notes)
+
+
+def truth_picture(ws: Workspace, image_id: str, image: Tensor) -> Tensor:
+    """The true mask in class colours at the size of ``image``, or plain grey for an image without one."""
+    if not ws.source.has_mask(image_id):
+        return torch.full_like(image, 200)
+    mask = ws.source.mask(image_id)[None, None].float()
+    return colour(F.interpolate(mask, image.shape[-2:], mode="nearest-exact")[0, 0].to(torch.uint8))
 
 
 def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
@@ -109,8 +116,7 @@ def predict_files(
     if not images:
         raise SpecError("no image given; name at least one image file after the checkpoint")
     require_device(device)
-    folder = Path(checkpoint) if Path(checkpoint).is_dir() else _checkpoint_folder(checkpoint, root)
-    model, index = load_checkpoint(folder)
+    model, index = load_checkpoint(start_folder(checkpoint, Store(root)))
     model.to(device)
     names = [path.stem for path in images]
     repeated = next((name for name in names if names.count(name) > 1), None)
@@ -139,12 +145,8 @@ def safe_name(image_id: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in image_id).lstrip(".") or "_"
 
 
-def _checkpoint_folder(digest: str, root: Path) -> Path:
-    store = Store(root)
-    return store.path("checkpoints", store.get("checkpoints", digest).digest)
-
-
 def _with_data(settings: Settings, manifest: Manifest) -> Settings:
     """Look for the data where they were when the set was made, unless the user says otherwise."""
-    noted = manifest.notes.get("data_root")
-    return settings if settings.data or not noted else settings.model_copy(update={"data": Path(noted)})
+    noted = {"data": manifest.notes.get("data_root"), "voc": manifest.notes.get("voc_root")}
+    found = {key: Path(path) for key, path in noted.items() if path and getattr(settings, key) is None}
+    return settings.model_copy(update=found)

@@ -164,13 +164,14 @@ def _shards(index: LabelIndex) -> list[tuple[int, list[int]]]:
 
 
 def _notes(ws: Workspace, step: int) -> dict[str, object]:
-    data = ws.settings.data
+    data, voc = ws.settings.data, ws.settings.voc
     return {
         "benchmark": ws.protocol.name,
         "step": step,
         "class_ids": list(ws.protocol.steps[step]),
         "spec": ws.spec.model_dump(mode="json"),
         "data_root": str(data.resolve()) if data else None,
+        "voc_root": str(voc.resolve()) if voc else None,
     }
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from tasks.progress import say
-from tasks.recipes import bank_recipe, checkpoint_recipe, evaluation_recipe
+from tasks.recipes import bank_recipe, checkpoint_recipe, evaluation_recipe, uses_bank
 from tasks.train import require
 from tasks.workspace import heavy_task, open_workspace
-from wilss.data.voc import VocSource
 from wilss.errors import SpecError
 from wilss.protocol import step_images
 from wilss.spec import RunSpec, Settings
@@ -19,10 +18,9 @@ def prepare_data(spec: RunSpec, settings: Settings) -> dict[str, int]:
     Raises DataError or DataNotFoundError that names the first bad file.
     """
     ws = open_workspace(spec, settings)
-    if isinstance(ws.source, VocSource):
-        ws.source.check()
-        if ws.source.skipped:
-            say(f"left out {ws.source.skipped} unreadable images")
+    ws.source.check()
+    if ws.source.skipped:
+        say(f"left out {ws.source.skipped} unreadable images")
     tags = ws.source.tags("train")
     steps = range(len(ws.protocol.steps))
     counts = {f"step {t}": len(step_images(tags, ws.protocol, t, spec.scenario)) for t in steps}
@@ -39,5 +37,5 @@ def require_predecessor(spec: RunSpec, settings: Settings, step: int) -> None:
     for earlier in range(step):
         require(ws, checkpoint_recipe(ws, earlier), f"the student of step {earlier}")
         require(ws, evaluation_recipe(ws, earlier), f"the evaluation of step {earlier}")
-    if spec.pastes:
+    if uses_bank(ws):
         require(ws, bank_recipe(ws), "the memory bank")

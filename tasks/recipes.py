@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from stores.artefacts import Recipe
 from tasks.workspace import Workspace
 from wilss.digest import ALGORITHM_VERSION
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.base import joint_epochs
+from wilss.learn.methods import FmwissSpec
 from wilss.learn.schedule import TrainSpec
+from wilss.nets.pretrained import file_digest
 from wilss.protocol import step_images
 
 
@@ -27,8 +31,12 @@ def _base_facts(ws: Workspace) -> dict[str, Any]:
 
 
 def base_recipe(ws: Workspace) -> Recipe:
-    """The student of step 0."""
+    """The student of step 0, trained or taken from a checkpoint."""
     spec = ws.spec
+    if ws.start:
+        names = list(ws.class_names(0))
+        weights = file_digest(ws.start / "student.safetensors")
+        return Recipe("checkpoints", {"version": ALGORITHM_VERSION, "start": weights, "classes": names}, {})
     facts = {
         **_base_facts(ws),
         "stage": "base",
@@ -90,11 +98,30 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
         "train": spec.step.model_dump(mode="json"),
         "seed": spec.seed,
     }
-    if spec.method_settings is not None:
-        facts["settings"] = spec.method_settings.model_dump(mode="json", exclude={"memory"})
-    if spec.pastes:
+    settings = effective_settings(ws)
+    if settings is not None:
+        facts["settings"] = settings.model_dump(mode="json", exclude={"memory"})
+    if uses_bank(ws):
         parents["bank"] = bank_recipe(ws).digest
     return Recipe("checkpoints", facts, parents)
+
+
+def uses_bank(ws: Workspace) -> bool:
+    """Whether old-class instances are pasted: the method wants it, and there are base images to cut them from.
+
+    A run that starts from a checkpoint may have none.
+    """
+    if not ws.spec.pastes:
+        return False
+    return not ws.start or bool(step_images(ws.source.tags("train"), ws.protocol, 0, ws.spec.scenario))
+
+
+def effective_settings(ws: Workspace) -> BaseModel | None:
+    """The method's settings; without a memory bank nothing is pasted."""
+    settings = ws.spec.method_settings
+    if ws.spec.pastes and not uses_bank(ws) and isinstance(settings, FmwissSpec):
+        return settings.model_copy(update={"paste": settings.paste.model_copy(update={"probability": 0.0})})
+    return settings
 
 
 def checkpoint_recipe(ws: Workspace, step: int) -> Recipe:

@@ -16,17 +16,19 @@ from stores.checkpoints import load_checkpoint, load_index
 from stores.labels import LabelSet
 from stores.runs import run_folder, write_run
 from tasks.evaluate import label_quality, read_confusions
-from tasks.inspect import predict_image, sheet
+from tasks.inspect import predict_image, sheet, truth_picture
 from tasks.recipes import (
     bank_recipe,
     checkpoint_recipe,
     evaluation_recipe,
     final_labels_recipe,
     labels_recipe,
+    uses_bank,
 )
 from tasks.workspace import Workspace, heavy_task, open_workspace
+from wilss.data.source import Split
 from wilss.measure.confusion import iou
-from wilss.measure.render import colour, contact_sheet, loss_curves, overlay, png
+from wilss.measure.render import contact_sheet, loss_curves, overlay, png
 from wilss.measure.report import render_report
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.spec import RunSpec, Settings
@@ -57,7 +59,7 @@ def write_report(spec: RunSpec, settings: Settings, last_step: int, stage_second
         "peak_rss_bytes": peak_rss_bytes(),
         "versions": versions(),
         "artefacts": _artefacts(ws, last_step),
-        "skipped_images": getattr(ws.source, "skipped", 0),
+        "skipped_images": ws.source.skipped,
         "spec": spec.model_dump(mode="json"),
     }
     html = render_report(report, _pictures(ws, last_step), _curves(ws, last_step), _new_names(ws, last_step))
@@ -135,7 +137,7 @@ def _label_entries(ws: Workspace, step: int) -> list[dict[str, Any]]:
 
 def _artefacts(ws: Workspace, last_step: int) -> dict[str, str]:
     found = {}
-    if ws.spec.pastes:
+    if uses_bank(ws):
         found["memory bank"] = bank_recipe(ws).digest
     for step in range(last_step + 1):
         found[f"checkpoint {step}"] = checkpoint_recipe(ws, step).digest
@@ -182,7 +184,7 @@ def _prediction_sheet(ws: Workspace, last_step: int) -> bytes:
     rows, notes = [], []
     for image_id, names in showcase(ws, N_PICTURES):
         image = ws.source.image(image_id)
-        shown = [image, colour(ws.source.mask(image_id))]
+        shown = [image, truth_picture(ws, image_id, image)]
         shown += [overlay(image, predict_image(model, index, image)) for model, index in models]
         rows.append(shown)
         notes.append(f"{image_id}: {', '.join(names)}")
@@ -190,8 +192,12 @@ def _prediction_sheet(ws: Workspace, last_step: int) -> bytes:
 
 
 def showcase(ws: Workspace, count: int) -> list[tuple[str, list[str]]]:
-    """Evaluation images to show, with their class names: those with a class of the benchmark's last step first."""
+    """Images to show, with their class names: those with a class of the benchmark's last step first.
+
+    Evaluation images, or training images where there are none.
+    """
     new = set(ws.benchmark.steps[-1])
-    tags = ws.source.tags("eval")
+    split: Split = "eval" if ws.source.ids("eval") else "train"
+    tags = ws.source.tags(split)
     order = sorted(range(len(tags)), key=lambda i: (-bool(new & set(tags[i])), i))[:count]
-    return [(ws.source.ids("eval")[i], [ws.source.classes[c - 1] for c in tags[i]]) for i in order]
+    return [(ws.source.ids(split)[i], [ws.source.classes[c - 1] for c in tags[i]]) for i in order]

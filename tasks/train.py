@@ -15,8 +15,17 @@ from stores.bank import load_bank, save_bank
 from stores.checkpoints import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
 from stores.labels import LabelSet, LayerCache
 from tasks.label import write_final_labels
-from tasks.progress import stage_progress
-from tasks.recipes import bank_recipe, base_recipe, base_training, checkpoint_recipe, labels_recipe, step_recipe
+from tasks.progress import say, stage_progress
+from tasks.recipes import (
+    bank_recipe,
+    base_recipe,
+    base_training,
+    checkpoint_recipe,
+    effective_settings,
+    labels_recipe,
+    step_recipe,
+    uses_bank,
+)
 from tasks.workspace import Workspace, heavy_task, open_workspace
 from wilss.data.steps import base_data, step_data
 from wilss.errors import ArtefactNotFoundError, TrainingError
@@ -39,6 +48,8 @@ def base_student(spec: RunSpec, settings: Settings) -> ArtefactRef:
     recipe = base_recipe(ws)
     if found := ws.store.find(recipe):
         return found.ref
+    if ws.start:
+        return _adopt(ws, recipe, ws.start)
     with ws.store.build(recipe) as folder, stage_progress("base student") as progress:
         start = time.monotonic()
         data = base_data(ws.source, ws.protocol, spec.scenario, spec.data.canvas, spec.data.void)
@@ -52,10 +63,21 @@ def base_student(spec: RunSpec, settings: Settings) -> ArtefactRef:
         return _publish(ws, recipe, folder, len(data), notes)
 
 
+def _adopt(ws: Workspace, recipe: Recipe, start: Path) -> ArtefactRef:
+    """Take a checkpoint for step 0. Raises SpecError when it knows other classes than the benchmark's base step."""
+    model, index = load_checkpoint(start, ws.class_names(0))
+    with ws.store.build(recipe) as folder:
+        save_checkpoint(model, _index(ws, 0, index.history).model_copy(update={"canvas": index.canvas}), folder)
+        return _publish(ws, recipe, folder, 0, {"start": str(start)})
+
+
 @heavy_task
-def memory_bank(spec: RunSpec, settings: Settings) -> ArtefactRef:
-    """Crop instances of the base classes."""
+def memory_bank(spec: RunSpec, settings: Settings) -> ArtefactRef | None:
+    """Crop instances of the base classes; None when there are no base images to cut them from."""
     ws = open_workspace(spec, settings)
+    if not uses_bank(ws):
+        say("no base images with masks, so there is no memory bank: nothing is pasted")
+        return None
     recipe = bank_recipe(ws)
     if found := ws.store.find(recipe):
         return found.ref
@@ -89,7 +111,7 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
                 old.to(ws.device),
                 StepData(images, LayerCache(labels) if labels else None, bank),
                 spec.method,
-                spec.method_settings,
+                effective_settings(ws),
                 spec.step,
                 spec.augment,
                 ws.weights,

@@ -2,6 +2,7 @@
 
 Rules: overlap step 0 = images with at least one base class (others are painted background); disjoint step 0 = images
 whose foreground is base classes only; step t >= 1 in both scenarios = images with at least one of the step's classes.
+COCO-to-VOC knows no scenarios: step 0 = images without any VOC class, also those that show no class at all.
 """
 
 from __future__ import annotations
@@ -24,15 +25,21 @@ SPLITS: dict[str, tuple[int, ...]] = {
 """Number of classes of each step, in the order of the class ids."""
 
 FAMILIES = ("scenes", "voc")
+COCO_TO_VOC = "coco-to-voc"
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """An ordered list of steps over one class list; ``steps[t]`` holds the class ids (from 1) of step t."""
+    """An ordered list of steps over one class list; ``steps[t]`` holds the class ids (from 1) of step t.
+
+    family: where the images come from: "scenes", "voc", "coco-voc" or "folder".
+    keeps_empty: step 0 holds all images without a later class, also empty ones; there are no scenarios.
+    """
 
     name: str
     family: str
     steps: tuple[tuple[int, ...], ...]
+    keeps_empty: bool = False
 
     def seen(self, step: int) -> tuple[int, ...]:
         """Class ids known after ``step``, in the order of the output channels 1, 2, ..."""
@@ -40,7 +47,7 @@ class Benchmark:
 
     def merged(self) -> Benchmark:
         """The same classes in one step: what the joint upper bound learns."""
-        return Benchmark(self.name, self.family, (self.seen(len(self.steps) - 1),))
+        return Benchmark(self.name, self.family, (self.seen(len(self.steps) - 1),), self.keeps_empty)
 
     def sizes(self, step: int) -> tuple[int, ...]:
         """Number of classes of the steps up to ``step``."""
@@ -55,6 +62,8 @@ def benchmarks() -> dict[str, Benchmark]:
             starts = [1 + sum(sizes[:t]) for t in range(len(sizes))]
             steps = tuple(tuple(range(a, a + n)) for a, n in zip(starts, sizes, strict=True))
             found[f"{family}-{split}"] = Benchmark(f"{family}-{split}", family, steps)
+    base, new = tuple(range(1, 61)), tuple(range(61, 81))
+    found[COCO_TO_VOC] = Benchmark(COCO_TO_VOC, "coco-voc", (base, new), keeps_empty=True)
     return found
 
 
@@ -77,6 +86,8 @@ def step_images(tags: Sequence[Sequence[int]], protocol: Benchmark, step: int, s
     if not 0 <= step < len(protocol.steps):
         raise SpecError(f"{protocol.name} has no step {step}; its steps are 0 to {len(protocol.steps) - 1}")
     own = set(protocol.steps[step])
+    if step == 0 and protocol.keeps_empty:
+        return tuple(i for i, present in enumerate(tags) if set(present) <= own)
     if step == 0 and scenario == "disjoint":
         return tuple(i for i, present in enumerate(tags) if present and set(present) <= own)
     return tuple(i for i, present in enumerate(tags) if own & set(present))
@@ -96,3 +107,32 @@ def output_channels(seen: Sequence[int], n_classes: int, void: int = 0) -> list[
             raise SpecError(f"class id {class_id} is outside 1..{n_classes}")
         table[class_id] = channel
     return table
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """What a step holds: its images and, of them, those with an old class and those that an earlier step has too.
+
+    labels: number of images by how many of the step's classes they show, from one on.
+    """
+
+    step: int
+    images: tuple[int, ...]
+    with_old: int
+    repeated: int
+    labels: tuple[int, ...]
+
+
+def count_steps(tags: Sequence[Sequence[int]], protocol: Benchmark, scenario: Scenario) -> list[StepCounts]:
+    """Images of every step of a list, and their counts."""
+    found: list[StepCounts] = []
+    earlier: set[int] = set()
+    for step, classes in enumerate(protocol.steps):
+        images = step_images(tags, protocol, step, scenario)
+        old, own = set(protocol.seen(step - 1)) if step else set(), set(classes)
+        shown = [len(own & set(tags[i])) for i in images]
+        labels = tuple(shown.count(k) for k in range(1, max(shown, default=0) + 1))
+        with_old = sum(bool(old & set(tags[i])) for i in images)
+        found.append(StepCounts(step, images, with_old, len(earlier & set(images)), labels))
+        earlier |= set(images)
+    return found

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from wilss.custom import CustomBenchmark
 from wilss.data.augment import AugmentSpec
 from wilss.data.scenes import World
 from wilss.errors import SpecError, did_you_mean
@@ -20,7 +21,7 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.learn.methods import METHODS, FmwissSpec, WilsonSpec
 from wilss.learn.schedule import TrainSpec
 from wilss.nets.segmenter import StudentSpec
-from wilss.protocol import Scenario, benchmark, benchmarks
+from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
 
 MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
 
@@ -33,6 +34,8 @@ class DataSpec(BaseModel):
     canvas: int = Field(512, ge=32, description="longer sides above this are shrunk to it")
     train_list: str = Field("train_aug", description="split file of the training images (VOC folders)")
     eval_list: str = Field("val", description="split file of the evaluation images (VOC folders)")
+    coco_train: str = Field("train2017", description="COCO split of the base images")
+    coco_eval: str = Field("val2017", description="COCO split of the evaluation images")
     world: World = World()
     n_train: int = Field(1600, ge=1, description="training scenes (built-in world)")
     n_eval: int = Field(240, ge=1, description="evaluation scenes (built-in world)")
@@ -50,6 +53,10 @@ class RunSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
+    custom: CustomBenchmark | None = Field(None, description="a benchmark of one's own; then ``benchmark`` is its name")
+    start: str | None = Field(
+        None, description="checkpoint (digest or folder) that is taken for step 0 instead of training one"
+    )
     preset: str | None = Field(
         None, description="named settings that fill every key not given; None takes the benchmark's own"
     )
@@ -69,19 +76,28 @@ class RunSpec(BaseModel):
     @classmethod
     def _fill_from_preset(cls, content: Any) -> Any:
         """Fill what is not given from the preset, so that ``{"benchmark": ...}`` alone is a whole specification."""
-        if not isinstance(content, Mapping) or content.get("benchmark") not in benchmarks():
+        family = _family(content)
+        if family is None:
             return content
-        name = content.get("preset") or DEFAULT_PRESET[benchmark(content["benchmark"]).family]
+        name = content.get("preset") or DEFAULT_PRESET[family]
         if name not in PRESETS:
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), PRESETS)}")
         return merge(PRESETS[name], {**content, "preset": name})
 
-    @field_validator("benchmark")
-    @classmethod
-    def _known_benchmark(cls, name: str) -> str:
-        if name not in benchmarks():
-            raise ValueError(f"unknown benchmark '{name}'.{did_you_mean(name, benchmarks())}")
-        return name
+    @model_validator(mode="after")
+    def _known_benchmark(self) -> RunSpec:
+        if self.custom is not None and self.custom.name != self.benchmark:
+            raise ValueError(f"benchmark is '{self.benchmark}' but its definition is called '{self.custom.name}'")
+        if self.custom is None and self.benchmark not in benchmarks():
+            raise ValueError(f"unknown benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, benchmarks())}")
+        if self.start and self.method == "joint":
+            raise ValueError("the joint upper bound learns all classes at once; it cannot start from a checkpoint")
+        return self
+
+    @property
+    def protocol(self) -> Benchmark:
+        """The benchmark, built in or one's own."""
+        return self.custom.benchmark() if self.custom else benchmark(self.benchmark)
 
     @property
     def method_settings(self) -> BaseModel | None:
@@ -113,6 +129,7 @@ class Settings(BaseModel):
 
     root: Path
     data: Path | None = None
+    voc: Path | None = None
     labels_csv: Path | None = None
     weights: Path | None = None
     skip_unreadable: bool = False
@@ -191,7 +208,21 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Named settings: "demo" for the built-in world, "small" for photos on two CPU cores, "paper", "tiny" for tests."""
 
-DEFAULT_PRESET = {"scenes": "demo", "voc": "small"}
+DEFAULT_PRESET = {"scenes": "demo", "voc": "small", "coco-voc": "small", "folder": "small"}
+
+
+def _family(content: Any) -> str | None:
+    """Whose data a specification that is not validated yet uses; None when it cannot be told."""
+    if not isinstance(content, Mapping):
+        return None
+    custom = content.get("custom")
+    if isinstance(custom, CustomBenchmark):
+        return custom.data
+    if isinstance(custom, Mapping):
+        family = custom.get("data")
+        return family if isinstance(family, str) and family in DEFAULT_PRESET else None
+    known = benchmarks().get(str(content.get("benchmark")))
+    return known.family if known else None
 
 
 def make_spec(content: Mapping[str, Any]) -> RunSpec:

@@ -10,7 +10,8 @@ import torch
 from wilss.data.scenes import World
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.steps import base_data, evaluation_data, step_data
-from wilss.data.voc import VOC_PROMPTS, read_labels
+from wilss.data.tags import read_labels
+from wilss.data.voc import VOC_PROMPTS
 from wilss.errors import SpecError
 from wilss.protocol import benchmark, output_channels, step_images, visible_tags
 

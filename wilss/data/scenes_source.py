@@ -48,6 +48,23 @@ class ScenesSource:
         masks = (self.mask(image_id) for image_id in self.ids(split))
         return tuple(tuple(c for c in mask.unique().tolist() if 0 < c < 255) for mask in masks)
 
+    @property
+    def further_eval(self) -> dict[str, tuple[str, ...]]:
+        """No second evaluation set."""
+        return {}
+
+    @property
+    def skipped(self) -> int:
+        """Scenes are always readable."""
+        return 0
+
+    def check(self) -> None:
+        """Scenes are drawn when they are looked at."""
+
+    def has_mask(self, image_id: str) -> bool:
+        """Every scene has one."""
+        return True
+
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
         return self._scene(image_id)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -38,6 +39,24 @@ class Source(Protocol):
 
     def image(self, image_id: str) -> Tensor:
         """RGB image, uint8 ``(3, H, W)``. Raises DataNotFoundError or DataError."""
+        ...
+
+    @property
+    def further_eval(self) -> Mapping[str, tuple[str, ...]]:
+        """Evaluation sets that are scored beside ``ids("eval")``: name -> image ids. Most data have none."""
+        ...
+
+    def check(self) -> None:
+        """Look at every file before anything is computed. Raises the first DataError or DataNotFoundError found."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Images left out because they cannot be decoded."""
+        ...
+
+    def has_mask(self, image_id: str) -> bool:
+        """Whether the image has pixel labels at all; a step's label set may be checked against them."""
         ...
 
     def mask(self, image_id: str) -> Tensor:

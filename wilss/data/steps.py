@@ -36,10 +36,15 @@ def step_data(source: Source, protocol: Benchmark, step: int, scenario: Scenario
     return TaggedImages(images, torch.tensor(rows, dtype=torch.bool))
 
 
-def evaluation_data(source: Source, protocol: Benchmark, step: int, canvas: int) -> MaskedImages:
-    """All evaluation images; classes not yet learnt at ``step`` count as background, void stays 255."""
+def evaluation_data(source: Source, protocol: Benchmark, step: int, canvas: int, part: str = "") -> MaskedImages:
+    """All evaluation images; classes not yet learnt at ``step`` count as background, void stays 255.
+
+    Args:
+        part: one of the source's further evaluation sets; "" is the main one.
+    """
     channels = output_channels(protocol.seen(step), len(source.classes), VOID)
-    return MaskedImages(ImageTable(source, source.ids("eval"), canvas), tuple(channels))
+    ids = source.further_eval[part] if part else source.ids("eval")
+    return MaskedImages(ImageTable(source, ids, canvas), tuple(channels))
 
 
 def _table(source: Source, protocol: Benchmark, step: int, scenario: Scenario, canvas: int) -> ImageTable:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wilss.data.files import read_mask, read_rgb
 from wilss.data.source import VOID, Split
+from wilss.data.tags import read_labels
 from wilss.errors import DataError, DataNotFoundError, did_you_mean
 
 VOC_PROMPTS: dict[str, tuple[str, ...]] = {
@@ -55,6 +56,7 @@ class VocSource:
         labels_csv: image-level labels ("image_id,labels", names separated by spaces). When None they are read off the
             masks once; the masks of later steps serve for nothing else.
         skip_unreadable: leave out images that cannot be decoded instead of stopping.
+        words: the ontology.
     """
 
     root: Path
@@ -62,6 +64,7 @@ class VocSource:
     eval_list: str = "val"
     labels_csv: Path | None = None
     skip_unreadable: bool = False
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: VOC_PROMPTS)
 
     def __post_init__(self) -> None:
         for folder in ("JPEGImages", "ImageSets/Segmentation"):
@@ -79,7 +82,7 @@ class VocSource:
     @property
     def prompts(self) -> dict[str, tuple[str, ...]]:
         """See `VOC_PROMPTS`."""
-        return VOC_PROMPTS
+        return dict(self.words)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -109,7 +112,8 @@ class VocSource:
     @cached_property
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         if self.labels_csv:
-            table = read_labels(self.labels_csv, self.classes, self.root / "JPEGImages")
+            images = {path.stem for path in (self.root / "JPEGImages").glob("*.jpg")}
+            table = read_labels(self.labels_csv, self.classes, images)
             return {split: tuple(self._from_table(table, i) for i in self.ids(split)) for split in ("train", "eval")}
         with ThreadPoolExecutor(2) as pool:
             return {split: tuple(pool.map(self._tags_of_mask, self.ids(split))) for split in ("train", "eval")}
@@ -125,6 +129,15 @@ class VocSource:
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
         return read_rgb(self._image_path(image_id))
+
+    @property
+    def further_eval(self) -> dict[str, tuple[str, ...]]:
+        """No second evaluation set."""
+        return {}
+
+    def has_mask(self, image_id: str) -> bool:
+        """See `wilss.data.source.Source.has_mask`."""
+        return self._mask_path(image_id).is_file()
 
     def mask(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.mask`. Raises DataError for a value that is neither class, 0 nor 255."""
@@ -200,37 +213,6 @@ def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -
         return train, evaluation
     others = [path.stem for path in folder.glob("*.txt") if not path.stem.startswith("train")]
     return train, others[0] if len(others) == 1 else None
-
-
-def read_labels(path: Path, classes: tuple[str, ...], images: Path | None = None) -> dict[str, tuple[int, ...]]:
-    """Read image-level labels: CSV with the header ``image_id,labels``, class names separated by spaces.
-
-    Args:
-        images: folder that must hold ``ID.jpg`` for every row; None does not look.
-
-    Raises DataError with the row number for an unknown class, an image without a file, no image id or a repeated one;
-    DataNotFoundError when the table itself is not there.
-    """
-    if not path.is_file():
-        raise DataNotFoundError(f"labels file '{path}' does not exist; give a CSV with the header image_id,labels")
-    table: dict[str, tuple[int, ...]] = {}
-    with path.open(newline="") as handle:
-        for number, row in enumerate(csv.reader(handle), start=1):
-            if number == 1 or not row:
-                continue
-            image_id, names = row[0].strip(), (row[1].split() if len(row) > 1 else [])
-            if not image_id or image_id in table:
-                problem = "repeats image id " + repr(image_id) if image_id else "has no image id"
-                raise DataError(f"row {number} of '{path}' {problem}; every image needs exactly one row")
-            if images is not None and not (images / f"{image_id}.jpg").is_file():
-                raise DataError(
-                    f"row {number} of '{path}' names image '{image_id}', which is not in '{images}'; remove it"
-                )
-            for name in names:
-                if name not in classes:
-                    raise DataError(f"row {number} of '{path}' names the class '{name}'.{did_you_mean(name, classes)}")
-            table[image_id] = tuple(sorted(classes.index(name) + 1 for name in names))
-    return table
 
 
 def palette() -> list[int]:

@@ -1,0 +1,97 @@
+"""Benchmarks of one's own: which classes each step brings, by name, read from a YAML file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from wilss.data.catalogue import class_names
+from wilss.digest import canonical_json
+from wilss.errors import DataNotFoundError, SpecError, did_you_mean
+from wilss.protocol import Benchmark, benchmarks
+
+Name = Annotated[str, Field(min_length=1, max_length=60)]
+SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+
+
+class CustomBenchmark(BaseModel):
+    """A benchmark that is not built in.
+
+    Args:
+        data: whose images and classes; "folder" is a folder of your own, whose classes are those named here.
+        steps: class names of every step, the base step first.
+        prompts: words for the scorer; a class without any is known by its name.
+        ignore: names in labels.csv that no step learns ("folder" only).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    data: Literal["scenes", "voc", "coco-voc", "folder"]
+    steps: tuple[tuple[Name, ...], ...] = Field(min_length=1)
+    prompts: dict[str, tuple[Name, ...]] = {}
+    ignore: tuple[str, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _file_name(cls, name: str) -> str:
+        if not SAFE.fullmatch(name):
+            raise ValueError(f"benchmark name '{name[:70]}' must be up to 60 letters, digits, '-', '_' or '.'")
+        if name in benchmarks():
+            raise ValueError(f"benchmark name '{name}' is taken by a built-in benchmark; choose another")
+        return name
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CustomBenchmark:
+        seen: dict[str, int] = {}
+        for step, names in enumerate(self.steps):
+            if not names:
+                raise ValueError(f"step {step} of '{self.name}' has no classes; every step brings at least one")
+            for name in names:
+                if name in seen:
+                    where = "twice in step" if seen[name] == step else f"in step {seen[name]} and in step"
+                    raise ValueError(f"class '{name}' is {where} {step}; a class is learnt once, in one step")
+                seen[name] = step
+        known = class_names(self.data) or tuple(seen)
+        for name in (*seen, *self.prompts):
+            if name not in known:
+                raise ValueError(f"'{name}' is no class of {self.name}.{did_you_mean(name, known)}")
+        if len(seen) > 254:
+            raise ValueError(f"'{self.name}' has {len(seen)} classes; masks hold at most 254")
+        return self
+
+    def __hash__(self) -> int:
+        return hash(canonical_json(self.model_dump(mode="json")))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All classes of the data, by id."""
+        return class_names(self.data) or tuple(name for names in self.steps for name in names)
+
+    def benchmark(self) -> Benchmark:
+        """The same with class ids."""
+        ids = {name: number for number, name in enumerate(self.classes, start=1)}
+        steps = tuple(tuple(ids[name] for name in names) for names in self.steps)
+        return Benchmark(self.name, self.data, steps, keeps_empty=self.data == "coco-voc")
+
+
+def read_benchmark(path: Path) -> dict[str, Any]:
+    """Content of a benchmark's YAML file, not yet validated.
+
+    Raises DataNotFoundError when there is no file, SpecError when it is no YAML mapping.
+    """
+    if not path.is_file():
+        raise DataNotFoundError(f"benchmark file '{path}' does not exist; give a YAML file or a built-in name")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(
+            f"'{path}' is no YAML ({str(error).splitlines()[0]}); see docs/data.md for an example"
+        ) from error
+    if not isinstance(content, dict):
+        raise SpecError(f"'{path}' holds no mapping; it needs the keys name, data and steps, see docs/data.md")
+    return content

@@ -1,0 +1,13 @@
+"""Class lists of the data families that have a fixed one."""
+
+from __future__ import annotations
+
+from wilss.data import coco_names
+from wilss.data.silhouettes import CLASSES
+from wilss.data.voc import VOC_PROMPTS
+
+
+def class_names(family: str) -> tuple[str, ...]:
+    """Class names by id (from 1); empty for "folder", whose benchmark names them."""
+    lists = {"scenes": CLASSES, "voc": tuple(VOC_PROMPTS), "coco-voc": coco_names.CLASSES, "folder": ()}
+    return lists[family]

@@ -1,0 +1,187 @@
+"""COCO as base data and VOC as new data: the benchmark COCO-to-VOC (WILSON, section 4 and its released code)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wilss.data import coco_names
+from wilss.data.coco_names import CLASS_OF_COCO, CLASS_OF_VOC, N_BASE
+from wilss.data.files import read_rgb
+from wilss.data.source import VOID, Split
+from wilss.data.voc import VocSource
+from wilss.errors import DataError, DataNotFoundError
+
+LAYOUT = "annotations/instances_SPLIT.json and SPLIT/*.jpg, with SPLIT train2017 and val2017"
+
+
+@dataclass(frozen=True)
+class CocoSplit:
+    """One split of COCO: ``root/NAME/*.jpg`` and ``root/annotations/instances_NAME.json``.
+
+    Things only: stuff is background. Crowd regions are void (255) where no instance lies. Where instances overlap the
+    smaller one is on top.
+    """
+
+    root: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        if not self.annotations.is_file() or not (self.root / self.name).is_dir():
+            splits = [p.stem.removeprefix("instances_") for p in (self.root / "annotations").glob("instances_*.json")]
+            known = f"; there: {', '.join(sorted(splits))}" if splits else ""
+            raise DataNotFoundError(
+                f"'{self.root}' has no COCO split '{self.name}'{known}. Expected layout: {LAYOUT}; other names with "
+                "--set data.coco_train=NAME and --set data.coco_eval=NAME"
+            )
+
+    @property
+    def annotations(self) -> Path:
+        """The annotation file."""
+        return self.root / "annotations" / f"instances_{self.name}.json"
+
+    @cached_property
+    def _api(self) -> Any:
+        from pycocotools.coco import COCO
+
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints how long it took
+            try:
+                api = COCO(str(self.annotations))
+            except (ValueError, KeyError, AssertionError) as error:
+                raise DataError(f"'{self.annotations}' is no COCO annotation file ({error}); fetch it again") from error
+        wrong = {c["id"]: c["name"] for c in api.dataset["categories"]}.items() - coco_names.COCO_IDS.items()
+        if wrong:
+            number, name = min(wrong)
+            raise DataError(
+                f"'{self.annotations}' calls category {number} '{name}'; expected COCO's own numbering of 80 among 91"
+            )
+        return api
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """File names without suffix, ascending."""
+        return tuple(sorted(self._files))
+
+    @cached_property
+    def _files(self) -> dict[str, dict[str, Any]]:
+        return {Path(entry["file_name"]).stem: entry for entry in self._api.imgs.values()}
+
+    def tags(self, image_id: str) -> tuple[int, ...]:
+        """Class ids of all annotations, crowds included."""
+        found = {CLASS_OF_COCO[a["category_id"]] for a in self._annotations(image_id)}
+        return tuple(sorted(found))
+
+    def path(self, image_id: str) -> Path:
+        """The image file."""
+        return self.root / self.name / Path(self._files[image_id]["file_name"]).name
+
+    def mask(self, image_id: str) -> Tensor:
+        """Class ids, uint8 ``(H, W)``."""
+        entry = self._files[image_id]
+        mask = np.zeros((entry["height"], entry["width"]), np.uint8)
+        for annotation in sorted(self._annotations(image_id), key=lambda a: (not a["iscrowd"], -a["area"])):
+            value = VOID if annotation["iscrowd"] else CLASS_OF_COCO[annotation["category_id"]]
+            mask[self._api.annToMask(annotation).astype(bool)] = value
+        return torch.from_numpy(mask)
+
+    def _annotations(self, image_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._api.imgToAnns.get(self._files[image_id]["id"], [])
+        return found
+
+
+@dataclass(frozen=True)
+class CocoToVocSource:
+    """80 classes: 60 base classes with COCO's masks, then the 20 of VOC with image-level labels of VOC images.
+
+    Training images: those of COCO without any annotation of a VOC class, then VOC's. Evaluation: COCO's split; VOC's is
+    scored beside it.
+    """
+
+    coco_train: CocoSplit
+    coco_eval: CocoSplit
+    voc: VocSource
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """See `wilss.data.coco_names.CLASSES`."""
+        return coco_names.CLASSES
+
+    @property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """See `wilss.data.coco_names.PROMPTS`."""
+        return coco_names.PROMPTS
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of lists, annotations' sizes and the VOC part."""
+        digest = hashlib.sha256(self.voc.fingerprint.encode())
+        for split in (self.coco_train, self.coco_eval):
+            digest.update(f"{split.name} {split.annotations.stat().st_size}".encode())
+        digest.update(repr((self.ids("train"), self.ids("eval"))).encode())
+        return digest.hexdigest()[:32]
+
+    @cached_property
+    def _base_ids(self) -> tuple[str, ...]:
+        return tuple(i for i in self.coco_train.ids if all(c <= N_BASE for c in self.coco_train.tags(i)))
+
+    def ids(self, split: Split) -> tuple[str, ...]:
+        """See `wilss.data.source.Source.ids`; "coco/..." (evaluation: "coco-eval/...") and "voc/..."."""
+        if split == "eval":
+            return tuple(f"coco-eval/{i}" for i in self.coco_eval.ids)
+        return (*(f"coco/{i}" for i in self._base_ids), *(f"voc/{i}" for i in self.voc.ids("train")))
+
+    @property
+    def further_eval(self) -> Mapping[str, tuple[str, ...]]:
+        """VOC's evaluation images, scored over all 81 outputs."""
+        return {"voc": tuple(f"voc/{i}" for i in self.voc.ids("eval"))}
+
+    def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
+        """See `wilss.data.source.Source.tags`."""
+        if split == "eval":
+            return tuple(self.coco_eval.tags(i) for i in self.coco_eval.ids)
+        voc = (tuple(sorted(CLASS_OF_VOC[c - 1] for c in tags)) for tags in self.voc.tags("train"))
+        return (*(self.coco_train.tags(i) for i in self._base_ids), *voc)
+
+    def image(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.image`."""
+        part, _, name = image_id.partition("/")
+        return self.voc.image(name) if part == "voc" else read_rgb(self._coco(part).path(name))
+
+    def has_mask(self, image_id: str) -> bool:
+        """Every image has one."""
+        return True
+
+    def mask(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.mask`."""
+        part, _, name = image_id.partition("/")
+        if part != "voc":
+            return self._coco(part).mask(name)
+        table = torch.arange(256, dtype=torch.uint8)
+        table[1 : 1 + len(CLASS_OF_VOC)] = torch.tensor(CLASS_OF_VOC, dtype=torch.uint8)
+        return table[self.voc.mask(name).long()]
+
+    def check(self) -> None:
+        """Decode every VOC image and mask, and look for every COCO image; COCO is too large to decode beforehand."""
+        self.voc.check()
+        for split, ids in ((self.coco_train, self._base_ids), (self.coco_eval, self.coco_eval.ids)):
+            for image_id in ids:
+                if not split.path(image_id).is_file():
+                    raise DataNotFoundError(f"'{split.path(image_id)}' does not exist, but the annotations list it")
+
+    @property
+    def skipped(self) -> int:
+        """VOC images left out because they cannot be decoded."""
+        return self.voc.skipped
+
+    def _coco(self, part: str) -> CocoSplit:
+        return self.coco_eval if part == "coco-eval" else self.coco_train
