@@ -80,7 +80,9 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
         "cosegment": spec.foundation.cosegment.model_dump(mode="json"),
         "seed": spec.seed,
     }
-    return Recipe("labels", facts, {})
+    names = [ws.source.classes[c - 1] for c in ws.protocol.seen(step)]
+    words = {name: ws.source.prompts[name] for name in names if ws.source.prompts[name] != (name,)}
+    return Recipe("labels", {**facts, "prompts": words} if words else facts, {})
 
 
 def step_recipe(ws: Workspace, step: int) -> Recipe:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from wilss.errors import SpecError
 from wilss.foundation.contracts import Prompts, require_prompts
+from wilss.foundation.imagenet_kinds import KINDS
 from wilss.foundation.preprocess import prepare
 from wilss.precision import Precision, autocast
 
@@ -115,10 +116,10 @@ def _matched(prompts: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> tu
 def match_prompts(group: Sequence[str], names: tuple[str, ...]) -> list[int]:
     """Indices of the classifier's classes of which one of the prompts is a lemma or the last words of one.
 
-    "train" matches "bullet train, bullet"; "pot" matches "pot, flowerpot" but not "teapot".
-
+    "train" matches "bullet train, bullet"; "pot" matches "pot, flowerpot" but not "teapot". A prompt that is the common
+    name of several of them ("bird") also stands for these (`wilss.foundation.imagenet_kinds`).
     """
-    wanted = [_words(prompt) for prompt in group]
+    wanted = [_words(prompt) for word in group for prompt in (word, *KINDS.get(word, ()))]
     found = []
     for index, name in enumerate(names):
         lemmas = [_words(lemma) for lemma in name.split(",")]

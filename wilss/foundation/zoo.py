@@ -20,6 +20,7 @@ from wilss.foundation.classifier import ClassifierScorer, imagenet_names, requir
 from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer, require_prompts
 from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
+from wilss.foundation.imagenet_kinds import KINDS
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.spec import FoundationSpec
@@ -108,9 +109,10 @@ def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Calla
         "competition": spec.competition,
         "precision": resolved(spec.precision, torch.device(device)),
     }
+    known = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "kinds": KINDS}
 
     def at_scale(scale: float) -> Scorer:
-        facts = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "scale": scale, **settings}
+        facts = {**known, "scale": scale, **settings}
         names = imagenet_names(net)
         return ClassifierScorer(
             net.to(device), names, digest_of(facts), weights.mean, weights.std, stride, scale=scale, **settings

@@ -1,0 +1,34 @@
+"""Words of ImageNet's label set for things that it has no class of by their common name."""
+
+from __future__ import annotations
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+BIRDS = _names("""
+    cock, hen, ostrich, brambling, goldfinch, finch, junco, indigo bunting, robin, bulbul, jay, magpie, chickadee,
+    water ouzel, kite, eagle, vulture, owl, grouse, ptarmigan, prairie chicken, peacock, quail, partridge, macaw,
+    African grey, cockatoo, lorikeet, coucal, bee eater, hornbill, hummingbird, jacamar, toucan, drake, merganser,
+    goose, swan, stork, spoonbill, flamingo, heron, egret, bittern, limpkin, gallinule, coot, bustard, turnstone,
+    sandpiper, redshank, dowitcher, oystercatcher, pelican, penguin, albatross
+""")
+DOGS = _names("""
+    terrier, retriever, hound, spaniel, bullterrier, foxhound, wolfhound, deerhound, elkhound, coonhound, bloodhound,
+    greyhound, chihuahua, pekinese, shih-tzu, papillon, ridgeback, beagle, bluetick, redbone, borzoi, whippet, saluki,
+    weimaraner, schnauzer, vizsla, setter, kuvasz, schipperke, groenendael, malinois, briard, kelpie, komondor,
+    sheepdog, collie, rottweiler, german shepherd, doberman, pinscher, boxer, mastiff, great dane, saint bernard,
+    malamute, husky, dalmatian, affenpinscher, basenji, pug, leonberg, newfoundland, great pyrenees, samoyed,
+    pomeranian, chow, keeshond, griffon, pembroke, poodle
+""")
+PEOPLE = _names("""
+    ballplayer, groom, scuba diver, jersey, jean, suit, sweatshirt, cardigan, kimono, miniskirt, bikini, maillot,
+    swimming trunks, gown, academic gown, lab coat, trench coat, fur coat, military uniform, pajama, poncho, abaya,
+    sarong, brassiere, wig, cowboy hat, sombrero, bonnet, bathing cap, mortarboard, sunglasses, bow tie, windsor tie,
+    apron, vestment, stole, overskirt, hoopskirt, bulletproof vest, running shoe
+""")
+"""It has three kinds of people; clothes stand in for the others."""
+
+KINDS: dict[str, tuple[str, ...]] = {"bird": BIRDS, "cat": ("tabby",), "dog": DOGS, "person": PEOPLE}
+"""Common name -> names that a classifier may know instead. Chosen by reading the label set, not by any score."""
