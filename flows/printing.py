@@ -49,6 +49,10 @@ def print_report(report: dict[str, Any], root: Path) -> None:
         ["step", "classes", "old", "new", "all"],
         rows,
     )
+    for scoring, table in report["steps"][-1]["tables"].items():
+        if scoring not in ("full", "crop") and scoring.endswith("full"):
+            means = ", ".join(f"{key} {percent(value)}" for key, value in table["conventions"]["C"].items())
+            print(f"after the last step, {scoring.removesuffix(' full')}: {means}")
     for entry in report["label_sets"]:
         stages = ", ".join(f"{name} {percent(value)}" for name, value in entry["iou"].items())
         print(f"label set {entry['digest'][:12]} of step {entry['step']}: IoU {stages}")

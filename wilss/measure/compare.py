@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment
 
 from wilss.measure.render import svg, svg_figure
-from wilss.measure.tables import CONVENTIONS
+from wilss.measure.tables import CONVENTIONS, scoring_title
 
 TEMPLATE = Path(__file__).with_name("compare.html.j2")
 KEYS = ("old", "new", "all")
@@ -79,12 +79,11 @@ def tables(reports: Reports, crop: int | None) -> list[Table]:
     Args:
         crop: side of the centre crops, for titles.
     """
-    names = {"full": "full-size images", "crop": f"{crop} px centre crops"}
     first = next(iter(reports.values()))[0]
     found = []
     for scoring in first["steps"][-1]["tables"]:
         for convention in ("C", "A", "B"):
-            title = f"Convention {convention}, {names.get(scoring, scoring)}: {CONVENTIONS[convention]}"
+            title = f"Convention {convention}, {scoring_title(scoring, crop)}: {CONVENTIONS[convention]}"
             columns = (*KEYS, "forgotten") if scoring == "full" and convention == "C" else KEYS
             rows = summary(reports, scoring, convention).items()
             cells = tuple((name, tuple(shown(row[c]) for c in columns)) for name, row in rows)

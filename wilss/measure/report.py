@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from wilss.measure.tables import CONVENTIONS
+from wilss.measure.tables import CONVENTIONS, scoring_title
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -41,4 +41,5 @@ def render_report(
         p=percent,
         stages=stages,
         conventions=CONVENTIONS,
+        scored=scoring_title,
     )

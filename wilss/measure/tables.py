@@ -16,6 +16,17 @@ CONVENTIONS: dict[Convention, str] = {
 }
 
 
+def scoring_title(scoring: str, crop: int | None) -> str:
+    """What a confusion matrix was counted on, in words: "full", "crop", or with a further set before it, "voc full".
+
+    Args:
+        crop: side of the centre crops.
+    """
+    part, _, kind = scoring.rpartition(" ")
+    title = "full-size images" if kind == "full" else f"{crop} px centre crops"
+    return f"{part}: {title}" if part else title
+
+
 @dataclass(frozen=True)
 class Metrics:
     """Mean IoU in [0, 1] of old, new and all classes; NaN where there is no such class."""

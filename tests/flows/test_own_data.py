@@ -1,0 +1,121 @@
+"""Own data end to end: a benchmark file, a folder of tagged images, and a start from a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from wilss.data.scenes import World
+from wilss.data.scenes_source import ScenesSource
+from wilss.data.silhouettes import CLASSES
+from wilss.data.voc import save_palette_png
+from wilss.measure.render import to_pil
+
+pytestmark = pytest.mark.usefixtures("prefect_backend")
+
+BASE, NEW = CLASSES[:15], CLASSES[15:17]
+OPTIONS = ["--preset", "tiny", "--set", "fmwiss.memory.min_pixels=16"]
+
+
+def benchmark_file(folder: Path) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(f"name: mine\ndata: folder\nsteps:\n  - {json.dumps(BASE)}\n  - {json.dumps(NEW)}\n")
+    return path
+
+
+def own_folder(root: Path, masks: bool) -> Path:
+    """Scenes as photographs of one's own: the first 24 with masks of the base classes if wanted, tags for all."""
+    source = ScenesSource(World(image_size=64), 120, 0)
+    for name in ("images", "masks", "eval"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    rows = ["image,labels"]
+    for number, (image_id, tags) in enumerate(zip(source.ids("train"), source.tags("train"), strict=True)):
+        to_pil(source.image(image_id)).save(root / "images" / f"{image_id}.png")
+        own = [CLASSES[c - 1] for c in tags if CLASSES[c - 1] in (*BASE, *NEW)]
+        rows.append(f"{image_id}.png,{';'.join(own)}")
+        if masks and number < 48:
+            mask = source.mask(image_id)
+            mask[(mask > len(BASE) + len(NEW)) & (mask < 255)] = 0
+            save_palette_png(mask, root / "masks" / f"{image_id}.png")
+    (root / "labels.csv").write_text("\n".join(rows) + "\n")
+    if masks:
+        (root / "eval.txt").write_text("\n".join(source.ids("train")[:8]) + "\n")
+    return root
+
+
+def test_a_folder_with_masks_runs_from_base_to_report(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    data, root = own_folder(tmp_path / "data", masks=True), tmp_path / "root"
+    code, _, err = wilss("run", benchmark_file(tmp_path), "--data", data, *OPTIONS, "--root", root)
+    assert code == 0, err
+    (path,) = (root / "runs").glob("mine-*/report.json")
+    report = json.loads(path.read_text())
+    assert list(report["per_class_iou"]) == ["background", *BASE, *NEW]
+    assert report["metrics"]["old"] is not None
+    assert report["label_sets"][0]["iou"]["refined"] is not None  # some step images have masks to compare with
+
+
+def test_a_checkpoint_learns_from_tagged_images_alone(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    root = tmp_path / "root"
+    code, _, err = wilss("step", "scenes-15-5", "--step", 0, *OPTIONS, "--root", root)
+    assert code == 0, err
+    (checkpoint,) = (root / "checkpoints").glob("??/*")
+    data = own_folder(tmp_path / "data", masks=False)
+    arguments = ["run", benchmark_file(tmp_path), "--data", data, "--start", checkpoint, *OPTIONS, "--root", root]
+    code, out, err = wilss(*arguments)
+    assert code == 0, err
+    assert "there is no memory bank: nothing is pasted" in err
+    (path,) = (root / "runs").glob("mine-*/report.json")
+    report = json.loads(path.read_text())
+    assert report["metrics"] == {"old": None, "new": None, "all": None}  # nothing to score on
+    assert "memory bank" not in report["artefacts"]
+    assert {stage for entry in report["label_sets"] for stage in entry["iou"]} == {"initial", "refined", "final"}
+    picture = next((root / "runs").glob("mine-*/report.html")).read_text()
+    assert picture.count("data:image/png;base64,") == 2
+    checkpoint, image = report["artefacts"]["checkpoint 1"], data / "images" / "train-000003.png"
+    code, _, err = wilss("predict", checkpoint, image, "-o", tmp_path / "o", "--root", root)
+    assert code == 0, err
+    with Image.open(tmp_path / "o" / "train-000003.png") as labels:
+        assert labels.size == (64, 64)
+
+
+def test_a_checkpoint_of_other_classes_is_refused(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    root = tmp_path / "root"
+    code, _, err = wilss("step", "scenes-10-10", "--step", 0, *OPTIONS, "--root", root)
+    assert code == 0, err
+    (checkpoint,) = (root / "checkpoints").glob("??/*")
+    data = own_folder(tmp_path / "data", masks=False)
+    arguments = ["run", benchmark_file(tmp_path), "--data", data, "--start", checkpoint, *OPTIONS, "--root", root]
+    code, _, err = wilss(*arguments)
+    assert code == 2
+    assert "knows 10 classes, 15 are expected" in err
+
+
+def test_protocol_and_check_commands(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    data = own_folder(tmp_path / "data", masks=True)
+    code, out, err = wilss(
+        "data", "check", data, "--benchmark", benchmark_file(tmp_path), "-o", tmp_path / "s.png", "--json"
+    )
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["images"] == 120
+    assert facts["sound"]
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert sheet.width > 128
+    (tmp_path / "labels.csv").write_text("image_id,labels\na,cat\nb,cat sheep\nc,train tvmonitor\n")
+    code, out, err = wilss(
+        "protocol", "voc-15-5", "--labels", tmp_path / "labels.csv", "--json", "--write", tmp_path / "ids"
+    )
+    assert code == 0, err
+    steps = json.loads(out)["steps"]
+    assert [s["images"] for s in steps] == [2, 2]
+    assert steps[1]["with_old_class"] == steps[1]["in_earlier_step"] == 1
+    assert steps[1]["images_by_labels"] == {"1": 1, "2": 1}
+    assert (tmp_path / "ids" / "step-1.txt").read_text() == "b\nc\n"
+    (data / "labels.csv").write_text("image,labels\ntrain-000000.png,elephant\n")
+    code, out, err = wilss("data", "check", data, "--benchmark", benchmark_file(tmp_path), "-o", tmp_path / "s.png")
+    assert code == 2
+    assert "elephant: 1" in out
+    assert "is not ready for a run" in err

@@ -1,0 +1,129 @@
+"""COCO as base data: masks from annotations, the numbering of COCO-to-VOC, which images are base images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.flows.test_cli import voc_folder
+from wilss.data.coco import CocoSplit, CocoToVocSource
+from wilss.data.coco_names import CLASS_OF_VOC, CLASSES, COCO_IDS, N_BASE, PROMPTS, VOC_TO_COCO
+from wilss.data.voc import VOC_PROMPTS, VocSource
+from wilss.errors import DataError, DataNotFoundError
+from wilss.protocol import benchmark, step_images
+
+
+def square(left: int, top: int, side: int) -> list[list[int]]:
+    return [[left, top, left + side, top, left + side, top + side, left, top + side]]
+
+
+def coco_folder(root: Path, **changes: Any) -> Path:
+    """Three images: a truck with a traffic light on it and a crowd of trucks; a person; nothing."""
+    (root / "annotations").mkdir(parents=True)
+    (root / "train2017").mkdir()
+    for number in (1, 2, 3):
+        Image.fromarray(np.full((20, 30, 3), 40 * number, np.uint8)).save(root / "train2017" / f"{number:012d}.jpg")
+    crowd = {"counts": [0, 40, 560], "size": [20, 30]}
+    shapes = [
+        (1, 8, square(5, 5, 10), 0, 100.0),
+        (1, 10, square(8, 8, 3), 0, 9.0),
+        (1, 8, crowd, 1, 40.0),
+        (2, 1, square(2, 2, 6), 0, 36.0),
+    ]
+    annotations = [
+        {
+            "id": k,
+            "image_id": i,
+            "category_id": c,
+            "segmentation": s,
+            "iscrowd": crowded,
+            "area": a,
+            "bbox": [0, 0, 1, 1],
+        }
+        for k, (i, c, s, crowded, a) in enumerate(shapes, start=1)
+    ]
+    content = {
+        "images": [{"id": n, "file_name": f"{n:012d}.jpg", "height": 20, "width": 30} for n in (1, 2, 3)],
+        "categories": [{"id": k, "name": name} for k, name in COCO_IDS.items()],
+        "annotations": annotations,
+        **changes,
+    }
+    (root / "annotations" / "instances_train2017.json").write_text(json.dumps(content))
+    return root
+
+
+def test_numbering_is_that_of_the_published_benchmark() -> None:
+    assert len(CLASSES) == 80
+    assert len(set(CLASSES)) == 80
+    ids = [next(k for k, name in COCO_IDS.items() if name == c) for c in CLASSES]
+    assert ids[N_BASE:] == [1, 2, 3, 4, 5, 6, 7, 9, 16, 17, 18, 19, 20, 21, 44, 62, 63, 64, 67, 72]
+    assert ids[:N_BASE] == sorted(set(COCO_IDS) - set(VOC_TO_COCO))
+    names = {voc: CLASSES[c - 1] for voc, c in zip(VOC_PROMPTS, CLASS_OF_VOC, strict=True)}
+    assert names["aeroplane"] == "airplane"
+    assert names["motorbike"] == "motorcycle"
+    assert names["diningtable"] == "dining table"
+    assert names["pottedplant"] == "potted plant"
+    assert names["sofa"] == "couch"
+    assert names["tvmonitor"] == "tv"
+    assert all(names[k] == k for k in ("bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dog"))
+    assert "sofa" in PROMPTS["couch"]
+
+
+def test_masks_have_smaller_instances_on_top_and_crowds_void(tmp_path: Path) -> None:
+    split = CocoSplit(coco_folder(tmp_path), "train2017")
+    mask = split.mask("000000000001")
+    truck, light = CLASSES.index("truck") + 1, CLASSES.index("traffic light") + 1
+    assert mask.shape == (20, 30)
+    assert int(mask[9, 9]) == light
+    assert int(mask[6, 6]) == truck
+    assert int(mask[0, 0]) == int(mask[19, 1]) == 255  # the crowd: the first two columns
+    assert int(mask[0, 5]) == 0
+    assert split.tags("000000000001") == tuple(sorted((truck, light)))
+
+
+def test_base_images_show_no_class_of_voc_and_may_be_empty(tmp_path: Path) -> None:
+    coco = CocoSplit(coco_folder(tmp_path / "coco"), "train2017")
+    voc = VocSource(voc_folder(tmp_path / "voc"), "train_aug", "dev")
+    source = CocoToVocSource(coco, coco, voc)
+    ids, tags = source.ids("train"), source.tags("train")
+    protocol = benchmark("coco-to-voc")
+    base = [ids[i] for i in step_images(tags, protocol, 0, "overlap")]
+    assert base == ["coco/000000000001", "coco/000000000003"]
+    assert base == [ids[i] for i in step_images(tags, protocol, 0, "disjoint")]
+    assert [ids[i] for i in step_images(tags, protocol, 1, "overlap")] == [f"voc/{i}" for i in voc.ids("train")]
+    plant = CLASSES.index("potted plant") + 1
+    assert set(source.mask("voc/2007_000000").unique().tolist()) == {0, plant}
+    assert source.image("voc/2007_000000").shape == (3, 40, 48)
+    assert source.ids("eval") == tuple(f"coco-eval/{i}" for i in coco.ids)
+    assert source.further_eval["voc"][0] == "voc/2007_000000"
+    source.check()
+    coco.path("000000000003").unlink()
+    with pytest.raises(DataNotFoundError, match="does not exist, but the annotations list it"):
+        source.check()
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    root = coco_folder(tmp_path / "a", categories=[{"id": 1, "name": "cat"}])
+    with pytest.raises(DataNotFoundError, match="has no COCO split 'val2017'; there: train2017"):
+        CocoSplit(root, "val2017")
+    with pytest.raises(DataError, match="calls category 1 'cat'; expected COCO's own numbering"):
+        _ = CocoSplit(root, "train2017").ids
+    (root / "annotations" / "instances_train2017.json").write_text("{")
+    with pytest.raises(DataError, match="is no COCO annotation file"):
+        _ = CocoSplit(root, "train2017").ids
+
+
+def test_real_annotations(real_data: Path) -> None:
+    split = CocoSplit(real_data / "coco128", "train2017")
+    assert len(split.ids) == 128
+    assert sum(not split.tags(i) for i in split.ids) == 2
+    for image_id in split.ids[:8]:
+        mask = split.mask(image_id)
+        assert set(mask.unique().tolist()) - {0, 255} <= set(split.tags(image_id))
+        assert torch.is_tensor(mask)

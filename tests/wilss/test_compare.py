@@ -1,0 +1,47 @@
+"""Means and spreads over seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from wilss.grid import VARIANTS, make_grid
+from wilss.measure.compare import Spread, shown, spread, step_curves, summary
+from wilss.spec import make_spec
+
+
+def run(seed: int, all_: float, steps: int = 2) -> dict[str, object]:
+    means = {"old": 0.5, "new": None, "all": all_}
+    tables = {"full": {"conventions": dict.fromkeys("ABC", means), "groups": [0.5, 0.5]}}
+    entry = {"tables": tables, "metrics": means, "forgetting": 0.1 * seed}
+    return {"seed": seed, "steps": [entry] * steps}
+
+
+def test_spread_is_the_sample_standard_deviation() -> None:
+    found = spread([0.1, 0.2, None, 0.6])
+    assert found is not None
+    assert found.mean == pytest.approx(0.3)
+    assert found.std == pytest.approx(((0.04 + 0.01 + 0.09) / 2) ** 0.5)
+    assert shown(found) == "30.0 ± 26.5"
+    assert shown(spread([0.25])) == "25.0"
+    assert shown(spread([None])) == "–"
+
+
+def test_summary_and_curves() -> None:
+    reports = {"fmwiss": [run(0, 0.4), run(1, 0.6)], "joint": [run(0, 0.8, steps=1)]}
+    table = summary(reports, "full", "C")
+    assert table["fmwiss"]["all"] == Spread(pytest.approx(0.5), pytest.approx(0.02**0.5))  # type: ignore[arg-type]
+    assert table["fmwiss"]["new"] is None
+    assert table["fmwiss"]["forgotten"] is not None
+    assert list(step_curves(reports)) == ["fmwiss"]
+
+
+def test_cells_differ_in_method_seed_and_their_one_switch_only() -> None:
+    grid = make_grid({"benchmark": "scenes-15-5"}, ("fmwiss", *VARIANTS, "joint"), (4,))
+    plain = make_spec({"benchmark": "scenes-15-5", "seed": 4})
+    by_name = {cell.name: cell.spec for cell in grid.runs()}
+    assert by_name["fmwiss"] == plain
+    assert by_name["joint"] == plain.model_copy(update={"method": "joint"})
+    assert by_name["fmwiss-no-teacher"].fmwiss == plain.fmwiss.model_copy(update={"teacher": False})
+    assert not by_name["fmwiss-no-paste"].pastes
+    assert by_name["fmwiss-no-seeds"].foundation.cosegment.fusion == "scores"
+    assert all(spec.step == plain.step and spec.base == plain.base for spec in by_name.values())  # equal budgets

@@ -1,0 +1,146 @@
+"""A folder of one's own: what it may hold, what a step sees of it, and looking it over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wilss.data.check import check_folder
+from wilss.data.folder import FolderSource, image_files
+from wilss.data.steps import base_data, step_data
+from wilss.data.tags import read_labels
+from wilss.data.voc import save_palette_png
+from wilss.errors import DataError, DataNotFoundError
+from wilss.protocol import Benchmark
+
+CLASSES = ("cat", "guinea pig", "hamster")
+PETS = Benchmark("pets", "folder", ((1, 2), (3,)))
+
+
+def own_folder(root: Path, rows: str = "a.jpg,cat\nb,guinea pig;hamster\nc,hamster\nd,\n") -> Path:
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    for number, name in enumerate(("a.jpg", "b.png", "c.JPG", "d.jpg", "e.jpg")):
+        Image.fromarray(np.full((24, 32, 3), 20 + 40 * number, np.uint8)).save(root / "images" / name)
+    for name, value in (("a", 1), ("e", 2)):
+        mask = torch.zeros(24, 32, dtype=torch.uint8)
+        mask[4:12, 4:12] = value
+        save_palette_png(mask, root / "masks" / f"{name}.png")
+    (root / "labels.csv").write_text("image,labels\n" + rows)
+    return root
+
+
+def source(root: Path, **options: object) -> FolderSource:
+    return FolderSource(root, CLASSES, (1, 2), {}, **options)  # type: ignore[arg-type]
+
+
+def test_steps_see_what_they_may(tmp_path: Path) -> None:
+    found = source(own_folder(tmp_path))
+    base = base_data(found, PETS, "overlap", 32)
+    assert base.images.ids == ("a", "e")  # b is tagged with a base class, but has no mask to learn it from
+    assert base.mask(1).unique().tolist() == [0, 2]  # e has no row: its tags are read off its mask
+    later = step_data(found, PETS, 1, "overlap", 32)
+    assert later.images.ids == ("b", "c")
+    assert later.tags.tolist() == [[True], [True]]
+    assert found.ids("eval") == ()
+    found.check()
+
+
+def test_evaluation_images_need_masks_and_are_never_trained_on(tmp_path: Path) -> None:
+    root = own_folder(tmp_path)
+    (root / "eval.txt").write_text("e\n")
+    assert source(root).ids("eval") == ("e",)
+    assert "e" not in source(root).ids("train")
+    (root / "eval.txt").write_text("c\n")
+    with pytest.raises(DataError, match=r"lists 'c', which needs images/c.jpg and masks/c.png"):
+        source(root).ids("eval")
+
+
+def test_fingerprint_follows_labels_and_files(tmp_path: Path) -> None:
+    root = own_folder(tmp_path)
+    first = source(root).fingerprint
+    assert source(root).fingerprint == first
+    (root / "labels.csv").write_text("image,labels\na,cat\n")
+    assert source(root).fingerprint != first
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,cta\n", "row 2 .* names the class 'cta'. Did you mean 'cat'"),
+        ("zz,cat\n", "row 2 .* names image 'zz', which is not among the images"),
+        ("a,cat\na,cat\n", "row 3 .* repeats image id 'a'"),
+        (",cat\n", "row 2 .* has no image id"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path: Path, rows: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        source(own_folder(tmp_path, rows)).tags("train")
+
+
+def test_names_to_ignore(tmp_path: Path) -> None:
+    root = own_folder(tmp_path, "a,cat;sofa\nb,hamster\n")
+    assert source(root, ignore=("sofa",)).tags("train")[0] == (1,)
+
+
+def test_damaged_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFoundError, match=r"lacks images/. Expected layout"):
+        source(tmp_path)
+    root = own_folder(tmp_path / "x")
+    (root / "images" / "a.png").write_bytes((root / "images" / "b.png").read_bytes())
+    with pytest.raises(DataError, match="share the name 'a'"):
+        image_files(root)
+    (root / "images" / "a.png").unlink()
+    save_palette_png(torch.full((24, 32), 9, dtype=torch.uint8), root / "masks" / "e.png")
+    with pytest.raises(DataError, match="holds the value 9; allowed are 0"):
+        source(root).mask("e")
+    (root / "images" / "c.JPG").write_bytes(b"no image")
+    (root / "masks" / "e.png").unlink()
+    with pytest.raises(DataError, match="cannot be decoded"):
+        source(root).check()
+    assert source(root, skip_unreadable=True).skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ("guinea pig", (2,)),
+        ("cat|guinea pig", (1, 2)),
+        ("cat ; hamster", (1, 3)),
+        ("cat hamster", (1, 3)),
+        ("cat,guinea pig", (1, 2)),
+        ("", ()),
+    ],
+)
+def test_class_names_may_be_written_in_several_ways(tmp_path: Path, cells: str, expected: tuple[int, ...]) -> None:
+    (tmp_path / "l.csv").write_text(f"image,labels\nx,{cells}\n")
+    assert read_labels(tmp_path / "l.csv", CLASSES) == {"x": expected}
+
+
+def test_check_reports_what_is_there_and_what_is_wrong(tmp_path: Path) -> None:
+    root = own_folder(tmp_path, "a.jpg,cat\nb,guinea pig;hamster\nc,hamstr\nc,hamster\nzz,cat\n")
+    assert check_folder(root).unknown == {}  # without a benchmark any name will do
+    (root / "images" / "f.jpg").write_bytes((root / "images" / "d.jpg").read_bytes())
+    (root / "images" / "e.jpg").write_bytes(b"no image")
+    report = check_folder(root, CLASSES)
+    assert (report.images, report.masks, report.labelled) == (6, 2, 3)
+    assert report.classes == {"cat": 1, "guinea pig": 1, "hamster": 2}
+    assert set(report.unreadable) == {"e"}
+    assert report.duplicates == (("d.jpg", "f.jpg"),)
+    assert any("names image 'zz'" in problem for problem in report.problems)
+    assert any("image 'c' has 2 rows" in problem for problem in report.problems)
+    assert not report.sound
+    assert set(report.shown) >= {"cat", "hamster", ""}
+
+
+def test_check_counts_unknown_classes(tmp_path: Path) -> None:
+    report = check_folder(own_folder(tmp_path, "a,cat\nb,hamstr\n"), CLASSES)
+    assert report.unknown == {"hamstr": 1}
+    assert not report.sound
+    assert check_folder(own_folder(tmp_path / "good"), CLASSES).sound
+    with pytest.raises(DataNotFoundError, match="neither images/ nor JPEGImages/"):
+        check_folder(tmp_path / "images")

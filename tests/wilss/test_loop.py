@@ -1,0 +1,116 @@
+"""The training loop: accumulation, resuming by epoch, a loss that is not finite, a frozen backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.wilss.test_methods import segmenter
+from wilss.errors import TrainingError
+from wilss.learn.base import joint_epochs
+from wilss.learn.loop import Training, Watch, _split, last_good
+from wilss.learn.schedule import TrainSpec
+from wilss.nets.segmenter import Segmenter
+
+IDS = tuple(f"image-{i}" for i in range(10))
+
+
+@dataclass
+class Toy:
+    """Pull the outputs towards random targets; ``bad`` images give NaN."""
+
+    model: Segmenter
+    bad: tuple[int, ...] = ()
+    stop_at: int | None = None
+    calls: int = 0
+
+    def heads(self) -> Iterable[nn.Module]:
+        return ()
+
+    def losses(self, batch: tuple[list[int], Tensor], epoch: int) -> dict[str, Tensor]:
+        positions, images = batch
+        self.calls += 1
+        if self.calls == self.stop_at:
+            raise KeyboardInterrupt
+        factor = float("nan") if set(positions) & set(self.bad) and epoch > 0 else 1.0
+        return {"square": factor * self.model(images).float().square().mean(), "noise": torch.zeros(())}
+
+
+def training(
+    model: Segmenter, spec: TrainSpec, state: Path | None = None, **toy: object
+) -> Training[tuple[list[int], Tensor]]:
+    draws = torch.Generator().manual_seed(0)
+
+    def draw(positions: list[int]) -> tuple[list[int], Tensor]:
+        return positions, torch.randn(len(positions), 3, 16, 16, generator=draws)
+
+    return Training(model, Toy(model, **toy), draw, IDS, spec, (draws,), Watch("toy", None, state))  # type: ignore[arg-type]
+
+
+SPEC = TrainSpec(epochs=3, batch_size=4, precision="fp32")
+
+
+def test_parts_of_a_batch_are_even_and_never_single() -> None:
+    assert _split([1, 2, 3, 4, 5, 6, 7], 3) == [[1, 2], [3, 4], [5, 6, 7]]
+    assert _split([1, 2, 3], 3) == [[1, 2, 3]]
+    assert _split([1, 2, 3, 4], 9) == [[1, 2], [3, 4]]
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch() -> None:
+    models = [segmenter().eval(), segmenter().eval()]
+    for model, parts in zip(models, (1, 2), strict=True):
+        run = training(model, SPEC.model_copy(update={"accumulate": parts}))
+        model.eval()  # BatchNorm in evaluation mode: statistics are the one thing that parts change
+        run._update([0, 1, 2, 3], 0)
+    for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_a_stopped_training_goes_on_after_its_last_epoch_and_ends_the_same(tmp_path: Path) -> None:
+    whole = segmenter()
+    history = training(whole, SPEC).run()
+    cut = segmenter()
+    with pytest.raises(KeyboardInterrupt):
+        training(cut, SPEC, tmp_path / "state.pt", stop_at=5).run()  # 3 batches an epoch: in the second
+    kept = last_good(tmp_path / "state.pt")
+    assert kept is not None
+    assert kept[1] == history[:1]
+    again = segmenter()
+    resumed = training(again, SPEC, tmp_path / "state.pt")
+    assert resumed.run() == history
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+    assert resumed.objective.calls == 6  # type: ignore[attr-defined]
+
+
+def test_a_loss_that_is_not_finite_names_batch_and_images_and_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    model = segmenter()
+    with pytest.raises(
+        TrainingError, match=r"toy: the loss was not finite in epoch 2, batch \d of 3, on the images"
+    ) as e:
+        training(model, SPEC, tmp_path / "state.pt", bad=(7,)).run()
+    assert "image-7" in str(e.value)
+    kept = last_good(tmp_path / "state.pt")
+    assert kept is not None
+    weights, history = kept
+    assert len(history) == 1
+    assert all(value.isfinite().all() for value in weights.values())
+    assert last_good(tmp_path / "nothing.pt") is None
+
+
+def test_a_frozen_backbone_stays_as_it_is_also_in_its_statistics() -> None:
+    model = segmenter()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    training(model, SPEC.model_copy(update={"tuning": "frozen"})).run()
+    after = model.state_dict()
+    assert all(torch.equal(after[n], before[n]) for n in before if n.startswith("backbone."))
+    assert any(not torch.equal(after[n], before[n]) for n in before if n.startswith("aspp."))
+
+
+def test_joint_shows_as_many_images_as_all_steps() -> None:
+    assert joint_epochs([9568, 2145], [30, 40], 10582) == 35  # (287,040 + 85,800) / 10,582 = 35.2
+    assert joint_epochs([10], [1], 1000) == 1
