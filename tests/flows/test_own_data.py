@@ -64,7 +64,7 @@ def test_a_checkpoint_learns_from_tagged_images_alone(wilss, tmp_path: Path) -> 
     (checkpoint,) = (root / "checkpoints").glob("??/*")
     data = own_folder(tmp_path / "data", masks=False)
     arguments = ["run", benchmark_file(tmp_path), "--data", data, "--start", checkpoint, *OPTIONS, "--root", root]
-    code, out, err = wilss(*arguments)
+    code, _, err = wilss(*arguments)
     assert code == 0, err
     assert "there is no memory bank: nothing is pasted" in err
     (path,) = (root / "runs").glob("mine-*/report.json")
