@@ -40,7 +40,7 @@ def context(**changes: object) -> StepContext:
     old = segmenter().eval().requires_grad_(False)
     student = copy.deepcopy(old).requires_grad_(True)
     student.grow(5)
-    spec = FmwissSpec(teacher_channels=8, warmup_epochs=2, **changes)  # type: ignore[arg-type]
+    spec = FmwissSpec(**{"teacher_channels": 8, "warmup_epochs": 2, **changes})  # type: ignore[arg-type]
     return StepContext(student, old, 16, 5, spec, torch.Generator().manual_seed(0))
 
 
@@ -122,6 +122,17 @@ def test_teacher_background_is_zero_inside_new_masks() -> None:
     assert torch.equal(target[0, 0], expected)
     plain = Fmwiss(context(teacher_background="distilled"))._teacher_target(known, masks)
     assert torch.equal(plain, known)
+
+
+def test_a_teacher_may_start_as_a_copy_of_the_old_model() -> None:
+    made = context(teacher_start="old")
+    method = Fmwiss(made)
+    features = made.old.features(batch().images)
+    logits, _ = method.teacher.eval()(features)
+    assert torch.allclose(logits[:, :16], made.old.classify(features), atol=1e-6)
+    assert not torch.allclose(Fmwiss(context()).teacher.eval()(features)[0][:, :16], logits[:, :16], atol=1e-4)
+    with pytest.raises(SpecError, match=r"fmwiss.teacher_channels is 16, but .* needs the student's aspp_channels, 8"):
+        Fmwiss(context(teacher_start="old", teacher_channels=16))
 
 
 def test_q_of_untagged_new_classes_is_zero() -> None:

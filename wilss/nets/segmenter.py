@@ -77,6 +77,11 @@ class Segmenter(nn.Module):
         """Logits ``(N, 1 + classes, h, w)`` of normalised images ``(N, 3, H, W)``."""
         return self.classify(self.features(images))
 
+    def classifier_parameters(self) -> tuple[Tensor, Tensor]:
+        """Weights ``(1 + classes, aspp_channels, 1, 1)`` and biases ``(1 + classes,)`` of all steps' classifiers."""
+        layers = [cast(nn.Conv2d, layer) for layer in self.classifiers]
+        return torch.cat([layer.weight for layer in layers]), torch.cat([cast(Tensor, layer.bias) for layer in layers])
+
     def predict(self, images: Tensor) -> Tensor:
         """Label map int64 ``(N, H, W)`` at the size of the images: argmax of the bilinearly enlarged logits."""
         logits = F.interpolate(self(images).float(), images.shape[-2:], mode="bilinear", align_corners=False)

@@ -38,6 +38,11 @@ class FmwissSpec(BaseModel):
     warmup_epochs: int = Field(5, ge=0, description="epochs with the teacher's losses only (recalled 5)")
     teacher: bool = Field(True, description="False: the student learns from the refined masks directly (ablation)")
     teacher_channels: int = Field(256, ge=8, description="width of the plug-in ASPP (inferred 256)")
+    teacher_start: Literal["random", "old"] = Field(
+        "random",
+        description="the teacher's ASPP and old outputs start at random, or as a copy of the old model's (ours: in a "
+        "short schedule a random one stays behind its labels)",
+    )
     teacher_to_backbone: bool = Field(True, description="the teacher's gradient reaches the backbone (as in WILSON)")
     teacher_background: Literal["masked", "distilled"] = Field(
         "masked",
@@ -68,6 +73,8 @@ class Fmwiss:
             student.spec.aspp_rates,
             student.spec.prior,
         ).to(context.device)
+        if self.spec.teacher and self.spec.teacher_start == "old":
+            self.teacher.start_from(context.old)
         self.paste = spec.paste if spec.paste.probability > 0 else None
 
     def heads(self) -> Iterable[nn.Module]:
