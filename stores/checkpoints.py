@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from wilss.errors import ArtefactNotFoundError, SpecError
-from wilss.nets.pretrained import Weights, build
-from wilss.nets.segmenter import Segmenter, StudentSpec
+from wilss.nets.pretrained import Weights
+from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
 
 
 class CheckpointIndex(BaseModel):
@@ -68,13 +68,7 @@ def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tup
             f"checkpoint '{folder}' knows {len(index.classes)} classes, {len(classes)} are expected; first difference: "
             f"'{odd[0] if odd else 'their order'}'. Use a checkpoint of the same benchmark and step"
         )
-    backbone = build(
-        Weights(index.student.backbone, None, False, "", "", index.mean, index.std),
-        features_only=True,
-        output_stride=index.student.output_stride,
-        **index.arguments,
-    )
-    model = Segmenter(backbone, index.student, index.step_sizes)
+    model = build_segmenter(index.student, normalisation(index), index.step_sizes)
     model.load_state_dict(load_file(folder / "student.safetensors"))
     return model.eval(), index
 

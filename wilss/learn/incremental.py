@@ -85,14 +85,14 @@ def train_step(
             f"pasting off with --set {method_name}.paste.probability=0"
         )
     device = next(student.parameters()).device
-    batches = _Batches(data, method.paste, augment, weights, draws, device)
+    batches = StepBatches(data, method.paste, augment, weights, draws, device)
     ids = data.images.images.ids
     training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch or Watch("step"))
     return StepResult(student, method, training.run())
 
 
 @dataclass(frozen=True)
-class _Batches:
+class StepBatches:
     """Draws augmented batches with pasted instances, on the student's device."""
 
     data: StepData

@@ -154,10 +154,13 @@ def _load(model: nn.Module, weights: Weights) -> None:
     model.load_state_dict(found, strict=False)
 
 
-def _names_in_file(name: str) -> tuple[str, str]:
-    """A parameter's own name, and the one before timm's ``features_only`` joined its first two levels with "_"."""
+def _names_in_file(name: str) -> tuple[str, ...]:
+    """A parameter's own name, and those before timm's ``features_only``.
+
+    It joins the first two levels of a convolutional network with "_", and puts a ViT behind "model.".
+    """
     first, dot, rest = name.partition(".")
-    return name, first.replace("_", ".", 1) + dot + rest
+    return name, first.replace("_", ".", 1) + dot + rest, name.removeprefix("model.")
 
 
 def _local_file(model: str, weights: str, folder: Path | None) -> tuple[Path | None, str]:

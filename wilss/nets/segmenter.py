@@ -100,11 +100,26 @@ def build_segmenter(spec: StudentSpec, weights: Weights, step_sizes: Sequence[in
 
     Raises SpecError when the backbone has no such output stride.
     """
+    return Segmenter(build_backbone(spec, weights), spec, step_sizes)
+
+
+def build_backbone(spec: StudentSpec, weights: Weights) -> nn.Module:
+    """The backbone as a timm ``features_only`` model: convolutional with dilation up to the stride, or a ViT of it.
+
+    A ViT pads images to whole patches. Raises SpecError when the backbone has no such output stride.
+    """
     try:
-        backbone = build(weights, features_only=True, output_stride=spec.output_stride)
+        return build(weights, features_only=True, output_stride=spec.output_stride)
+    except TypeError as error:
+        reason = str(error)
+    try:
+        backbone = build(weights, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
     except TypeError as error:
         raise SpecError(
-            f"backbone '{spec.backbone}' does not take output_stride={spec.output_stride} ({error}); "
-            "choose a convolutional timm backbone such as resnet50 or mobilenetv2_100"
+            f"backbone '{spec.backbone}' does not take output_stride={spec.output_stride} ({reason}); choose a "
+            "convolutional timm backbone such as resnet50 or mobilenetv2_100, or a plain ViT"
         ) from error
-    return Segmenter(backbone, spec, step_sizes)
+    stride = int(cast(Any, backbone).feature_info.reduction()[-1])
+    if stride != spec.output_stride:
+        raise SpecError(f"backbone '{spec.backbone}' has output stride {stride}, not {spec.output_stride}; set it so")
+    return backbone

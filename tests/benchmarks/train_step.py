@@ -1,0 +1,155 @@
+"""One training iteration of step 1 against the sum of what it cannot do without, measured in the same run.
+
+    python -m tests.benchmarks.train_step [--rounds 5] [--size 321] [--batch 8]
+
+Unavoidable: forward of the old model, forward and backward of the student, forward and backward of the teacher on given
+features. The whole adds drawing, decoding from the cache, augmentation, pasting, targets, all losses, the optimiser.
+The bar is 1.25. The input pipeline alone must be at least three times faster than the step consumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from wilss.data.augment import AugmentSpec
+from wilss.data.images import ImageTable, TaggedImages
+from wilss.learn.incremental import StepBatches, StepData
+from wilss.learn.loop import Training, Watch
+from wilss.learn.memory import MemoryBank
+from wilss.learn.methods import Fmwiss, FmwissSpec, StepContext
+from wilss.learn.methods.contract import StepBatch
+from wilss.learn.schedule import TrainSpec
+from wilss.nets.pretrained import find_weights
+from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
+from wilss.precision import autocast, has_bf16
+
+N_IMAGES = 32
+
+
+@dataclass
+class Photographs:
+    """Random pictures of 500 x 375, in memory: what a decoded data set is after its first epoch."""
+
+    images: dict[str, Tensor] = field(default_factory=dict)
+
+    def image(self, image_id: str) -> Tensor:
+        if image_id not in self.images:
+            gen = torch.Generator().manual_seed(int(image_id))
+            self.images[image_id] = torch.randint(0, 256, (3, 375, 500), generator=gen, dtype=torch.uint8)
+        return self.images[image_id]
+
+
+class Blobs:
+    """One square pseudo-mask an image."""
+
+    def __init__(self, canvas: int) -> None:
+        self.canvas = canvas
+
+    def layers(self, positions: Sequence[int]) -> Tensor:
+        masks = torch.zeros(len(positions), 5, self.canvas, self.canvas, dtype=torch.uint8)
+        for row, position in enumerate(positions):
+            masks[row, position % 5, 60:260, 80:300] = 1
+        return masks
+
+
+def instances(side: int = 256) -> MemoryBank:
+    """Twenty instances as large as their canvas."""
+    gen = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (20, 3, side, side), generator=gen, dtype=torch.uint8)
+    masks = torch.ones(20, side, side, dtype=torch.bool)
+    return MemoryBank(images, masks, torch.full((20, 2), side), torch.arange(20) % 15 + 1, ("x",) * 20)
+
+
+def prepare(size: int, batch: int) -> tuple[Training[StepBatch], Fmwiss, StepBatches]:
+    """A ResNet-50 student at step 1 of 15-5, past its warm-up, and all that feeds it."""
+    torch.manual_seed(0)
+    spec = StudentSpec(backbone="resnet50", weights="none")
+    weights = find_weights("resnet50", "none", None)
+    old = build_segmenter(spec, weights, (15,)).eval().requires_grad_(False)
+    old.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    student = build_segmenter(spec, weights, (15,))
+    student.load_state_dict(old.state_dict())
+    student.grow(5)
+    samples, draws = torch.Generator().manual_seed(1), torch.Generator().manual_seed(0)
+    method = Fmwiss(StepContext(student, old, 16, 5, FmwissSpec(warmup_epochs=0), samples))
+    table = ImageTable(Photographs(), tuple(str(i) for i in range(N_IMAGES)), 500)  # type: ignore[arg-type]
+    tags = torch.eye(5, dtype=torch.bool)[torch.arange(N_IMAGES) % 5]
+    data = StepData(TaggedImages(table, tags), Blobs(500), instances())
+    batches = StepBatches(data, method.paste, AugmentSpec(crop=size), weights, draws, torch.device("cpu"))
+    train = TrainSpec(epochs=1, batch_size=batch)
+    training = Training(student, method, batches.draw, table.ids, train, (draws, samples), Watch("benchmark"))
+    training._train_mode()
+    return training, method, batches
+
+
+def parts(student: Segmenter, method: Fmwiss, images: Tensor) -> dict[str, Callable[[], object]]:
+    """The unavoidable parts, each as a call."""
+    device, old = images.device, method.context.old
+    with torch.no_grad(), autocast("auto", device):
+        features = student.features(images)
+
+    def old_forward() -> Tensor:
+        with torch.inference_mode(), autocast("auto", device):
+            return old(images)
+
+    def student_both() -> None:
+        student.zero_grad(set_to_none=True)
+        with autocast("auto", device):
+            loss = student(images).float().square().mean()
+        loss.backward()
+
+    def teacher_both() -> None:
+        leaf = features.detach().requires_grad_(True)
+        with autocast("auto", device):
+            loss = method.teacher(leaf)[0].float().square().mean()
+        loss.backward()
+
+    return {"old forward": old_forward, "student both": student_both, "teacher both": teacher_both}
+
+
+def measure(rounds: int, size: int, batch: int) -> dict[str, float | str]:
+    """Median seconds of every part and of the whole, taken in turn; one round before them warms up."""
+    training, method, batches = prepare(size, batch)
+    positions = list(range(batch))
+    calls: dict[str, Callable[[], object]] = {
+        "whole step": lambda: training._update(positions, 0),
+        **parts(training.student, method, batches.draw(positions).images),
+        "input pipeline": lambda: batches.draw(positions),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    found = {name: median(values) for name, values in seconds.items()}
+    unavoidable = sum(value for name, value in found.items() if name not in ("whole step", "input pipeline"))
+    return {
+        **found,
+        "whole / unavoidable": found["whole step"] / unavoidable,
+        "step / input pipeline": found["whole step"] / found["input pipeline"],
+        "precision": "bf16" if has_bf16(torch.device("cpu")) else "fp32",
+    }
+
+
+def main() -> None:
+    """Print the numbers as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", type=int, default=321)
+    parser.add_argument("--batch", type=int, default=8)
+    options = parser.parse_args()
+    print(json.dumps(measure(options.rounds, options.size, options.batch), indent=1))
+
+
+if __name__ == "__main__":
+    main()
