@@ -16,7 +16,7 @@ from wilss.data.steps import step_data
 from wilss.errors import SpecError, TrainingError
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.memory import MemoryBank
-from wilss.learn.methods import Fmwiss, FmwissSpec, StepContext
+from wilss.learn.methods import Fmwiss, FmwissSpec, StepContext, WilsonSpec
 from wilss.learn.methods.contract import StepBatch
 from wilss.learn.methods.finetune import Finetune
 from wilss.learn.schedule import TrainSpec
@@ -209,3 +209,17 @@ def test_growing_keeps_old_outputs() -> None:
     assert model.predict(images).shape == (2, 32, 40)
     with pytest.raises(ValueError, match="at least one"):
         model.grow(0)
+
+
+@pytest.mark.parametrize("name", ["fmwiss", "wilson", "finetune"])
+def test_a_step_of_one_class_runs(data: TaggedImages, name: str) -> None:
+    one = TaggedImages(data.images, data.tags[:, :1])
+    spec = TrainSpec(epochs=1, batch_size=8)
+    settings = {
+        "fmwiss": FmwissSpec(teacher_channels=8, warmup_epochs=0),
+        "wilson": WilsonSpec(channels=8, warmup_epochs=0),
+    }
+    step = StepData(one, Ones(one), bank())
+    result = train_step(segmenter(), step, name, settings.get(name), spec, AugmentSpec(crop=32), weights(), 0)
+    assert result.student.step_sizes == (15, 1)
+    assert all(torch.isfinite(p).all() for p in result.student.parameters())

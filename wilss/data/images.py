@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,19 +34,27 @@ def to_canvas(image: Tensor, canvas: int, nearest: bool = False) -> Tensor:
     return resized[0].round().clamp(0, 255).to(torch.uint8)
 
 
+def quarter_of_memory() -> int:
+    """Bytes; 2 GiB where the system does not tell how much there is."""
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return 2 << 30
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+
+
 @dataclass
 class ImageTable:
     """Images without labels: all that a step t >= 1 gets to see of its pixels.
 
     Args:
         canvas: side of the square canvas; images are placed at its top left, the rest is black.
-        cache_bytes: decoded images are kept up to this many bytes.
+        cache_bytes: decoded images are kept at canvas size up to this many bytes; a quarter of the machine's memory.
     """
 
     source: Source
     ids: tuple[str, ...]
     canvas: int
-    cache_bytes: int = 2 << 30
+    cache_bytes: int = field(default_factory=quarter_of_memory)
     _cache: dict[str, Tensor] = field(default_factory=dict, repr=False)
     _cached: int = 0
     _originals: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
