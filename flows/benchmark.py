@@ -10,6 +10,7 @@ from flows.environment import machine_settings
 from flows.stages import Seconds, base_stages, prepare, step_stages
 from tasks.prepare import require_predecessor
 from tasks.report import write_report
+from tasks.workspace import forget_data
 from wilss.spec import RunSpec, Settings
 
 
@@ -24,6 +25,7 @@ def run_benchmark(spec: RunSpec, settings: Settings | None = None) -> dict[str, 
     Returns:
         The content of ``report.json``.
     """
+    forget_data()
     return run_all_steps(spec, settings or machine_settings())
 
 
@@ -49,6 +51,7 @@ def run_step(spec: RunSpec, step: int, settings: Settings | None = None) -> dict
 
     Raises ArtefactNotFoundError that names what is missing when the step before has not been run.
     """
+    forget_data()
     settings = settings or machine_settings()
     seconds: Seconds = {}
     prepare(spec, settings, seconds)

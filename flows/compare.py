@@ -10,6 +10,7 @@ from flows.benchmark import run_all_steps
 from flows.environment import machine_settings
 from tasks.compare import write_comparison
 from tasks.progress import say
+from tasks.workspace import forget_data
 from wilss.grid import Comparison
 from wilss.spec import Settings
 
@@ -25,6 +26,7 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
     Returns:
         The content of ``compare.json``.
     """
+    forget_data()
     settings = settings or machine_settings()
     cells = grid.runs()
     reports = []

@@ -76,9 +76,15 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     """What was given of a run's specification, without method and seed."""
     from wilss.custom import read_benchmark
     from wilss.data.voc import choose_lists
+    from wilss.errors import SpecError
     from wilss.spec import merge, nested
 
-    train, evaluation = choose_lists(settings.voc or settings.data, options.train_list, options.eval_list)
+    changes = nested(list(options.set))
+    for key in ("method", "seed", "benchmark"):
+        if key in changes:
+            raise SpecError(f"'{key}' is no setting; give it as --{key}, or the benchmark as the first argument")
+    photographs = settings.voc if benchmark == "coco-to-voc" else settings.data
+    train, evaluation = choose_lists(photographs, options.train_list, options.eval_list)
     lists = {name: value for name, value in (("train_list", train), ("eval_list", evaluation)) if value}
     given: dict[str, Any] = {"benchmark": benchmark, "scenario": options.scenario}
     if Path(benchmark).suffix in (".yaml", ".yml"):
@@ -90,7 +96,7 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
         given["preset"] = options.preset
     if lists:
         given["data"] = lists
-    return merge(given, nested(list(options.set)))
+    return merge(given, changes)
 
 
 NO_RUN_OPTIONS = RunOptions()

@@ -11,13 +11,14 @@ from typing import Any
 def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table with a title, or one line where there are no rows."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     # a pipe has no width: leave room, so that rows stay on one line
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table if rows else f"no {title} yet")

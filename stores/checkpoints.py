@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from wilss.errors import ArtefactNotFoundError, SpecError
+from wilss.errors import ArtefactNotFoundError, FormatError, SpecError
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
 
@@ -50,7 +51,10 @@ def load_index(folder: Path) -> CheckpointIndex:
     path = folder / "index.json"
     if not path.is_file() or not (folder / "student.safetensors").is_file():
         raise ArtefactNotFoundError(f"'{folder}' holds no checkpoint (index.json and student.safetensors)")
-    return CheckpointIndex.model_validate(json.loads(path.read_text()))
+    try:
+        return CheckpointIndex.model_validate(json.loads(path.read_text()))
+    except (ValueError, ValidationError) as error:  # JSON errors are ValueErrors
+        raise FormatError(f"'{path}' describes no checkpoint of this version ({str(error).splitlines()[0]})") from error
 
 
 def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tuple[Segmenter, CheckpointIndex]:
@@ -69,7 +73,13 @@ def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tup
             f"'{odd[0] if odd else 'their order'}'. Use a checkpoint of the same benchmark and step"
         )
     model = build_segmenter(index.student, normalisation(index), index.step_sizes)
-    model.load_state_dict(load_file(folder / "student.safetensors"))
+    try:
+        model.load_state_dict(load_file(folder / "student.safetensors"))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise FormatError(
+            f"'{folder / 'student.safetensors'}' is damaged or not of its index.json ({reason})"
+        ) from error
     return model.eval(), index
 
 

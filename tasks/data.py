@@ -30,7 +30,7 @@ def describe_protocol(spec: RunSpec, settings: Settings, write: Path | None) -> 
     protocol = spec.protocol
     if settings.labels_csv is not None:
         names = _class_names(spec)
-        table = read_labels(settings.labels_csv, names)
+        table = read_labels(settings.labels_csv, names, ignore=_ignored(spec))
         ids, tags = tuple(table), tuple(table.values())
     else:
         source = open_workspace(spec, settings).source
@@ -64,6 +64,10 @@ def _class_names(spec: RunSpec) -> tuple[str, ...]:
     return class_names(spec.protocol.family)
 
 
+def _ignored(spec: RunSpec) -> tuple[str, ...]:
+    return spec.custom.ignore if spec.custom else ()
+
+
 def check_data(root: Path, spec: RunSpec | None, out: Path) -> dict[str, Any]:
     """Look over a data folder and write a contact sheet of every class; see `wilss.data.check.check_folder`.
 
@@ -72,7 +76,7 @@ def check_data(root: Path, spec: RunSpec | None, out: Path) -> dict[str, Any]:
     """
     if spec is not None and spec.protocol.family not in ("folder", "voc"):
         raise SpecError(f"{spec.benchmark} uses {spec.protocol.family} data; check a folder of your own, or VOC")
-    report = check_folder(root, _class_names(spec) if spec else ())
+    report = check_folder(root, _class_names(spec), _ignored(spec)) if spec else check_folder(root)
     rows = [[to_canvas(read_rgb(path), 128) for path in paths] for paths in report.shown.values()]
     if rows:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -115,7 +115,7 @@ def check_prompts(ws: Workspace, step: int) -> None:
     """Raise SpecError before any labelling when the scorer cannot know one of the step's classes."""
     scorer = build_scorer(ws.spec.foundation, ws.settings.weights, ws.settings.device)
     names = [ws.source.classes[c - 1] for c in ws.protocol.steps[step]]
-    require_known(scorer, {name: ws.source.prompts[name] for name in names})
+    require_known(scorer, {name: ws.prompts[name] for name in names})
 
 
 def same_size_batches(images: ImageTable, rows: Iterable[int]) -> Iterable[list[int]]:
@@ -128,8 +128,8 @@ def same_size_batches(images: ImageTable, rows: Iterable[int]) -> Iterable[list[
 
 def _label_batch(ws: Workspace, step: int, data: TaggedImages, batch: list[int], grid: tuple[int, int]) -> PseudoLabels:
     images = torch.stack([data.images.image(p) for p in batch]).float() / 255
-    new = [ws.source.prompts[ws.source.classes[c - 1]] for c in ws.protocol.steps[step]]
-    old = [ws.source.prompts[ws.source.classes[c - 1]] for c in ws.protocol.seen(step - 1)]
+    new = [ws.prompts[ws.source.classes[c - 1]] for c in ws.protocol.steps[step]]
+    old = [ws.prompts[ws.source.classes[c - 1]] for c in ws.protocol.seen(step - 1)]
     foundation = ws.spec.foundation
     ids = [data.images.ids[p] for p in batch]
     labels = cosegment(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tasks.label import check_prompts
 from tasks.progress import say
 from tasks.recipes import bank_recipe, checkpoint_recipe, evaluation_recipe, uses_bank
 from tasks.train import require
-from tasks.workspace import heavy_task, open_workspace
-from wilss.errors import SpecError
+from tasks.workspace import Workspace, heavy_task, open_workspace
+from wilss.data.steps import base_positions, no_images
+from wilss.errors import DataError, SpecError
 from wilss.protocol import step_images
 from wilss.spec import RunSpec, Settings
 
@@ -22,10 +24,29 @@ def prepare_data(spec: RunSpec, settings: Settings) -> dict[str, int]:
     if ws.source.skipped:
         say(f"left out {ws.source.skipped} unreadable images")
     tags = ws.source.tags("train")
-    steps = range(len(ws.protocol.steps))
-    counts = {f"step {t}": len(step_images(tags, ws.protocol, t, spec.scenario)) for t in steps}
+    first = 1 if ws.start else 0  # a checkpoint stands for step 0
+    counts = {}
+    for step in range(len(ws.protocol.steps)):
+        images = step_images(tags, ws.protocol, step, spec.scenario)
+        counts[f"step {step}"] = len(images if step else base_positions(ws.source, ws.protocol, spec.scenario))
+        if step >= first and not counts[f"step {step}"]:
+            raise DataError(no_images(ws.source, ws.protocol, step, spec.scenario))
+        if step and spec.uses_labels:
+            check_prompts(ws, step)
+    _require_masks_for_joint(ws)
     say(", ".join(f"{name}: {count} images" for name, count in counts.items()))
     return counts
+
+
+def _require_masks_for_joint(ws: Workspace) -> None:
+    """Raise DataError when the joint upper bound lacks masks of a class."""
+    if ws.spec.method != "joint":
+        return
+    tags = ws.source.tags("train")
+    shown = {c for p in base_positions(ws.source, ws.protocol, ws.spec.scenario) for c in tags[p]}
+    missing = [ws.source.classes[c - 1] for c in ws.protocol.steps[0] if c not in shown]
+    if missing:
+        raise DataError(f"joint learns every class from masks, but no image with a mask shows {', '.join(missing)}")
 
 
 @heavy_task

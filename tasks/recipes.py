@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from stores.artefacts import Recipe
 from tasks.workspace import Workspace
+from wilss.data.steps import base_positions
 from wilss.digest import ALGORITHM_VERSION
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.base import joint_epochs
@@ -34,9 +35,9 @@ def base_recipe(ws: Workspace) -> Recipe:
     """The student of step 0, trained or taken from a checkpoint."""
     spec = ws.spec
     if ws.start:
-        names = list(ws.class_names(0))
-        weights = file_digest(ws.start / "student.safetensors")
-        return Recipe("checkpoints", {"version": ALGORITHM_VERSION, "start": weights, "classes": names}, {})
+        files = {name: file_digest(ws.start / name) for name in ("student.safetensors", "index.json")}
+        adopted = {"start": files, "names": list(ws.class_names(0)), **_base_facts(ws)}
+        return Recipe("checkpoints", adopted, {})
     facts = {
         **_base_facts(ws),
         "stage": "base",
@@ -57,7 +58,7 @@ def base_training(ws: Workspace) -> TrainSpec:
     steps = range(len(ws.benchmark.steps))
     images = [len(step_images(tags, ws.benchmark, t, spec.scenario)) for t in steps]
     epochs = [spec.step.epochs if t else spec.base.epochs for t in steps]
-    n_train = len(step_images(tags, ws.protocol, 0, spec.scenario))
+    n_train = len(base_positions(ws.source, ws.protocol, spec.scenario))
     return spec.base.model_copy(update={"epochs": joint_epochs(images, epochs, n_train)})
 
 
@@ -81,7 +82,7 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
         "seed": spec.seed,
     }
     names = [ws.source.classes[c - 1] for c in ws.protocol.seen(step)]
-    words = {name: ws.source.prompts[name] for name in names if ws.source.prompts[name] != (name,)}
+    words = {name: ws.prompts[name] for name in names if ws.prompts[name] != (name,)}
     return Recipe("labels", {**facts, "prompts": words} if words else facts, {})
 
 
@@ -115,7 +116,7 @@ def uses_bank(ws: Workspace) -> bool:
     """
     if not ws.spec.pastes:
         return False
-    return not ws.start or bool(step_images(ws.source.tags("train"), ws.protocol, 0, ws.spec.scenario))
+    return not ws.start or bool(base_positions(ws.source, ws.protocol, ws.spec.scenario))
 
 
 def effective_settings(ws: Workspace) -> BaseModel | None:

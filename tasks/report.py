@@ -80,9 +80,12 @@ def versions() -> dict[str, str]:
 
 
 def _step_entry(ws: Workspace, step: int) -> dict[str, Any]:
-    """Means and IoU of every class after a step; the joint upper bound is scored as the benchmark's last step."""
+    """Means and IoU of every class after a step: old are the base classes, new those of all later steps.
+
+    The joint upper bound is scored as the benchmark's last step.
+    """
     reached = len(ws.benchmark.steps) - 1 if ws.spec.method == "joint" else step
-    n_old = len(ws.benchmark.seen(max(0, reached - 1)))
+    n_old = len(ws.benchmark.steps[0])
     names = ("background", *ws.class_names(step))
     tables: dict[str, Any] = {}
     for scoring, matrix in read_confusions(ws, step).items():

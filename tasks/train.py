@@ -66,6 +66,7 @@ def base_student(spec: RunSpec, settings: Settings) -> ArtefactRef:
 def _adopt(ws: Workspace, recipe: Recipe, start: Path) -> ArtefactRef:
     """Take a checkpoint for step 0. Raises SpecError when it knows other classes than the benchmark's base step."""
     model, index = load_checkpoint(start, ws.class_names(0))
+    model.merge_classifiers()  # whatever steps it was taught in, here they are step 0
     with ws.store.build(recipe) as folder:
         save_checkpoint(model, _index(ws, 0, index.history).model_copy(update={"canvas": index.canvas}), folder)
         return _publish(ws, recipe, folder, 0, {"start": str(start)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from stores.artefacts import Store
 from stores.checkpoints import load_index, normalisation
+from wilss.custom import CustomBenchmark
 from wilss.data.coco import CocoSplit, CocoToVocSource
 from wilss.data.folder import FolderSource
 from wilss.data.scenes_source import ScenesSource
@@ -20,7 +21,7 @@ from wilss.data.voc import VocSource
 from wilss.errors import DataNotFoundError, SpecError
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.protocol import Benchmark
-from wilss.spec import RunSpec, Settings
+from wilss.spec import DataSpec, RunSpec, Settings
 
 NEEDS = {
     "voc": "the VOC folder (the one that holds JPEGImages)",
@@ -54,6 +55,11 @@ class Workspace:
         """Where networks run."""
         return torch.device(self.settings.device)
 
+    @property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """The ontology: the data's, with what the benchmark's file says instead."""
+        return {**self.source.prompts, **(self.spec.custom.prompts if self.spec.custom else {})}
+
     def class_names(self, step: int) -> tuple[str, ...]:
         """Names of the classes known after a step, in channel order."""
         return tuple(self.source.classes[c - 1] for c in self.protocol.seen(step))
@@ -74,12 +80,19 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
     else:
         weights = find_weights(spec.student.backbone, spec.student.weights, settings.weights)
     protocol = wanted.merged() if spec.method == "joint" else wanted
-    return Workspace(spec, settings, wanted, protocol, _source(spec, settings, wanted), store, weights, start)
+    source = _open_source(wanted.family, wanted.steps[0], spec.custom, spec.data, settings)
+    return Workspace(spec, settings, wanted, protocol, source, store, weights, start)
 
 
 def start_folder(name: str, store: Store) -> Path:
     """Folder of a checkpoint given by its path or by (the first digits of) its digest in the store."""
     return Path(name) if Path(name).is_dir() else store.path("checkpoints", store.get("checkpoints", name).digest)
+
+
+def forget_data() -> None:
+    """Open data anew from now on: a flow that starts in a long-lived process must see what lies there today."""
+    open_workspace.cache_clear()
+    _open_source.cache_clear()
 
 
 def require_device(name: str) -> None:
@@ -90,31 +103,27 @@ def require_device(name: str) -> None:
         )
 
 
-def _source(spec: RunSpec, settings: Settings, protocol: Benchmark) -> Source:
-    if protocol.family == "scenes":
-        return ScenesSource(spec.data.world, spec.data.n_train, spec.data.n_eval)
+@lru_cache(maxsize=2)
+def _open_source(
+    family: str, base: tuple[int, ...], custom: CustomBenchmark | None, data: DataSpec, settings: Settings
+) -> Source:
+    """Open a data set; runs that differ in other things share it, with its lists, annotations and decoded files."""
+    if family == "scenes":
+        return ScenesSource(data.world, data.n_train, data.n_eval)
+    name = custom.name if custom else family
     if settings.data is None:
-        raise DataNotFoundError(f"{protocol.name} needs photographs: give {NEEDS[protocol.family]} with --data DIR")
-    if protocol.family == "folder":
-        custom = spec.custom
+        raise DataNotFoundError(f"{name} needs photographs: give {NEEDS[family]} with --data DIR")
+    if family == "folder":
         assert custom is not None
-        return FolderSource(
-            settings.data,
-            custom.classes,
-            protocol.steps[0],
-            custom.prompts,
-            custom.ignore,
-            settings.skip_unreadable,
-        )
-    if protocol.family == "voc":
-        source = _voc(spec, settings, settings.data)
-        words = spec.custom.prompts if spec.custom else {}
-        return replace(source, words={**source.words, **words}) if words else source
+        return FolderSource(settings.data, custom.classes, base, custom.ignore, settings.skip_unreadable)
+    if family == "voc":
+        return _voc(data, settings, settings.data)
     if settings.voc is None:
-        raise DataNotFoundError(f"{protocol.name} also needs {NEEDS['voc']} with --voc DIR")
-    parts = (CocoSplit(settings.data, name) for name in (spec.data.coco_train, spec.data.coco_eval))
-    return CocoToVocSource(*parts, _voc(spec, settings, settings.voc))
+        raise DataNotFoundError(f"{name} also needs {NEEDS['voc']} with --voc DIR")
+    train, evaluation = (CocoSplit(settings.data, split) for split in (data.coco_train, data.coco_eval))
+    train = evaluation if train == evaluation else train  # one annotation file is read once
+    return CocoToVocSource(train, evaluation, _voc(data, settings, settings.voc))
 
 
-def _voc(spec: RunSpec, settings: Settings, root: Path) -> VocSource:
-    return VocSource(root, spec.data.train_list, spec.data.eval_list, settings.labels_csv, settings.skip_unreadable)
+def _voc(data: DataSpec, settings: Settings, root: Path) -> VocSource:
+    return VocSource(root, data.train_list, data.eval_list, settings.labels_csv, settings.skip_unreadable)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from wilss.errors import SpecError, did_you_mean
 from wilss.learn.methods import METHODS
@@ -63,8 +63,12 @@ class Comparison(BaseModel):
         for key in ("method", "seed"):
             if key in run:
                 raise ValueError(f"'{key}' belongs to the grid; leave it out of the run's specification")
-        make_spec(run)
         return run
+
+    @model_validator(mode="after")
+    def _every_cell_is_sound(self) -> Comparison:
+        self.runs()
+        return self
 
     def runs(self) -> list[GridRun]:
         """Every cell, seed by seed, so that the first seed's table is complete early."""
@@ -82,7 +86,13 @@ class Comparison(BaseModel):
 
 
 def make_grid(run: dict[str, Any], methods: Sequence[str] = (), seeds: Sequence[int] = ()) -> Comparison:
-    """Validate a grid; without methods or seeds the usual ones are taken. Raises SpecError, in words."""
+    """Validate a grid; without methods or seeds the usual ones are taken. Raises SpecError, in words.
+
+    The usual methods leave joint out for a run that starts from a checkpoint, and for own folders, which need no masks.
+    """
+    custom = run.get("custom")
+    if not methods and (run.get("start") or (isinstance(custom, dict) and custom.get("data") == "folder")):
+        methods = ("finetune", "wilson", "fmwiss")
     given = {"methods": tuple(methods), "seeds": tuple(seeds)}
     try:
         return Comparison.model_validate({"run": run, **{key: value for key, value in given.items() if value}})

@@ -74,7 +74,6 @@ def prepare(size: int, batch: int) -> tuple[Training[StepBatch], Fmwiss, StepBat
     spec = StudentSpec(backbone="resnet50", weights="none")
     weights = find_weights("resnet50", "none", None)
     old = build_segmenter(spec, weights, (15,)).eval().requires_grad_(False)
-    old.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     student = build_segmenter(spec, weights, (15,))
     student.load_state_dict(old.state_dict())
     student.grow(5)

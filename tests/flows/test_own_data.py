@@ -93,6 +93,59 @@ def test_a_checkpoint_of_other_classes_is_refused(wilss, tmp_path: Path) -> None
     assert "knows 10 classes, 15 are expected" in err
 
 
+def test_a_student_of_several_steps_may_stand_for_step_zero(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    root = tmp_path / "root"
+    code, _, err = wilss("run", "scenes-10-5-5", "--method", "wilson", *OPTIONS, "--root", root)
+    assert code == 0, err
+    (path,) = (root / "runs").glob("scenes-*/report.json")
+    taught = json.loads(path.read_text())["artefacts"]["checkpoint 1"]  # 10 classes, then 5
+    data = own_folder(tmp_path / "data", masks=False)
+    arguments = ["run", benchmark_file(tmp_path), "--method", "wilson", "--data", data, "--start", taught, *OPTIONS]
+    code, _, err = wilss(*arguments, "--root", root)
+    assert code == 0, err
+    (first,) = (root / "runs").glob("mine-*/report.json")
+    before = json.loads(first.read_text())["artefacts"]["checkpoint 1"]
+    (data / "images" / "train-000007.png").unlink()
+    rows = (data / "labels.csv").read_text().splitlines()
+    (data / "labels.csv").write_text("\n".join(r for r in rows if not r.startswith("train-000007")) + "\n")
+    code, _, err = wilss(*arguments, "--root", root)
+    assert code == 0, err
+    assert json.loads(first.read_text())["artefacts"]["checkpoint 1"] != before  # other data, another student
+
+
+def test_joint_needs_masks_of_every_class(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    data = own_folder(tmp_path / "data", masks=False)
+    arguments = ["--method", "joint", "--data", data, *OPTIONS, "--root", tmp_path / "root"]
+    code, _, err = wilss("run", benchmark_file(tmp_path), *arguments)
+    assert code == 2
+    assert "no training image with a mask for step 0" in err
+    assert not list((tmp_path / "root").rglob("manifest.json"))
+
+
+def test_a_step_without_images_is_refused_before_any_training(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    data = own_folder(tmp_path / "data", masks=True)
+    path = tmp_path / "more.yaml"
+    steps = json.dumps([BASE, NEW, ["unicorn"]])
+    path.write_text(f"name: more\ndata: folder\nsteps: {steps}\n")
+    code, _, err = wilss("run", path, "--method", "wilson", "--data", data, *OPTIONS, "--root", tmp_path / "root")
+    assert code == 2
+    assert "no training image for step 2 of more (overlap): none holds unicorn" in err
+    assert not list((tmp_path / "root").rglob("manifest.json"))
+
+
+def test_damaged_checkpoints_are_named(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "student.safetensors").write_bytes(b"x")
+    (folder / "index.json").write_text("{}")
+    data = own_folder(tmp_path / "data", masks=False)
+    code, _, err = wilss(
+        "run", benchmark_file(tmp_path), "--data", data, "--start", folder, *OPTIONS, "--root", tmp_path / "r"
+    )
+    assert code == 2
+    assert "describes no checkpoint of this version" in err
+
+
 def test_protocol_and_check_commands(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     data = own_folder(tmp_path / "data", masks=True)
     code, out, err = wilss(

@@ -45,7 +45,7 @@ def test_known_data_keep_their_own_class_ids() -> None:
         ({"name": "voc-15-5"}, "benchmark name 'voc-15-5' is taken"),
         ({"data": "voc", "steps": [["cat"], ["shep"]]}, "'shep' is no class of pets. Did you mean 'sheep'"),
         ({"prompts": {"hamstr": ["rodent"]}}, "'hamstr' is no class of pets. Did you mean 'hamster'"),
-        ({"step": []}, "unknown key 'custom.step'"),
+        ({"step": []}, "unknown key 'custom.step'. Did you mean 'steps'"),
         ({"data": "vocs"}, "unknown custom.data 'vocs'. Did you mean 'voc'"),
         ({"steps": [[f"c{k}" for k in range(255)]]}, "has 255 classes; masks hold at most 254"),
     ],

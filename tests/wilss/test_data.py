@@ -12,7 +12,7 @@ from PIL import Image
 from wilss.data.augment import AugmentSpec, draw_view
 from wilss.data.files import read_mask, read_rgb
 from wilss.data.images import to_canvas
-from wilss.errors import DataError
+from wilss.errors import DataError, SpecError
 from wilss.learn.schedule import batches_per_epoch, epoch_batches, poly_factor
 from wilss.learn.targets import class_shares, layer_shares
 from wilss.spec import PRESETS, make_spec, nested
@@ -102,3 +102,13 @@ def test_a_specification_is_filled_from_its_preset_and_survives_a_round_trip() -
     assert make_spec(spec.model_dump(mode="json")) == spec
     assert make_spec({"benchmark": "voc-10-10"}).student.backbone == "mobilenetv2_100"
     assert "preset" not in spec.facts()
+
+
+def test_lists_and_null_can_be_set_from_the_command_line() -> None:
+    given = nested(["student.aspp_rates=[12, 24,32]", "data.eval_crop=null", "student.weights=none"])
+    spec = make_spec({"benchmark": "scenes-15-5", **given})
+    assert spec.student.aspp_rates == (12, 24, 32)
+    assert spec.data.eval_crop is None
+    assert spec.student.weights == "none"
+    with pytest.raises(SpecError, match="holds no list"):
+        nested(["student.aspp_rates=[12"])

@@ -35,7 +35,7 @@ def own_folder(root: Path, rows: str = "a.jpg,cat\nb,guinea pig;hamster\nc,hamst
 
 
 def source(root: Path, **options: object) -> FolderSource:
-    return FolderSource(root, CLASSES, (1, 2), {}, **options)  # type: ignore[arg-type]
+    return FolderSource(root, CLASSES, (1, 2), **options)  # type: ignore[arg-type]
 
 
 def test_steps_see_what_they_may(tmp_path: Path) -> None:

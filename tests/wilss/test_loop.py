@@ -102,6 +102,17 @@ def test_a_loss_that_is_not_finite_names_batch_and_images_and_the_last_epoch_is_
     assert last_good(tmp_path / "nothing.pt") is None
 
 
+def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
+    model = segmenter()
+    run = training(model, SPEC.model_copy(update={"epochs": 1}), tmp_path / "state.pt")
+    bias = model.classifiers[0].bias
+    assert isinstance(bias, nn.Parameter)
+    bias.register_hook(lambda gradient: gradient * float("nan"))  # finite losses, a gradient that is not
+    with pytest.raises(TrainingError, match=r"(the weights 'classifiers.0.bias' were|the loss was) not finite"):
+        run.run()
+    assert not (tmp_path / "state.pt").exists()
+
+
 def test_a_frozen_backbone_stays_as_it_is_also_in_its_statistics() -> None:
     model = segmenter()
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -13,7 +13,7 @@ from wilss.data.steps import base_data, evaluation_data, step_data
 from wilss.data.tags import read_labels
 from wilss.data.voc import VOC_PROMPTS
 from wilss.errors import SpecError
-from wilss.protocol import benchmark, output_channels, step_images, visible_tags
+from wilss.protocol import benchmark, count_steps, output_channels, step_images, visible_tags
 
 TAGS = [(1,), (1, 16), (16, 17), (2, 3), (), (20,)]
 
@@ -42,6 +42,11 @@ def test_published_counts(real_data: Path, name: str, scenario: str, expected: t
     counts = tuple(len(step_images(tags, protocol, t, scenario)) for t in (0, 1))  # type: ignore[arg-type]
     assert counts == expected
     old = set(protocol.steps[0])
+    overlap, disjoint = (count_steps(tags, protocol, scenario)[1] for scenario in ("overlap", "disjoint"))
+    assert overlap.images == disjoint.images
+    assert overlap.labels == {"voc-15-5": (1973, 164, 8), "voc-10-10": (5067, 1651, 147, 11)}[name]
+    assert overlap.with_old == overlap.repeated == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
+    assert disjoint.repeated == 0
     both = sum(bool(old & set(tags[i])) for i in step_images(tags, protocol, 1, "overlap"))
     assert both == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from kornia.enhance import adjust_hue, adjust_saturation, normalize
@@ -41,7 +42,7 @@ class View:
     def images(self, images_N3SS: Tensor) -> Tensor:
         """uint8 canvas on any device -> float32 ``(N, 3, crop, crop)`` in [0, 1], bilinear."""
         sampled = self._warp(images_N3SS.float() / 255, "bilinear")
-        gain, saturation, hue = self.colour.to(sampled.device).unbind(1)
+        gain, saturation, hue = self.colour.to(sampled.device, non_blocking=True).unbind(1)
         if self.jitter[0]:
             sampled = (sampled * gain[:, None, None, None]).clamp(0, 1)
         if self.jitter[1]:
@@ -62,7 +63,14 @@ class View:
         size = (self.crop, self.crop)
         # with align_corners=True kornia maps pixel centres exactly; the crop lies inside, so that only the half pixel
         # beyond an outermost centre ever needs the border
-        return warp_affine(values, self.matrix.to(values.device), size, mode, padding_mode="border", align_corners=True)
+        return warp_affine(
+            values,
+            self.matrix.to(values.device, non_blocking=True),
+            size,
+            mode,
+            padding_mode="border",
+            align_corners=True,
+        )
 
 
 def draw_view(spec: AugmentSpec, sizes_N2: Tensor, generator: torch.Generator) -> View:
@@ -94,5 +102,11 @@ def draw_view(spec: AugmentSpec, sizes_N2: Tensor, generator: torch.Generator) -
 
 def normalise(images_N3HW: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """Images in [0, 1] -> the backbone's input, channels last."""
-    shift, spread = (torch.tensor(values, device=images_N3HW.device) for values in (mean, std))
+    shift, spread = (_constant(values, images_N3HW.device) for values in (mean, std))
     return normalize(images_N3HW, shift, spread).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=16)
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Kept on the device: copying it for every batch would make the device wait."""
+    return torch.tensor(values, device=device)

@@ -46,11 +46,13 @@ class DataReport:
         return not (self.unreadable or self.unknown or self.problems)
 
 
-def check_folder(root: Path, classes: Sequence[str] = ()) -> DataReport:
+def check_folder(root: Path, classes: Sequence[str] = (), ignore: Sequence[str] = ()) -> DataReport:
     """Look over ``images/`` + ``labels.csv`` (+ ``masks/``), or a VOC devkit folder.
 
     Args:
-        classes: names that a benchmark knows, in the order of mask values; empty accepts any (VOC knows its own).
+        classes: names that a benchmark knows, in the order of mask values; empty accepts any (VOC knows its own), and
+            then names of several words need ";", "|" or columns of their own.
+        ignore: names that are passed over.
 
     Raises DataNotFoundError for a folder of neither layout.
     """
@@ -61,7 +63,7 @@ def check_folder(root: Path, classes: Sequence[str] = ()) -> DataReport:
             f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
         )
     files = image_files(root)
-    rows, problems = _read_rows(root / "labels.csv", classes)
+    rows, problems = _read_rows(root / "labels.csv", (*classes, *ignore))
     by_name = {path.name: path.stem for path in files.values()} | {stem: stem for stem in files}
     problems += [
         f"row {r.number} names image '{r.image}', which does not exist" for r in rows if r.image not in by_name
@@ -71,6 +73,10 @@ def check_folder(root: Path, classes: Sequence[str] = ()) -> DataReport:
     tags = {by_name[row.image]: row.names for row in rows if row.image in by_name}
     masks = {path.stem: path for path in sorted((root / "masks").glob("*.png"))} if (root / "masks").is_dir() else {}
     problems += [f"mask '{name}.png' has no image" for name in masks if name not in files]
+    if (root / "eval.txt").is_file():
+        held_out = [line.strip() for line in (root / "eval.txt").read_text().splitlines() if line.strip()]
+        bad = [name for name in held_out if name not in files or name not in masks]
+        problems += [f"eval.txt lists '{name}', which has no image or no mask" for name in bad]
     unreadable = _unreadable(files, masks, len(classes))
     balance = Counter(name for names in tags.values() for name in names)
     return DataReport(
@@ -80,7 +86,7 @@ def check_folder(root: Path, classes: Sequence[str] = ()) -> DataReport:
         labelled=sum(bool(names) for names in tags.values()),
         classes=dict(sorted(balance.items())),
         unreadable=unreadable,
-        unknown={name: n for name, n in sorted(balance.items()) if classes and name not in classes},
+        unknown={name: n for name, n in sorted(balance.items()) if classes and name not in (*classes, *ignore)},
         duplicates=_duplicates(list(files.values())),
         problems=tuple(problems),
         shown=_showcase(

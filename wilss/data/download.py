@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,10 +54,11 @@ def _voc(to: Path) -> Path:
     from torchvision.datasets import SBDataset, VOCSegmentation
 
     root = to / "VOCdevkit" / "VOC2012"
-    if not (root / "JPEGImages").is_dir():
-        _fetch(lambda: VOCSegmentation(str(to), year="2012", image_set="trainval", download=True))
-    if not (to / "sbd" / "cls").is_dir():
-        _fetch(lambda: SBDataset(str(to / "sbd"), image_set="train", mode="segmentation", download=True))
+    _once(to / ".voc.done", lambda: VOCSegmentation(str(to), year="2012", image_set="trainval", download=True))
+    sbd = to / "sbd"
+    if not (to / ".sbd.done").is_file():
+        shutil.rmtree(sbd, ignore_errors=True)  # a download that broke off; torchvision cannot go on from it
+    _once(to / ".sbd.done", lambda: SBDataset(str(sbd), image_set="train", mode="segmentation", download=True))
     add_sbd(root, to / "sbd")
     return root
 
@@ -65,12 +68,8 @@ def _coco(to: Path, archives: tuple[Archive, ...]) -> Path:
     from torchvision.datasets.utils import download_and_extract_archive
 
     for archive in archives:
-        done = to / f".{Path(archive.url).name}.done"
-        if not done.is_file():
-            _fetch(
-                lambda a=archive: download_and_extract_archive(a.url, str(to), md5=a.md5, remove_finished=True)  # type: ignore[misc]
-            )
-            done.touch()
+        fetch = partial(download_and_extract_archive, archive.url, str(to), md5=archive.md5, remove_finished=True)
+        _once(to / f".{Path(archive.url).name}.done", fetch)
     return to
 
 
@@ -85,22 +84,25 @@ def add_sbd(root: Path, sbd: Path) -> int:
     own = set((lists / "train.txt").read_text().split())
     extra = {i for name in ("train.txt", "val.txt") for i in (sbd / name).read_text().split()}
     folder = root / "SegmentationClassAug"
-    partial = root / ".SegmentationClassAug.partial"
+    staging = root / ".SegmentationClassAug.partial"
     if not folder.is_dir():
-        partial.mkdir(exist_ok=True)
+        staging.mkdir(exist_ok=True)
         for image_id in sorted(own | val):
-            save_palette_png(read_mask(root / "SegmentationClass" / f"{image_id}.png"), partial / f"{image_id}.png")
+            save_palette_png(read_mask(root / "SegmentationClass" / f"{image_id}.png"), staging / f"{image_id}.png")
         for image_id in sorted(extra - own - val):
             content: Any = loadmat(sbd / "cls" / f"{image_id}.mat", struct_as_record=True)
             mask = np.asarray(content["GTcls"][0, 0]["Segmentation"], dtype=np.uint8)
-            save_palette_png(torch.from_numpy(mask), partial / f"{image_id}.png")
-        partial.replace(folder)
+            save_palette_png(torch.from_numpy(mask), staging / f"{image_id}.png")
+        staging.replace(folder)
     train = sorted((own | extra) - val)
     (lists / "train_aug.txt").write_text("".join(f"{i}\n" for i in train))
     return len(train)
 
 
-def _fetch(run: Callable[[], object]) -> None:
+def _once(done: Path, run: Callable[[], object]) -> None:
+    """Run a download unless its marker says that it was finished before."""
+    if done.is_file():
+        return
     try:
         run()
     except OSError as error:  # URLError is one
@@ -109,3 +111,4 @@ def _fetch(run: Callable[[], object]) -> None:
         ) from error
     except RuntimeError as error:  # torchvision: wrong checksum
         raise DataError(f"the download is not what its publisher made ({error}); remove it and try again") from error
+    done.touch()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,14 +30,13 @@ class FolderSource:
 
     Args:
         classes: all class names of the benchmark by id. base: ids of step 0.
-        words: prompts by class name. ignore: names in labels.csv that no step learns.
+        ignore: names in labels.csv that no step learns.
         skip_unreadable: leave out images that cannot be decoded instead of stopping.
     """
 
     root: Path
     classes: tuple[str, ...]
     base: tuple[int, ...]
-    words: Mapping[str, tuple[str, ...]]
     ignore: tuple[str, ...] = ()
     skip_unreadable: bool = False
 
@@ -50,7 +48,7 @@ class FolderSource:
     @property
     def prompts(self) -> dict[str, tuple[str, ...]]:
         """See `wilss.data.source.Source.prompts`."""
-        return {name: self.words.get(name, (name,)) for name in self.classes}
+        return {name: (name,) for name in self.classes}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -77,8 +75,13 @@ class FolderSource:
     def _table(self) -> dict[str, tuple[int, ...]]:
         by_file = {path.name: image_id for image_id, path in self._files.items()}
         known = {*by_file, *by_file.values()}
-        table = read_labels(self.root / "labels.csv", self.classes, known, self.ignore)
-        return {by_file.get(name, name): tags for name, tags in table.items()}
+        table: dict[str, tuple[int, ...]] = {}
+        for name, tags in read_labels(self.root / "labels.csv", self.classes, known, self.ignore).items():
+            image_id = by_file.get(name, name)
+            if image_id in table:
+                raise DataError(f"'{self.root / 'labels.csv'}' has two rows for image '{image_id}'; remove one")
+            table[image_id] = tags
+        return table
 
     @cached_property
     def _splits(self) -> dict[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from wilss.data.source import VOID, Source
 
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 HUGE = 8
 """Images this many times larger than the canvas are shrunk by Pillow."""
 
@@ -35,11 +37,13 @@ def to_canvas(image: Tensor, canvas: int, nearest: bool = False) -> Tensor:
 
 
 def quarter_of_memory() -> int:
-    """Bytes; 2 GiB where the system does not tell how much there is."""
+    """Bytes, of the container where there is one; 2 GiB where the system does not tell how much there is."""
     names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
     if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
         return 2 << 30
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = CGROUP_LIMIT.read_text().strip() if CGROUP_LIMIT.is_file() else "max"
+    return min(memory, int(limit) if limit.isdigit() else memory) // 4
 
 
 @dataclass
@@ -70,10 +74,16 @@ class ImageTable:
         decoded = self.source.image(image_id)
         self._originals[image_id] = (decoded.shape[1], decoded.shape[2])
         image = to_canvas(decoded, self.canvas)
-        if self._cached + image.numel() <= self.cache_bytes:
+        if self.make_room(image.numel()):
             self._cache[image_id] = image
-            self._cached += image.numel()
         return image
+
+    def make_room(self, size: int) -> bool:
+        """Count ``size`` bytes as kept; False when they are more than the table may keep."""
+        if self._cached + size > self.cache_bytes:
+            return False
+        self._cached += size
+        return True
 
     def original(self, position: int) -> Tensor:
         """One image in its own size, uint8 ``(3, H, W)``; decoded anew."""
@@ -115,7 +125,10 @@ class MaskedImages:
         """One mask at canvas scale, uint8 ``(h, w)`` of output channels."""
         image_id = self.images.ids[position]
         if image_id not in self._cache:
-            self._cache[image_id] = to_canvas(self.full_mask(position)[None], self.images.canvas, nearest=True)[0]
+            mask = to_canvas(self.full_mask(position)[None], self.images.canvas, nearest=True)[0]
+            if not self.images.make_room(mask.numel()):
+                return mask
+            self._cache[image_id] = mask
         return self._cache[image_id]
 
     def full_mask(self, position: int) -> Tensor:

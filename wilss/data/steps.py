@@ -18,9 +18,17 @@ def base_data(
     Args:
         void: "background" maps 255 to 0 as WILSON's code does, "ignore" keeps it.
     """
-    images = _table(source, protocol, 0, scenario, canvas)
+    positions = base_positions(source, protocol, scenario)
+    images = _table(source, protocol, 0, scenario, canvas, positions)
     channels = output_channels(protocol.steps[0], len(source.classes), VOID if void == "ignore" else 0)
     return MaskedImages(images, tuple(channels))
+
+
+def base_positions(source: Source, protocol: Benchmark, scenario: Scenario) -> tuple[int, ...]:
+    """Positions of the images of step 0 in the training list: those of the protocol that have a mask."""
+    ids = source.ids("train")
+    found = step_images(source.tags("train"), protocol, 0, scenario)
+    return tuple(p for p in found if source.has_mask(ids[p]))
 
 
 def step_data(source: Source, protocol: Benchmark, step: int, scenario: Scenario, canvas: int) -> TaggedImages:
@@ -30,7 +38,8 @@ def step_data(source: Source, protocol: Benchmark, step: int, scenario: Scenario
     """
     if step < 1:
         raise ValueError(f"step {step} is the base step; its data come from base_data")
-    images = _table(source, protocol, step, scenario, canvas)
+    positions = step_images(source.tags("train"), protocol, step, scenario)
+    images = _table(source, protocol, step, scenario, canvas, positions)
     tags = dict(zip(source.ids("train"), source.tags("train"), strict=True))
     rows = [visible_tags(tags[image_id], protocol.steps[step]) for image_id in images.ids]
     return TaggedImages(images, torch.tensor(rows, dtype=torch.bool))
@@ -47,12 +56,19 @@ def evaluation_data(source: Source, protocol: Benchmark, step: int, canvas: int,
     return MaskedImages(ImageTable(source, ids, canvas), tuple(channels))
 
 
-def _table(source: Source, protocol: Benchmark, step: int, scenario: Scenario, canvas: int) -> ImageTable:
-    positions = step_images(source.tags("train"), protocol, step, scenario)
+def _table(
+    source: Source, protocol: Benchmark, step: int, scenario: Scenario, canvas: int, positions: tuple[int, ...]
+) -> ImageTable:
     if not positions:
-        names = ", ".join(source.classes[c - 1] for c in protocol.steps[step])
-        raise DataError(
-            f"no training image for step {step} of {protocol.name} ({scenario}): none holds {names}; check the list"
-        )
+        raise DataError(no_images(source, protocol, step, scenario))
     ids = source.ids("train")
     return ImageTable(source, tuple(ids[p] for p in positions), canvas)
+
+
+def no_images(source: Source, protocol: Benchmark, step: int, scenario: Scenario) -> str:
+    """What to say when a step has no image."""
+    names = ", ".join(source.classes[c - 1] for c in protocol.steps[step])
+    masks = " with a mask" if step == 0 else ""
+    return (
+        f"no training image{masks} for step {step} of {protocol.name} ({scenario}): none holds {names}; check the list"
+    )

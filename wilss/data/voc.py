@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -56,7 +55,6 @@ class VocSource:
         labels_csv: image-level labels ("image_id,labels", names separated by spaces). When None they are read off the
             masks once; the masks of later steps serve for nothing else.
         skip_unreadable: leave out images that cannot be decoded instead of stopping.
-        words: the ontology.
     """
 
     root: Path
@@ -64,7 +62,6 @@ class VocSource:
     eval_list: str = "val"
     labels_csv: Path | None = None
     skip_unreadable: bool = False
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: VOC_PROMPTS)
 
     def __post_init__(self) -> None:
         for folder in ("JPEGImages", "ImageSets/Segmentation"):
@@ -82,7 +79,7 @@ class VocSource:
     @property
     def prompts(self) -> dict[str, tuple[str, ...]]:
         """See `VOC_PROMPTS`."""
-        return dict(self.words)
+        return VOC_PROMPTS
 
     @cached_property
     def fingerprint(self) -> str:

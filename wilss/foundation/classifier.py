@@ -19,7 +19,7 @@ from torch import Tensor
 
 from wilss.errors import SpecError
 from wilss.foundation.contracts import Prompts, require_prompts
-from wilss.foundation.imagenet_kinds import KINDS
+from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
 from wilss.foundation.preprocess import prepare
 from wilss.precision import Precision, autocast
 
@@ -120,9 +120,12 @@ def match_prompts(group: Sequence[str], names: tuple[str, ...]) -> list[int]:
     name of several of them ("bird") also stands for these (`wilss.foundation.imagenet_kinds`).
     """
     wanted = [_words(prompt) for word in group for prompt in (word, *KINDS.get(word, ()))]
+    refused = [_words(other) for word in group for other in NOT_KINDS.get(word, ())]
     found = []
     for index, name in enumerate(names):
         lemmas = [_words(lemma) for lemma in name.split(",")]
+        if any(words in lemmas for words in refused):
+            continue
         if any(lemma[-len(words) :] == words for words in wanted for lemma in lemmas if words):
             found.append(index)
     return found

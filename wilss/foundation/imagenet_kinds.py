@@ -20,15 +20,23 @@ DOGS = _names("""
     weimaraner, schnauzer, vizsla, setter, kuvasz, schipperke, groenendael, malinois, briard, kelpie, komondor,
     sheepdog, collie, rottweiler, german shepherd, doberman, pinscher, boxer, mastiff, great dane, saint bernard,
     malamute, husky, dalmatian, affenpinscher, basenji, pug, leonberg, newfoundland, great pyrenees, samoyed,
-    pomeranian, chow, keeshond, griffon, pembroke, poodle
+    pomeranian, chow, keeshond, griffon, corgi, poodle
 """)
 PEOPLE = _names("""
-    ballplayer, groom, scuba diver, jersey, jean, suit, sweatshirt, cardigan, kimono, miniskirt, bikini, maillot,
+    ballplayer, groom, scuba diver, jersey, jean, suit, sweatshirt, kimono, miniskirt, bikini, maillot,
     swimming trunks, gown, academic gown, lab coat, trench coat, fur coat, military uniform, pajama, poncho, abaya,
     sarong, brassiere, wig, cowboy hat, sombrero, bonnet, bathing cap, mortarboard, sunglasses, bow tie, windsor tie,
     apron, vestment, stole, overskirt, hoopskirt, bulletproof vest, running shoe
 """)
 """It has three kinds of people; clothes stand in for the others."""
+
+NOT_KINDS: dict[str, tuple[str, ...]] = {
+    "car": ("freight car", "passenger car", "railroad car"),
+    "cat": ("madagascar cat", "cat bear"),
+    "dog": ("hot dog", "hotdog"),
+    "horse": ("river horse",),
+}
+"""Common name -> names that end in it and are something else."""
 
 KINDS: dict[str, tuple[str, ...]] = {"bird": BIRDS, "cat": ("tabby",), "dog": DOGS, "person": PEOPLE}
 """Common name -> names that a classifier may know instead. Chosen by reading the label set, not by any score."""

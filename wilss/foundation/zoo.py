@@ -20,7 +20,7 @@ from wilss.foundation.classifier import ClassifierScorer, imagenet_names, requir
 from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer, require_prompts
 from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
-from wilss.foundation.imagenet_kinds import KINDS
+from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.spec import FoundationSpec
@@ -109,7 +109,7 @@ def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Calla
         "competition": spec.competition,
         "precision": resolved(spec.precision, torch.device(device)),
     }
-    known = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "kinds": KINDS}
+    known = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "kinds": [KINDS, NOT_KINDS]}
 
     def at_scale(scale: float) -> Scorer:
         facts = {**known, "scale": scale, **settings}

@@ -63,11 +63,11 @@ def paste(
         index = torch.randint(len(bank), (len(rows),), generator=generator)
         warped = _place(bank, index, (height, width), spec, generator, images.device)
         inside = warped[:, 3:] > 0.5
-        into = rows.to(images.device)
+        into = rows.to(images.device, non_blocking=True)
         images[into] = torch.where(inside, warped[:, :3], images[into])
         if layers is not None:
             layers[into] = layers[into] * ~inside
-        own = bank.channels[index].to(images.device)
+        own = bank.channels[index].to(images.device, non_blocking=True)
         channels[into] = torch.where(inside[:, 0], own[:, None, None], channels[into])
     return Pasted(images, channels, layers)
 
@@ -94,6 +94,6 @@ def _place(
     matrix[:, 0, 2] = centre[:, 1] - scale * flip * middle[:, 1]
     matrix[:, 1, 2] = centre[:, 0] - scale * middle[:, 0]
     own = index.to(bank.images.device)
-    pixels, masks = bank.images[own].to(device), bank.masks[own].to(device)
+    pixels, masks = (kept[own].to(device, non_blocking=True) for kept in (bank.images, bank.masks))
     stacked = torch.cat([pixels.float() / 255, masks[:, None].float()], 1)
-    return warp_affine(stacked, matrix.to(device), size, align_corners=True)
+    return warp_affine(stacked, matrix.to(device, non_blocking=True), size, align_corners=True)

@@ -122,6 +122,7 @@ class Training(Generic[B]):
                 if self.watch.progress:
                     done, mean = epoch * self.per_epoch + number + 1, float(sum(sums.values())) / (number + 1)
                     self.watch.progress(self.watch.stage, done, self.total, mean)
+        self._require_finite_weights(epoch)
         return {name: float(value) / len(batches) for name, value in sums.items()}
 
     def _update(self, positions: list[int], epoch: int) -> dict[str, Tensor]:
@@ -157,6 +158,16 @@ class Training(Generic[B]):
             f"the images {names}. Lower the learning rate, or set precision to fp32"
         )
 
+    def _require_finite_weights(self, epoch: int) -> None:
+        """A finite loss may have a gradient that is not: look at what it left."""
+        for module in (self.student, *self.objective.heads()):
+            for name, value in module.state_dict().items():
+                if value.is_floating_point() and not bool(value.isfinite().all()):
+                    raise TrainingError(
+                        f"{self.watch.stage}: the weights '{name}' were not finite after epoch {epoch + 1}, though the "
+                        "losses were. Lower the learning rate, or set precision to fp32"
+                    )
+
     def _keep(self) -> None:
         """Write the state of a finished epoch, whole or not at all."""
         if self.watch.state is None:
@@ -177,7 +188,7 @@ class Training(Generic[B]):
     def _resume(self) -> None:
         if self.watch.state is None or not self.watch.state.is_file():
             return
-        content = torch.load(self.watch.state, map_location=self.device, weights_only=True)
+        content = torch.load(self.watch.state, map_location="cpu", weights_only=True)
         self.student.load_state_dict(content["student"])
         for module, state in zip(self.objective.heads(), content["heads"], strict=True):
             module.load_state_dict(state)

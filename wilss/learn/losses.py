@@ -68,7 +68,8 @@ def dense_contrastive_loss(
     repel = (inside @ outside.transpose(1, 2) / temperature).masked_fill(~negatives.valid[:, None], -torch.inf)
     against = torch.logsumexp(repel, -1, keepdim=True)
     loss_CPP = torch.logaddexp(attract, against) - attract
-    pair = positives.valid[:, :, None] & positives.valid[:, None, :] & ~torch.eye(n_points, dtype=torch.bool)
+    itself = torch.eye(n_points, dtype=torch.bool, device=flat_DM.device)
+    pair = positives.valid[:, :, None] & positives.valid[:, None, :] & ~itself
     pair = pair & usable[:, None, None]
     per_class = loss_CPP.masked_fill(~pair, 0).sum((1, 2)) / pair.sum((1, 2)).clamp(min=1)
     return per_class.sum() / usable.sum().clamp(min=1)
@@ -84,7 +85,7 @@ class _Sample:
 
 def _sample(member_CM: Tensor, n_points: int, generator: torch.Generator | None) -> _Sample:
     """Draw up to ``n_points`` distinct members of every row."""
-    noise = torch.rand(member_CM.shape, generator=generator, device=member_CM.device)
+    noise = torch.rand(member_CM.shape, generator=generator).to(member_CM.device)  # the generator is the CPU's
     score = noise.masked_fill(~member_CM, -1.0)
     if score.shape[1] < n_points:
         score = F.pad(score, (0, n_points - score.shape[1]), value=-1.0)

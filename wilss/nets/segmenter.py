@@ -82,6 +82,13 @@ class Segmenter(nn.Module):
         layers = [cast(nn.Conv2d, layer) for layer in self.classifiers]
         return torch.cat([layer.weight for layer in layers]), torch.cat([cast(Tensor, layer.bias) for layer in layers])
 
+    def merge_classifiers(self) -> None:
+        """Join the classifiers of all steps into one; the outputs stay the same."""
+        weight, bias = self.classifier_parameters()
+        joined = nn.Conv2d(weight.shape[1], len(weight), 1).to(weight.device)
+        joined.load_state_dict({"weight": weight.detach(), "bias": bias.detach()})
+        self.classifiers = nn.ModuleList([joined])
+
     def predict(self, images: Tensor) -> Tensor:
         """Label map int64 ``(N, H, W)`` at the size of the images: argmax of the bilinearly enlarged logits."""
         logits = F.interpolate(self(images).float(), images.shape[-2:], mode="bilinear", align_corners=False)

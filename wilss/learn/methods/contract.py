@@ -48,6 +48,10 @@ class StepContext:
     """The method's own settings; None for its defaults."""
     generator: torch.Generator
 
+    def __post_init__(self) -> None:
+        self.old.eval().requires_grad_(False)
+        self.old.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     @property
     def device(self) -> torch.device:
         """Where the student is."""

@@ -1,0 +1,44 @@
+"""What the twenty VOC classes match among ImageNet's thousand."""
+
+from __future__ import annotations
+
+import pytest
+from timm.data import ImageNetInfo
+
+from wilss.data.voc import VOC_PROMPTS
+from wilss.foundation.classifier import match_prompts
+
+INFO = ImageNetInfo("imagenet1k")
+NAMES = tuple(str(INFO.index_to_description(k, detailed=False)) for k in range(1000))
+
+
+def first_names(class_name: str) -> set[str]:
+    return {NAMES[k].split(",")[0] for k in match_prompts(VOC_PROMPTS[class_name], NAMES)}
+
+
+def test_every_voc_class_matches_something_and_no_two_share_it() -> None:
+    owners: dict[str, str] = {}
+    for class_name in VOC_PROMPTS:
+        found = first_names(class_name)
+        assert found, class_name
+        for name in found:
+            assert name not in owners, f"{name} is both {owners.get(name)} and {class_name}"
+            owners[name] = class_name
+
+
+@pytest.mark.parametrize(
+    ("class_name", "inside", "outside"),
+    [
+        ("dog", {"Chihuahua", "beagle", "Cardigan", "standard poodle"}, {"hotdog"}),
+        ("bird", {"hen", "robin", "king penguin"}, {"crane", "hen-of-the-woods"}),
+        ("cat", {"tabby", "Persian cat"}, {"Madagascar cat", "lesser panda"}),
+        ("horse", {"sorrel"}, {"hippopotamus"}),
+        ("car", {"jeep", "sports car"}, {"freight car", "passenger car"}),
+        ("person", {"groom", "jersey"}, {"Cardigan"}),
+        ("train", {"freight car", "steam locomotive"}, set()),
+    ],
+)
+def test_matches(class_name: str, inside: set[str], outside: set[str]) -> None:
+    found = first_names(class_name)
+    assert inside <= found
+    assert not outside & found
