@@ -22,13 +22,23 @@ def _base_facts(ws: Workspace) -> dict[str, Any]:
     spec = ws.spec
     return {
         "version": ALGORITHM_VERSION,
-        "data": ws.source.fingerprint,
+        "data": _data(ws, 0),
         "classes": list(ws.protocol.steps[0]),
         "scenario": spec.scenario,
         "canvas": spec.data.canvas,
         "void": spec.data.void,
         "seed": spec.seed,
     }
+
+
+def _data(ws: Workspace, step: int) -> str:
+    """Digest of a step's images and of its own classes' labels."""
+    if step:
+        positions = step_images(ws.source.tags("train"), ws.protocol, step, ws.spec.scenario)
+    else:
+        positions = base_positions(ws.source, ws.protocol, ws.spec.scenario)
+    ids = ws.source.ids("train")
+    return ws.source.fingerprint_of([ids[p] for p in positions], ws.protocol.steps[step])
 
 
 def base_recipe(ws: Workspace) -> Recipe:
@@ -72,7 +82,7 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
     spec = ws.spec
     facts = {
         "version": ALGORITHM_VERSION,
-        "data": ws.source.fingerprint,
+        "data": _data(ws, step),
         "classes": list(ws.protocol.steps[step]),
         "old": list(ws.protocol.seen(step - 1)) if spec.foundation.old_names else [],
         "canvas": spec.data.canvas,
@@ -101,6 +111,8 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
         "train": spec.step.model_dump(mode="json"),
         "seed": spec.seed,
     }
+    if (data := _data(ws, step)) != ws.source.fingerprint:
+        facts["data"] = data  # otherwise known through the base student
     settings = effective_settings(ws)
     if settings is not None:
         facts["settings"] = settings.model_dump(mode="json", exclude={"memory"})
@@ -143,7 +155,7 @@ def evaluation_recipe(ws: Workspace, step: int) -> Recipe:
     """The confusion matrix of a checkpoint."""
     facts = {
         "version": ALGORITHM_VERSION,
-        "data": ws.source.fingerprint,
+        "data": ws.source.fingerprint_of(ws.source.ids("eval"), ws.protocol.seen(step)),
         "seen": list(ws.protocol.seen(step)),
         "crop": ws.spec.data.eval_crop,
     }

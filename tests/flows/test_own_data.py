@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.flows.test_cli import voc_folder
+from tests.wilss.test_coco import coco_folder
 from wilss.data.scenes import World
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.silhouettes import CLASSES
@@ -105,9 +107,10 @@ def test_a_student_of_several_steps_may_stand_for_step_zero(wilss, tmp_path: Pat
     assert code == 0, err
     (first,) = (root / "runs").glob("mine-*/report.json")
     before = json.loads(first.read_text())["artefacts"]["checkpoint 1"]
-    (data / "images" / "train-000007.png").unlink()
     rows = (data / "labels.csv").read_text().splitlines()
-    (data / "labels.csv").write_text("\n".join(r for r in rows if not r.startswith("train-000007")) + "\n")
+    gone = next(row for row in rows if NEW[0] in row)
+    (data / "images" / gone.partition(",")[0]).unlink()
+    (data / "labels.csv").write_text("\n".join(row for row in rows if row != gone) + "\n")
     code, _, err = wilss(*arguments, "--root", root)
     assert code == 0, err
     assert json.loads(first.read_text())["artefacts"]["checkpoint 1"] != before  # other data, another student
@@ -172,3 +175,25 @@ def test_protocol_and_check_commands(wilss, tmp_path: Path) -> None:  # type: ig
     assert code == 2
     assert "elephant: 1" in out
     assert "is not ready for a run" in err
+
+
+def test_coco_to_voc_end_to_end(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    coco, voc = coco_folder(tmp_path / "coco"), voc_folder(tmp_path / "voc", 24)
+    arguments = ["--data", coco, "--voc", voc, "--set", "data.coco_eval=train2017", *OPTIONS]
+    # clip:scenes knows no photographs; what counts here is the path
+    code, out, err = wilss("run", "coco-to-voc", *arguments, "--root", tmp_path / "root")
+    assert code == 0, err
+    assert "step 0: 2 images, step 1: 24 images" in err
+    assert "after the last step, voc: old -, new" in out
+    (path,) = (tmp_path / "root" / "runs").glob("*/report.json")
+    report = json.loads(path.read_text())
+    assert [s["n_classes"] for s in report["steps"]] == [60, 80]
+    assert len(report["per_class_iou"]) == 81
+    assert list(report["steps"][-1]["tables"]) == ["full", "voc full"]
+    assert "voc: full-size images" in path.with_suffix(".html").read_text()
+    (labels,) = (m for m in report["label_sets"] if "refined" in m["iou"])
+    code, out, err = wilss(
+        "labels", "show", labels["digest"], "--image", "voc/2007_000001", "--root", tmp_path / "root"
+    )
+    assert code == 0, err
+    assert Path(out.strip()).is_file()

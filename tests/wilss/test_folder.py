@@ -60,12 +60,16 @@ def test_evaluation_images_need_masks_and_are_never_trained_on(tmp_path: Path) -
         source(root).ids("eval")
 
 
-def test_fingerprint_follows_labels_and_files(tmp_path: Path) -> None:
+def test_fingerprint_follows_labels_and_files_of_the_images_asked_for(tmp_path: Path) -> None:
     root = own_folder(tmp_path)
-    first = source(root).fingerprint
+    first, of_a = source(root).fingerprint, source(root).fingerprint_of(("a",), (1,))
     assert source(root).fingerprint == first
-    (root / "labels.csv").write_text("image,labels\na,cat\n")
+    (root / "labels.csv").write_text("image,labels\na,cat;hamster\n")
     assert source(root).fingerprint != first
+    assert source(root).fingerprint_of(("a",), (1,)) == of_a  # a new row for a later class leaves the step alone
+    assert source(root).fingerprint_of(("a",), (1, 3)) != of_a
+    Image.new("RGB", (32, 24)).save(root / "images" / "a.jpg")
+    assert source(root).fingerprint_of(("a",), (1,)) != of_a
 
 
 @pytest.mark.parametrize(

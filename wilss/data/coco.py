@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +133,10 @@ class CocoToVocSource:
     @cached_property
     def _base_ids(self) -> tuple[str, ...]:
         return tuple(i for i in self.coco_train.ids if all(c <= N_BASE for c in self.coco_train.tags(i)))
+
+    def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
+        """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""
+        return self.fingerprint
 
     def ids(self, split: Split) -> tuple[str, ...]:
         """See `wilss.data.source.Source.ids`; "coco/..." (evaluation: "coco-eval/...") and "voc/..."."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from wilss.data.tags import read_labels
 from wilss.errors import DataError, DataNotFoundError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SPLITS: tuple[Split, ...] = ("train", "eval")
 LAYOUT = "images/NAME.jpg, labels.csv (image, class names), and optionally masks/NAME.png and eval.txt"
 
 
@@ -52,14 +54,22 @@ class FolderSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of names, file sizes, labels and classes."""
-        digest = hashlib.sha256(repr((self.classes, self.base, self.ignore)).encode())
-        for split in ("train", "eval"):
-            for image_id in self.ids(split):
-                mask = self._mask_path(image_id)
-                sizes = (self._files[image_id].stat().st_size, mask.stat().st_size if mask.is_file() else 0)
-                digest.update(f"{split} {image_id} {sizes}\n".encode())
-        digest.update((self.root / "labels.csv").read_bytes())
+        """Digest of all names, files, labels and classes."""
+        everything = range(1, len(self.classes) + 1)
+        return self.fingerprint_of((*self.ids("train"), "", *self.ids("eval")), everything)
+
+    def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
+        """See `wilss.data.source.Source.fingerprint_of`: other rows and images may change."""
+        digest = hashlib.sha256(repr([self.classes[c - 1] for c in classes]).encode())
+        tags = {i: t for split in SPLITS for i, t in zip(self.ids(split), self.tags(split), strict=True)}
+        for image_id in ids:
+            if image_id:
+                files = [
+                    _content(path) for path in (self._files[image_id], self._mask_path(image_id)) if path.is_file()
+                ]
+                shown = [c for c in tags[image_id] if c in classes]
+                digest.update(f"{image_id} {files} {shown}".encode())
+            digest.update(b"\n")
         return digest.hexdigest()[:32]
 
     @property
@@ -181,3 +191,15 @@ def image_files(root: Path) -> dict[str, Path]:
     if not files:
         raise DataError(f"'{root / 'images'}' holds no image; put {', '.join(SUFFIXES[:3])} files there")
     return files
+
+
+def _content(path: Path) -> str:
+    """Digest of a file's bytes; people mend masks without changing their size."""
+    facts = path.stat()
+    return _content_of(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 17)
+def _content_of(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -38,6 +39,10 @@ class ScenesSource:
         """See `wilss.data.source.Source.fingerprint`."""
         facts = {"world": self.world.model_dump(), "train": self.n_train, "eval": self.n_eval}
         return digest_of({"scenes": SCENES_VERSION, **facts})
+
+    def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
+        """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""
+        return self.fingerprint
 
     def ids(self, split: Split) -> tuple[str, ...]:
         """See `wilss.data.source.Source.ids`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -27,6 +27,10 @@ class Source(Protocol):
     @property
     def fingerprint(self) -> str:
         """Digest of the lists and files; the same data give the same digest wherever they lie."""
+        ...
+
+    def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
+        """Digest of these images and their labels of these classes; ``fingerprint`` for data fixed as a whole."""
         ...
 
     def ids(self, split: Split) -> tuple[str, ...]:
