@@ -15,7 +15,8 @@ from wilss.data.images import to_canvas
 from wilss.errors import DataError, SpecError
 from wilss.learn.schedule import batches_per_epoch, epoch_batches, poly_factor
 from wilss.learn.targets import class_shares, layer_shares
-from wilss.spec import PRESETS, make_spec, nested
+from wilss.presets import PRESETS
+from wilss.spec import make_spec, nested
 
 
 def test_view_moves_images_and_labels_alike_and_stays_inside_the_image() -> None:
