@@ -83,12 +83,13 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     for key in ("method", "seed", "benchmark"):
         if key in changes:
             raise SpecError(f"'{key}' is no setting; give it as --{key}, or the benchmark as the first argument")
-    photographs = settings.voc if benchmark == "coco-to-voc" else settings.data
+    custom = read_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
+    two_folders = benchmark == "coco-to-voc" or custom.get("data") == "coco-voc"
+    photographs = settings.voc if two_folders else settings.data
     train, evaluation = choose_lists(photographs, options.train_list, options.eval_list)
     lists = {name: value for name, value in (("train_list", train), ("eval_list", evaluation)) if value}
     given: dict[str, Any] = {"benchmark": benchmark, "scenario": options.scenario}
-    if Path(benchmark).suffix in (".yaml", ".yml"):
-        custom = read_benchmark(Path(benchmark))
+    if custom:
         given |= {"benchmark": custom.get("name", ""), "custom": custom}
     if options.start:
         given["start"] = options.start
