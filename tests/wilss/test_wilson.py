@@ -74,6 +74,7 @@ def test_it_learns_in_the_loop_from_tags_alone() -> None:
         segmenter(), StepData(images, None, None), "wilson", SETTINGS, spec, AugmentSpec(crop=32), weights(), 0
     )
     assert ["student" in epoch for epoch in result.history] == [False, False, True]
+    assert result.history[-1]["localizer"] < result.history[0]["localizer"]
     assert result.student.spec == SPEC
     masks = result.method.final_masks(torch.zeros(1, 3, 32, 32))
     assert masks is not None

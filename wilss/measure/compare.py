@@ -200,7 +200,7 @@ def plot(title: str, reports: Reports) -> str:
         places = [k + (number - (len(table) - 1) / 2) * width for k in range(len(KEYS))]
         means = [100 * value.mean if (value := row[key]) else 0.0 for key in KEYS]
         errors = [100 * (value.std or 0.0) if (value := row[key]) else 0.0 for key in KEYS]
-        axes.bar(places, means, 0.92 * width, yerr=errors, capsize=2, label=name)
+        axes.bar(places, means, 0.92 * width, yerr=errors if any(errors) else None, capsize=2, label=name)
     axes.set(title=f"{title}: after the last step", ylabel="mIoU %", xticks=range(len(KEYS)), xticklabels=KEYS)
     axes.set_ylim(0, 100)
     axes.grid(alpha=0.3, axis="y")
