@@ -122,6 +122,34 @@ def test_a_frozen_backbone_stays_as_it_is_also_in_its_statistics() -> None:
     assert any(not torch.equal(after[n], before[n]) for n in before if n.startswith("aspp."))
 
 
+def test_tuning_singular_values_leaves_a_plain_student_and_resumes(tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"tuning": "svf", "lr_backbone": 0.1, "optimizer": "adamw"})
+    whole, before = segmenter(), segmenter()
+    history = training(whole, spec).run()
+    assert set(whole.state_dict()) == set(before.state_dict())
+    changed = {
+        n
+        for n, v in whole.state_dict().items()
+        if n.startswith("backbone.") and not torch.equal(v, before.state_dict()[n])
+    }
+    assert changed
+    assert all(name.endswith("weight") for name in changed)  # no statistics of BatchNorm, no biases
+    stem = [name for name in changed if "conv1" in name and "layer" not in name]
+    assert not stem
+    cut = segmenter()
+    with pytest.raises(KeyboardInterrupt):
+        training(cut, spec, tmp_path / "state.pt", stop_at=5).run()
+    kept = last_good(tmp_path / "state.pt")
+    assert kept is not None
+    assert set(kept[0]) == set(before.state_dict())
+    again = segmenter()
+    assert training(again, spec, tmp_path / "state.pt").run() == history
+    assert all(
+        torch.allclose(a, b, atol=1e-6)
+        for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True)
+    )
+
+
 def test_joint_shows_as_many_images_as_all_steps() -> None:
     assert joint_epochs([9568, 2145], [30, 40], 10582) == 35  # (287,040 + 85,800) / 10,582 = 35.2
     assert joint_epochs([10], [1], 1000) == 1

@@ -23,8 +23,11 @@ from wilss.learn.schedule import (
     poly_factor,
 )
 from wilss.nets.segmenter import Segmenter
+from wilss.nets.svf import apply_svf, fold, folded_state, last_stages
 from wilss.precision import autocast
 
+SVF_STAGES = 3
+"""Stages whose singular values are tuned, counted from the last (layers 2 to 4 of a ResNet, as in SVF)."""
 LOOK_SECONDS = 2.0
 """The loss is read from the device at most this often: reading it makes the device wait."""
 
@@ -82,6 +85,8 @@ class Training(Generic[B]):
         self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.spec.tuning == "frozen":
             self.student.backbone.requires_grad_(False)
+        elif self.spec.tuning == "svf":
+            apply_svf(self.student.backbone, last_stages(self.student.backbone, SVF_STAGES))
         heads = [p for name, p in self.student.named_parameters() if not name.startswith("backbone.")]
         heads += [p for module in self.objective.heads() for p in module.parameters()]
         self.per_epoch = batches_per_epoch(len(self.ids), self.spec.batch_size)
@@ -101,6 +106,7 @@ class Training(Generic[B]):
         for epoch in range(len(self.history), self.spec.epochs):
             self.history.append(self._epoch(epoch))
             self._keep()
+        fold(self.student.backbone)
         self.student.eval()
         return self.history
 
@@ -146,7 +152,7 @@ class Training(Generic[B]):
         self.student.train()
         for module in self.objective.heads():
             module.train()
-        if self.spec.freeze_batchnorm or self.spec.tuning == "frozen":
+        if self.spec.freeze_batchnorm or self.spec.tuning != "full":
             freeze_batchnorm(self.student.backbone)
 
     def _require_finite(self, bad: int, batches: list[list[int]], epoch: int) -> None:
@@ -174,6 +180,7 @@ class Training(Generic[B]):
             return
         content = {
             "student": self.student.state_dict(),
+            "folded": folded_state(self.student) if self.spec.tuning == "svf" else None,
             "heads": [module.state_dict() for module in self.objective.heads()],
             "rule": self.rule.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -205,7 +212,7 @@ def last_good(state: Path) -> tuple[dict[str, Tensor], History] | None:
     if not state.is_file():
         return None
     content = torch.load(state, map_location="cpu", weights_only=True)
-    return content["student"], list(content["history"])
+    return content["folded"] or content["student"], list(content["history"])
 
 
 def _split(positions: list[int], parts: int) -> list[list[int]]:

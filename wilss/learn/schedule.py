@@ -32,7 +32,9 @@ class TrainSpec(BaseModel):
     constant_epochs: int = Field(0, ge=0, description="epochs at constant rate before the poly decay sets in")
     precision: Precision = Field("auto", description="auto: bf16 where the hardware has it")
     freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
-    tuning: Literal["full", "frozen"] = Field("full", description="what of the backbone is trained")
+    tuning: Literal["full", "frozen", "svf"] = Field(
+        "full", description="what of the backbone is trained; svf: the singular values of its last three stages"
+    )
     accumulate: int = Field(
         1, ge=1, description="parts in which a batch goes through the network, for little memory (BatchNorm sees parts)"
     )
@@ -41,10 +43,14 @@ class TrainSpec(BaseModel):
 def optimiser(
     spec: TrainSpec, backbone: Iterable[nn.Parameter], heads: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """SGD or AdamW with one learning rate for the backbone and one for all heads."""
-    rates = ((backbone, spec.lr_backbone), (heads, spec.lr_head))
-    chosen = [([p for p in parameters if p.requires_grad], rate) for parameters, rate in rates]
-    groups = [{"params": parameters, "lr": rate} for parameters, rate in chosen if parameters]
+    """SGD or AdamW with one learning rate for the backbone and one for all heads.
+
+    Factors on singular values start at 1 and must not decay to 0.
+    """
+    decay = 0.0 if spec.tuning == "svf" else spec.weight_decay
+    parts = ((backbone, spec.lr_backbone, decay), (heads, spec.lr_head, spec.weight_decay))
+    chosen = [([p for p in parameters if p.requires_grad], rate, decay) for parameters, rate, decay in parts]
+    groups = [{"params": p, "lr": rate, "weight_decay": decay} for p, rate, decay in chosen if p]
     if spec.optimizer == "adamw":
         return torch.optim.AdamW(groups, weight_decay=spec.weight_decay)
     return torch.optim.SGD(groups, momentum=spec.momentum, nesterov=spec.momentum > 0, weight_decay=spec.weight_decay)

@@ -1,0 +1,131 @@
+"""Singular value fine-tuning: exactness, gradients, counts, folding, and what stays frozen."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from wilss.errors import SpecError
+from wilss.nets.svf import FactoredConv2d, apply_svf, fold, last_stages, load_svf_state, svf_layers, svf_state
+
+
+def relative(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+def convolution(**changes: object) -> nn.Sequential:
+    torch.manual_seed(0)
+    settings = {"in_channels": 12, "out_channels": 8, "kernel_size": 3, "padding": 1, **changes}
+    return nn.Sequential(nn.Conv2d(**settings))  # type: ignore[arg-type]
+
+
+CASES = [
+    {},
+    {"groups": 4},
+    {"in_channels": 8, "groups": 8},  # depthwise
+    {"stride": 2, "bias": False},
+    {"padding_mode": "reflect"},
+    {"dilation": 2, "padding": 2},
+    {"in_channels": 3, "out_channels": 64},  # rank 27, not a multiple of four
+    {"out_channels": 1},
+]
+
+
+@pytest.mark.parametrize("changes", CASES)
+def test_composed_equals_factored_equals_the_layer(changes: dict[str, object]) -> None:
+    plain = convolution(**changes)
+    images = torch.randn(2, plain[0].in_channels, 10, 11)
+    expected = plain(images)
+    factored = FactoredConv2d(copy.deepcopy(plain[0]))
+    assert relative(factored(images), expected) < 1e-5
+    tuned = copy.deepcopy(plain)
+    apply_svf(tuned, ["0"])
+    assert relative(tuned(images), expected) < 1e-5
+    assert relative(fold(tuned)(images), expected) < 1e-5
+    assert type(tuned[0]) is nn.Conv2d
+    assert set(tuned.state_dict()) == set(plain.state_dict())
+
+
+def test_linear_layers_too() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(7, 5))
+    images = torch.randn(3, 7)
+    tuned = copy.deepcopy(plain)
+    (vector,) = apply_svf(tuned, ["0"])
+    assert vector.shape == (1, 5)
+    assert relative(tuned(images), plain(images)) < 1e-5
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_gradient_of_the_factor_is_that_of_the_value_times_the_value(groups: int) -> None:
+    plain, images = convolution(groups=groups), torch.randn(2, 12, 9, 9)
+    vectors = []
+    for form in ("factor", "direct"):
+        tuned = copy.deepcopy(plain)
+        (vector,) = apply_svf(tuned, ["0"], form)  # type: ignore[arg-type]
+        tuned(images).square().sum().backward()
+        vectors.append(vector)
+    factor, direct = vectors
+    assert factor.grad is not None
+    assert direct.grad is not None
+    assert torch.allclose(factor.grad, direct.detach() * direct.grad, rtol=1e-4, atol=1e-3)
+    factored = FactoredConv2d(copy.deepcopy(plain[0]))
+    factored(images).square().sum().backward()
+    assert factored.values.grad is not None
+    assert relative(factored.values.grad, direct.grad) < 1e-4
+
+
+def test_composition_stays_float32_under_autocast() -> None:
+    tuned = convolution()
+    apply_svf(tuned, ["0"])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert tuned[0].weight.dtype == torch.float32
+        assert tuned(torch.randn(1, 12, 8, 8)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("name", "count"), [("resnet50d", 12_544), ("resnet101d", 25_600)])
+def test_trainable_counts_of_deep_stem_resnets(name: str, count: int) -> None:
+    backbone = timm.create_model(name, features_only=True)
+    layers = last_stages(backbone, 3)
+    assert layers == ("layer2", "layer3", "layer4")
+    vectors = apply_svf(backbone, layers)
+    assert sum(v.numel() for v in vectors) == count
+    assert sum(p.numel() for p in backbone.parameters() if p.requires_grad) == count
+
+
+def test_trainable_count_of_vgg16() -> None:
+    backbone = timm.create_model("vgg16_bn")
+    convolutions = [name for name, layer in backbone.features.named_modules() if isinstance(layer, nn.Conv2d)]
+    assert sum(v.numel() for v in apply_svf(backbone.features, convolutions[4:])) == 3_840
+
+
+def test_state_is_the_vectors_alone_and_goes_into_a_copy() -> None:
+    backbone = timm.create_model("resnet18", features_only=True).eval()
+    other = copy.deepcopy(backbone)
+    vectors = apply_svf(backbone, last_stages(backbone, 3))
+    apply_svf(other, last_stages(other, 3))
+    with torch.no_grad():
+        for vector in vectors:
+            vector.mul_(1 + 0.1 * torch.rand_like(vector))
+    state = svf_state(backbone)
+    assert len(state) == len(vectors) == len(list(svf_layers(backbone)))
+    images = torch.randn(1, 3, 64, 64)
+    assert relative(other(images)[-1], backbone(images)[-1]) > 1e-3
+    load_svf_state(other, state)
+    assert torch.equal(other(images)[-1], backbone(images)[-1])
+    assert relative(fold(other)(images)[-1], backbone(images)[-1]) < 1e-5
+    with pytest.raises(SpecError, match="are of another backbone"):
+        load_svf_state(backbone, {"x": torch.ones(1)})
+
+
+def test_mistakes_are_told() -> None:
+    with pytest.raises(SpecError, match="has no module 'layer9'; its first level"):
+        apply_svf(timm.create_model("resnet18", features_only=True), ["layer9"])
+    with pytest.raises(SpecError, match="nothing could be tuned"):
+        apply_svf(nn.Sequential(nn.ReLU()), ["0"])
+    with pytest.raises(SpecError, match="cannot take the last 9"):
+        last_stages(timm.create_model("resnet18", features_only=True), 9)

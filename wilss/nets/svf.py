@@ -1,0 +1,176 @@
+"""Singular value fine-tuning (Sun et al., NeurIPS 2022): only the singular values of a backbone's weights are trained.
+
+A weight W of O x (I k k) entries is decomposed once, W = U diag(s) V^T at full rank, per group of a grouped
+convolution. U and V stay fixed. What is trained is a factor g on s, initially 1 (as the paper's text describes it), or
+S itself (as the released code does); the two differ under gradient descent, since dL/dg = s dL/dS.
+
+In the composed form, the default, the layer keeps its kind and computes W = (U * s) V^T before its one convolution, in
+float32 also under autocast; `fold` leaves a plain layer. The factored form of the released code, two convolutions, is
+there for comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from wilss.errors import SpecError
+
+Form = Literal["factor", "direct"]
+
+
+class SingularValues(nn.Module):
+    """Parametrisation of one weight by its singular values.
+
+    Buffers left ``(G, O/G, r)``, values ``(G, r)`` and right ``(G, r, I k k / G)`` in float32, G groups; the parameter
+    is ``(G, r)``: a factor on the values ("factor") or the values themselves ("direct").
+    """
+
+    left: Tensor
+    values: Tensor
+    right: Tensor
+
+    def __init__(self, weight: Tensor, groups: int, form: Form) -> None:
+        super().__init__()
+        self.shape = weight.shape
+        self.form = form
+        matrices = weight.detach().float().reshape(groups, -1, weight[0].numel())
+        left, values, right = torch.linalg.svd(matrices, full_matrices=False)
+        self.register_buffer("left", left)
+        self.register_buffer("values", values)
+        self.register_buffer("right", right)
+
+    def forward(self, trained: Tensor) -> Tensor:
+        """Compose the weight from the trained vector ``(G, r)``."""
+        with torch.autocast(trained.device.type, enabled=False):
+            values = trained.float() * self.values if self.form == "factor" else trained.float()
+            return ((self.left * values[:, None]) @ self.right).reshape(self.shape)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """The vector of the weight that was decomposed."""
+        return torch.ones_like(self.values) if self.form == "factor" else self.values.clone()
+
+
+def apply_svf(module: nn.Module, layers: Sequence[str], form: Form = "factor") -> list[nn.Parameter]:
+    """Freeze ``module``, decompose its layers in place and return the vectors to train.
+
+    Args:
+        layers: names of modules; every Conv2d and Linear in and below them is decomposed.
+
+    Raises SpecError for a name that is not there, or when there is nothing to decompose.
+    """
+    module.requires_grad_(False)
+    known = dict(module.named_modules())
+    for name in layers:
+        if name not in known:
+            top = ", ".join(child for child, _ in module.named_children())
+            raise SpecError(f"the backbone has no module '{name}'; its first level: {top}")
+    found = []
+    for name, layer in known.items():
+        if isinstance(layer, nn.Conv2d | nn.Linear) and any(
+            name == top or name.startswith(f"{top}.") for top in layers
+        ):
+            groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+            parametrize.register_parametrization(layer, "weight", SingularValues(layer.weight, groups, form))
+            vector = _trained(layer)
+            vector.requires_grad_(True)
+            found.append(vector)
+    if not found:
+        raise SpecError(f"no convolution or linear layer lies in {', '.join(layers)}; nothing could be tuned")
+    return found
+
+
+def last_stages(backbone: nn.Module, count: int) -> tuple[str, ...]:
+    """First-level modules of a timm ``features_only`` backbone that make its last ``count`` feature maps.
+
+    Of a ResNet the last three are layer2, layer3 and layer4. Raises SpecError for more stages than there are.
+    """
+    children = [name for name, _ in backbone.named_children()]
+    ends = [str(name).replace(".", "_") for name in cast(Any, backbone).feature_info.module_name()]
+    ends = [next((c for c in children if c == end or end.startswith(f"{c}_")), "") for end in ends]
+    if not 0 < count < len(ends) or "" in ends:
+        raise SpecError(f"cannot take the last {count} of the stages {', '.join(ends)}; name modules instead")
+    start, stop = children.index(ends[-1 - count]) + 1, children.index(ends[-1]) + 1
+    return tuple(children[start:stop])
+
+
+def svf_state(module: nn.Module) -> dict[str, Tensor]:
+    """The trained vectors alone, by layer name; float32 ``(G, r)`` each."""
+    return {name: _trained(layer).detach().clone() for name, layer in svf_layers(module)}
+
+
+def load_svf_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put vectors into a decomposed module. Raises SpecError when they are of another."""
+    layers = dict(svf_layers(module))
+    if set(layers) != set(state):
+        odd = sorted(set(layers) ^ set(state))[0]
+        raise SpecError(f"the singular values are of another backbone: '{odd}' is in one of both only")
+    for name, layer in layers.items():
+        trained = _trained(layer)
+        if trained.shape != state[name].shape:
+            raise SpecError(
+                f"'{name}' has {tuple(trained.shape)} singular values, {tuple(state[name].shape)} are given"
+            )
+        trained.data.copy_(state[name])
+
+
+def fold(module: nn.Module) -> nn.Module:
+    """Turn every decomposed layer back into a plain one with the composed weight, in place.
+
+    Not for a copy of a decomposed module: PyTorch lets copies share their class, and removes the weight from it.
+    """
+    for _, layer in svf_layers(module):
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    return module
+
+
+def folded_state(module: nn.Module) -> dict[str, Tensor]:
+    """State of the plain module that `fold` would leave; the module stays decomposed."""
+    state = {name: value for name, value in module.state_dict().items() if ".parametrizations." not in f".{name}"}
+    for name, layer in svf_layers(module):
+        state[f"{name}.weight"] = cast(Tensor, layer.weight).detach().clone()
+    return state
+
+
+def svf_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Decomposed layers by name."""
+    for name, layer in list(module.named_modules()):
+        if parametrize.is_parametrized(layer, "weight") and isinstance(_parametrisation(layer)[0], SingularValues):
+            yield name, layer
+
+
+class FactoredConv2d(nn.Module):
+    """The released code's form of a decomposed convolution: V^T (k x k), the singular values, U (1 x 1).
+
+    For comparison only: it is slower and larger than the composed form, and equal to it.
+    """
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        groups = layer.groups
+        decomposed = SingularValues(layer.weight, groups, "direct")
+        rank = decomposed.values.shape[1]
+        self.layer = layer.requires_grad_(False)
+        self.register_buffer("first", decomposed.right.reshape(groups * rank, *layer.weight.shape[1:]).contiguous())
+        self.register_buffer("last", decomposed.left.reshape(-1, rank, 1, 1).contiguous())
+        self.values = nn.Parameter(decomposed.values.clone())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See the class."""
+        inner = cast(Any, self.layer)._conv_forward(images, self.first, None)
+        scaled = inner * self.values.flatten()[:, None, None]
+        return F.conv2d(scaled, cast(Tensor, self.last), self.layer.bias, groups=self.layer.groups)
+
+
+def _parametrisation(layer: nn.Module) -> Any:
+    return cast(Any, layer).parametrizations["weight"]
+
+
+def _trained(layer: nn.Module) -> nn.Parameter:
+    vector: nn.Parameter = _parametrisation(layer).original
+    return vector
