@@ -9,6 +9,7 @@ from prefect import flow
 from flows.benchmark import run_all_steps
 from flows.environment import machine_settings
 from tasks.compare import write_comparison
+from tasks.prepare import prepare_data
 from tasks.progress import say
 from tasks.workspace import forget_data
 from wilss.grid import Comparison
@@ -29,6 +30,8 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
     forget_data()
     settings = settings or machine_settings()
     cells = grid.runs()
+    for name in grid.methods:  # what one of them cannot do is said before any of them is trained
+        prepare_data(grid.spec_of(name, grid.seeds[0]), settings)
     reports = []
     for number, cell in enumerate(cells, start=1):
         say(f"run {number} of {len(cells)}: {cell.name}, seed {cell.seed}")

@@ -6,7 +6,7 @@ from tasks.label import check_prompts
 from tasks.progress import say
 from tasks.recipes import bank_recipe, checkpoint_recipe, evaluation_recipe, uses_bank
 from tasks.train import require
-from tasks.workspace import Workspace, heavy_task, open_workspace
+from tasks.workspace import Workspace, check_once, heavy_task, open_workspace
 from wilss.data.steps import base_positions, no_images
 from wilss.errors import DataError, SpecError
 from wilss.protocol import step_images
@@ -20,7 +20,7 @@ def prepare_data(spec: RunSpec, settings: Settings) -> dict[str, int]:
     Raises DataError or DataNotFoundError that names the first bad file.
     """
     ws = open_workspace(spec, settings)
-    ws.source.check()
+    check_once(ws.source)
     if ws.source.skipped:
         say(f"left out {ws.source.skipped} unreadable images")
     tags = ws.source.tags("train")
@@ -39,12 +39,13 @@ def prepare_data(spec: RunSpec, settings: Settings) -> dict[str, int]:
 
 
 def _require_masks_for_joint(ws: Workspace) -> None:
-    """Raise DataError when the joint upper bound lacks masks of a class."""
+    """Raise DataError when the joint upper bound lacks masks of a class that the steps learn from tags."""
     if ws.spec.method != "joint":
         return
     tags = ws.source.tags("train")
     shown = {c for p in base_positions(ws.source, ws.protocol, ws.spec.scenario) for c in tags[p]}
-    missing = [ws.source.classes[c - 1] for c in ws.protocol.steps[0] if c not in shown]
+    tagged = {c for row in tags for c in row}
+    missing = [ws.source.classes[c - 1] for c in ws.protocol.steps[0] if c in tagged - shown]
     if missing:
         raise DataError(f"joint learns every class from masks, but no image with a mask shows {', '.join(missing)}")
 

@@ -89,10 +89,22 @@ def start_folder(name: str, store: Store) -> Path:
     return Path(name) if Path(name).is_dir() else store.path("checkpoints", store.get("checkpoints", name).digest)
 
 
+_CHECKED: list[Source] = []
+"""Data that were looked over since the flow began; runs of a comparison share them."""
+
+
+def check_once(source: Source) -> None:
+    """Look over data unless that was done in this flow. Raises what `Source.check` does."""
+    if not any(source is checked for checked in _CHECKED):
+        source.check()
+        _CHECKED.append(source)
+
+
 def forget_data() -> None:
     """Open data anew from now on: a flow that starts in a long-lived process must see what lies there today."""
     open_workspace.cache_clear()
     _open_source.cache_clear()
+    _CHECKED.clear()
 
 
 def require_device(name: str) -> None:

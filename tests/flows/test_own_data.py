@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
+from wilss.data.files import read_mask
 from wilss.data.scenes import World
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.silhouettes import CLASSES
@@ -122,6 +123,21 @@ def test_joint_needs_masks_of_every_class(wilss, tmp_path: Path) -> None:  # typ
     code, _, err = wilss("run", benchmark_file(tmp_path), *arguments)
     assert code == 2
     assert "no training image with a mask for step 0" in err
+    assert not list((tmp_path / "root").rglob("manifest.json"))
+    own_folder(data, masks=True)  # masks of the base classes for some images, tags alone for the others
+    for image_id in ("train-000000", "train-000001"):
+        (data / "masks" / f"{image_id}.png").unlink(missing_ok=True)
+    for path in (data / "masks").glob("*.png"):
+        mask = read_mask(path)
+        mask[(mask > len(BASE)) & (mask < 255)] = 0
+        save_palette_png(mask, path)
+    rows = (data / "labels.csv").read_text().splitlines()
+    kept = [row for row in rows if not (data / "masks" / row.partition(",")[0]).is_file()]
+    (data / "labels.csv").write_text("\n".join(kept) + "\n")
+    (data / "eval.txt").unlink()
+    code, _, err = wilss("compare", benchmark_file(tmp_path), "--methods", "wilson", "joint", *arguments[2:])
+    assert code == 2
+    assert f"joint learns every class from masks, but no image with a mask shows {', '.join(NEW)}" in err
     assert not list((tmp_path / "root").rglob("manifest.json"))
 
 
