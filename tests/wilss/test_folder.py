@@ -76,7 +76,7 @@ def test_fingerprint_follows_labels_and_files_of_the_images_asked_for(tmp_path: 
     ("rows", "message"),
     [
         ("a,cta\n", "row 2 .* names the class 'cta'. Did you mean 'cat'"),
-        ("zz,cat\n", "row 2 .* names image 'zz', which is not among the images"),
+        ("zz,cat\n", "row 2 .* names image 'zz', which is not in '.*images'"),
         ("a,cat\na,cat\n", "row 3 .* repeats image id 'a'"),
         (",cat\n", "row 2 .* has no image id"),
     ],

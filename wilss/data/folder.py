@@ -86,10 +86,11 @@ class FolderSource:
         by_file = {path.name: image_id for image_id, path in self._files.items()}
         known = {*by_file, *by_file.values()}
         table: dict[str, tuple[int, ...]] = {}
-        for name, tags in read_labels(self.root / "labels.csv", self.classes, known, self.ignore).items():
+        path, where = self.root / "labels.csv", self.root / "images"
+        for name, tags in read_labels(path, self.classes, known, self.ignore, where).items():
             image_id = by_file.get(name, name)
             if image_id in table:
-                raise DataError(f"'{self.root / 'labels.csv'}' has two rows for image '{image_id}'; remove one")
+                raise DataError(f"'{path}' has two rows for image '{image_id}'; remove one")
             table[image_id] = tags
         return table
 

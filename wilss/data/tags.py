@@ -41,12 +41,16 @@ def label_rows(path: Path, classes: Collection[str]) -> Iterator[LabelRow]:
 
 
 def read_labels(
-    path: Path, classes: Sequence[str], images: Collection[str] | None = None, ignore: Collection[str] = ()
+    path: Path,
+    classes: Sequence[str],
+    images: Collection[str] | None = None,
+    ignore: Collection[str] = (),
+    where: Path = Path("the data"),
 ) -> dict[str, tuple[int, ...]]:
     """Image id -> class ids (from 1, ascending); see `label_rows` for the format.
 
     Args:
-        images: ids that exist; None does not look.
+        images: ids that exist; None does not look. where: their folder, for the message.
         ignore: class names that are passed over.
 
     Raises DataError with the row number for an unknown class, an image that does not exist, no image id or a repeated
@@ -59,7 +63,7 @@ def read_labels(
             raise DataError(f"row {row.number} of '{path}' {problem}; every image needs exactly one row")
         if images is not None and row.image not in images:
             raise DataError(
-                f"row {row.number} of '{path}' names image '{row.image}', which is not among the images; remove it"
+                f"row {row.number} of '{path}' names image '{row.image}', which is not in '{where}'; remove it"
             )
         for name in row.names:
             if name not in classes and name not in ignore:

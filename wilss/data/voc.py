@@ -110,8 +110,9 @@ class VocSource:
     @cached_property
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         if self.labels_csv:
-            images = {path.stem for path in (self.root / "JPEGImages").glob("*.jpg")}
-            table = read_labels(self.labels_csv, self.classes, images)
+            folder = self.root / "JPEGImages"
+            images = {path.stem for path in folder.glob("*.jpg")}
+            table = read_labels(self.labels_csv, self.classes, images, where=folder)
             return {split: tuple(self._from_table(table, i) for i in self.ids(split)) for split in ("train", "eval")}
         with ThreadPoolExecutor(2) as pool:
             return {split: tuple(pool.map(self._tags_of_mask, self.ids(split))) for split in ("train", "eval")}
