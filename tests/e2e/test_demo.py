@@ -1,4 +1,4 @@
-"""The demo at its real size reaches its bars, fine-tuning on the same labels forgets, WILSON stays behind."""
+"""The demo at its real size reaches its bars, and fine-tuning on the same labels forgets."""
 
 from __future__ import annotations
 
@@ -38,6 +38,3 @@ def test_demo_learns_without_forgetting_and_finetuning_forgets(tmp_path: Path) -
     forgetful = demo(tmp_path, "finetune")
     assert forgetful["steps"][0] == report["steps"][0]
     assert forgetful["metrics"]["old"] <= last["old"] - 0.20
-    wilson = demo(tmp_path, "wilson")
-    assert wilson["steps"][0] == report["steps"][0]
-    assert last["all"] >= wilson["metrics"]["all"] + 0.034
