@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -101,26 +102,19 @@ def data_download(name: Literal["voc", "coco"], *, to: Path, yes: bool = False) 
     print(f"use it with --data {download(name, to)}")
 
 
-def _print_check(facts: dict[str, object]) -> None:
+def _print_check(facts: dict[str, Any]) -> None:
     for key in FACTS:
         print(f"{key:<10} {facts[key]}")
-    classes = facts["classes"]
-    assert isinstance(classes, dict)
-    print_table("images of each class", ["class", "images"], [[name, str(n)] for name, n in classes.items()])
+    print_table("images of each class", ["class", "images"], [[name, str(n)] for name, n in facts["classes"].items()])
     for key in ("unreadable", "unknown"):
-        entries = facts[key]
-        assert isinstance(entries, dict)
-        _print_some(key, [f"{name}: {value}" for name, value in entries.items()])
-    duplicates, problems = facts["duplicates"], facts["problems"]
-    assert isinstance(duplicates, tuple)
-    assert isinstance(problems, tuple)
-    _print_some("duplicates", [" = ".join(group) for group in duplicates])
-    _print_some("problems", list(problems))
+        _print_some(key, [f"{name}: {value}" for name, value in facts[key].items()])
+    _print_some("duplicates", [" = ".join(group) for group in facts["duplicates"]])
+    _print_some("problems", facts["problems"])
     if facts["sheet"]:
         print(f"contact sheet: {facts['sheet']}")
 
 
-def _print_some(title: str, lines: list[str]) -> None:
+def _print_some(title: str, lines: Sequence[str]) -> None:
     print(f"{title}: {len(lines) or 'none'}")
     for line in lines[:SHOWN]:
         print(f"  {line}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.workspace import open_workspace
+from wilss.data.catalogue import class_names
 from wilss.data.check import check_folder
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
@@ -57,11 +58,7 @@ def describe_protocol(spec: RunSpec, settings: Settings, write: Path | None) -> 
 
 
 def _class_names(spec: RunSpec) -> tuple[str, ...]:
-    from wilss.data.catalogue import class_names
-
-    if spec.custom:
-        return spec.custom.classes
-    return class_names(spec.protocol.family)
+    return spec.custom.classes if spec.custom else class_names(spec.protocol.family)
 
 
 def _ignored(spec: RunSpec) -> tuple[str, ...]:

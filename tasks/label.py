@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +14,7 @@ from tasks.progress import stage_progress
 from tasks.recipes import final_labels_recipe, labels_recipe
 from tasks.workspace import Workspace, heavy_task, open_workspace
 from wilss.data.augment import normalise
-from wilss.data.images import ImageTable, TaggedImages
+from wilss.data.images import ImageTable, TaggedImages, same_size_batches
 from wilss.data.steps import step_data
 from wilss.errors import FormatError
 from wilss.foundation.cosegment import PseudoLabels, cosegment
@@ -52,7 +51,7 @@ def label_shard(spec: RunSpec, settings: Settings, step: int, shard: int) -> int
         rows = list(writer.index.rows(shard))
         parts: dict[str, list[Tensor]] = {}
         order: list[int] = []
-        for batch in same_size_batches(data.images, rows):
+        for batch in same_size_batches(data.images, rows, BATCH):
             labels = _label_batch(ws, step, data, batch, writer.index.grid)
             for name, values in layers_of(labels).items():
                 parts.setdefault(name, []).append(values)
@@ -95,7 +94,7 @@ def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Met
             shard, rows = shard_rows
             masks: list[Tensor] = []
             order: list[int] = []
-            for batch in same_size_batches(data.images, rows):
+            for batch in same_size_batches(data.images, rows, BATCH):
                 images = torch.stack([data.images.image(p) for p in batch]).float() / 255
                 found_masks = method.final_masks(normalise(images, ws.weights.mean, ws.weights.std).to(ws.device))
                 if found_masks is None:
@@ -116,14 +115,6 @@ def check_prompts(ws: Workspace, step: int) -> None:
     scorer = build_scorer(ws.spec.foundation, ws.settings.weights, ws.settings.device)
     names = [ws.source.classes[c - 1] for c in ws.protocol.steps[step]]
     require_known(scorer, {name: ws.prompts[name] for name in names})
-
-
-def same_size_batches(images: ImageTable, rows: Iterable[int]) -> Iterable[list[int]]:
-    """Group positions by image size, so that nothing needs padding; at most `BATCH` each."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for row in rows:
-        groups.setdefault(tuple(images.image(row).shape), []).append(row)
-    return [group[k : k + BATCH] for group in groups.values() for k in range(0, len(group), BATCH)]
 
 
 def _label_batch(ws: Workspace, step: int, data: TaggedImages, batch: list[int], grid: tuple[int, int]) -> PseudoLabels:

@@ -107,9 +107,16 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
     run = training(model, SPEC.model_copy(update={"epochs": 1}), tmp_path / "state.pt")
     bias = model.classifiers[0].bias
     assert isinstance(bias, nn.Parameter)
-    bias.register_hook(lambda gradient: gradient * float("nan"))  # finite losses, a gradient that is not
-    with pytest.raises(TrainingError, match=r"(the weights 'classifiers.0.bias' were|the loss was) not finite"):
+    calls = []
+
+    def spoil(gradient: Tensor) -> Tensor:
+        calls.append(gradient)
+        return gradient * (float("nan") if len(calls) == run.per_epoch else 1.0)
+
+    bias.register_hook(spoil)  # in the last batch only, so that every loss is finite
+    with pytest.raises(TrainingError, match=r"the weights 'classifiers.0.bias' were not finite after epoch 1"):
         run.run()
+    assert len(calls) == run.per_epoch
     assert not (tmp_path / "state.pt").exists()
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from wilss.data.files import read_mask, read_rgb
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
+from wilss.digest import digest_of
 from wilss.errors import DataError, DataNotFoundError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -56,20 +57,17 @@ class FolderSource:
     def fingerprint(self) -> str:
         """Digest of all names, files, labels and classes."""
         everything = range(1, len(self.classes) + 1)
-        return self.fingerprint_of((*self.ids("train"), "", *self.ids("eval")), everything)
+        return digest_of([self.fingerprint_of(self.ids(split), everything) for split in SPLITS])
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
         """See `wilss.data.source.Source.fingerprint_of`: other rows and images may change."""
         digest = hashlib.sha256(repr([self.classes[c - 1] for c in classes]).encode())
         tags = {i: t for split in SPLITS for i, t in zip(self.ids(split), self.tags(split), strict=True)}
         for image_id in ids:
-            if image_id:
-                files = [
-                    _content(path) for path in (self._files[image_id], self._mask_path(image_id)) if path.is_file()
-                ]
-                shown = [c for c in tags[image_id] if c in classes]
-                digest.update(f"{image_id} {files} {shown}".encode())
-            digest.update(b"\n")
+            paths = (self._files[image_id], self._mask_path(image_id))
+            files = [_content(path) for path in paths if path.is_file()]
+            shown = [c for c in tags[image_id] if c in classes]
+            digest.update(f"{image_id} {files} {shown}\n".encode())
         return digest.hexdigest()[:32]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,6 +104,14 @@ class ImageTable:
             stacked[row, :, :height, :width] = image
             sizes[row] = torch.tensor([height, width])
         return stacked, sizes
+
+
+def same_size_batches(images: ImageTable, positions: Iterable[int], batch_size: int) -> list[list[int]]:
+    """Group positions by image size, so that nothing needs padding; at most ``batch_size`` in each group."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for position in positions:
+        groups.setdefault(tuple(images.image(position).shape), []).append(position)
+    return [group[k : k + batch_size] for group in groups.values() for k in range(0, len(group), batch_size)]
 
 
 @dataclass

@@ -72,7 +72,6 @@ def train_step(
     Raises SpecError when the method pastes and there is no bank, TrainingError when a loss is not finite.
     """
     torch.manual_seed(seed)
-    old = old.requires_grad_(False)
     student = copy.deepcopy(old).requires_grad_(True)
     n_new = data.images.tags.shape[1]
     student.grow(n_new)

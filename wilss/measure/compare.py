@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from jinja2 import Environment
@@ -40,10 +40,7 @@ def spread(values: Sequence[float | None]) -> Spread | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    mean = sum(known) / len(known)
-    if len(known) == 1:
-        return Spread(mean, None)
-    return Spread(mean, math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1)))
+    return Spread(fmean(known), stdev(known) if len(known) > 1 else None)
 
 
 def last_means(report: Mapping[str, Any], scoring: str, convention: str) -> Mapping[str, float | None]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.data.augment import normalise
-from wilss.data.images import MaskedImages
+from wilss.data.images import MaskedImages, same_size_batches
 from wilss.measure.confusion import confusion
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
@@ -29,7 +29,7 @@ def score_images(
     n_outputs = 1 + sum(model.step_sizes)
     total = torch.zeros(n_outputs, n_outputs, dtype=torch.int64)
     done = 0
-    for batch in _same_size_batches(data, batch_size):
+    for batch in same_size_batches(data.images, range(len(data)), batch_size):
         logits = _logits(model, torch.stack([data.images.image(p) for p in batch]), weights)
         for row, position in enumerate(batch):
             truth = data.full_mask(position)
@@ -86,12 +86,3 @@ def _logits(model: Segmenter, images_N3HW: Tensor, weights: Weights) -> Tensor:
     images = images_N3HW.to(device).float() / 255
     with autocast("auto", device):
         return model(normalise(images, weights.mean, weights.std)).float()
-
-
-def _same_size_batches(data: MaskedImages, batch_size: int) -> Iterator[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for position in range(len(data)):
-        groups.setdefault(tuple(data.images.image(position).shape), []).append(position)
-    for members in groups.values():
-        for start in range(0, len(members), batch_size):
-            yield members[start : start + batch_size]
