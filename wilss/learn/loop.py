@@ -18,10 +18,10 @@ from wilss.learn.schedule import (
     TrainSpec,
     batches_per_epoch,
     epoch_batches,
-    freeze_batchnorm,
     optimiser,
     poly_factor,
 )
+from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.svf import apply_svf, fold, folded_state, last_stages
 from wilss.precision import autocast

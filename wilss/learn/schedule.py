@@ -80,11 +80,3 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
     if count < batch_size:
         return 1
     return count // batch_size + (count % batch_size >= 2)
-
-
-def freeze_batchnorm(module: nn.Module) -> None:
-    """Put every BatchNorm in evaluation mode with fixed affine parameters."""
-    for layer in module.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.eval()
-            layer.requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Few-shot segmentation: heads behind one contract on the backbones of the incremental student."""
