@@ -1,4 +1,4 @@
-"""The training loop of every step: batches in, loss terms out, one optimiser, state kept at the end of each epoch."""
+"""The training loop of every step: batches in, loss terms out, optimisers stepped, state kept after each epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +15,14 @@ from torch import Tensor, nn
 from wilss.errors import TrainingError
 from wilss.learn.schedule import (
     Progress,
+    Rule,
     TrainSpec,
     batches_per_epoch,
     epoch_batches,
-    optimiser,
-    poly_factor,
+    rules_of,
 )
 from wilss.nets.batchnorm import freeze_batchnorm
-from wilss.nets.segmenter import Segmenter
-from wilss.nets.svf import apply_svf, fold, folded_state, last_stages
+from wilss.nets.svf import Form, apply_svf, fold, folded_state, last_stages
 from wilss.precision import autocast
 
 SVF_STAGES = 3
@@ -68,34 +67,45 @@ class Training(Generic[B]):
     Args:
         draw: positions of images -> batch on the student's device.
         ids: image ids by position, for messages.
+        student: has a ``backbone``; everything else in it is a head.
         generators: every generator that the run draws from; the first one shuffles.
+        svf_layers: modules of the backbone whose singular values are tuned; its last three stages when left out.
+        make_rules: number of iterations -> optimisers; those of `wilss.learn.schedule.rules_of` when left out.
     """
 
-    student: Segmenter
+    student: nn.Module
     objective: Objective[B]
     draw: Callable[[list[int]], B]
     ids: tuple[str, ...]
     spec: TrainSpec
     generators: tuple[torch.Generator, ...]
     watch: Watch
+    svf_layers: tuple[str, ...] = ()
+    svf_form: Form = "factor"
+    make_rules: Callable[[int], list[Rule]] | None = None
     history: History = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.device = next(self.student.parameters()).device
         self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.spec.tuning == "frozen":
-            self.student.backbone.requires_grad_(False)
+            self.backbone.requires_grad_(False)
         elif self.spec.tuning == "svf":
-            apply_svf(self.student.backbone, last_stages(self.student.backbone, SVF_STAGES))
-        heads = [p for name, p in self.student.named_parameters() if not name.startswith("backbone.")]
-        heads += [p for module in self.objective.heads() for p in module.parameters()]
+            names = self.svf_layers or last_stages(self.backbone, SVF_STAGES)
+            apply_svf(self.backbone, names, self.svf_form)
         self.per_epoch = batches_per_epoch(len(self.ids), self.spec.batch_size)
         self.total = self.spec.epochs * self.per_epoch
-        constant = self.spec.constant_epochs * self.per_epoch
-        self.rule = optimiser(self.spec, self.student.backbone.parameters(), heads)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.rule, lambda k: poly_factor(k, self.total, constant, self.spec.poly_power)
-        )
+        self.rules = self.make_rules(self.total) if self.make_rules else self._usual_rules()
+
+    def _usual_rules(self) -> list[Rule]:
+        heads = [p for name, p in self.student.named_parameters() if not name.startswith("backbone.")]
+        heads += [p for module in self.objective.heads() for p in module.parameters()]
+        return rules_of(self.spec, self.backbone.parameters(), heads, self.total)
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The part of the student that is tuned as ``spec.tuning`` says."""
+        return cast(nn.Module, self.student.backbone)
 
     def run(self) -> History:
         """Train to the end, from the kept state where there is one; returns the mean loss terms of every epoch.
@@ -106,7 +116,7 @@ class Training(Generic[B]):
         for epoch in range(len(self.history), self.spec.epochs):
             self.history.append(self._epoch(epoch))
             self._keep()
-        fold(self.student.backbone)
+        fold(self.backbone)
         self.student.eval()
         return self.history
 
@@ -132,8 +142,9 @@ class Training(Generic[B]):
         return {name: float(value) / len(batches) for name, value in sums.items()}
 
     def _update(self, positions: list[int], epoch: int) -> dict[str, Tensor]:
-        """One optimiser step, its gradient summed over ``accumulate`` parts of the batch; returns the loss terms."""
-        self.rule.zero_grad(set_to_none=True)
+        """One step of the optimisers, gradients summed over ``accumulate`` parts of the batch; returns the loss."""
+        for rule in self.rules:
+            rule.optimizer.zero_grad(set_to_none=True)
         parts = _split(positions, self.spec.accumulate)
         totals: dict[str, Tensor] = {}
         for part in parts:
@@ -144,8 +155,9 @@ class Training(Generic[B]):
             (torch.stack(list(terms.values())).sum() * share).backward()
             for name, value in terms.items():
                 totals[name] = totals.get(name, torch.zeros((), device=self.device)) + value.detach() * share
-        self.rule.step()
-        self.schedule.step()
+        for rule in self.rules:
+            rule.optimizer.step()
+            rule.schedule.step()
         return totals
 
     def _train_mode(self) -> None:
@@ -153,7 +165,7 @@ class Training(Generic[B]):
         for module in self.objective.heads():
             module.train()
         if self.spec.freeze_batchnorm or self.spec.tuning != "full":
-            freeze_batchnorm(self.student.backbone)
+            freeze_batchnorm(self.backbone)
 
     def _require_finite(self, bad: int, batches: list[list[int]], epoch: int) -> None:
         if bad < 0:
@@ -182,8 +194,7 @@ class Training(Generic[B]):
             "student": self.student.state_dict(),
             "folded": folded_state(self.student) if self.spec.tuning == "svf" else None,
             "heads": [module.state_dict() for module in self.objective.heads()],
-            "rule": self.rule.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "rules": [(rule.optimizer.state_dict(), rule.schedule.state_dict()) for rule in self.rules],
             "generators": [generator.get_state() for generator in self.generators],
             "torch": torch.get_rng_state(),
             "history": self.history,
@@ -196,11 +207,14 @@ class Training(Generic[B]):
         if self.watch.state is None or not self.watch.state.is_file():
             return
         content = torch.load(self.watch.state, map_location="cpu", weights_only=True)
+        if "rules" not in content:  # written by a version with one optimiser: begin again
+            return
         self.student.load_state_dict(content["student"])
         for module, state in zip(self.objective.heads(), content["heads"], strict=True):
             module.load_state_dict(state)
-        self.rule.load_state_dict(content["rule"])
-        self.schedule.load_state_dict(content["schedule"])
+        for rule, (optimizer, schedule) in zip(self.rules, content["rules"], strict=True):
+            rule.optimizer.load_state_dict(optimizer)
+            rule.schedule.load_state_dict(schedule)
         for generator, state in zip(self.generators, content["generators"], strict=True):
             generator.set_state(state.cpu())
         torch.set_rng_state(content["torch"].cpu())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from wilss.precision import Precision
 
@@ -39,21 +41,56 @@ class TrainSpec(BaseModel):
         1, ge=1, description="parts in which a batch goes through the network, for little memory (BatchNorm sees parts)"
     )
 
+    @property
+    def nesterov(self) -> bool:
+        """Whether momentum looks ahead, as in WILSON's code."""
+        return True
 
-def optimiser(
-    spec: TrainSpec, backbone: Iterable[nn.Parameter], heads: Iterable[nn.Parameter]
-) -> torch.optim.Optimizer:
+
+@dataclass(frozen=True)
+class Rule:
+    """An optimiser with its schedule; a training may have several, each with parameters of its own."""
+
+    optimizer: torch.optim.Optimizer
+    schedule: LRScheduler
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters that share a learning rate; those that need no gradient are left out."""
+
+    parameters: Iterable[nn.Parameter]
+    rate: float
+    decay: float
+
+
+def rules_of(
+    spec: TrainSpec, backbone: Iterable[nn.Parameter], heads: Iterable[nn.Parameter], total: int
+) -> list[Rule]:
     """SGD or AdamW with one learning rate for the backbone and one for all heads.
 
     Factors on singular values start at 1 and must not decay to 0.
+
+    Args:
+        total: iterations of the training; an epoch's length follows from it.
     """
     decay = 0.0 if spec.tuning == "svf" else spec.weight_decay
-    parts = ((backbone, spec.lr_backbone, decay), (heads, spec.lr_head, spec.weight_decay))
-    chosen = [([p for p in parameters if p.requires_grad], rate, decay) for parameters, rate, decay in parts]
-    groups = [{"params": p, "lr": rate, "weight_decay": decay} for p, rate, decay in chosen if p]
-    if spec.optimizer == "adamw":
-        return torch.optim.AdamW(groups, weight_decay=spec.weight_decay)
-    return torch.optim.SGD(groups, momentum=spec.momentum, nesterov=spec.momentum > 0, weight_decay=spec.weight_decay)
+    parts = [Part(backbone, spec.lr_backbone, decay), Part(heads, spec.lr_head, spec.weight_decay)]
+    constant = spec.constant_epochs * (total // spec.epochs)
+    return [make_rule(spec, parts, spec.optimizer, lambda k: poly_factor(k, total, constant, spec.poly_power))]
+
+
+def make_rule(
+    spec: TrainSpec, parts: Iterable[Part], optimizer: Literal["sgd", "adamw"], factor: Callable[[int], float]
+) -> Rule:
+    """An optimiser over ``parts``, with ``factor`` of the iteration on every learning rate."""
+    chosen = [([p for p in part.parameters if p.requires_grad], part) for part in parts]
+    groups = [{"params": p, "lr": part.rate, "weight_decay": part.decay} for p, part in chosen if p]
+    if optimizer == "adamw":
+        rule: torch.optim.Optimizer = torch.optim.AdamW(groups)
+    else:
+        rule = torch.optim.SGD(groups, momentum=spec.momentum, nesterov=spec.nesterov and spec.momentum > 0)
+    return Rule(rule, LambdaLR(rule, factor))
 
 
 def poly_factor(iteration: int, total: int, constant: int, power: float) -> float:
