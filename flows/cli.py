@@ -13,7 +13,9 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from flows.cli_data import data_app, protocol
+from flows.cli_fewshot import fewshot_app
 from flows.cli_foundations import foundations_app, pretrain
+from flows.cli_svf import svf_app
 from flows.environment import default_root, prepare_prefect
 from flows.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, run_content, specify
 from flows.printing import percent, print_comparison, print_report, print_table, say_next
@@ -22,8 +24,10 @@ app = App(name="wilss", help="Teach a segmentation model new classes from image-
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
 app.command(labels_app)
 app.command(foundations_app)
+app.command(fewshot_app)
 app.command(pretrain)
 app.command(data_app)
+app.command(svf_app)
 app.command(protocol)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
 
-Kind = Literal["labels", "banks", "checkpoints", "evaluations"]
-KINDS: tuple[Kind, ...] = ("labels", "banks", "checkpoints", "evaluations")
+Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "heads"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 FORMAT = 1
 """Version of the on-disk format written by this code."""
 

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from stores.artefacts import ArtefactRef, Recipe
 from stores.bank import load_bank, save_bank
 from stores.checkpoints import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
 from stores.labels import LabelSet, LayerCache
+from stores.vectors import open_chain, save_vectors
 from tasks.label import write_final_labels
 from tasks.progress import say, stage_progress
 from tasks.recipes import (
@@ -103,8 +105,10 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     with ws.store.build(recipe) as folder, stage_progress(f"step {step}: {spec.method}") as progress:
         start = time.monotonic()
         images = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
-        old_path = ws.store.path("checkpoints", recipe.parents["previous"])
-        old, _ = load_checkpoint(old_path, ws.class_names(step - 1))
+        previous = recipe.parents["previous"]
+        old, _ = load_checkpoint(ws.store.path("checkpoints", previous), ws.class_names(step - 1))
+        tuned = spec.step.tuning == "svf"
+        bases, chain = open_chain(previous, old.backbone, ws.store) if tuned else (None, None)
         labels = LabelSet.open(ws.store.path("labels", recipe.parents["labels"])) if spec.uses_labels else None
         bank = load_bank(ws.store.path("banks", recipe.parents["bank"])) if "bank" in recipe.parents else None
         with _keep_last_good(ws, step, folder):
@@ -118,9 +122,12 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
                 ws.weights,
                 spec.seed,
                 Watch(f"step {step}", progress, folder / STATE),
+                chain,
             )
         write_final_labels(ws, step, images, result.method)
         save_checkpoint(result.student, _index(ws, step, result.history), folder)
+        if bases:
+            save_vectors(replace(bases, vectors=dict(result.vectors)), folder)
         notes = {"seconds": time.monotonic() - start}
         return _publish(ws, recipe, folder, len(images), notes)
 

@@ -14,6 +14,7 @@ from stores.artefacts import Store
 from stores.checkpoints import load_index, normalisation
 from wilss.custom import CustomBenchmark
 from wilss.data.coco import CocoSplit, CocoToVocSource
+from wilss.data.coco80 import CocoSource
 from wilss.data.folder import FolderSource
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.source import Source
@@ -25,6 +26,7 @@ from wilss.spec import DataSpec, RunSpec, Settings
 
 NEEDS = {
     "voc": "the VOC folder (the one that holds JPEGImages)",
+    "coco": "the COCO folder (the one that holds annotations)",
     "coco-voc": "the COCO folder (the one that holds annotations)",
     "folder": "the folder that holds images/ and labels.csv",
 }
@@ -80,7 +82,7 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
     else:
         weights = find_weights(spec.student.backbone, spec.student.weights, settings.weights)
     protocol = wanted.merged() if spec.method == "joint" else wanted
-    source = _open_source(wanted.family, wanted.steps[0], spec.custom, spec.data, settings)
+    source = open_source(wanted.family, wanted.steps[0], spec.custom, spec.data, settings)
     return Workspace(spec, settings, wanted, protocol, source, store, weights, start)
 
 
@@ -103,7 +105,7 @@ def check_once(source: Source) -> None:
 def forget_data() -> None:
     """Open data anew from now on: a flow that starts in a long-lived process must see what lies there today."""
     open_workspace.cache_clear()
-    _open_source.cache_clear()
+    open_source.cache_clear()
     _CHECKED.clear()
 
 
@@ -116,7 +118,7 @@ def require_device(name: str) -> None:
 
 
 @lru_cache(maxsize=2)
-def _open_source(
+def open_source(
     family: str, base: tuple[int, ...], custom: CustomBenchmark | None, data: DataSpec, settings: Settings
 ) -> Source:
     """Open a data set; runs that differ in other things share it, with its lists, annotations and decoded files."""
@@ -130,11 +132,16 @@ def _open_source(
         return FolderSource(settings.data, custom.classes, base, custom.ignore, settings.skip_unreadable)
     if family == "voc":
         return _voc(data, settings, settings.data)
+    if family == "coco":
+        return CocoSource(*_coco(data, settings.data))
     if settings.voc is None:
         raise DataNotFoundError(f"{name} also needs {NEEDS['voc']} with --voc DIR")
-    train, evaluation = (CocoSplit(settings.data, split) for split in (data.coco_train, data.coco_eval))
-    train = evaluation if train == evaluation else train  # one annotation file is read once
-    return CocoToVocSource(train, evaluation, _voc(data, settings, settings.voc))
+    return CocoToVocSource(*_coco(data, settings.data), _voc(data, settings, settings.voc))
+
+
+def _coco(data: DataSpec, root: Path) -> tuple[CocoSplit, CocoSplit]:
+    train, evaluation = (CocoSplit(root, split) for split in (data.coco_train, data.coco_eval))
+    return (evaluation if train == evaluation else train), evaluation  # one annotation file is read once
 
 
 def _voc(data: DataSpec, settings: Settings, root: Path) -> VocSource:

@@ -195,14 +195,18 @@ def _parsed(value: str, entry: str) -> Any:
         raise SpecError(f"'{entry}' holds no list; write it as [1, 2, 3]") from error
 
 
-def explain(error: ValidationError) -> str:
-    """A pydantic error in words: the key, the value seen, the rule, and the closest known key."""
+def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """A pydantic error in words: the key, the value seen, the rule, and the closest known key.
+
+    Args:
+        model: whose keys are known; `RunSpec` when left out.
+    """
     lines = []
     for problem in error.errors():
         location = [str(part) for part in problem["loc"]]
         key = ".".join(location)
         if problem["type"] == "extra_forbidden":
-            known = _fields_at(RunSpec, location[:-1])
+            known = _fields_at(model or RunSpec, location[:-1])
             lines.append(f"unknown key '{key}'.{did_you_mean(location[-1], known)}")
         elif problem["type"] == "value_error":
             lines.append(str(problem["ctx"]["error"]))

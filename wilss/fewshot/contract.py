@@ -28,7 +28,6 @@ class EpisodeBatch:
         labels.
     class_id: int64 ``(B,)``, ids of the data set (from 1).
     base_class: int64 ``(B,)``, position of the class among the base classes (from 0), -1 where it is none of them.
-    base_mask: uint8 ``(B, H, W)``, labels of the query in base classes (0 background, then 1 + position, 255); or None.
     """
 
     query: Tensor
@@ -39,7 +38,6 @@ class EpisodeBatch:
     support_pad: Tensor
     class_id: Tensor
     base_class: Tensor
-    base_mask: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -22,6 +22,7 @@ from wilss.learn.methods.contract import StepBatch
 from wilss.learn.schedule import TrainSpec
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
+from wilss.nets.vectors import Chain, Vectors
 
 
 class MaskLayers(Protocol):
@@ -34,11 +35,15 @@ class MaskLayers(Protocol):
 
 @dataclass(frozen=True)
 class StepResult:
-    """The trained student, the method (with its plug-in) and the mean loss terms of every epoch."""
+    """The trained student, the method (with its plug-in) and the mean loss terms of every epoch.
+
+    vectors: factors on the singular values of the bases, empty unless the step tunes them.
+    """
 
     student: Segmenter
     method: Method
     history: History
+    vectors: Vectors = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,14 @@ def train_step(
     weights: Weights,
     seed: int,
     watch: Watch | None = None,
+    chain: Chain | None = None,
 ) -> StepResult:
     """Grow a copy of ``old`` by the step's classes and train it; ``old`` stays frozen and unchanged.
 
     Args:
         settings: the method's own, None for its defaults.
+        chain: bases and vectors that a step tuned by singular values goes on from; without it such a step decomposes
+            ``old``, and no other step takes notice of it.
 
     Raises SpecError when the method pastes and there is no bank, TrainingError when a loss is not finite.
     """
@@ -75,6 +83,8 @@ def train_step(
     student = copy.deepcopy(old).requires_grad_(True)
     n_new = data.images.tags.shape[1]
     student.grow(n_new)
+    if chain and spec.tuning == "svf":
+        student.backbone.load_state_dict(chain.bases.state_dict())  # its vectors make it the old backbone again
     draws, samples = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
     context = StepContext(student, old, 1 + sum(old.step_sizes), n_new, settings, samples)
     method = build_method(method_name, context)
@@ -86,8 +96,9 @@ def train_step(
     device = next(student.parameters()).device
     batches = StepBatches(data, method.paste, augment, weights, draws, device)
     ids = data.images.images.ids
-    training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch or Watch("step"))
-    return StepResult(student, method, training.run())
+    watch, vectors = watch or Watch("step"), chain.vectors if chain else {}
+    training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch, vectors=vectors)
+    return StepResult(student, method, training.run(), training.vectors)
 
 
 @dataclass(frozen=True)

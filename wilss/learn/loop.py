@@ -22,7 +22,8 @@ from wilss.learn.schedule import (
     rules_of,
 )
 from wilss.nets.batchnorm import freeze_batchnorm
-from wilss.nets.svf import Form, apply_svf, fold, folded_state, last_stages
+from wilss.nets.svf import Form, apply_svf, fold, folded_state, last_stages, load_svf_state, svf_state
+from wilss.nets.vectors import Vectors
 from wilss.precision import autocast
 
 SVF_STAGES = 3
@@ -70,6 +71,8 @@ class Training(Generic[B]):
         student: has a ``backbone``; everything else in it is a head.
         generators: every generator that the run draws from; the first one shuffles.
         svf_layers: modules of the backbone whose singular values are tuned; its last three stages when left out.
+        vectors: where singular values start, layer by layer (see `svf_state`), and after `run` where they ended; empty
+            starts them as they are.
         make_rules: number of iterations -> optimisers; those of `wilss.learn.schedule.rules_of` when left out.
     """
 
@@ -84,6 +87,7 @@ class Training(Generic[B]):
     svf_form: Form = "factor"
     make_rules: Callable[[int], list[Rule]] | None = None
     history: History = field(default_factory=list)
+    vectors: Vectors = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.device = next(self.student.parameters()).device
@@ -93,6 +97,8 @@ class Training(Generic[B]):
         elif self.spec.tuning == "svf":
             names = self.svf_layers or last_stages(self.backbone, SVF_STAGES)
             apply_svf(self.backbone, names, self.svf_form)
+            if self.vectors:
+                load_svf_state(self.backbone, self.vectors)
         self.per_epoch = batches_per_epoch(len(self.ids), self.spec.batch_size)
         self.total = self.spec.epochs * self.per_epoch
         self.rules = self.make_rules(self.total) if self.make_rules else self._usual_rules()
@@ -116,6 +122,7 @@ class Training(Generic[B]):
         for epoch in range(len(self.history), self.spec.epochs):
             self.history.append(self._epoch(epoch))
             self._keep()
+        self.vectors = svf_state(self.backbone)
         fold(self.backbone)
         self.student.eval()
         return self.history

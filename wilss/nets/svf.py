@@ -39,11 +39,13 @@ class SingularValues(nn.Module):
         super().__init__()
         self.shape = weight.shape
         self.form = form
-        matrices = weight.detach().float().reshape(groups, -1, weight[0].numel())
+        # float64 on the CPU: in float32 neighbouring values mix, and differently on every machine, so that vectors that
+        # are kept without U and V would meet others
+        matrices = weight.detach().cpu().double().reshape(groups, -1, weight[0].numel())
         left, values, right = torch.linalg.svd(matrices, full_matrices=False)
-        self.register_buffer("left", left)
-        self.register_buffer("values", values)
-        self.register_buffer("right", right)
+        self.register_buffer("left", left.to(weight.device, torch.float32))
+        self.register_buffer("values", values.to(weight.device, torch.float32))
+        self.register_buffer("right", right.to(weight.device, torch.float32))
 
     def forward(self, trained: Tensor) -> Tensor:
         """Compose the weight from the trained vector ``(G, r)``."""
@@ -140,8 +142,14 @@ def folded_state(module: nn.Module) -> dict[str, Tensor]:
 def svf_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Decomposed layers by name."""
     for name, layer in list(module.named_modules()):
-        if parametrize.is_parametrized(layer, "weight") and isinstance(_parametrisation(layer)[0], SingularValues):
+        if parametrize.is_parametrized(layer, "weight") and isinstance(decomposition(layer), SingularValues):
             yield name, layer
+
+
+def decomposition(layer: nn.Module) -> SingularValues:
+    """U, S and V of a decomposed layer."""
+    found: SingularValues = _parametrisation(layer)[0]
+    return found
 
 
 class FactoredConv2d(nn.Module):

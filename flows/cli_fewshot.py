@@ -1,0 +1,170 @@
+"""``wilss few-shot``: train, evaluate and compare few-shot heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from flows.environment import prepare_prefect
+from flows.options import NO_MACHINE_OPTIONS, MachineOptions
+from flows.printing import percent, print_table
+
+fewshot_app = App(name="few-shot", help="Few-shot segmentation: five heads, with and without singular value tuning.")
+Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
+Numbers = Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FewShotOptions:
+    """Options that say what is computed."""
+
+    benchmark: str = "scenes-5i"
+    "scenes-5i, pascal-5i, coco-20i or coco-to-pascal"
+    preset: str | None = None
+    "demo, small, paper or tiny; the benchmark's own when left out"
+    lists: Literal["filtered", "unfiltered"] | None = None
+    "training lists without or with images that hold novel classes"
+    train_list: str | None = None
+    "split file of the training images (VOC folders); train_aug when left out"
+    eval_list: str | None = None
+    "split file of the evaluation images; val when left out, else the only other list there is"
+    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    "any other key as section.key=value, e.g. train.epochs=3; may be repeated"
+
+    def content(self, machine: MachineOptions) -> dict[str, Any]:
+        """What was given of a specification."""
+        from wilss.data.voc import choose_lists
+        from wilss.spec import merge, nested
+
+        settings = machine.settings()
+        folder = settings.voc if self.benchmark == "coco-to-pascal" else settings.data
+        chosen = choose_lists(folder, self.train_list, self.eval_list)
+        lists = {name: value for name, value in zip(("train_list", "eval_list"), chosen, strict=True) if value}
+        given: dict[str, Any] = {"benchmark": self.benchmark}
+        given |= {key: value for key, value in (("preset", self.preset), ("lists", self.lists)) if value}
+        if lists:
+            given["data"] = lists
+        return merge(given, nested(list(self.set)))
+
+
+NO_OPTIONS = FewShotOptions()
+
+
+@fewshot_app.command
+def train(
+    *,
+    fold: int,
+    head: str = "aspp",
+    svf: bool = False,
+    shots: Numbers = (1,),
+    seed: int = 0,
+    options: FewShotOptions = NO_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Train a head on episodes of the base classes of a fold; stage 1 first where it is needed.
+
+    Args:
+        fold: 0 to 3
+        head: aspp, pfenet, bam, cwt or ipmt; prior and prototype need no training
+        svf: tune the singular values of the backbone; frozen otherwise, all weights with --set train.tuning=full
+        shots: supports of an episode; one model each
+        seed: seed of everything random
+    """
+    specs, settings = _specs(fold, head, svf, shots, seed, options, machine)
+    from flows.fewshot import run_fewshot_training
+
+    for spec in specs:
+        print(f"{spec.head}, {spec.shots} shot: heads {run_fewshot_training(spec, settings)['digest'][:12]}")
+
+
+@fewshot_app.command(name="eval")
+def evaluate(
+    *,
+    fold: int,
+    head: str = "aspp",
+    svf: bool = False,
+    shots: Numbers = (1,),
+    seed: int = 0,
+    options: FewShotOptions = NO_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Score trained heads on frozen episodes and write their reports.
+
+    Args:
+        fold: 0 to 3
+        head: as it was trained
+        svf: as it was trained
+        shots: as it was trained
+        seed: as it was trained
+    """
+    specs, settings = _specs(fold, head, svf, shots, seed, options, machine)
+    from flows.fewshot import run_fewshot_scoring
+
+    for spec in specs:
+        _print_report(run_fewshot_scoring(spec, settings), settings.root)
+
+
+@fewshot_app.command
+def compare(
+    *,
+    heads: Names = (),
+    tunings: Names = (),
+    folds: Numbers = (),
+    shots: Numbers = (),
+    seeds: Numbers = (),
+    options: FewShotOptions = NO_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Train and score heads x tunings x folds x seeds on the same episodes; one table, CSV, Markdown and pictures.
+
+    Args:
+        heads: all five and the two untrained baselines when left out
+        tunings: frozen and svf when left out; full tunes all weights of the backbone
+        folds: 0 1 2 3 when left out
+        shots: 1 when left out
+        seeds: 0 when left out
+    """
+    from wilss.fewshot.grid import make_fewshot_grid
+
+    own = {"heads": heads, "tunings": tunings, "folds": folds, "shots": shots, "seeds": seeds}
+    grid = make_fewshot_grid({"run": options.content(machine), **own})
+    settings = machine.settings()
+    prepare_prefect(settings.root, machine.verbose)
+    from flows.fewshot import run_fewshot_comparison
+
+    content = run_fewshot_comparison(grid, settings)
+    print_table(
+        f"{content['benchmark']}: {content['title']}",
+        ["", *content["columns"]],
+        [[name, *cells] for name, cells in content["rows"]],
+    )
+    print(f"table, pictures: {Path(content['folder']) / 'compare.html'}")
+
+
+def _specs(
+    fold: int, head: str, svf: bool, shots: tuple[int, ...], seed: int, options: FewShotOptions, machine: MachineOptions
+) -> tuple[list[Any], Any]:
+    from wilss.fewshot.spec import make_fewshot_spec
+    from wilss.spec import merge
+
+    settings = machine.settings()
+    given = {**options.content(machine), "fold": fold, "head": head, "seed": seed}
+    if svf:
+        given = merge(given, {"train": {"tuning": "svf"}})
+    specs = [make_fewshot_spec({**given, "shots": k}) for k in shots or (1,)]
+    prepare_prefect(settings.root, machine.verbose)
+    return specs, settings
+
+
+def _print_report(report: dict[str, Any], root: Path) -> None:
+    rows = [
+        [title, percent(part["mean_iou"]), percent(part["standard_error"]), percent(part["fb_iou"])]
+        for title, part in (("novel classes", report["novel"]), ("base classes", report["base"]))
+    ]
+    name = f"{report['benchmark']} fold {report['fold']}, {report['head']} ({report['tuning']}), {report['shots']} shot"
+    print_table(f"{name}, {report['novel']['episodes']} episodes, %", ["", "mIoU", "standard error", "FB-IoU"], rows)
+    print(f"report: {root / 'fewshot' / report['run'] / 'fewshot.html'}")

@@ -1,0 +1,109 @@
+"""Flows of few-shot segmentation: train a head, score it, compare heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.environment import machine_settings
+from flows.stages import Seconds, timed
+from tasks.fewshot import fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot, stage1_net
+from tasks.fewshot_report import splits, write_fewshot_comparison, write_fewshot_report
+from tasks.fewshot_workspace import forget_fewshot
+from tasks.progress import say
+from tasks.workspace import forget_data
+from wilss.fewshot.grid import FewShotGrid
+from wilss.fewshot.spec import FewShotSpec
+from wilss.spec import Settings
+
+
+@flow(name="few-shot", persist_result=False)
+def run_fewshot(spec: FewShotSpec, settings: Settings | None = None) -> dict[str, Any]:
+    """Train a few-shot head, score it on frozen episodes and write the report; what is complete is found, not redone.
+
+    Args:
+        spec: at least ``{"benchmark": NAME, "fold": N}``; the rest comes from the preset.
+        settings: facts of the machine; None reads the ``WILSS_*`` environment variables.
+
+    Returns:
+        The content of ``fewshot.json``.
+    """
+    _forget()
+    settings = settings or machine_settings()
+    seconds: Seconds = {}
+    train_stages(spec, settings, seconds)
+    return score_stages(spec, settings, seconds)
+
+
+@flow(name="few-shot-train", persist_result=False)
+def run_fewshot_training(spec: FewShotSpec, settings: Settings | None = None) -> dict[str, Any]:
+    """Train a few-shot head, and the stage before it where it needs one.
+
+    Returns:
+        Kind and digest of the model.
+    """
+    _forget()
+    seconds: Seconds = {}
+    return train_stages(spec, settings or machine_settings(), seconds)
+
+
+@flow(name="few-shot-eval", persist_result=False)
+def run_fewshot_scoring(spec: FewShotSpec, settings: Settings | None = None) -> dict[str, Any]:
+    """Score a trained head on frozen episodes; raises ArtefactNotFoundError when it has not been trained.
+
+    Returns:
+        The content of ``fewshot.json``.
+    """
+    _forget()
+    seconds: Seconds = {}
+    return score_stages(spec, settings or machine_settings(), seconds)
+
+
+@flow(name="few-shot-compare", persist_result=False)
+def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) -> dict[str, Any]:
+    """Train and score every cell of a grid on the same episodes, then write one table.
+
+    Args:
+        grid: at least ``{"run": {"benchmark": NAME}}``.
+
+    Returns:
+        The content of ``compare.json``.
+    """
+    _forget()
+    settings = settings or machine_settings()
+    cells = list(grid.cells())
+    for fold in grid.folds:  # what a fold cannot do is said before anything is trained
+        prepare_fewshot(next(c.spec for c in cells if c.spec.fold == fold), settings)
+    reports = []
+    for number, cell in enumerate(cells, start=1):
+        say(f"model {number} of {len(cells)}: {cell.name}, fold {cell.spec.fold}, seed {cell.spec.seed}")
+        seconds: Seconds = {}
+        train_stages(cell.spec, settings, seconds)
+        reports.append(score_stages(cell.spec, settings, seconds))
+    return write_fewshot_comparison(grid, settings, reports)
+
+
+def train_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:
+    """Lists, stage 1 where it is needed, head."""
+    with timed(seconds, "lists"):
+        prepare_fewshot(spec, settings)
+    if spec.needs_stage1:
+        with timed(seconds, "stage 1"):
+            stage1_net(spec, settings)
+    with timed(seconds, "head"):
+        return fewshot_head(spec, settings).model_dump()
+
+
+def score_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:
+    """Episodes, scores on novel and on base classes, report."""
+    with timed(seconds, "scores"):
+        for split in splits():
+            frozen_episodes(spec, settings, split)
+            fewshot_scores(spec, settings, split)
+    return write_fewshot_report(spec, settings, seconds)
+
+
+def _forget() -> None:
+    forget_data()
+    forget_fewshot()

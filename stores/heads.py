@@ -1,0 +1,37 @@
+"""Few-shot models and stage-1 networks: safetensors weights and a JSON description; nothing in them is executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from wilss.errors import ArtefactNotFoundError, FormatError
+
+WEIGHTS, ABOUT = "model.safetensors", "about.json"
+
+
+def save_head(state: Mapping[str, Tensor], about: Mapping[str, Any], folder: Path) -> None:
+    """Write weights and what is known of them into a staging folder.
+
+    Args:
+        about: plain data: the specification, the fold's classes, the losses of every epoch.
+    """
+    save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
+    (folder / ABOUT).write_text(json.dumps(about, indent=1, allow_nan=False))
+
+
+def load_head(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read both back. Raises ArtefactNotFoundError for a folder without them, FormatError for damaged ones."""
+    if not (folder / WEIGHTS).is_file() or not (folder / ABOUT).is_file():
+        raise ArtefactNotFoundError(f"'{folder}' holds no few-shot model ({ABOUT} and {WEIGHTS})")
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        return load_file(folder / WEIGHTS), about
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise FormatError(f"'{folder}' is damaged ({error}); delete it and run again to train it anew") from error

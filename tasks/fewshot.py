@@ -1,0 +1,244 @@
+"""Few-shot tasks: stage 1, a head, frozen episodes, scores."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stores.artefacts import ArtefactRef
+from stores.heads import load_head, save_head
+from tasks.fewshot_workspace import (
+    FewShotWorkspace,
+    episodes_recipe,
+    head_recipe,
+    open_fewshot,
+    scores_recipe,
+    stage1_recipe,
+)
+from tasks.progress import stage_progress
+from tasks.workspace import heavy_task
+from wilss.data.episode_canvas import at_original_size
+from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
+from wilss.data.episodes import Episode, Sampler
+from wilss.data.source import Split
+from wilss.errors import ArtefactNotFoundError
+from wilss.fewshot.batches import Augmented, EpisodeImages, evaluation_batch
+from wilss.fewshot.build import build_model, build_stage1
+from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.episodic import fit_threshold, train_episodic
+from wilss.fewshot.model import FewShotModel, trained_state
+from wilss.fewshot.spec import FewShotSpec
+from wilss.fewshot.stage1 import train_stage1
+from wilss.learn.loop import Watch
+from wilss.measure.episodes import EpisodeScores, episode_counts
+from wilss.precision import autocast
+from wilss.spec import Settings
+
+STATE, EPISODES, SCORES = "training.pt", "episodes.json", "scores.json"
+BATCH = 8
+"""Episodes that are scored at once."""
+N_FIT = 200
+"""Training episodes on which an untrained head finds its threshold."""
+
+
+@heavy_task
+def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
+    """Look at lists and classes before anything is trained. Raises DataError for a class with too few images."""
+    ws = open_fewshot(spec, settings)
+    Sampler(ws.lists("train"), "image", spec.shots, spec.seed)
+    Sampler(ws.lists("eval"), spec.rule, spec.shots, spec.episode_seed)
+
+
+@heavy_task
+def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
+    """Train the PSPNet of the fold's base classes."""
+    ws = open_fewshot(spec, settings)
+    recipe = stage1_recipe(ws)
+    if found := ws.store.find(recipe):
+        return found.ref
+    with ws.store.build(recipe) as folder, stage_progress("stage 1") as progress:
+        start = time.monotonic()
+        ids = tuple(image.image_id for image in ws.lists("train", spec.stage1.lists).images)
+        torch.manual_seed(spec.seed)
+        model = build_stage1(spec, ws.weights, len(ws.fold.base)).to(ws.device)
+        generator = torch.Generator().manual_seed(spec.seed)
+        augmented = _augmented(ws, ids, generator, stage1=True)
+        watch = Watch(ws.fold.describe(), progress, folder / STATE)
+        history = train_stage1(
+            model, lambda p: augmented.base_classes(p, spec.stage1.novel), ids, spec.stage1, generator, watch
+        )
+        save_head(model.state_dict(), _about(ws, history), folder)
+        (folder / STATE).unlink(missing_ok=True)
+        notes = {"fold": ws.fold.describe(), "seconds": time.monotonic() - start}
+        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
+
+
+@heavy_task
+def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
+    """Train a head over episodes of the base classes; an untrained baseline finds its threshold on them."""
+    ws = open_fewshot(spec, settings)
+    recipe = head_recipe(ws)
+    if found := ws.store.find(recipe):
+        return found.ref
+    with ws.store.build(recipe) as folder, stage_progress(f"{spec.head} ({spec.train.tuning})") as progress:
+        start = time.monotonic()
+        torch.manual_seed(spec.seed)
+        model = _untrained(ws).to(ws.device)
+        lists = ws.lists("train")
+        ids = tuple(image.image_id for image in lists.images)
+        generator = torch.Generator().manual_seed(spec.seed)
+        augmented, sampler = _augmented(ws, ids, generator), Sampler(lists, "image", spec.shots, spec.seed)
+        if spec.is_trained:
+            watch = Watch(ws.fold.describe(), progress, folder / STATE)
+            draw = _Draw(augmented, sampler)
+            history = train_episodic(model, draw, ids, spec.train, generator, watch)
+        else:
+            fit_threshold(model, _some(augmented, sampler, len(ids)))
+            history = []
+        save_head(trained_state(model, spec.train.tuning if spec.is_trained else "frozen"), _about(ws, history), folder)
+        (folder / STATE).unlink(missing_ok=True)
+        notes = {"fold": ws.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
+        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
+
+
+@heavy_task
+def frozen_episodes(spec: FewShotSpec, settings: Settings, split: Split) -> ArtefactRef:
+    """Draw the episodes that every method meets."""
+    ws = open_fewshot(spec, settings)
+    recipe = episodes_recipe(ws, split)
+    if found := ws.store.find(recipe):
+        return found.ref
+    count = int(recipe.facts["count"])
+    with ws.store.build(recipe) as folder:
+        sampler = Sampler(ws.lists(split), spec.rule, spec.shots, spec.episode_seed)
+        kind = spec.lists if split == "train" else "unfiltered"
+        file = freeze_episodes(sampler, count, ws.fold, split, ws.source(split).fingerprint, kind)
+        write_episodes(file, folder / EPISODES)
+        return ws.store.publish(recipe, folder, {"episodes": count}, {"fold": ws.fold.describe()}).ref
+
+
+@heavy_task
+def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> ArtefactRef:
+    """Run a model over its frozen episodes."""
+    ws = open_fewshot(spec, settings)
+    recipe = scores_recipe(ws, split)
+    if found := ws.store.find(recipe):
+        return found.ref
+    with ws.store.build(recipe) as folder, stage_progress(f"episodes of {ws.fold.describe()}") as progress:
+        model, episodes = load_model(ws), load_episodes(ws, split).episodes
+        classes, counts = [], []
+        for start in range(0, len(episodes), BATCH):
+            part = episodes[start : start + BATCH]
+            classes += [e.class_id for e in part]
+            counts += _counts(ws, model, part, split)
+            progress("scored", start + len(part), len(episodes), 0.0)
+        content = {"class_ids": classes, "counts": counts}
+        (folder / SCORES).write_text(json.dumps(content))
+        return ws.store.publish(recipe, folder, {"episodes": len(episodes)}).ref
+
+
+def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:
+    """Scores that are in the store."""
+    folder = ws.store.path("evaluations", scores_recipe(ws, split).digest)
+    content = json.loads((folder / SCORES).read_text())
+    return EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
+
+
+def load_episodes(ws: FewShotWorkspace, split: Split) -> EpisodeFile:
+    """Frozen episodes that are in the store, held against the rules once more."""
+    path = ws.store.path("episodes", episodes_recipe(ws, split).digest) / EPISODES
+    return read_episodes(path, ws.fold, ws.source(split).fingerprint)
+
+
+def load_model(ws: FewShotWorkspace) -> FewShotModel:
+    """The trained model of a specification, in evaluation mode.
+
+    Raises ArtefactNotFoundError that says which command trains it.
+    """
+    found = ws.store.find(head_recipe(ws))
+    if found is None:
+        raise ArtefactNotFoundError(
+            f"no {ws.spec.head} of {ws.fold.describe()}, {ws.spec.shots} shots, {ws.spec.train.tuning}, seed "
+            f"{ws.spec.seed} is in '{ws.settings.root}'; train it first with: wilss few-shot train"
+        )
+    model = _untrained(ws)
+    state, _ = load_head(ws.store.path("heads", found.digest))
+    model.load_state_dict({**model.state_dict(), **state})
+    return model.to(ws.device).eval()
+
+
+@torch.inference_mode()
+def predict_episodes(
+    ws: FewShotWorkspace, model: FewShotModel, episodes: Sequence[Episode], split: Split
+) -> Iterator[tuple[Episode, torch.Tensor, torch.Tensor]]:
+    """Every episode with the predicted foreground bool ``(H, W)`` and the truth uint8 of the query, as scored."""
+    source, legacy = ws.source(split), ws.spec.resolution == "legacy"
+    batch = evaluation_batch(source, episodes, ws.spec.size, legacy, ws.weights, ws.device)
+    with autocast("fp32", ws.device):
+        logits = model.predict(batch).cpu()
+    assert batch.query_mask is not None
+    for row, episode in enumerate(episodes):
+        if ws.spec.resolution == "canvas":
+            yield episode, logits[row].argmax(0).bool(), batch.query_mask[row].cpu()
+            continue
+        mask = source.mask(episode.query)
+        truth = torch.where(mask == 255, 255, (mask == episode.class_id).to(torch.uint8)).to(torch.uint8)
+        full = at_original_size(logits[row : row + 1], *mask.shape, legacy=legacy, square=legacy)
+        yield episode, full[0].argmax(0).bool(), truth
+
+
+def _counts(
+    ws: FewShotWorkspace, model: FewShotModel, episodes: Sequence[Episode], split: Split
+) -> list[tuple[int, int, int, int]]:
+    return [episode_counts(found, truth) for _, found, truth in predict_episodes(ws, model, episodes, split)]
+
+
+def _untrained(ws: FewShotWorkspace) -> FewShotModel:
+    stage1 = None
+    if ws.spec.needs_stage1:
+        stage1, _ = load_head(ws.store.path("heads", stage1_recipe(ws).digest))
+    return build_model(ws.spec, ws.weights, len(ws.fold.base), stage1)
+
+
+def _augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generator, stage1: bool = False) -> Augmented:
+    spec = ws.spec
+    data = EpisodeImages(ws.train, ids, spec.data.canvas)
+    augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
+    return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
+
+
+class _Draw:
+    """Positions of queries -> augmented episodes."""
+
+    def __init__(self, augmented: Augmented, sampler: Sampler) -> None:
+        self.augmented, self.sampler = augmented, sampler
+
+    def __call__(self, positions: list[int]) -> EpisodeBatch:
+        return self.augmented.episodes(self.sampler, positions)
+
+
+def _some(augmented: Augmented, sampler: Sampler, count: int) -> Iterator[EpisodeBatch]:
+    """Batches of the first `N_FIT` queries."""
+    for start in range(0, min(count, N_FIT), BATCH):
+        yield augmented.episodes(sampler, list(range(start, min(start + BATCH, count))))
+
+
+def _about(ws: FewShotWorkspace, history: list[dict[str, float]]) -> dict[str, Any]:
+    names = ws.fold.train_classes
+    return {
+        "spec": ws.spec.model_dump(mode="json"),
+        "fold": ws.fold.describe(),
+        "base_classes": [names[c - 1] for c in ws.fold.base],
+        "history": history,
+    }
+
+
+def folder_of(ws: FewShotWorkspace) -> Path:
+    """Folder of a trained model."""
+    return ws.store.path("heads", head_recipe(ws).digest)

@@ -1,0 +1,187 @@
+"""Reports of few-shot models and of comparisons between them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stores.heads import load_head
+from stores.runs import write_run
+from tasks.fewshot import folder_of, load_episodes, load_model, predict_episodes, read_scores
+from tasks.fewshot_workspace import FewShotWorkspace, episodes_recipe, head_recipe, open_fewshot
+from tasks.report import peak_rss_bytes, versions
+from tasks.workspace import heavy_task
+from wilss.data.episode_canvas import fit
+from wilss.data.source import Split
+from wilss.digest import digest_of
+from wilss.fewshot.grid import FewShotGrid
+from wilss.fewshot.spec import FewShotSpec
+from wilss.measure.compare import markdown
+from wilss.measure.episodes import summarise
+from wilss.measure.fewshot import entry, grid_table, page, run_tables
+from wilss.measure.render import contact_sheet, loss_curves, overlay, png
+from wilss.spec import Settings
+
+N_PICTURES = 10
+TILE = 128
+
+
+@heavy_task
+def write_fewshot_report(spec: FewShotSpec, settings: Settings, seconds: dict[str, float]) -> dict[str, Any]:
+    """Gather what is stored of a model and write its report; returns the content of report.json."""
+    ws = open_fewshot(spec, settings)
+    names = {"eval": ws.fold.test_classes, "train": ws.fold.train_classes}
+    parts = {}
+    for key, split in (("novel", "eval"), ("base", "train")):
+        classes = ws.fold.wanted(split)
+        found = summarise(read_scores(ws, split), classes)
+        parts[key] = entry(found, {c: names[split][c - 1] for c in classes})
+    _, about = load_head(folder_of(ws))
+    report: dict[str, Any] = {
+        "benchmark": spec.benchmark,
+        "fold": spec.fold,
+        "head": spec.head,
+        "tuning": spec.train.tuning,
+        "shots": spec.shots,
+        "seed": spec.seed,
+        "lists": spec.lists,
+        "rule": spec.rule,
+        "resolution": spec.resolution,
+        **parts,
+        "stage_seconds": seconds,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "versions": versions(),
+        "artefacts": {"head": head_recipe(ws).digest, "episodes": episodes_recipe(ws, "eval").digest},
+        "spec": spec.model_dump(mode="json"),
+    }
+    folder = fewshot_folder(settings.root, spec)
+    report["run"] = folder.name
+    title = f"{spec.benchmark} fold {spec.fold}: {spec.head} ({spec.train.tuning}), {spec.shots} shot"
+    notes = [
+        f"seed {spec.seed}, {spec.lists} lists, query drawn by {spec.rule}; the model of the last epoch"
+    ]
+    curves = loss_curves({spec.head: about["history"]}) if about["history"] else ""
+    pictures = [("Episodes: supports with their masks, query, truth, prediction", _pictures(ws))]
+    html = page(title, notes, run_tables(report), curves, pictures)
+    write_run(folder, {"fewshot.json": json.dumps(report, indent=1, allow_nan=False), "fewshot.html": html})
+    return report
+
+
+def fewshot_folder(root: Path, spec: FewShotSpec) -> Path:
+    """The folder of a specification; the same specification always has the same."""
+    name = f"{spec.benchmark}-f{spec.fold}-{spec.head}-{spec.train.tuning}-k{spec.shots}-s{spec.seed}"
+    return root / "fewshot" / f"{name}-{digest_of(spec.facts())[:8]}"
+
+
+@heavy_task
+def write_fewshot_comparison(
+    grid: FewShotGrid, settings: Settings, reports: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Write ``compare.json``, ``table.md``, ``scores.csv`` and ``compare.html``; returns the content of the first.
+
+    Args:
+        reports: of every cell, in the order of ``grid.cells()``.
+    """
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for cell, report in zip(grid.cells(), reports, strict=True):
+        by_name.setdefault(cell.name, []).append(report)
+    first = next(grid.cells()).spec
+    folder = settings.root / "comparisons" / f"{first.benchmark}-few-shot-{digest_of(grid.facts())[:8]}"
+    table = grid_table(by_name, grid.folds, grid.shots)
+    title = f"{first.benchmark}: {', '.join(grid.heads)}"
+    notes = [
+        f"seeds {', '.join(map(str, grid.seeds))}; {first.lists} lists; {first.episodes} episodes a fold, the same for "
+        "every model; the last epoch's model, never the best",
+    ]
+    pictures = [(f"Fold {grid.folds[0]}, the same episodes", _side_by_side(grid, settings))]
+    content = {
+        "folder": str(folder),
+        "benchmark": first.benchmark,
+        "title": table.title,
+        "columns": table.columns,
+        "rows": table.rows,
+        "runs": [report["run"] for report in reports],
+    }
+    files = {
+        "compare.json": json.dumps(content, indent=1, allow_nan=False),
+        "table.md": markdown(title, [table]),
+        "scores.csv": _csv(reports),
+        "compare.html": page(title, notes, [table], "", pictures),
+    }
+    write_run(folder, files)
+    return content
+
+
+def _csv(reports: Sequence[dict[str, Any]]) -> str:
+    """One row a model: everything that a table of one's own needs."""
+    buffer = io.StringIO()
+    keys = ("benchmark", "fold", "head", "tuning", "shots", "seed")
+    rows = csv.writer(buffer)
+    rows.writerow([*keys, "novel_miou", "standard_error", "fb_iou", "base_miou", "episodes"])
+    for report in reports:
+        novel = report["novel"]
+        scores = [novel["mean_iou"], novel["standard_error"], novel["fb_iou"], report["base"]["mean_iou"]]
+        rows.writerow([*(report[key] for key in keys), *(f"{score:.5f}" for score in scores), novel["episodes"]])
+    return buffer.getvalue()
+
+
+def _pictures(ws: FewShotWorkspace) -> bytes:
+    episodes = load_episodes(ws, "eval").episodes[:N_PICTURES]
+    rows, notes = [], []
+    for episode, found, truth in predict_episodes(ws, load_model(ws), episodes, "eval"):
+        rows.append(
+            [*(_shown(ws, s, episode.class_id) for s in episode.supports), *_query(ws, episode.query, truth, [found])]
+        )
+        notes.append(f"{episode.query}: {ws.fold.test_classes[episode.class_id - 1]}")
+    supports = [f"support {k + 1}" for k in range(ws.spec.shots)]
+    return png(contact_sheet(rows, [*supports, "query", "truth", "prediction"], notes, TILE))
+
+
+def _side_by_side(grid: FewShotGrid, settings: Settings) -> bytes:
+    """What every model of the first fold, number of shots and seed makes of the same episodes."""
+    cells = [c for c in grid.cells() if (c.spec.fold, c.spec.shots, c.spec.seed) == _first(grid)]
+    ws = open_fewshot(cells[0].spec, settings)
+    episodes = load_episodes(ws, "eval").episodes[:N_PICTURES]
+    found: list[list[Tensor]] = [[] for _ in episodes]
+    truths: list[Tensor] = []
+    for cell in cells:
+        own = open_fewshot(cell.spec, settings)
+        for row, (_, predicted, truth) in enumerate(predict_episodes(own, load_model(own), episodes, "eval")):
+            found[row].append(predicted)
+            truths.append(truth)
+    rows = [
+        [_shown(ws, e.supports[0], e.class_id), *_query(ws, e.query, truths[row], found[row])]
+        for row, e in enumerate(episodes)
+    ]
+    notes = [f"{e.query}: {ws.fold.test_classes[e.class_id - 1]}" for e in episodes]
+    return png(contact_sheet(rows, ["support", "query", "truth", *(c.name for c in cells)], notes, TILE))
+
+
+def _first(grid: FewShotGrid) -> tuple[int, int, int]:
+    return grid.folds[0], grid.shots[0], grid.seeds[0]
+
+
+def _shown(ws: FewShotWorkspace, image_id: str, class_id: int) -> Tensor:
+    image, mask = ws.test.image(image_id), ws.test.mask(image_id)
+    return overlay(image, (mask == class_id).to(torch.uint8))
+
+
+def _query(ws: FewShotWorkspace, image_id: str, truth: Tensor, found: Sequence[Tensor]) -> list[Tensor]:
+    image = ws.test.image(image_id)
+    if image.shape[-2:] != truth.shape:  # scored on the canvas
+        image = fit(image, truth.shape[-1])
+        height, width = image.shape[-2:]
+        truth, found = truth[:height, :width], [mask[:height, :width] for mask in found]
+    return [image, overlay(image, truth), *(overlay(image, f.to(torch.uint8)) for f in found)]
+
+
+def splits() -> tuple[Split, Split]:
+    """Novel classes in test images, and base classes in training images."""
+    return "eval", "train"

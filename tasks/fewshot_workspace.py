@@ -1,0 +1,164 @@
+"""What every few-shot task needs: fold, data, lists and store, opened once; and what determines artefacts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from stores.artefacts import Recipe, Store
+from tasks.workspace import open_source, require_device
+from wilss.data.episode_lists import EpisodeList, ImageClasses, eval_list, read_areas, train_list
+from wilss.data.folds import Fold, fold_of
+from wilss.data.source import Source, Split
+from wilss.digest import ALGORITHM_VERSION
+from wilss.errors import DataNotFoundError
+from wilss.fewshot.build import HEADS
+from wilss.fewshot.spec import FAMILIES, FewShotSpec
+from wilss.nets.pretrained import Weights, find_weights
+from wilss.spec import Settings
+
+N_BASE_EPISODES = 300
+"""Episodes over base classes in training images, which show how much better a model knows what it was trained on."""
+
+
+@dataclass(frozen=True)
+class FewShotWorkspace:
+    """Surroundings of one few-shot run; ``train`` and ``test`` are the same data unless the benchmark crosses two."""
+
+    spec: FewShotSpec
+    settings: Settings
+    fold: Fold
+    train: Source
+    test: Source
+    store: Store
+    weights: Weights
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks run."""
+        return torch.device(self.settings.device)
+
+    def source(self, split: Split) -> Source:
+        """Data of training or of the test."""
+        return self.train if split == "train" else self.test
+
+    def lists(self, split: Split, kind: str | None = None) -> EpisodeList:
+        """Images that episodes of a split are drawn from; ``kind``: filtered or not, instead of the specification's."""
+        areas = _areas(self.source(split), split)
+        if split == "eval":
+            return eval_list(areas, self.fold, self.spec.min_area)
+        lists = "filtered" if (kind or self.spec.lists) == "filtered" else "unfiltered"
+        return train_list(areas, self.fold, lists, self.spec.min_area)
+
+
+@lru_cache(maxsize=4)
+def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
+    """Open data and store of a few-shot run.
+
+    Raises DataNotFoundError, DataError, SpecError or WeightsNotFoundError before anything is computed.
+    """
+    require_device(settings.device)
+    fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
+    weights = find_weights(spec.backbone.backbone, spec.backbone.weights, settings.weights)
+    crossing = FAMILIES[spec.benchmark] == "coco-voc"
+    family = "coco" if crossing else FAMILIES[spec.benchmark]
+    train = test = open_source(family, (), None, spec.data, settings)
+    if crossing:
+        if settings.voc is None:
+            raise DataNotFoundError(f"{spec.benchmark} also needs the VOC folder (with JPEGImages) with --voc DIR")
+        test = open_source("voc", (), None, spec.data, settings.model_copy(update={"data": settings.voc}))
+    return FewShotWorkspace(spec, settings, fold, train, test, Store(settings.root), weights)
+
+
+_AREAS: dict[tuple[int, Split], tuple[Source, tuple[ImageClasses, ...]]] = {}
+
+
+def _areas(source: Source, split: Split) -> tuple[ImageClasses, ...]:
+    """Classes of every image of a split, read once per flow."""
+    key = (id(source), split)
+    if key not in _AREAS:
+        ids = [i for i in source.ids(split) if source.has_mask(i)]
+        _AREAS[key] = (source, read_areas(source, ids))  # the source is kept, so that its id stays its own
+    return _AREAS[key][1]
+
+
+def forget_fewshot() -> None:
+    """Open data anew from now on."""
+    open_fewshot.cache_clear()
+    _AREAS.clear()
+
+
+def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
+    """The PSPNet of a fold's base classes."""
+    spec = ws.spec
+    facts = {
+        **_training_facts(ws),
+        "stage": "stage 1",
+        "crop": spec.crop1,
+        "augment": spec.augment1.model_dump(mode="json"),
+        "psp": spec.psp.model_dump(mode="json"),
+        "train": spec.stage1.model_dump(mode="json"),
+    }
+    return Recipe("heads", facts, {})
+
+
+def head_recipe(ws: FewShotWorkspace) -> Recipe:
+    """The few-shot model, and through its parent the stage before it."""
+    spec = ws.spec
+    section = HEADS[spec.head].section
+    facts = {
+        **_training_facts(ws),
+        "stage": "head",
+        "head": spec.head,
+        "settings": getattr(spec, section).model_dump(mode="json") if section else None,
+        "shots": spec.shots,
+        "lists": spec.lists,
+        "size": spec.size,
+        "start": spec.start,
+        "augment": spec.augment.model_dump(mode="json"),
+        "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
+    }
+    return Recipe("heads", facts, {"stage1": stage1_recipe(ws).digest} if spec.needs_stage1 else {})
+
+
+def episodes_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
+    """Frozen episodes: of the novel classes, or (``train``) of the base classes in training images."""
+    spec = ws.spec
+    facts = {
+        "version": ALGORITHM_VERSION,
+        "data": ws.source(split).fingerprint,
+        "fold": ws.fold.describe(),
+        "classes": list(ws.fold.wanted(split)),
+        "split": split,
+        "lists": spec.lists if split == "train" else "unfiltered",
+        "rule": spec.rule,
+        "shots": spec.shots,
+        "seed": spec.episode_seed,
+        "min_area": spec.min_area,
+        "count": spec.episodes if split == "eval" else N_BASE_EPISODES,
+    }
+    return Recipe("episodes", facts, {})
+
+
+def scores_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
+    """What a model does in every frozen episode."""
+    facts = {"version": ALGORITHM_VERSION, "size": ws.spec.size, "resolution": ws.spec.resolution}
+    parents = {"head": head_recipe(ws).digest, "episodes": episodes_recipe(ws, split).digest}
+    return Recipe("evaluations", facts, parents)
+
+
+def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:
+    spec = ws.spec
+    return {
+        "version": ALGORITHM_VERSION,
+        "data": ws.train.fingerprint,
+        "base": list(ws.fold.base),
+        "min_area": spec.min_area,
+        "canvas": spec.data.canvas,
+        "backbone": spec.backbone.model_dump(mode="json"),
+        "weights": ws.weights.digest,
+        "seed": spec.seed,
+    }

@@ -1,0 +1,290 @@
+"""CWT against literal transcriptions: the transformer in loops, the inner loop as PyTorch's own gradient descent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.wilss.fewshot_inputs import make_batch, make_input
+from wilss.fewshot.contract import IGNORE, HeadOutput
+from wilss.fewshot.cwt import ClassifierTransformer, CwtHead, CwtSpec, fit_classifier, pixel_shares, resize_matrix
+
+CHANNELS = (3, 4, 5, 6)
+DIM = 8
+
+
+@pytest.fixture
+def gen() -> torch.Generator:
+    return torch.Generator().manual_seed(4)
+
+
+def head(**changes: float | str) -> CwtHead:
+    torch.manual_seed(0)
+    return CwtHead(CHANNELS, CwtSpec.model_validate({"inner_steps": 5, "heads": 2, **changes}), DIM).double()
+
+
+def class_weights(labels: torch.Tensor) -> torch.Tensor:
+    n_fg, n_bg = int((labels == 1).sum()), int((labels == 0).sum())
+    return torch.tensor([1.0, n_bg / (n_fg + 1e-12)], dtype=torch.float64)
+
+
+def supports(shots: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    inputs = make_input(shots=shots, size=(5, 7), image=(17, 25), decode_channels=DIM)
+    assert inputs.decode is not None
+    features = inputs.decode(inputs.support.c5).unflatten(0, (2, shots))
+    start = torch.randn(2, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return features, inputs.support_mask, start
+
+
+def descent(features: torch.Tensor, labels: torch.Tensor, start: torch.Tensor, spec: CwtSpec) -> list[torch.Tensor]:
+    """Weights of one episode after every step of the released procedure, at the size of the image."""
+    classify = nn.Conv2d(DIM, 2, 1, bias=False).double()
+    classify.weight.data.copy_(start[:, :, None, None])
+    optimiser = torch.optim.SGD(classify.parameters(), lr=spec.inner_lr)
+    trace = []
+    for _ in range(spec.inner_steps):
+        logits = F.interpolate(classify(features), labels.shape[-2:], mode="bilinear", align_corners=True)
+        loss = F.cross_entropy(logits, labels.long(), weight=class_weights(labels), ignore_index=IGNORE)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        trace.append(classify.weight.detach()[:, :, 0, 0].clone())
+    return trace
+
+
+def coarse_descent(
+    features: torch.Tensor, labels: torch.Tensor, start: torch.Tensor, spec: CwtSpec
+) -> list[torch.Tensor]:
+    """The same at the size of the features: pixels' weights go to the positions that they are interpolated from."""
+    weights = class_weights(labels)
+    pixel_weights = torch.stack([(labels == k) * weights[k] for k in range(2)], 1)
+    zeros = torch.zeros(len(features), 2, *features.shape[-2:], dtype=torch.float64, requires_grad=True)
+    enlarged = F.interpolate(zeros, labels.shape[-2:], mode="bilinear", align_corners=True)
+    (shared,) = torch.autograd.grad(enlarged, zeros, pixel_weights)
+    w = start.clone().requires_grad_()
+    trace = []
+    for _ in range(spec.inner_steps):
+        logits = torch.einsum("cd,kdhw->kchw", w, features)
+        loss = -(shared * logits.log_softmax(1)).sum() / shared.sum()
+        (gradient,) = torch.autograd.grad(loss, w)
+        w = (w - spec.inner_lr * gradient).detach().requires_grad_()
+        trace.append(w.detach())
+    return trace
+
+
+@pytest.mark.parametrize("shots", [1, 3])
+@pytest.mark.parametrize("resolution", ["image", "features"])
+def test_fit_is_gradient_descent_step_by_step(resolution: Literal["image", "features"], shots: int) -> None:
+    features, labels, start = supports(shots)
+    spec = CwtSpec(inner_steps=6, inner_resolution=resolution)
+    reference = descent if resolution == "image" else coarse_descent
+    traces = [reference(features[b], labels[b], start, spec) for b in range(2)]
+    for step in range(6):
+        fitted = fit_classifier(features, labels, start, spec.model_copy(update={"inner_steps": step + 1}))
+        torch.testing.assert_close(fitted, torch.stack([trace[step] for trace in traces]), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("resolution", ["image", "features"])
+def test_episodes_are_fitted_independently(resolution: Literal["image", "features"]) -> None:
+    features, labels, start = supports(2)
+    spec = CwtSpec(inner_steps=20, inner_resolution=resolution)
+    single = [fit_classifier(features[b : b + 1], labels[b : b + 1], start, spec) for b in range(2)]
+    torch.testing.assert_close(fit_classifier(features, labels, start, spec), torch.cat(single))
+
+
+def test_fit_starts_at_the_start() -> None:
+    features, labels, start = supports(1)
+    torch.testing.assert_close(fit_classifier(features, labels, start, CwtSpec(inner_steps=0))[1], start)
+
+
+@pytest.mark.parametrize("source_target", [(7, 49), (9, 5), (1, 4), (6, 6)])
+def test_resize_matrix_is_linear_interpolation_with_aligned_corners(source_target: tuple[int, int]) -> None:
+    source, target = source_target
+    matrix = resize_matrix(source, target, torch.empty(0, dtype=torch.float64))
+    expected = torch.zeros(target, source, dtype=torch.float64)
+    for t in range(target):
+        at = t * (source - 1) / (target - 1)
+        low = min(math.floor(at + 1e-9), source - 1)
+        expected[t, low] += 1 - (at - low)
+        expected[t, min(low + 1, source - 1)] += at - low
+    torch.testing.assert_close(matrix, expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("resolution", ["image", "features"])
+def test_fit_separates_separable_supports(resolution: Literal["image", "features"]) -> None:
+    gen = torch.Generator().manual_seed(0)
+    labels = torch.zeros(1, 2, 49, 49, dtype=torch.uint8)
+    labels[:, 0, 4:37, 12:45] = 1  # half way between positions that are 8 pixels apart
+    labels[:, 1, 20:45, 4:29] = 1
+    labels[:, :, 45:] = IGNORE
+    inside = labels[:, :, ::8, ::8][:, :, None] == 1
+    axis = torch.randn(DIM, 1, 1, generator=gen)
+    features = torch.where(inside, axis, -axis) + 0.3 * torch.randn(1, 2, DIM, 7, 7, generator=gen)
+    spec = CwtSpec(inner_resolution=resolution)
+    weights = fit_classifier(features, labels, torch.randn(2, DIM, generator=gen), spec)[0]
+    maps = torch.einsum("cd,kdhw->kchw", weights, features[0])
+    predicted = F.interpolate(maps, (49, 49), mode="bilinear", align_corners=True).argmax(1)
+    mine, real, known = predicted == 1, labels[0] == 1, labels[0] != IGNORE
+    assert float((mine & real).sum() / ((mine | real) & known).sum()) > 0.9
+
+
+def test_pixel_shares_give_torchs_weighted_mean(gen: torch.Generator) -> None:
+    labels = torch.tensor([0, 1, IGNORE], dtype=torch.uint8)[torch.randint(3, (2, 5, 6), generator=gen)]
+    logits = torch.randn(2, 2, 5, 6, generator=gen)
+    values = -(pixel_shares(labels) * logits.log_softmax(1)).sum((1, 2, 3))
+    for b in range(2):
+        expected = F.cross_entropy(
+            logits[b : b + 1], labels[b : b + 1].long(), class_weights(labels[b]).float(), ignore_index=IGNORE
+        )
+        assert float(values[b]) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(("label", "total"), [(0, 1.0), (1, 1.0), (IGNORE, 0.0)])
+def test_pixel_shares_of_one_class(label: int, total: float) -> None:
+    shares = pixel_shares(torch.full((1, 2, 4, 4), label, dtype=torch.uint8))
+    assert shares.sum((2, 3, 4)).tolist() == [[total * (label == 0), total * (label == 1)]]
+
+
+def transformer_reference(model: ClassifierTransformer, weights: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+    """One episode, position by position: weights ``(2, D)``, features ``(D, N)``."""
+    d, n = features.shape
+    big = model.project.weight.detach()
+    adapted = []
+    for c in range(2):
+        pieces = []
+        for part in range(model.heads):
+            block = big[part * d : (part + 1) * d]
+            query = block @ weights[c]
+            keys = [block @ features[:, i] for i in range(n)]
+            exps = [math.exp(float(query @ key) / math.sqrt(d)) for key in keys]
+            pieces.append(sum((e / sum(exps) * key for e, key in zip(exps, keys, strict=True)), torch.zeros(())))
+        total = weights[c] + model.output.weight @ torch.cat(pieces) + model.output.bias
+        mean = total.mean()
+        scaled = (total - mean) / torch.sqrt(((total - mean) ** 2).mean() + model.norm.eps)
+        adapted.append(scaled * model.norm.weight + model.norm.bias)
+    return torch.stack(adapted)
+
+
+@pytest.fixture
+def transformer() -> ClassifierTransformer:
+    torch.manual_seed(0)
+    model = ClassifierTransformer(DIM, 3).double().eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    return model
+
+
+def test_transformer_equals_the_loops(transformer: ClassifierTransformer, gen: torch.Generator) -> None:
+    weights = torch.randn(2, 2, DIM, generator=gen, dtype=torch.float64)
+    features = F.normalize(torch.randn(2, DIM, 11, generator=gen, dtype=torch.float64), dim=1)
+    expected = torch.stack([transformer_reference(transformer, weights[b], features[b]) for b in range(2)])
+    torch.testing.assert_close(transformer(weights, features), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_transformer_without_output_is_the_layer_norm(transformer: ClassifierTransformer, gen: torch.Generator) -> None:
+    nn.init.zeros_(transformer.output.weight)
+    nn.init.zeros_(transformer.output.bias)
+    weights = torch.randn(1, 2, DIM, generator=gen, dtype=torch.float64)
+    features = torch.randn(1, DIM, 5, generator=gen, dtype=torch.float64)
+    torch.testing.assert_close(transformer(weights, features), transformer.norm(weights))
+
+
+def test_transformer_has_as_many_parameters_as_the_released_one() -> None:
+    model = ClassifierTransformer(512, 4)
+    assert sum(p.numel() for p in model.parameters()) == 4 * 512 * 512 + (4 * 512 * 512 + 512) + 2 * 512  # 2.10 M
+    assert float(model.project.weight.detach().std()) == pytest.approx(512**-0.5, rel=0.01)
+
+
+def test_prediction_is_the_adapted_classifier_on_directions() -> None:
+    inputs, model = make_input(shots=2, decode_channels=DIM), head().eval()
+    assert inputs.decode is not None
+    features = inputs.decode(inputs.support.c5).unflatten(0, (2, 2))
+    weights = fit_classifier(features, inputs.support_mask, model.start, model.spec)
+    query = inputs.decode(inputs.query.c5)
+    query = query / query.pow(2).sum(1, keepdim=True).sqrt().clamp(min=1e-12)
+    expected = torch.einsum("bcd,bdhw->bchw", model.transformer(weights, query.flatten(2)), query)
+    torch.testing.assert_close(model(inputs).logits, expected)
+
+
+def test_start_follows_the_seed_and_has_the_bounds_of_a_convolution() -> None:
+    first, other = (CwtHead(CHANNELS, CwtSpec(init_seed=seed)) for seed in (0, 1))
+    torch.manual_seed(5)
+    assert torch.equal(first.start, CwtHead(CHANNELS, CwtSpec()).start)
+    assert not torch.equal(first.start, other.start)
+    assert 0.99 * 512**-0.5 < float(first.start.abs().max()) <= 512**-0.5
+
+
+@pytest.mark.parametrize("resolution", ["image", "features"])
+def test_evaluation_repeats_in_inference_mode(resolution: str) -> None:
+    model = head(inner_resolution=resolution).eval()
+    with torch.inference_mode():
+        inputs = make_input(decode_channels=DIM)
+        first, second = model(inputs).logits, model(inputs).logits
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, model(make_input(decode_channels=DIM)).logits)
+
+
+def test_autocast_leaves_the_head_in_full_precision() -> None:
+    model, inputs = head().eval().float(), make_input(decode_channels=DIM)
+    support, query = (F.conv2d(f.c5.float(), torch.ones(DIM, 6, 1, 1)) for f in (inputs.support, inputs.query))
+    decoded = {id(inputs.support.c5): support, id(inputs.query.c5): query}
+    inputs = replace(inputs, decode=lambda c5: decoded[id(c5)])
+    expected = model(inputs).logits
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model(inputs).logits, expected)
+
+
+def test_every_parameter_and_the_query_get_a_gradient_and_the_supports_none() -> None:
+    inputs, model = make_input(decode_channels=DIM), head()
+    query, support = (f._replace(c5=f.c5.clone().requires_grad_()) for f in (inputs.query, inputs.support))
+    inputs = replace(inputs, query=query, support=support)
+    (loss,) = model.losses(model(inputs), make_batch(inputs)).values()
+    loss.backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    for name, gradient in gradients.items():
+        assert gradient is not None
+        assert torch.isfinite(gradient).all()
+        # the bias of the norm moves both classes alike, which a softmax does not see
+        assert (float(gradient.abs().max()) > 1e-6) == (name != "transformer.norm.bias"), name
+    assert query.c5.grad is not None
+    assert float(query.c5.grad.abs().max()) > 0
+    assert support.c5.grad is None
+
+
+def test_loss_is_the_weighted_cross_entropy_of_the_episodes() -> None:
+    inputs, model = make_input(decode_channels=DIM), head()
+    batch = make_batch(inputs)
+    assert batch.query_mask is not None
+    logits = model(inputs).logits.detach().float()
+    large = F.interpolate(logits, batch.query_mask.shape[-2:], mode="bilinear", align_corners=True)
+    expected = [
+        float(F.cross_entropy(maps[None], mask[None].long(), class_weights(mask).float(), ignore_index=IGNORE))
+        for maps, mask in zip(large, batch.query_mask, strict=True)
+    ]
+    (loss,) = model.losses(HeadOutput(logits), batch).values()
+    assert loss.dtype == torch.float32
+    assert float(loss) == pytest.approx(sum(expected) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("label", [0, 1, IGNORE])
+@pytest.mark.parametrize("resolution", ["image", "features"])
+def test_masks_of_one_label_stay_finite(resolution: str, label: int) -> None:
+    inputs = make_input(decode_channels=DIM)
+    inputs = replace(inputs, support_mask=torch.full_like(inputs.support_mask, label))
+    model = head(inner_resolution=resolution)
+    output = model(inputs)
+    assert torch.isfinite(output.logits).all()
+    batch = make_batch(inputs)
+    (loss,) = model.losses(
+        output, replace(batch, query_mask=torch.full_like(inputs.support_mask[:, 0], label))
+    ).values()
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert (loss.item() == 0) == (label == IGNORE)
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())

@@ -1,0 +1,94 @@
+"""COCO's 80 classes for episodes: ids 1 to 80 in the order of COCO's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from wilss.data.coco import CocoSplit
+from wilss.data.files import read_rgb
+from wilss.data.folds import COCO_CLASSES, coco_lookup
+from wilss.data.source import Split
+from wilss.digest import digest_of
+from wilss.errors import DataNotFoundError
+
+
+@dataclass(frozen=True)
+class CocoSource:
+    """Two splits of COCO with their instance masks; ids are "train/NAME" and "eval/NAME"."""
+
+    train: CocoSplit
+    evaluation: CocoSplit
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """COCO's names."""
+        return COCO_CLASSES
+
+    @property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """Every class is known by its own name."""
+        return {name: (name,) for name in COCO_CLASSES}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `wilss.data.source.Source.fingerprint`."""
+        parts = [(s.name, s.annotations.stat().st_size, list(s.ids)) for s in (self.train, self.evaluation)]
+        return digest_of({"coco80": parts})
+
+    def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
+        """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""
+        return self.fingerprint
+
+    def ids(self, split: Split) -> tuple[str, ...]:
+        """See `wilss.data.source.Source.ids`."""
+        return tuple(f"{split}/{name}" for name in self._part(split).ids)
+
+    def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
+        """See `wilss.data.source.Source.tags`."""
+        part = self._part(split)
+        rank = _rank()
+        return tuple(tuple(sorted(int(rank[c]) for c in part.tags(name))) for name in part.ids)
+
+    @property
+    def further_eval(self) -> Mapping[str, tuple[str, ...]]:
+        """No second evaluation set."""
+        return {}
+
+    @property
+    def skipped(self) -> int:
+        """No image is left out."""
+        return 0
+
+    def check(self) -> None:
+        """Look for every image; COCO is too large to decode beforehand. Raises DataNotFoundError."""
+        for part in (self.train, self.evaluation):
+            for name in part.ids:
+                if not part.path(name).is_file():
+                    raise DataNotFoundError(f"'{part.path(name)}' does not exist, but the annotations list it")
+
+    def has_mask(self, image_id: str) -> bool:
+        """Every image has one."""
+        return True
+
+    def image(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.image`."""
+        split, _, name = image_id.partition("/")
+        return read_rgb(self._part(split).path(name))
+
+    def mask(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.mask`."""
+        split, _, name = image_id.partition("/")
+        return _rank()[self._part(split).mask(name).long()]
+
+    def _part(self, split: str) -> CocoSplit:
+        return self.train if split == "train" else self.evaluation
+
+
+def _rank() -> Tensor:
+    """Labels of `CocoSplit.mask` -> class ids here, uint8 ``(256,)``."""
+    return torch.tensor(coco_lookup(), dtype=torch.uint8)

@@ -1,0 +1,113 @@
+"""PFENet's training transform, batched: scale, rotate, blur, flip, crop; each image of an episode on its own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from kornia.filters import gaussian_blur2d
+from kornia.geometry.transform import warp_affine
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from wilss.data.source import VOID
+
+BLUR_KERNEL, BLUR_SIGMA = 5, 1.1
+"""OpenCV's kernel of 5 pixels has this deviation."""
+
+
+class EpisodeAugmentSpec(BaseModel):
+    """Defaults are PFENet's for PASCAL; its scale for COCO is 0.8 to 1.25."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: tuple[float, float] = (0.9, 1.1)
+    rotation: float = Field(10.0, ge=0, le=180, description="largest rotation to either side, degrees")
+    rotate: float = Field(0.5, ge=0, le=1, description="probability of a rotation")
+    blur: float = Field(0.5, ge=0, le=1, description="probability of a Gaussian blur")
+    flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
+    keep: float = Field(0.85, ge=0, le=1, description="least share of the foreground that a crop keeps")
+    draws: int = Field(30, ge=1, description="crops drawn at most to keep it; then the last one stays")
+
+
+@dataclass(frozen=True)
+class EpisodeView:
+    """One drawn transform for N images.
+
+    matrix: float32 ``(N, 2, 3)``, canvas pixels -> crop pixels. blurred: bool ``(N,)``.
+    """
+
+    matrix: Tensor
+    blurred: Tensor
+    crop: int
+
+    def images(self, normalised_N3SS: Tensor) -> Tensor:
+        """float32 images -> ``(N, 3, crop, crop)``; 0 outside, which is the mean once an image is normalised."""
+        out = warp_affine(normalised_N3SS, self.matrix.to(normalised_N3SS.device), self._size, "bilinear")
+        if bool(self.blurred.any()):
+            rows = self.blurred.to(out.device)
+            soft = gaussian_blur2d(out[rows], (BLUR_KERNEL, BLUR_KERNEL), (BLUR_SIGMA, BLUR_SIGMA))
+            out = out.index_put((rows,), soft)
+        return out
+
+    def labels(self, labels_NSS: Tensor) -> Tensor:
+        """uint8 labels ``(N, S, S)`` -> ``(N, crop, crop)``, nearest; 255 outside."""
+        return _warp_labels(labels_NSS, self.matrix, self.crop)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return (self.crop, self.crop)
+
+
+def draw_episode_view(
+    spec: EpisodeAugmentSpec, sizes_N2: Tensor, labels_NSS: Tensor, crop: int, generator: torch.Generator
+) -> EpisodeView:
+    """Draw a transform for each image; crops are drawn again until enough of the foreground survives.
+
+    Args:
+        sizes_N2: true (height, width) of the images, which fill the top left of their canvas.
+        labels_NSS: uint8, 1 foreground; on the CPU, as the generator.
+    """
+    n = len(sizes_N2)
+    scale = torch.empty(n).uniform_(*spec.scale, generator=generator)
+    angle = torch.empty(n).uniform_(-spec.rotation, spec.rotation, generator=generator) * math.pi / 180
+    angle = angle * (torch.rand(n, generator=generator) < spec.rotate)
+    mirror = torch.where(torch.rand(n, generator=generator) < spec.flip, -1.0, 1.0)
+    blurred = torch.rand(n, generator=generator) < spec.blur
+    turned = _about_centre(scale, angle, mirror, sizes_N2.float())
+    scaled = sizes_N2.float() * scale[:, None]
+    wanted = spec.keep * (labels_NSS == 1).sum((1, 2)) * scale**2
+    matrix, open_rows = turned.clone(), torch.arange(n)
+    for _ in range(spec.draws):
+        matrix[open_rows] = _crop(turned[open_rows], scaled[open_rows], crop, generator)
+        found = (_warp_labels(labels_NSS[open_rows], matrix[open_rows], crop) == 1).sum((1, 2))
+        open_rows = open_rows[found < wanted[open_rows]]
+        if not len(open_rows):
+            break
+    return EpisodeView(matrix, blurred, crop)
+
+
+def _about_centre(scale: Tensor, angle: Tensor, mirror: Tensor, sizes: Tensor) -> Tensor:
+    """Mirror, turn and scale about the image's centre, which goes to the centre of the scaled image."""
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    linear = torch.stack([torch.stack([cos * mirror, sin], 1), torch.stack([-sin * mirror, cos], 1)], 1)
+    centre = (sizes.flip(1) - 1) / 2
+    target = (sizes.flip(1) * scale[:, None] - 1) / 2
+    shift = target - (linear @ centre[:, :, None])[:, :, 0]
+    return torch.cat([linear, shift[:, :, None]], 2)
+
+
+def _crop(matrix: Tensor, scaled: Tensor, crop: int, generator: torch.Generator) -> Tensor:
+    """Shift so that a random window of a larger image, or the whole of a smaller one in the middle, is shown."""
+    room = scaled.flip(1) - crop
+    offset = torch.rand(len(matrix), 2, generator=generator) * room.clamp(min=0) + room.clamp(max=0) / 2
+    moved = matrix.clone()
+    moved[:, :, 2] -= offset
+    return moved
+
+
+def _warp_labels(labels_NSS: Tensor, matrix: Tensor, crop: int) -> Tensor:
+    shifted = labels_NSS[:, None].float() + 1  # 0 is what comes in from outside
+    warped = warp_affine(shifted, matrix.to(labels_NSS.device), (crop, crop), "nearest")[:, 0]
+    return torch.where(warped == 0, VOID, warped - 1).to(torch.uint8)

@@ -1,0 +1,135 @@
+"""Episodes as tensors: augmented ones for training, exact ones for evaluation, and the images of stage 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wilss.data.augment import normalise
+from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.data.episode_canvas import canvas_images, canvas_labels, pad_masks
+from wilss.data.episodes import Episode, Sampler, base_labels, episode_labels
+from wilss.data.images import ImageTable, MaskedImages
+from wilss.data.source import VOID, Source
+from wilss.errors import DataError
+from wilss.fewshot.contract import EpisodeBatch
+from wilss.learn.base import MaskedBatch
+from wilss.nets.pretrained import Weights
+
+EVERY_LABEL = tuple(range(256))
+
+
+class EpisodeImages:
+    """Images of a list with their original labels on a canvas, decoded once.
+
+    Args:
+        canvas: longer sides above it are shrunk to it, as far as training goes.
+    """
+
+    def __init__(self, source: Source, ids: Sequence[str], canvas: int) -> None:
+        self.images = ImageTable(source, tuple(ids), canvas)
+        self.labelled = MaskedImages(self.images, EVERY_LABEL)
+        self.position = {image_id: position for position, image_id in enumerate(ids)}
+
+    def read(self, ids: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """Canvases uint8 ``(N, 3, S, S)``, true sizes ``(N, 2)``, labels uint8 ``(N, S, S)`` (255 outside)."""
+        rows = [self.position[image_id] for image_id in ids]
+        canvases, sizes = self.images.batch(rows)
+        return canvases, sizes, self.labelled.masks(rows)
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """Draws augmented training batches on the model's device.
+
+    Args:
+        crop: side of the result. base: class ids of the training classes. generator: on the CPU.
+    """
+
+    data: EpisodeImages
+    augment: EpisodeAugmentSpec
+    crop: int
+    base: tuple[int, ...]
+    weights: Weights
+    generator: torch.Generator
+    device: torch.device
+
+    def episodes(self, sampler: Sampler, positions: list[int]) -> EpisodeBatch:
+        """Episodes with the queries at these positions of the sampler's list."""
+        episodes = [sampler.about(position, self._number()) for position in positions]
+        return self._batch(episodes)
+
+    def base_classes(self, positions: list[int], novel: str) -> MaskedBatch:
+        """Images with labels of the base classes, for stage 1."""
+        ids = [self.data.images.ids[position] for position in positions]
+        canvases, sizes, labels = self.data.read(ids)
+        labels = base_labels(labels, self.base, "ignore" if novel == "ignore" else "background")
+        images, labels = self._view(canvases, sizes, labels)
+        return MaskedBatch(images, labels.to(self.device, non_blocking=True))
+
+    def _batch(self, episodes: Sequence[Episode]) -> EpisodeBatch:
+        shots = len(episodes[0].supports)
+        ids = [e.query for e in episodes] + [s for e in episodes for s in e.supports]
+        classes = torch.tensor([e.class_id for e in episodes])
+        canvases, sizes, labels = self.data.read(ids)
+        labels = _of_class(labels, torch.cat([classes, classes.repeat_interleave(shots)]))
+        images, labels = self._view(canvases, sizes, labels)
+        pad = torch.zeros_like(labels, dtype=torch.bool)  # what a rotation leaves empty is no padding of the network
+        return _as_batch(images, labels, pad, classes, self.base, self.device)
+
+    def _view(self, canvases: Tensor, sizes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        view = draw_episode_view(self.augment, sizes, labels, self.crop, self.generator)
+        scaled = canvases.to(self.device, non_blocking=True).float() / 255
+        return view.images(normalise(scaled, self.weights.mean, self.weights.std)), view.labels(labels)
+
+    def _number(self) -> int:
+        return int(torch.randint(2**31, (), generator=self.generator))
+
+
+def evaluation_batch(
+    source: Source, episodes: Sequence[Episode], side: int, legacy: bool, weights: Weights, device: torch.device
+) -> EpisodeBatch:
+    """Episodes as they are, every image fitted to the canvas (see `wilss.data.episode_canvas`).
+
+    Raises DataError for a support whose label holds no pixel of the class, and for a query that is all void.
+    """
+    shots = len(episodes[0].supports)
+    ids = [e.query for e in episodes] + [s for e in episodes for s in e.supports]
+    classes = torch.tensor([e.class_id for e in episodes])
+    of_class = [*classes.tolist(), *classes.repeat_interleave(shots).tolist()]
+    masks = [episode_labels(source.mask(i), c) for i, c in zip(ids, of_class, strict=True)]
+    for image_id, mask, class_id in list(zip(ids, masks, of_class, strict=True))[len(episodes) :]:
+        if not bool((mask == 1).any()):
+            raise DataError(f"support '{image_id}' has no pixel of class {class_id}; freeze the episodes anew")
+    canvases, sizes = canvas_images([source.image(i) for i in ids], side, legacy)
+    images = normalise(canvases.to(device).float() / 255, weights.mean, weights.std)
+    labels, pad = canvas_labels(masks, side, legacy), pad_masks(sizes, side)
+    return _as_batch(images, labels, pad, classes, (), device)
+
+
+def _of_class(labels: Tensor, classes: Tensor) -> Tensor:
+    """uint8 ``(N, S, S)``: 1 the row's class, 255 void, else 0."""
+    found = (labels == classes[:, None, None]).to(torch.uint8)
+    return found.masked_fill(labels == VOID, VOID)
+
+
+def _as_batch(
+    images: Tensor, labels: Tensor, pad: Tensor, classes: Tensor, base: tuple[int, ...], device: torch.device
+) -> EpisodeBatch:
+    """Split what was read together: queries first, then the supports episode by episode."""
+    n = len(classes)
+    labels, pad = labels.to(device, non_blocking=True), pad.to(device, non_blocking=True)
+    place = torch.tensor([base.index(c) if c in base else -1 for c in classes.tolist()])
+    return EpisodeBatch(
+        query=images[:n],
+        query_mask=labels[:n],
+        query_pad=pad[:n],
+        support=images[n:].unflatten(0, (n, -1)),
+        support_mask=labels[n:].unflatten(0, (n, -1)),
+        support_pad=pad[n:].unflatten(0, (n, -1)),
+        class_id=classes.to(device),
+        base_class=place.to(device),
+    )

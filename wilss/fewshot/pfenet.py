@@ -1,0 +1,134 @@
+"""PFENet (Tian et al., TPAMI 2020): prior mask and feature enrichment over several sizes of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor, nn
+
+from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
+from wilss.fewshot.parts import (
+    classifier,
+    masked_average,
+    merge,
+    middle,
+    pixel_loss,
+    reduce_middle,
+    resize,
+    soft_masks,
+    support_priors,
+    two_convolutions,
+)
+
+
+class PfenetSpec(BaseModel):
+    """Settings of PFENet.
+
+    The released code uses the bins (60, 30, 15, 8) for PASCAL at 473 pixels and the default for COCO at 641. At 473
+    pixels the default gives 60, 30, 15 and 7.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: int = Field(256, ge=8)
+    bins: tuple[float, ...] = Field(
+        (1.0, 0.5, 0.25, 0.125),
+        min_length=1,
+        description="sides of the pooled maps: up to 1 a share of the map's side, above 1 a number of positions",
+    )
+    aux_weight: float = Field(1.0, ge=0, description="weight of the mean loss of the bins' own predictions")
+    detach_prior: bool = Field(True, description="no gradient through the prior mask, as in the released code")
+
+    @field_validator("bins")
+    @classmethod
+    def _positive_and_whole(cls, bins: tuple[float, ...]) -> tuple[float, ...]:
+        for side in bins:
+            if not (0 < side <= 1 or (side > 1 and side.is_integer())):
+                raise ValueError(f"bin {side:g} is neither a share in (0, 1] nor a whole number of positions")
+        return bins
+
+
+class PfenetHead(nn.Module):
+    """Feature enrichment of the query by the support's prototype and the prior mask.
+
+    For every bin b, where q is the query pooled to b, p the prototype and m the prior at that size:
+
+        f_b = mix_b[q; p; m];  f_b += previous_b[f_b; f_(b-1)] but for the first bin;  f_b += refine_b(f_b)
+
+    Each f_b gives an auxiliary prediction and, enlarged, a part of what the last layers see. K > 1: the mean of the
+    prototypes and of the priors.
+
+    Args:
+        channels: of c2, c3, c4 and c5.
+    """
+
+    stage1 = ""
+
+    def __init__(self, channels: Sequence[int], spec: PfenetSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        width, n_bins = spec.channels, len(spec.bins)
+        self.query = reduce_middle(channels[1] + channels[2], width)
+        self.support = reduce_middle(channels[1] + channels[2], width)
+        self.mix = nn.ModuleList(merge(2 * width + 1, width) for _ in range(n_bins))
+        self.previous = nn.ModuleList(merge(2 * width, width) for _ in range(n_bins - 1))
+        self.refine = nn.ModuleList(two_convolutions(width) for _ in range(n_bins))
+        self.classify_bins = nn.ModuleList(classifier(width) for _ in range(n_bins))
+        self.join = merge(n_bins * width, width)
+        self.refine_joined = two_convolutions(width)
+        self.classify = classifier(width)
+
+    def forward(self, inputs: HeadInput) -> HeadOutput:
+        """See `wilss.fewshot.contract.Head`; ``aux`` holds one prediction a bin, at the size of the bin."""
+        n, shots = inputs.support_mask.shape[:2]
+        support = self.support(middle(inputs.support))
+        prototypes = masked_average(support, soft_masks(inputs.support_mask, support.shape[-2:]))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.spec.detach_prior):
+            priors = support_priors(inputs.query, inputs.support, inputs.support_mask, inputs.last_stage)
+        prototype = prototypes.reshape(n, shots, -1, 1, 1).mean(1)
+        return self.predict(self.query(middle(inputs.query)), prototype, priors.mean(1))
+
+    def predict(self, query: Tensor, prototype: Tensor, prior: Tensor) -> HeadOutput:
+        """Logits of all bins and of the whole.
+
+        Args:
+            query: reduced queries ``(B, C, h, w)``. prototype: ``(B, C, 1, 1)``. prior: ``(B, 1, h, w)``.
+        """
+        size = query.shape[-2:]
+        prior = prior.to(query.dtype)
+        enriched: list[Tensor] = []
+        aux: list[Tensor] = []
+        for i, side in enumerate(self.spec.bins):
+            target = bin_size(side, size)
+            pooled = F.adaptive_avg_pool2d(query, target)
+            maps = self.mix[i](torch.cat([pooled, prototype.expand(-1, -1, *target), resize(prior, target)], 1))
+            if enriched:
+                # the enlarged output of the bin before, brought down again, as in the released code
+                maps = maps + self.previous[i - 1](torch.cat([maps, resize(enriched[-1], target)], 1))
+            maps = maps + self.refine[i](maps)
+            aux.append(self.classify_bins[i](maps))
+            enriched.append(resize(maps, size))
+        joined = self.join(torch.cat(enriched, 1))
+        return HeadOutput(self.classify(joined + self.refine_joined(joined)), aux=tuple(aux))
+
+    def losses(self, output: HeadOutput, batch: EpisodeBatch) -> dict[str, Tensor]:
+        """See `wilss.fewshot.contract.Head`: cross-entropy, and the weighted mean of that of the bins."""
+        assert batch.query_mask is not None
+        of_bins = [pixel_loss(logits, batch.query_mask) for logits in output.aux]
+        return {
+            "main": pixel_loss(output.logits, batch.query_mask),
+            "aux": self.spec.aux_weight * torch.stack(of_bins).mean(),
+        }
+
+
+def bin_size(side: float, size: tuple[int, int] | torch.Size) -> tuple[int, int]:
+    """Height and width of a bin on a map of ``size``: a share, rounded down, or a square; never empty, never larger.
+
+    The released code pools to a square of shares of the height, which is the same on a square map, and repeats
+    positions where the bin is larger than the map (60 on VGG's 30).
+    """
+    height, width = (max(1, min(length, int(length * side if side <= 1 else side))) for length in size)
+    return height, width

@@ -1,0 +1,145 @@
+"""The specification of a few-shot run: flow parameter, command-line options and digest input at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wilss.data.episode_augment import EpisodeAugmentSpec
+from wilss.errors import SpecError, did_you_mean
+from wilss.fewshot.aspp import AsppSpec
+from wilss.fewshot.bam import BamSpec
+from wilss.fewshot.cwt import CwtSpec
+from wilss.fewshot.ipmt import IpmtSpec
+from wilss.fewshot.pfenet import PfenetSpec
+from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
+from wilss.fewshot.training import EpisodicTrainSpec
+from wilss.nets.psp import PspSpec
+from wilss.spec import DataSpec, explain, merge
+
+HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
+HEADS: tuple[str, ...] = get_args(HeadName)
+FAMILIES = {"scenes-5i": "scenes", "pascal-5i": "voc", "coco-20i": "coco", "coco-to-pascal": "coco-voc"}
+"""Whose data a benchmark uses."""
+
+
+class BackboneSpec(BaseModel):
+    """Backbone of few-shot heads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str = Field("resnet50s", description="timm ResNet, MobileNet or EfficientNet, or vgg16_bn")
+    weights: str = Field("auto", description="'auto', 'none' or a safetensors file")
+    output_stride: int = Field(8, description="of all but vgg16_bn, which has 8 and 16")
+    dilation: Literal["first-plain", "every"] = Field(
+        "first-plain",
+        description="'every': the first block of the last two ResNet stages too (PFENet, BAM, CWT)",
+    )
+    train_batchnorm: bool = Field(False, description="BatchNorm learns with the heads (PFENet's code lets it)")
+
+
+class Stage1Spec(EpisodicTrainSpec):
+    """Training of the PSPNet that BAM and CWT build upon. Defaults are BAM's for PASCAL."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(12, ge=2)
+    lr_backbone: float = Field(2.5e-4, gt=0)
+    lr_head: float = Field(2.5e-3, gt=0)
+    schedule: Literal["poly", "cosine", "constant"] = "poly"
+    lists: Literal["filtered", "unfiltered"] = Field("unfiltered", description="images it sees (BAM: all)")
+    smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing (CWT: 0.1)")
+    novel: Literal["background", "ignore"] = Field(
+        "background", description="novel objects in base images (CWT: ignore)"
+    )
+
+
+class FewShotSpec(BaseModel):
+    """Everything that determines a few-shot model and its score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmark: str
+    fold: int = Field(ge=0, le=3)
+    head: HeadName = "aspp"
+    shots: int = Field(1, ge=1, le=20, description="supports of an episode, in training and evaluation")
+    seed: int = Field(0, ge=0)
+    preset: str | None = Field(None, description="named settings that fill every key not given")
+    variant: Literal["stride", "contiguous"] = Field("stride", description="how COCO's classes are divided into folds")
+    names: Literal["correct", "legacy"] = Field(
+        "correct", description="name table of coco-to-pascal; 'legacy' swaps car and cat as the published one does"
+    )
+    lists: Literal["filtered", "unfiltered"] = Field(
+        "filtered", description="filtered: no training image with any pixel of a novel class (BAM)"
+    )
+    rule: Literal["image", "class"] = Field("image", description="draw the query first (PFENet) or the class (HSNet)")
+    min_area: int = Field(2048, ge=1, description="pixels of a class that an image needs to be listed for it")
+    size: int = Field(473, ge=33, description="side of the square that networks see; (size - 1) / 8 is whole")
+    crop1: int = Field(417, ge=33, description="side of the crops of stage 1")
+    start: Literal["pretrained", "base"] = Field(
+        "base", description="the backbone starts from its own weights, or as stage 1 left it"
+    )
+    resolution: Literal["original", "legacy", "canvas"] = Field(
+        "original", description="where predictions are scored: at the image's size, as released (a square), or at size"
+    )
+    episodes: int = Field(1000, ge=1)
+    episode_seed: int = Field(0, ge=0)
+    data: DataSpec = DataSpec()
+    backbone: BackboneSpec = BackboneSpec()
+    augment: EpisodeAugmentSpec = EpisodeAugmentSpec()
+    augment1: EpisodeAugmentSpec = Field(
+        EpisodeAugmentSpec(scale=(0.5, 2.0), keep=0.0), description="of stage 1; its crops need no foreground"
+    )
+    train: EpisodicTrainSpec = EpisodicTrainSpec(tuning="frozen")
+    stage1: Stage1Spec = Stage1Spec()
+    psp: PspSpec = PspSpec()
+    aspp: AsppSpec = AsppSpec()
+    pfenet: PfenetSpec = PfenetSpec()
+    bam: BamSpec = BamSpec()
+    cwt: CwtSpec = CwtSpec()
+    ipmt: IpmtSpec = IpmtSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, content: Any) -> Any:
+        """Fill what is not given from the preset and its part for the head."""
+        if not isinstance(content, Mapping) or content.get("benchmark") not in FAMILIES:
+            return content
+        name = content.get("preset") or FEWSHOT_DEFAULT[FAMILIES[content["benchmark"]]]
+        if name not in FEWSHOT_PRESETS:
+            raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), FEWSHOT_PRESETS)}")
+        named = dict(FEWSHOT_PRESETS[name])
+        by_head = named.pop("heads", {}).get(content.get("head", "aspp"), {})
+        return merge(merge({"train": {"tuning": "frozen"}}, merge(named, by_head)), {**content, "preset": name})
+
+    @model_validator(mode="after")
+    def _sound(self) -> FewShotSpec:
+        if self.benchmark not in FAMILIES:
+            raise ValueError(f"unknown few-shot benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, FAMILIES)}")
+        for name, side in (("size", self.size), ("crop1", self.crop1)):
+            if name == "size" and (side - 1) % 8:
+                raise ValueError(f"'{name}' is {side}, but {name} - 1 must be a multiple of 8, as of 473 or 641")
+        return self
+
+    @property
+    def needs_stage1(self) -> bool:
+        """Whether a PSPNet is trained first."""
+        return self.start == "base" or self.head in ("bam", "cwt")
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the head learns anything; the baselines do not."""
+        return self.head not in ("prior", "prototype")
+
+    def facts(self) -> dict[str, Any]:
+        """Plain data that determine the results: everything but the preset's name."""
+        return self.model_dump(mode="json", exclude={"preset"})
+
+
+def make_fewshot_spec(content: Mapping[str, Any]) -> FewShotSpec:
+    """Validate a specification; keys that are not given come from the preset. Raises SpecError, in words."""
+    try:
+        return FewShotSpec.model_validate(dict(content))
+    except ValidationError as error:
+        raise SpecError(explain(error, FewShotSpec)) from error

@@ -1,0 +1,56 @@
+"""Stage 1 of BAM and CWT: a PSPNet trained on the base classes of a fold, whose backbone any head may start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wilss.fewshot.spec import Stage1Spec
+from wilss.fewshot.training import episodic_rules
+from wilss.learn.base import MaskedBatch
+from wilss.learn.loop import History, Training, Watch
+from wilss.nets.psp import PspNet, stage1_loss
+
+
+@dataclass(frozen=True)
+class _BaseClasses:
+    model: PspNet
+    smoothing: float
+
+    def heads(self) -> Iterable[nn.Module]:
+        return ()
+
+    def losses(self, batch: MaskedBatch, epoch: int) -> dict[str, Tensor]:
+        return {"loss": stage1_loss(self.model(batch.images), batch.labels, self.smoothing)}
+
+
+def train_stage1(
+    model: PspNet,
+    draw: Callable[[list[int]], MaskedBatch],
+    ids: tuple[str, ...],
+    spec: Stage1Spec,
+    generator: torch.Generator,
+    watch: Watch | None = None,
+) -> History:
+    """Train ``model`` in place; returns the mean losses of every epoch.
+
+    Raises TrainingError when the loss is not finite.
+    """
+    parts = {
+        "backbone": list(model.backbone.parameters()),
+        "head": [p for name, p in model.named_parameters() if not name.startswith("backbone.")],
+    }
+    training = Training(
+        model,
+        _BaseClasses(model, spec.smoothing),
+        draw,
+        ids,
+        spec,
+        (generator,),
+        watch or Watch("stage 1"),
+        make_rules=lambda total: episodic_rules(spec, parts, total),
+    )
+    return training.run()

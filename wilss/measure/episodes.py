@@ -1,0 +1,86 @@
+"""Scores of few-shot segmentation: mean IoU over the classes of a fold, FB-IoU, and how far episodes let them swing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wilss.data.source import VOID
+
+N_RESAMPLES = 500
+
+
+def episode_counts(prediction: Tensor, truth: Tensor) -> tuple[int, int, int, int]:
+    """Hits and union of the foreground, then of the background, of one query; inputs stay as they are.
+
+    Args:
+        prediction: bool or uint8 ``(H, W)``, 1 foreground. truth: uint8 ``(H, W)``, 0, 1 and 255 (left out).
+
+    Raises ValueError for shapes that differ.
+    """
+    if prediction.shape != truth.shape:
+        raise ValueError(f"truth has shape {tuple(truth.shape)}, prediction {tuple(prediction.shape)}")
+    keep = truth != VOID
+    found, wanted = prediction.bool() & keep, (truth == 1) & keep
+    both, either, all_pixels = (
+        int(x) for x in torch.stack([(found & wanted).sum(), (found | wanted).sum(), keep.sum()])
+    )
+    return both, either, all_pixels - either, all_pixels - both
+
+
+@dataclass(frozen=True)
+class EpisodeScores:
+    """What a model did in every episode.
+
+    class_ids: int64 ``(E,)``. counts: int64 ``(E, 4)`` of `episode_counts`.
+    """
+
+    class_ids: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """IoU in [0, 1]. per_class is NaN for a class without an episode, which the mean leaves out.
+
+    error: standard error of the mean IoU over episodes, by resampling them with replacement.
+    """
+
+    per_class: dict[int, float]
+    mean_iou: float
+    fb_iou: float
+    error: float
+    episodes: int
+
+
+def summarise(scores: EpisodeScores, class_ids: Sequence[int], seed: int = 0) -> Summary:
+    """Intersections and unions are summed over the episodes of a class, then divided (PFENet's rule).
+
+    FB-IoU is the mean of the foreground's and the background's IoU, both over all episodes alike.
+    """
+    per_class = _class_ious(scores.class_ids, scores.counts, class_ids)
+    total = scores.counts.sum(0)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(scores.counts), size=(N_RESAMPLES, len(scores.counts)))
+    means = [np.nanmean(_class_ious(scores.class_ids[rows], scores.counts[rows], class_ids)) for rows in drawn]
+    return Summary(
+        dict(zip(class_ids, per_class.tolist(), strict=True)),
+        float(np.nanmean(per_class)),
+        float((total[0] / max(total[1], 1) + total[2] / max(total[3], 1)) / 2),
+        float(np.std(means, ddof=1)),
+        len(scores.counts),
+    )
+
+
+def _class_ious(
+    episode_classes: NDArray[np.int64], counts: NDArray[np.int64], class_ids: Sequence[int]
+) -> NDArray[np.float64]:
+    position = np.searchsorted(np.asarray(class_ids), episode_classes)
+    hits = np.bincount(position, counts[:, 0], minlength=len(class_ids))
+    unions = np.bincount(position, counts[:, 1], minlength=len(class_ids))
+    return np.where(unions > 0, hits / np.maximum(unions, 1), np.nan)

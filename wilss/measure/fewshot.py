@@ -1,0 +1,90 @@
+"""Tables and pages of few-shot scores."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jinja2 import Environment
+
+from wilss.measure.compare import Table, spread
+from wilss.measure.episodes import Summary
+
+TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
+
+
+def percent(value: float | None) -> str:
+    """A share as percentage with one digit; a dash for None and NaN."""
+    return "–" if value is None or value != value else f"{100 * value:.1f}"
+
+
+def entry(summary: Summary, names: Mapping[int, str]) -> dict[str, Any]:
+    """A summary as plain data; a class without an episode is None."""
+    per_class = {names[c]: (None if value != value else value) for c, value in summary.per_class.items()}
+    return {
+        "per_class_iou": per_class,
+        "mean_iou": summary.mean_iou,
+        "fb_iou": summary.fb_iou,
+        "standard_error": summary.error,
+        "episodes": summary.episodes,
+    }
+
+
+def run_tables(report: Mapping[str, Any]) -> list[Table]:
+    """Scores of one model, and of each of its classes."""
+    columns = ("mIoU", "standard error", "FB-IoU", "episodes")
+    rows = tuple(
+        (
+            title,
+            (
+                percent(part["mean_iou"]),
+                percent(part["standard_error"]),
+                percent(part["fb_iou"]),
+                str(part["episodes"]),
+            ),
+        )
+        for title, part in (("novel classes", report["novel"]), ("base classes, training images", report["base"]))
+    )
+    classes = tuple((name, (percent(value),)) for name, value in report["novel"]["per_class_iou"].items())
+    return [
+        Table("scores", f"Foreground IoU, scored at {report['resolution']} size, %", columns, rows),
+        Table("classes", "Novel classes, IoU in %", ("IoU",), classes),
+    ]
+
+
+def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequence[int], shots: Sequence[int]) -> Table:
+    """One row a model: mIoU of every fold and their mean, FB-IoU, base classes and the gap to the novel ones.
+
+    Mean ± sample standard deviation over seeds where there are several.
+    """
+    columns = (*(f"fold {fold}" for fold in folds), "mean", "FB-IoU", "base", "gap")
+    rows = []
+    for name, runs in reports.items():
+        seeds = sorted({run["seed"] for run in runs})
+        of_fold = {f: [r["novel"]["mean_iou"] for r in runs if r["fold"] == f] for f in folds}
+        novel, both, base = (
+            [fmean(r[part][key] for r in runs if r["seed"] == seed) for seed in seeds]
+            for part, key in (("novel", "mean_iou"), ("novel", "fb_iou"), ("base", "mean_iou"))
+        )
+        gap = [b - n for b, n in zip(base, novel, strict=True)]
+        cells = [*(spread(of_fold[f]) for f in folds), *(spread(v) for v in (novel, both, base, gap))]
+        rows.append((name, tuple(str(cell) for cell in cells)))
+    kinds = " and ".join(map(str, shots))
+    title = f"Foreground IoU over novel classes, {kinds} shot; base: classes that were trained, in training images; %"
+    return Table("folds", title, columns, tuple(rows))
+
+
+def page(
+    title: str, notes: Sequence[str], tables: Sequence[Table], curves: str, pictures: Sequence[tuple[str, bytes]]
+) -> str:
+    """A self-contained HTML page; everything is escaped, nothing is loaded from elsewhere.
+
+    Args:
+        curves: an SVG element of our own, or "". pictures: (caption, PNG bytes).
+    """
+    encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
+    template = Environment(autoescape=True).from_string(TEMPLATE.read_text())
+    return template.render(title=title, notes=notes, tables=tables, curves=curves, pictures=encoded)
