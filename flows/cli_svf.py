@@ -37,9 +37,9 @@ def svf_report(
         out: folder of report.json, layers.csv and svf.html; one under the root when left out
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
-    from tasks import svf
+    from tasks.svf_report import svf_report as write
 
-    _print_svf(svf.svf_report(checkpoint, images, count, by, seed, out, root or default_root()))
+    _print_svf(write(checkpoint, images, count, by, seed, out, root or default_root()))
 
 
 @svf_app.command(name="export")
@@ -53,9 +53,9 @@ def svf_export(
         out: path of the safetensors file
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
-    from tasks import svf
+    from tasks.svf import svf_export as write
 
-    stored = svf.svf_export(checkpoint, out, root or default_root())
+    stored = write(checkpoint, out, root or default_root())
     print(f"{out}: {out.stat().st_size / 1000:.1f} kB, on the bases of checkpoint {stored.checkpoint[:12]}")
 
 
@@ -75,9 +75,9 @@ def svf_fold(
         step: number of an earlier step; the checkpoint's own when left out
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
-    from tasks import svf
+    from tasks.svf import svf_fold as write
 
-    index = svf.svf_fold(checkpoint, step, out, root or default_root())
+    index = write(checkpoint, step, out, root or default_root())
     print(f"{out}: the student of step {index.step}, {len(index.classes)} classes")
 
 
@@ -95,7 +95,7 @@ def _print_svf(report: dict[str, Any]) -> None:
     if report["foreground_area"] is not None:
         means = ", ".join(f"{kind} {percent(value)}" for kind, value in report["foreground"].items())
         print(f"activation on objects, %: {means}; objects cover {percent(report['foreground_area'])}")
-    if not report["pictures"]:
+    if not report["n_images"]:
         print("no pictures: name some with --images FILE")
     print(f"report: {Path(report['folder']) / 'svf.html'}")
 

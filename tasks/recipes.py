@@ -113,6 +113,8 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
     }
     if (data := _data(ws, step)) != ws.source.fingerprint:
         facts["data"] = data  # otherwise known through the base student
+    if spec.step.tuning == "svf":
+        facts["svf"] = "one set of bases for all steps"
     settings = effective_settings(ws)
     if settings is not None:
         facts["settings"] = settings.model_dump(mode="json", exclude={"memory"})

@@ -171,6 +171,7 @@ def test_mistakes_are_named(wilss, run: tuple[Path, list[str]], damaged: Path, t
         (["fold", digests[2], "--step", "7", *out, *there], "know no step 7; they know the steps 0, 1, 2"),
         (["fold", digests[1], "--step", "2", *out, *there], "know no step 2; they know the steps 0, 1"),
         (["fold", digests[1], "--out", tmp_path / "there", *there], "there' exists already"),
+        (["export", digests[1], "--out", tmp_path / "there", *there], "there' is a folder"),
         (["fold", damaged, *out, *there], "is not the checkpoint's own weight"),
         (["fold", damaged, *out, "--root", tmp_path], f"checkpoint {digests[0][:12]}, which is not in"),
         (["fold", loose, "--step", "9", *out, *there], "it has no manifest.json"),

@@ -1,0 +1,161 @@
+"""The report on a vector set: which singular values moved most, and what their components look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stores.artefacts import Store
+from stores.checkpoints import CheckpointIndex, load_checkpoint
+from stores.runs import write_run
+from stores.vectors import StoredVectors, require_vectors
+from tasks.svf import open_sets
+from tasks.workspace import start_folder
+from wilss.data.augment import normalise
+from wilss.data.files import read_rgb
+from wilss.data.images import to_canvas
+from wilss.data.scenes import World, draw
+from wilss.errors import SpecError
+from wilss.measure.render import contact_sheet, png
+from wilss.measure.svf_report import layers_csv, svf_html
+from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
+from wilss.nets.vectors import VectorSets
+from wilss.protocol import benchmarks
+
+N_SCENES, N_SHOWN = 24, 4
+"""Scenes of the built-in world that shares are measured on, and how many of them are shown."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image uint8 ``(3, H, W)``, and its labels uint8 ``(H, W)`` where they are known."""
+
+    name: str
+    image: Tensor
+    labels: Tensor | None = None
+
+
+@dataclass
+class Looked:
+    """A component over all pictures: heat maps of those that are shown, and its share on objects."""
+
+    component: Component
+    heats: list[Tensor] = field(default_factory=list)
+    share: ForegroundShare = field(default_factory=ForegroundShare)
+
+
+def svf_report(
+    checkpoint: str, images: Sequence[Path], count: int, by: By, seed: int, out: Path | None, root: Path
+) -> dict[str, Any]:
+    """Write what the steps so far changed by singular values into a folder; returns the content of ``report.json``.
+
+    Args:
+        images: files to show activations on; else scenes of the built-in world, for checkpoints of its benchmarks.
+        count: how many risen and how many fallen components. seed: of the world.
+
+    Raises ArtefactNotFoundError for a checkpoint without vectors, DataError for a broken image.
+    """
+    if count < 1:
+        raise SpecError(f"{count} components cannot be shown; give --count a positive number")
+    store = Store(root)
+    folder = start_folder(checkpoint, store)
+    stored, (model, index) = require_vectors(folder), load_checkpoint(folder)
+    pictures = _files(images, index) if images else _scenes(index, seed)
+    sets = open_sets(stored, store)
+    ranked = zip(("risen", "fallen"), _strongest(sets, stored, count, by), strict=True)
+    looked = {kind: _look(model.backbone, sets.right(), found, pictures, index) for kind, found in ranked}
+    name = folder.resolve().name
+    out = out or root / "svf" / name
+    report = {"checkpoint": name, "by": by, **_content(stored, index, looked, pictures), "folder": str(out)}
+    sheets = [(f"What has {kind}", _sheet(pictures, found)) for kind, found in looked.items() if pictures]
+    files = {"report.json": json.dumps(report, indent=1, allow_nan=False)}
+    files |= {"layers.csv": layers_csv(layer_moves(stored.vectors)), "svf.html": svf_html(report, sheets)}
+    write_run(out, files)
+    return report
+
+
+def _strongest(sets: VectorSets, stored: StoredVectors, count: int, by: By) -> tuple[list[Component], list[Component]]:
+    """Risen and fallen components; only those of convolutions have a map."""
+    plain = sets.plain
+    found = {name: g for name, g in stored.vectors.items() if isinstance(plain.get_submodule(name), nn.Conv2d)}
+    return strongest(sets.values(), found, count, by)
+
+
+def _content(
+    stored: StoredVectors, index: CheckpointIndex, looked: Mapping[str, Sequence[Looked]], pictures: Sequence[Picture]
+) -> dict[str, Any]:
+    moves = layer_moves(stored.vectors)
+    return {
+        "benchmark": index.benchmark,
+        "step": index.step,
+        "bases": stored.checkpoint,
+        "n_values": sum(row.rank for row in moves),
+        "n_images": len(pictures),
+        "foreground_area": _area(pictures),
+        "foreground": {kind: _mean(found) for kind, found in looked.items()},
+        **{kind: [{**asdict(one.component), "foreground": one.share.value} for one in looked[kind]] for kind in looked},
+        "layers": [asdict(row) for row in moves],
+    }
+
+
+def _files(paths: Sequence[Path], index: CheckpointIndex) -> list[Picture]:
+    return [Picture(path.stem, to_canvas(read_rgb(path), index.canvas)) for path in paths]
+
+
+def _scenes(index: CheckpointIndex, seed: int) -> list[Picture]:
+    """Evaluation scenes; none for a checkpoint that is not of the built-in world."""
+    known = benchmarks().get(index.benchmark)
+    if known is None or known.family != "scenes":
+        return []
+    scenes = draw(World(seed=seed, image_size=min(max(index.canvas, 32), 512)), "eval", 0, N_SCENES)
+    both = zip(scenes.images, scenes.masks, strict=True)
+    return [Picture(f"scene {number}", image, mask) for number, (image, mask) in enumerate(both)]
+
+
+@torch.inference_mode()
+def _look(
+    network: nn.Module,
+    right: dict[str, Tensor],
+    components: Sequence[Component],
+    pictures: Sequence[Picture],
+    index: CheckpointIndex,
+) -> list[Looked]:
+    """Every component over all pictures; scenes beyond the first few are measured only."""
+    found = [Looked(component) for component in components]
+    for number, picture in enumerate(pictures):
+        images = normalise(picture.image[None].float() / 255, index.mean, index.std)
+        for looked, response in zip(found, activation_maps(network, right, components, images), strict=True):
+            if picture.labels is not None:
+                looked.share.add(response[0], picture.labels)
+            if picture.labels is None or number < N_SHOWN:
+                looked.heats.append(heat(picture.image, response[0]))
+    return found
+
+
+def _area(pictures: Sequence[Picture]) -> float | None:
+    """Share of objects in the area of all pictures, None where no labels are known."""
+    share = ForegroundShare()
+    for picture in pictures:
+        if picture.labels is not None:
+            share.add(torch.ones(picture.labels.shape), picture.labels)
+    return share.value
+
+
+def _mean(found: Sequence[Looked]) -> float | None:
+    shares = [looked.share.value for looked in found if looked.share.value is not None]
+    return sum(shares) / len(shares) if shares else None
+
+
+def _sheet(pictures: Sequence[Picture], found: Sequence[Looked]) -> bytes:
+    """The images, and below them a row of heat maps for each component; PNG bytes."""
+    shown = [p for number, p in enumerate(pictures) if p.labels is None or number < N_SHOWN]
+    components = [looked.component for looked in found]
+    notes = [f"{c.layer} component {c.index}: g {c.factor:.4f}" for c in components]
+    rows = [[p.image for p in shown], *(looked.heats for looked in found)]
+    return png(contact_sheet(rows, [p.name for p in shown], ["", *notes]))
