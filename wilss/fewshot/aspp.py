@@ -11,14 +11,12 @@ from torch import Tensor, nn
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.parts import (
     classifier,
-    masked_average,
+    describe_supports,
     merge,
     middle,
     pixel_loss,
     reduce_middle,
     resize,
-    soft_masks,
-    support_priors,
     two_convolutions,
 )
 
@@ -30,7 +28,9 @@ class AsppSpec(BaseModel):
 
     channels: int = Field(256, ge=8)
     rates: tuple[int, ...] = Field((6, 12, 18), min_length=1, description="dilations of the 3x3 branches")
-    detach_prior: bool = Field(True, description="no gradient through the prior mask (the released code lets it pass)")
+    detach_prior: bool = Field(
+        False, description="no gradient through the prior mask; then nothing tunes the last stage (SVF's code: through)"
+    )
 
 
 class Pyramid(nn.Module):
@@ -79,12 +79,8 @@ class AsppHead(nn.Module):
 
     def forward(self, inputs: HeadInput) -> HeadOutput:
         """See `wilss.fewshot.contract.Head`."""
-        n, shots = inputs.support_mask.shape[:2]
-        support = self.support(middle(inputs.support))
-        prototypes = masked_average(support, soft_masks(inputs.support_mask, support.shape[-2:]))
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.spec.detach_prior):
-            priors = support_priors(inputs.query, inputs.support, inputs.support_mask, inputs.last_stage)
-        prototype = prototypes.reshape(n, shots, -1, 1, 1).mean(1)
+        prototypes, priors = describe_supports(self.support(middle(inputs.support)), inputs, self.spec.detach_prior)
+        prototype = prototypes.mean(1)
         return HeadOutput(self.predict(self.query(middle(inputs.query)), prototype, priors.mean(1)))
 
     def predict(self, query: Tensor, prototype: Tensor, prior: Tensor) -> Tensor:

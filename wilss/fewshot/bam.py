@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wilss.errors import SpecError
 from wilss.fewshot.aspp import AsppHead, AsppSpec
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
-from wilss.fewshot.parts import masked_average, middle, pixel_loss, resize, soft_masks, support_priors
+from wilss.fewshot.parts import describe_supports, middle, pixel_loss, resize
 
 GRAM_FLOOR = 1e-7
 
@@ -120,10 +120,8 @@ class BamHead(nn.Module):
         """The ASPP head's prediction from weighted prototypes and priors: weights ``(B, K)`` -> ``(B, 2, h, w)``."""
         weights = weights[:, :, None, None, None]
         support = self.meta.support(middle(inputs.support))
-        prototypes = masked_average(support, soft_masks(inputs.support_mask, support.shape[-2:]))
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.spec.detach_prior):
-            priors = support_priors(inputs.query, inputs.support, inputs.support_mask, inputs.last_stage)
-        prototype = (weights * prototypes.unflatten(0, (-1, self.shots))).sum(1)
+        prototypes, priors = describe_supports(support, inputs, self.spec.detach_prior)
+        prototype = (weights * prototypes).sum(1)
         return self.meta.predict(self.meta.query(middle(inputs.query)), prototype, (weights * priors).sum(1))
 
 

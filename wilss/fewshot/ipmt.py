@@ -53,6 +53,9 @@ class IpmtSpec(BaseModel):
     prior_masks: Literal["after", "twice"] = Field(
         "after", description="the support's mask is laid on c5 only, or, as in PFENet, on c4 before the last stage too"
     )
+    detach_prior: bool = Field(
+        False, description="no gradient through the prior mask (released code); then nothing tunes the last stage"
+    )
     final_weight: float = Field(0.7, ge=0, description="of the Dice loss of the prediction")
     init_weight: float = Field(0.3, ge=0, description="of the Dice loss of the first guess")
     duplex_weight: float = Field(1.0, ge=0, description="of the loss of the layers' masks")
@@ -63,9 +66,10 @@ class IpmtSpec(BaseModel):
 class IpmtHead(nn.Module):
     """First guess from global prototype and prior mask, then the transformer, then the prediction.
 
-    K > 1: the tokens of all supports side by side; the means of the prototypes and of the priors. No gradient goes
-    through the prior. With deformable attention ``transformer.level`` has a gradient of exactly zero in the first step,
-    for the offsets and weights start without an input.
+    K > 1: the tokens of all supports side by side; the means of the prototypes and of the priors.
+
+    With deformable attention ``transformer.level`` has a gradient of exactly zero in the first step, for the offsets
+    and weights start without an input.
 
     Args:
         channels: of c2, c3, c4 and c5.
@@ -119,9 +123,12 @@ class IpmtHead(nn.Module):
         query = self.mix_query(torch.cat([query, prototype.expand_as(query), prior], 1))
         return query, self.mix_support(torch.cat([support, prototypes.expand_as(support)], 1))
 
-    @torch.no_grad()
     def prior(self, inputs: HeadInput) -> Tensor:
         """Mean over the supports of prior masks of c5 with fewer channels: float32 ``(B, 1, *)`` at the size of c5."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.spec.detach_prior):
+            return self._prior(inputs)
+
+    def _prior(self, inputs: HeadInput) -> Tensor:
         n, shots = inputs.support_mask.shape[:2]
         deepest = inputs.support.c5
         if self.spec.prior_masks == "twice":

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wilss.fewshot.contract import IGNORE
+from wilss.fewshot.contract import IGNORE, HeadInput
 from wilss.nets.pyramid import Features
 
 AREA_FLOOR = 5e-4
@@ -66,6 +66,22 @@ def support_priors(
     deepest = deepest * resize(before, deepest.shape[-2:])
     prior = prior_mask(query.c5.repeat_interleave(shots, 0), deepest)
     return resize(prior, query.c4.shape[-2:]).reshape(n, shots, 1, *query.c4.shape[-2:])
+
+
+def describe_supports(reduced: Tensor, inputs: HeadInput, detach_prior: bool) -> tuple[Tensor, Tensor]:
+    """What the supports say, support by support.
+
+    Args:
+        reduced: middle features of the supports ``(B * K, C, h, w)``.
+        detach_prior: let no gradient through the priors.
+
+    Returns:
+        Prototypes ``(B, K, C, 1, 1)`` and priors float32 ``(B, K, 1, h, w)``.
+    """
+    prototypes = masked_average(reduced, soft_masks(inputs.support_mask, reduced.shape[-2:]))
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not detach_prior):
+        priors = support_priors(inputs.query, inputs.support, inputs.support_mask, inputs.last_stage)
+    return prototypes.unflatten(0, (-1, inputs.shots)), priors
 
 
 def middle(features: Features) -> Tensor:

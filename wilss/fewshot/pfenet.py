@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.parts import (
     classifier,
-    masked_average,
+    describe_supports,
     merge,
     middle,
     pixel_loss,
     reduce_middle,
     resize,
-    soft_masks,
-    support_priors,
     two_convolutions,
 )
 
@@ -40,7 +38,9 @@ class PfenetSpec(BaseModel):
         description="sides of the pooled maps: up to 1 a share of the map's side, above 1 a number of positions",
     )
     aux_weight: float = Field(1.0, ge=0, description="weight of the mean loss of the bins' own predictions")
-    detach_prior: bool = Field(True, description="no gradient through the prior mask, as in the released code")
+    detach_prior: bool = Field(
+        False, description="no gradient through the prior mask (PFENet's code; SVF's lets it through to the last stage)"
+    )
 
     @field_validator("bins")
     @classmethod
@@ -83,12 +83,8 @@ class PfenetHead(nn.Module):
 
     def forward(self, inputs: HeadInput) -> HeadOutput:
         """See `wilss.fewshot.contract.Head`; ``aux`` holds one prediction a bin, at the size of the bin."""
-        n, shots = inputs.support_mask.shape[:2]
-        support = self.support(middle(inputs.support))
-        prototypes = masked_average(support, soft_masks(inputs.support_mask, support.shape[-2:]))
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.spec.detach_prior):
-            priors = support_priors(inputs.query, inputs.support, inputs.support_mask, inputs.last_stage)
-        prototype = prototypes.reshape(n, shots, -1, 1, 1).mean(1)
+        prototypes, priors = describe_supports(self.support(middle(inputs.support)), inputs, self.spec.detach_prior)
+        prototype = prototypes.mean(1)
         return self.predict(self.query(middle(inputs.query)), prototype, priors.mean(1))
 
     def predict(self, query: Tensor, prototype: Tensor, prior: Tensor) -> HeadOutput:

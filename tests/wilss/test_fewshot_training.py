@@ -1,0 +1,219 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.errors import SpecError
+from wilss.fewshot.build import HEADS, build_model, build_stage1
+from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.episodic import fit_threshold, train_episodic
+from wilss.fewshot.grid import make_fewshot_grid
+from wilss.fewshot.model import FewShotModel
+from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules, rate_factor
+from wilss.learn.loop import Watch
+from wilss.measure.episodes import EpisodeScores, episode_counts, summarise
+from wilss.nets.pretrained import find_weights
+from wilss.nets.svf import apply_svf
+
+TRAINED = ("aspp", "pfenet", "bam", "cwt", "ipmt")
+WEIGHTS = find_weights("resnet_scenes", "auto", None)
+
+
+def spec_of(head: str, **changes: object) -> FewShotSpec:
+    return make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, "preset": "tiny", "head": head, **changes})
+
+
+def model_of(spec: FewShotSpec) -> FewShotModel:
+    torch.manual_seed(0)
+    return build_model(spec, WEIGHTS, 15, build_stage1(spec, WEIGHTS, 15).state_dict())
+
+
+def batch_of(n: int = 2, shots: int = 1, side: int = 65, seed: int = 0) -> EpisodeBatch:
+    """Queries and supports with a bright square, which is the object."""
+    gen = torch.Generator().manual_seed(seed)
+    images = torch.randn(n * (1 + shots), 3, side, side, generator=gen) * 0.3
+    masks = torch.zeros(n * (1 + shots), side, side, dtype=torch.uint8)
+    masks[:, 16:40, 16:48] = 1
+    masks[:, 60:] = 255
+    images += 2.0 * (masks == 1)[:, None]
+    pad = torch.zeros(n * (1 + shots), side, side, dtype=torch.bool)
+    support = [x[n:].unflatten(0, (n, shots)) for x in (images, masks, pad)]
+    classes = torch.arange(n) + 6
+    return EpisodeBatch(images[:n], masks[:n], pad[:n], *support, classes, classes - 6)
+
+
+@pytest.mark.parametrize("tuning", ["frozen", "svf", "full"])
+@pytest.mark.parametrize("head", TRAINED)
+def test_every_trained_parameter_is_in_one_group_and_has_a_gradient(head: str, tuning: str) -> None:
+    spec = spec_of(head, train={"tuning": tuning})
+    model = model_of(spec)
+    if tuning == "frozen":
+        model.backbone.requires_grad_(False)
+    elif tuning == "svf":
+        apply_svf(model.backbone, model.backbone.stage_names(3))
+    rules = episodic_rules(spec.train, model.parts(), 10)
+    grouped = [p for rule in rules for group in rule.optimizer.param_groups for p in group["params"]]
+    wanted = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
+    assert sorted(map(id, grouped)) == sorted(wanted), "each once, none forgotten"
+    for seed in range(3):  # channel dropout may hide a parameter from one batch
+        torch.manual_seed(seed)
+        torch.stack(list(model.train().losses(batch_of(seed=seed)).values())).sum().backward()
+    assert [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+@pytest.mark.parametrize("head", TRAINED)
+def test_the_prediction_does_not_see_the_querys_mask(head: str) -> None:
+    model = model_of(spec_of(head)).eval()
+    batch = batch_of()
+    assert batch.query_mask is not None
+    hidden = EpisodeBatch(**{**vars(batch), "query_mask": None})
+    turned = EpisodeBatch(**{**vars(batch), "query_mask": 1 - batch.query_mask.clamp(max=1)})
+    with torch.inference_mode():
+        found = [model.predict(b) for b in (batch, hidden, turned)]
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("head", ["aspp", "bam"])
+def test_a_training_learns_keeps_batchnorm_and_goes_on_where_it_stopped(head: str, tmp_path: Path) -> None:
+    spec = spec_of(head)
+    settings = EpisodicTrainSpec(
+        tuning="svf", epochs=3, batch_size=2, optimizer="adamw", lr_head=3e-3, lr_backbone=1e-3
+    )
+    ids = tuple("abcdefgh")
+
+    def run(state: Path, epochs: int) -> tuple[FewShotModel, list[dict[str, float]]]:
+        model = model_of(spec)
+        generator = torch.Generator().manual_seed(0)
+
+        def draw(positions: list[int]) -> EpisodeBatch:
+            if len(drawn) >= epochs * 4:
+                raise KeyboardInterrupt
+            drawn.append(positions)
+            return batch_of(len(positions), seed=int(torch.randint(99, (), generator=generator)))
+
+        drawn: list[list[int]] = []
+        return model, train_episodic(model, draw, ids, settings, generator, Watch("test", state=state))
+
+    before = {name: b.clone() for name, b in model_of(spec).backbone.named_buffers()}
+    whole, history = run(tmp_path / "whole.pt", 3)
+    assert sum(history[-1].values()) < sum(history[0].values())
+    assert all(torch.equal(before[name], b) for name, b in whole.backbone.named_buffers())
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts.pt", 1)
+    again, resumed = run(tmp_path / "parts.pt", 2)
+    assert resumed == history
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_learning_rates_follow_their_schedule_to_the_end() -> None:
+    spec = EpisodicTrainSpec(tuning="full", epochs=2, schedule="cosine")
+    parts = {"backbone": [torch.nn.Parameter(torch.zeros(1))], "head": [torch.nn.Parameter(torch.zeros(1))]}
+    parts["transformer"] = [torch.nn.Parameter(torch.zeros(2, 2)), torch.nn.Parameter(torch.zeros(2))]
+    main, own = episodic_rules(spec, parts, 100)
+    trace = []
+    for _ in range(100):
+        trace.append([group["lr"] for group in main.optimizer.param_groups])
+        main.optimizer.step()
+        main.schedule.step()
+        own.optimizer.step()
+        own.schedule.step()
+    assert trace[0] == [spec.lr_backbone, spec.lr_head]
+    assert trace[50] == pytest.approx([spec.lr_backbone / 2, spec.lr_head / 2])
+    assert max(trace[-1]) < 1e-5, "it really reaches zero"
+    assert [(g["lr"], g["weight_decay"]) for g in own.optimizer.param_groups] == [(1e-4, 1e-2), (1e-4, 0.0)]
+    poly = spec.model_copy(update={"schedule": "poly"})
+    assert rate_factor(poly, 50, 100) == pytest.approx(0.5**0.9)
+    assert rate_factor(spec.model_copy(update={"schedule": "constant"}), 99, 100) == 1.0
+
+
+@pytest.mark.parametrize("head", ["prior", "prototype"])
+def test_baselines_find_their_threshold_and_nothing_else(head: str) -> None:
+    model = model_of(spec_of(head))
+    assert list(model.head.parameters()) == []
+    batches = [batch_of(seed=s) for s in range(3)]
+    threshold = fit_threshold(model, batches)
+    assert threshold == float(model.head.threshold)
+
+    def mean_iou(value: float) -> float:
+        model.head.threshold.fill_(value)
+        counts = []
+        for batch in batches:
+            found = model.eval().predict(batch).argmax(1)
+            assert batch.query_mask is not None
+            counts.append([episode_counts(f, m) for f, m in zip(found, batch.query_mask, strict=True)])
+        hits, unions = np.array(counts)[..., 0].sum(0), np.array(counts)[..., 1].sum(0)
+        return float((hits / unions).mean())
+
+    best = mean_iou(threshold)
+    assert best >= max(mean_iou(threshold * factor) for factor in (0.0, 0.5, 0.8, 1.2, 2.0)) - 1e-6
+
+
+def test_counts_ignore_void_and_change_nothing() -> None:
+    truth = torch.tensor([[0, 1, 1, 255], [0, 0, 1, 255]], dtype=torch.uint8)
+    found = torch.tensor([[1, 1, 0, 1], [0, 0, 1, 0]], dtype=torch.uint8)
+    kept = truth.clone(), found.clone()
+    assert episode_counts(found, truth) == (2, 4, 2, 4)
+    assert torch.equal(truth, kept[0])
+    assert torch.equal(found, kept[1])
+    with pytest.raises(ValueError, match="shape"):
+        episode_counts(found[:1], truth)
+
+
+def test_mean_iou_is_over_classes_and_fb_iou_over_all_episodes() -> None:
+    scores = EpisodeScores(
+        np.array([1, 1, 2, 2]), np.array([[5, 10, 80, 90], [5, 10, 80, 90], [0, 4, 9, 10], [4, 4, 9, 10]])
+    )
+    found = summarise(scores, (1, 2, 3))
+    assert found.per_class[1] == 0.5
+    assert found.per_class[2] == 0.5
+    assert np.isnan(found.per_class[3])
+    assert found.mean_iou == 0.5
+    assert found.fb_iou == pytest.approx((14 / 28 + 178 / 200) / 2)
+    assert 0 < found.error < 0.5
+
+
+def test_crops_keep_their_foreground_and_views_agree() -> None:
+    gen = torch.Generator().manual_seed(0)
+    labels = torch.zeros(16, 96, 96, dtype=torch.uint8)
+    labels[:, 60:70, 4:20] = 1
+    sizes = torch.full((16, 2), 96)
+    view = draw_episode_view(EpisodeAugmentSpec(scale=(1.5, 1.5), blur=0.0), sizes, labels, 64, gen)
+    kept = (view.labels(labels) == 1).sum((1, 2)) / (labels == 1).sum((1, 2)) / 1.5**2
+    assert (kept > 0.8).float().mean() > 0.9, "redrawn until the object is in the crop"
+    image = (labels == 1).float()[:, None].expand(-1, 3, -1, -1)
+    agree = (view.images(image)[:, 0] > 0.5) == (view.labels(labels) == 1)
+    assert agree.float().mean() > 0.99
+    small = draw_episode_view(EpisodeAugmentSpec(), sizes, labels, 128, gen)
+    assert (small.labels(labels) == 255).any(), "what lies outside is void"
+
+
+def test_wrong_specifications_are_refused_in_words() -> None:
+    for content, words in (
+        ({"size": 96}, "multiple of 8"),
+        ({"fold": 4}, "less than or equal to 3"),
+        ({"head": "asp"}, "Did you mean 'aspp'"),
+        ({"trian": {}}, "Did you mean 'train'"),
+        ({"benchmark": "pascal5i"}, "Did you mean 'pascal-5i'"),
+        ({"preset": "dmeo"}, "Did you mean 'demo'"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, **content})
+    with pytest.raises(SpecError, match="each once"):
+        make_fewshot_grid({"run": {"benchmark": "scenes-5i"}, "heads": ("aspp", "aspp")})
+
+
+def test_the_papers_effective_settings() -> None:
+    rates = {h: make_fewshot_spec({"benchmark": "pascal-5i", "fold": 0, "preset": "paper", "head": h}) for h in TRAINED}
+    assert {h: s.train.lr_head for h, s in rates.items()} == {
+        "aspp": 0.015,
+        "pfenet": 0.025,
+        "bam": 0.05,
+        "cwt": 0.001,
+        "ipmt": 0.0375,
+    }
+    assert all(s.size == 473 and s.train.weight_decay == 1e-4 for s in rates.values())
+    assert set(HEADS) == {*TRAINED, "prior", "prototype"}
