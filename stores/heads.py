@@ -28,10 +28,23 @@ def save_head(state: Mapping[str, Tensor], about: Mapping[str, Any], folder: Pat
 
 def load_head(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read both back. Raises ArtefactNotFoundError for a folder without them, FormatError for damaged ones."""
+    about = load_about(folder)
+    try:
+        return load_file(folder / WEIGHTS), about
+    except SafetensorError as error:
+        raise _damaged(folder, error) from error
+
+
+def load_about(folder: Path) -> dict[str, Any]:
+    """What is known of a model. Raises as `load_head`."""
     if not (folder / WEIGHTS).is_file() or not (folder / ABOUT).is_file():
         raise ArtefactNotFoundError(f"'{folder}' holds no few-shot model ({ABOUT} and {WEIGHTS})")
     try:
-        about = json.loads((folder / ABOUT).read_text())
-        return load_file(folder / WEIGHTS), about
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise FormatError(f"'{folder}' is damaged ({error}); delete it and run again to train it anew") from error
+        about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
+    except json.JSONDecodeError as error:
+        raise _damaged(folder, error) from error
+    return about
+
+
+def _damaged(folder: Path, error: Exception) -> FormatError:
+    return FormatError(f"'{folder}' is damaged ({error}); delete it and run again to train it anew")

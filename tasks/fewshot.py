@@ -235,6 +235,7 @@ def _about(ws: FewShotWorkspace, history: list[dict[str, float]]) -> dict[str, A
         "spec": ws.spec.model_dump(mode="json"),
         "fold": ws.fold.describe(),
         "base_classes": [names[c - 1] for c in ws.fold.base],
+        "input": {"mean": ws.weights.mean, "std": ws.weights.std, "arguments": dict(ws.weights.arguments)},
         "history": history,
     }
 

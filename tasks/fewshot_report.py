@@ -64,9 +64,7 @@ def write_fewshot_report(spec: FewShotSpec, settings: Settings, seconds: dict[st
     folder = fewshot_folder(settings.root, spec)
     report["run"] = folder.name
     title = f"{spec.benchmark} fold {spec.fold}: {spec.head} ({spec.train.tuning}), {spec.shots} shot"
-    notes = [
-        f"seed {spec.seed}, {spec.lists} lists, query drawn by {spec.rule}; the model of the last epoch"
-    ]
+    notes = [f"seed {spec.seed}, {spec.lists} lists, query drawn by {spec.rule}; the model of the last epoch"]
     curves = loss_curves({spec.head: about["history"]}) if about["history"] else ""
     pictures = [("Episodes: supports with their masks, query, truth, prediction", _pictures(ws))]
     html = page(title, notes, run_tables(report), curves, pictures)

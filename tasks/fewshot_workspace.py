@@ -20,9 +20,6 @@ from wilss.fewshot.spec import FAMILIES, FewShotSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.spec import Settings
 
-N_BASE_EPISODES = 300
-"""Episodes over base classes in training images, which show how much better a model knows what it was trained on."""
-
 
 @dataclass(frozen=True)
 class FewShotWorkspace:
@@ -138,7 +135,7 @@ def episodes_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
         "shots": spec.shots,
         "seed": spec.episode_seed,
         "min_area": spec.min_area,
-        "count": spec.episodes if split == "eval" else N_BASE_EPISODES,
+        "count": spec.episodes if split == "eval" else spec.base_episodes,
     }
     return Recipe("episodes", facts, {})
 

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from stores.artefacts import Store
 from stores.checkpoints import load_index, normalisation
+from tasks.fewshot_start import MARK, fewshot_backbone
 from wilss.custom import CustomBenchmark
 from wilss.data.coco import CocoSplit, CocoToVocSource
 from wilss.data.coco80 import CocoSource
@@ -79,6 +80,8 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
     if start:
         index = load_index(start)
         weights, spec = normalisation(index), spec.model_copy(update={"student": index.student})
+    elif spec.student.weights.startswith(MARK):
+        weights = fewshot_backbone(spec.student.weights, spec.student.backbone, store, wanted, spec.scenario)
     else:
         weights = find_weights(spec.student.backbone, spec.student.weights, settings.weights)
     protocol = wanted.merged() if spec.method == "joint" else wanted

@@ -83,7 +83,8 @@ class FewShotSpec(BaseModel):
     resolution: Literal["original", "legacy", "canvas"] = Field(
         "original", description="where predictions are scored: at the image's size, as released (a square), or at size"
     )
-    episodes: int = Field(1000, ge=1)
+    episodes: int = Field(1000, ge=1, description="over the novel classes, the same for every model")
+    base_episodes: int = Field(300, ge=1, description="over base classes in training images, to show the gap")
     episode_seed: int = Field(0, ge=0)
     data: DataSpec = DataSpec()
     backbone: BackboneSpec = BackboneSpec()

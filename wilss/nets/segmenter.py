@@ -22,7 +22,7 @@ class StudentSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: str = Field("resnet101", description="timm model with features_only")
-    weights: str = Field("auto", description="'auto', 'none' or a safetensors file")
+    weights: str = Field("auto", description="'auto', 'none', a safetensors file, or heads:DIGEST of a few-shot model")
     output_stride: int = Field(16, description="8 or 16 (32 for backbones that cannot dilate)")
     aspp_channels: int = Field(256, ge=8)
     aspp_rates: tuple[int, ...] = Field((6, 12, 18), min_length=1)

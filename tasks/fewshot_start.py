@@ -1,0 +1,60 @@
+"""The backbone of a few-shot model as the start of an incremental benchmark's base student."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safetensors import safe_open
+
+from stores.artefacts import Store
+from stores.heads import WEIGHTS, load_about
+from wilss.data.folds import fold_of, may_feed
+from wilss.errors import SpecError
+from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.nets.pretrained import Weights, file_digest
+from wilss.protocol import Benchmark, Scenario
+
+MARK = "heads:"
+"""``student.weights=heads:DIGEST`` takes the backbone of that few-shot model or stage-1 network."""
+PREFIX = "backbone.body."
+
+
+def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, scenario: Scenario) -> Weights:
+    """Weights of a few-shot model's backbone.
+
+    Args:
+        name: `MARK` and (the first digits of) the digest of an artefact of kind "heads".
+        model: timm name of the student's backbone.
+        protocol: the benchmark that is to start from them.
+
+    Raises SpecError for a fold whose training saw masks of classes that the benchmark may not (the leak rule), another
+    backbone, or a head that was trained on a frozen one; ArtefactNotFoundError for an unknown digest.
+    """
+    manifest = store.get("heads", name.removeprefix(MARK))
+    folder = store.path("heads", manifest.digest)
+    about: dict[str, Any] = load_about(folder)
+    spec = make_fewshot_spec(about["spec"])
+    may_feed(fold_of(spec.benchmark, spec.fold, spec.variant, spec.names), protocol)
+    _require_lists(spec, str(manifest.recipe["stage"]), scenario, protocol)
+    if spec.backbone.backbone != model:
+        raise SpecError(f"'{name}' has the backbone '{spec.backbone.backbone}', the student '{model}'; set one alike")
+    path = folder / WEIGHTS
+    with safe_open(path, "pt") as handle:
+        if not any(key.startswith(PREFIX) for key in handle.keys()):  # noqa: SIM118  (no mapping)
+            parent = manifest.parents.get("stage1", "")
+            advice = f"take its stage 1, heads:{parent[:12]}" if parent else "take one that was tuned"
+            raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
+    known = about["input"]
+    arguments = tuple(known["arguments"].items())
+    return Weights(model, path, False, PREFIX, file_digest(path), tuple(known["mean"]), tuple(known["std"]), arguments)
+
+
+def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:
+    """In the disjoint scenario no image with an object of a later step may have been seen at all."""
+    lists = {spec.stage1.lists} if stage == "stage 1" or spec.start == "base" else set()
+    lists |= {spec.lists} if stage == "head" else set()
+    if scenario == "disjoint" and "unfiltered" in lists:
+        raise SpecError(
+            f"the disjoint scenario of {protocol.name} hides images with later classes, but this model was trained on "
+            "unfiltered lists; train one with --lists filtered --set stage1.lists=filtered"
+        )

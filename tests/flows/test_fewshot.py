@@ -1,0 +1,156 @@
+"""Few-shot runs from the command line, on the smallest preset."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from flows import cli_fewshot
+from stores.artefacts import Store
+from tasks.fewshot import load_episodes, load_model
+from tasks.fewshot_workspace import open_fewshot
+from wilss.errors import DataError
+from wilss.fewshot.batches import evaluation_batch
+from wilss.fewshot.spec import make_fewshot_spec
+from wilss.spec import Settings
+
+pytestmark = pytest.mark.usefixtures("prefect_backend")
+TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fewshot")
+
+
+@pytest.fixture(autouse=True)
+def own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_fewshot, "prepare_prefect", lambda root, verbose=False: None)
+
+
+def test_evaluation_says_what_to_train_first(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = wilss("few-shot", "eval", "--fold", 3, *TINY, "--root", tmp_path)
+    assert code == 2
+    assert "no aspp of scenes-5i fold 3" in err
+    assert "wilss few-shot train" in err
+
+
+def test_train_then_eval_writes_a_report(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
+    arguments = ("--fold", 3, "--head", "bam", "--svf", "--shots", 2, *TINY, "--root", root)
+    assert wilss("few-shot", "train", *arguments)[0] == 0
+    code, out, _ = wilss("few-shot", "eval", *arguments)
+    assert code == 0
+    assert "12 episodes" in out
+    report = json.loads(next((root / "fewshot").glob("*bam-svf-k2*/fewshot.json")).read_text())
+    assert (report["shots"], report["tuning"], report["novel"]["episodes"]) == (2, "svf", 12)
+    assert len(report["novel"]["per_class_iou"]) == 5
+    html = next((root / "fewshot").glob("*bam-svf-k2*/fewshot.html")).read_text()
+    assert "support 2" not in html, "pictures carry their own headings"
+    assert html.count("data:image/png;base64,") == 1
+    assert not re.search(r"(src|href)=\"http", html)
+
+
+def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
+    arguments = ("--heads", "prior", "aspp", "--tunings", "frozen", "full", "--folds", 3, *TINY, "--root", root)
+    code, out, _ = wilss("few-shot", "compare", *arguments)
+    assert code == 0
+    assert "aspp + full, 1 shot" in out
+    folder = next((root / "comparisons").glob("scenes-5i-few-shot-*"))
+    with (folder / "scores.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(r["head"], r["tuning"]) for r in rows] == [("prior", "frozen"), ("aspp", "frozen"), ("aspp", "full")]
+    heads = [m for m in Store(root).all("heads") if m.recipe.get("head") in ("prior", "aspp")]
+    assert len({m.parents["stage1"] for m in heads}) == 1, "one stage 1 for all"
+    scores = [m for m in Store(root).all("evaluations") if m.parents["head"] in {h.digest for h in heads}]
+    assert len({m.parents["episodes"] for m in scores}) == 2, "one file of novel, one of base classes"
+    again = wilss("few-shot", "compare", *arguments)
+    assert again[1] == out, "nothing is trained twice, and the table stays the same"
+
+
+def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp_path: Path) -> None:
+    from flows.fewshot import run_fewshot
+
+    spec = make_fewshot_spec(
+        {
+            "benchmark": "scenes-5i",
+            "fold": 3,
+            "preset": "tiny",
+            "episodes": 12,
+            "base_episodes": 12,
+            "train": {"tuning": "svf"},
+        }
+    )
+    first, second = (run_fewshot(spec, Settings(root=folder)) for folder in (root, tmp_path))
+    assert first["novel"] == second["novel"]
+    assert first["artefacts"] == second["artefacts"]
+    ws = open_fewshot(spec, Settings(root=root))
+    model, episodes = load_model(ws), load_episodes(ws, "eval").episodes
+    batch = evaluation_batch(ws.test, episodes[:3], spec.size, False, ws.weights, ws.device)
+    with torch.inference_mode():
+        whole, single = (
+            model.predict(batch),
+            model.predict(evaluation_batch(ws.test, episodes[1:2], spec.size, False, ws.weights, ws.device)),
+        )
+    assert torch.allclose(whole[1], single[0], atol=1e-4)
+
+
+def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    stage1 = next(m for m in Store(root).all("heads") if m.recipe["stage"] == "stage 1")
+    frozen = next(m for m in Store(root).all("heads") if m.recipe.get("head") == "prior")
+
+    def start(benchmark: str, digest: str, *more: str) -> tuple[int, str, str]:
+        common = ("--preset", "tiny", "--root", root, "--step", 0, "--method", "finetune")
+        found: tuple[int, str, str] = wilss(
+            "step", benchmark, *common, "--set", f"student.weights=heads:{digest[:12]}", *more
+        )
+        return found
+
+    assert start("scenes-15-5", stage1.digest)[0] == 0
+    code, _, err = start("scenes-10-10", stage1.digest)
+    assert code == 2
+    assert "has seen masks of" in err
+    code, _, err = start("scenes-15-5", stage1.digest, "--scenario", "disjoint")
+    assert code == 2
+    assert "--lists filtered" in err
+    code, _, err = start("scenes-15-5", frozen.digest)
+    assert code == 2
+    assert f"heads:{stage1.digest[:12]}" in err
+    assert start("scenes-15-5", "0" * 12)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--fold", 0, "--set", "min_area=4000"), "K = 1 needs 2"),
+        (("--fold", 0, "--shots", 19), "K = 19 needs 20"),
+        (("--fold", 7), "fold"),
+        (("--fold", 0, "--head", "pfnet"), "Did you mean 'pfenet'"),
+        (("--fold", 0, "--set", "size=64"), "multiple of 8"),
+        (("--fold", 0, "--benchmark", "pascal-5i"), "VOC folder"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_is_trained(  # type: ignore[no-untyped-def]
+    wilss, tmp_path: Path, arguments: tuple[object, ...], words: str
+) -> None:
+    code, _, err = wilss("few-shot", "train", *TINY, "--root", tmp_path, *arguments)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "heads").exists()
+
+
+def test_an_empty_support_mask_is_refused(root: Path) -> None:
+    spec = make_fewshot_spec(
+        {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "episodes": 12, "base_episodes": 12}
+    )
+    ws = open_fewshot(spec, Settings(root=root))
+    episode = load_episodes(ws, "eval").episodes[0]
+    without = next(i for i in ws.test.ids("eval") if not bool((ws.test.mask(i) == episode.class_id).any()))
+    wrong = type(episode)(episode.query, episode.class_id, (without,))
+    with pytest.raises(DataError, match="no pixel of class"):
+        evaluation_batch(ws.test, [wrong], spec.size, False, ws.weights, ws.device)
