@@ -64,7 +64,13 @@ DEMO: dict[str, Any] = {
     "student": {"backbone": "resnet_scenes", "output_stride": 8, "aspp_channels": 96, "aspp_rates": (2, 4, 6)},
     "base": {**ADAMW, "epochs": 9, "batch_size": 16, "lr_backbone": 7e-4, "lr_head": 2e-3},
     "step": {**ADAMW, "epochs": 10, "batch_size": 16, "lr_backbone": 4e-4, "lr_head": 3e-3, "constant_epochs": 2},
-    "fmwiss": {"warmup_epochs": 2, "teacher_channels": 96, "teacher_start": "old", "memory": {"side": 64}},
+    "fmwiss": {
+        "warmup_epochs": 2,
+        "teacher_channels": 96,
+        "teacher_start": "old",
+        "contrastive_weight": 0.02,  # chosen on another world (see docs/fidelity.md)
+        "memory": {"side": 64},
+    },
     "wilson": {"warmup_epochs": 2, "channels": 96},
 }
 TINY: dict[str, Any] = {
