@@ -106,6 +106,9 @@ def same_graph(plain: nn.Module, folded: nn.Module) -> bool:
 
 def measure(rounds: int, size: int, batch: int) -> dict[str, object]:
     """Everything as plain data."""
+    # first, while this process is small: a child counts the memory that its parent had when it was started
+    command = [sys.executable, "-m", "tests.benchmarks.svf_step", "--size", str(size), "--batch", str(batch), "--peak"]
+    peaks = {form: int(subprocess.check_output([*command, form])) for form in FORMS}
     images = pictures(size, batch)
     steps = in_turn({form: step_of(form, images) for form in FORMS}, rounds)
     models = {form: network(form).eval() for form in FORMS}
@@ -116,8 +119,6 @@ def measure(rounds: int, size: int, batch: int) -> dict[str, object]:
         first = images[:1]
         forwards = in_turn({name: (lambda m=model: m(first)) for name, model in models.items()}, rounds)  # type: ignore[misc]
         wanted, found = plain(first).c5, models["folded"](first).c5
-    command = [sys.executable, "-m", "tests.benchmarks.svf_step", "--size", str(size), "--batch", str(batch), "--peak"]
-    peaks = {form: int(subprocess.check_output([*command, form])) for form in FORMS}
     return {
         "step_seconds": steps,
         "step_ratio": steps["composed"] / steps["weights"],
