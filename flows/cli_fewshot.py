@@ -38,6 +38,7 @@ class FewShotOptions:
     def content(self, machine: MachineOptions) -> dict[str, Any]:
         """What was given of a specification."""
         from wilss.data.voc import choose_lists
+        from wilss.errors import SpecError
         from wilss.spec import merge, nested
 
         settings = machine.settings()
@@ -48,7 +49,11 @@ class FewShotOptions:
         given |= {key: value for key, value in (("preset", self.preset), ("lists", self.lists)) if value}
         if lists:
             given["data"] = lists
-        return merge(given, nested(list(self.set)))
+        changes = nested(list(self.set))
+        for key in ("benchmark", "preset", "head", "shots", "fold", "seed"):
+            if key in changes:
+                raise SpecError(f"'{key}' is no setting; give it as an option of its own, such as --{key}")
+        return merge(given, changes)
 
 
 NO_OPTIONS = FewShotOptions()
@@ -148,11 +153,14 @@ def compare(
 def _specs(
     fold: int, head: str, svf: bool, shots: tuple[int, ...], seed: int, options: FewShotOptions, machine: MachineOptions
 ) -> tuple[list[Any], Any]:
+    from wilss.errors import SpecError
     from wilss.fewshot.spec import make_fewshot_spec
     from wilss.spec import merge
 
     settings = machine.settings()
     given = {**options.content(machine), "fold": fold, "head": head, "seed": seed}
+    if svf and "tuning" in given.get("train", {}):
+        raise SpecError("--svf and --set train.tuning=... say the same thing twice; give one of them")
     if svf:
         given = merge(given, {"train": {"tuning": "svf"}})
     specs = [make_fewshot_spec({**given, "shots": k}) for k in shots or (1,)]

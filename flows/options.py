@@ -43,7 +43,7 @@ class MachineOptions:
     data: Path | None = None
     "data folder: VOC devkit, COCO, or your own images/ and labels.csv; else WILSS_DATA"
     voc: Path | None = None
-    "VOC folder of the later step of coco-to-voc; else WILSS_VOC"
+    "VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal; else WILSS_VOC"
     weights: Path | None = None
     "folder of pretrained weights; else WILSS_WEIGHTS, else a folder 'weights' in or beside the data folder"
     labels_csv: Path | None = None

@@ -22,12 +22,12 @@ from tasks.fewshot_workspace import (
     stage1_recipe,
 )
 from tasks.progress import stage_progress
-from tasks.workspace import heavy_task
+from tasks.workspace import check_once, heavy_task
 from wilss.data.episode_canvas import at_original_size
 from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
-from wilss.data.episodes import Episode, Sampler
+from wilss.data.episodes import Episode, Sampler, episode_labels
 from wilss.data.source import Split
-from wilss.errors import ArtefactNotFoundError
+from wilss.errors import ArtefactNotFoundError, DataError, FormatError
 from wilss.fewshot.batches import Augmented, EpisodeImages, evaluation_batch
 from wilss.fewshot.build import build_model, build_stage1
 from wilss.fewshot.contract import EpisodeBatch
@@ -41,8 +41,8 @@ from wilss.precision import autocast
 from wilss.spec import Settings
 
 STATE, EPISODES, SCORES = "training.pt", "episodes.json", "scores.json"
-BATCH = 8
-"""Episodes that are scored at once."""
+BATCH_IMAGES = 16
+"""Images that are scored at once: a prior mask of 60 x 60 positions takes 52 MB for every support."""
 N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""
 
@@ -51,7 +51,11 @@ N_FIT = 200
 def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
     """Look at lists and classes before anything is trained. Raises DataError for a class with too few images."""
     ws = open_fewshot(spec, settings)
+    for source in (ws.train, ws.test):
+        check_once(source)
     Sampler(ws.lists("train"), "image", spec.shots, spec.seed)
+    if spec.needs_stage1 and not ws.lists("train", spec.stage1.lists).images:
+        raise DataError(f"no image is left for stage 1 of {ws.fold.describe()}; take unfiltered lists or more images")
     Sampler(ws.lists("eval"), spec.rule, spec.shots, spec.episode_seed)
 
 
@@ -133,8 +137,9 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
     with ws.store.build(recipe) as folder, stage_progress(f"episodes of {ws.fold.describe()}") as progress:
         model, episodes = load_model(ws), load_episodes(ws, split).episodes
         classes, counts = [], []
-        for start in range(0, len(episodes), BATCH):
-            part = episodes[start : start + BATCH]
+        size = batch_size(spec)
+        for start in range(0, len(episodes), size):
+            part = episodes[start : start + size]
             classes += [e.class_id for e in part]
             counts += _counts(ws, model, part, split)
             progress("scored", start + len(part), len(episodes), 0.0)
@@ -146,8 +151,11 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
 def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:
     """Scores that are in the store."""
     folder = ws.store.path("evaluations", scores_recipe(ws, split).digest)
-    content = json.loads((folder / SCORES).read_text())
-    return EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
+    try:
+        content = json.loads((folder / SCORES).read_text())
+        return EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"'{folder / SCORES}' is damaged ({error}); delete its folder and run again") from error
 
 
 def load_episodes(ws: FewShotWorkspace, split: Split) -> EpisodeFile:
@@ -167,30 +175,47 @@ def load_model(ws: FewShotWorkspace) -> FewShotModel:
             f"no {ws.spec.head} of {ws.fold.describe()}, {ws.spec.shots} shots, {ws.spec.train.tuning}, seed "
             f"{ws.spec.seed} is in '{ws.settings.root}'; train it first with: wilss few-shot train"
         )
+    torch.manual_seed(ws.spec.seed)  # a backbone that starts at random is not stored where it is frozen
     model = _untrained(ws)
     state, _ = load_head(ws.store.path("heads", found.digest))
     model.load_state_dict({**model.state_dict(), **state})
     return model.to(ws.device).eval()
 
 
-@torch.inference_mode()
+def batch_size(spec: FewShotSpec) -> int:
+    """Episodes that go through a model at once."""
+    return max(1, BATCH_IMAGES // (1 + spec.shots))
+
+
 def predict_episodes(
     ws: FewShotWorkspace, model: FewShotModel, episodes: Sequence[Episode], split: Split
 ) -> Iterator[tuple[Episode, torch.Tensor, torch.Tensor]]:
     """Every episode with the predicted foreground bool ``(H, W)`` and the truth uint8 of the query, as scored."""
+    size = batch_size(ws.spec)
+    for start in range(0, len(episodes), size):
+        yield from _predict(ws, model, episodes[start : start + size], split)
+
+
+@torch.inference_mode()
+def _predict(
+    ws: FewShotWorkspace, model: FewShotModel, episodes: Sequence[Episode], split: Split
+) -> list[tuple[Episode, torch.Tensor, torch.Tensor]]:
     source, legacy = ws.source(split), ws.spec.resolution == "legacy"
-    batch = evaluation_batch(source, episodes, ws.spec.size, legacy, ws.weights, ws.device)
+    base = ws.fold.base if split == "train" else ()
+    batch = evaluation_batch(source, episodes, ws.spec.size, legacy, ws.weights, ws.device, base)
+    results = []
     with autocast("fp32", ws.device):
         logits = model.predict(batch).cpu()
     assert batch.query_mask is not None
     for row, episode in enumerate(episodes):
         if ws.spec.resolution == "canvas":
-            yield episode, logits[row].argmax(0).bool(), batch.query_mask[row].cpu()
+            results.append((episode, logits[row].argmax(0).bool(), batch.query_mask[row].cpu()))
             continue
         mask = source.mask(episode.query)
-        truth = torch.where(mask == 255, 255, (mask == episode.class_id).to(torch.uint8)).to(torch.uint8)
+        truth = episode_labels(mask, episode.class_id)
         full = at_original_size(logits[row : row + 1], *mask.shape, legacy=legacy, square=legacy)
-        yield episode, full[0].argmax(0).bool(), truth
+        results.append((episode, full[0].argmax(0).bool(), truth))
+    return results
 
 
 def _counts(
@@ -225,8 +250,9 @@ class _Draw:
 
 def _some(augmented: Augmented, sampler: Sampler, count: int) -> Iterator[EpisodeBatch]:
     """Batches of the first `N_FIT` queries."""
-    for start in range(0, min(count, N_FIT), BATCH):
-        yield augmented.episodes(sampler, list(range(start, min(start + BATCH, count))))
+    size = max(1, BATCH_IMAGES // (1 + sampler.shots))
+    for start in range(0, min(count, N_FIT), size):
+        yield augmented.episodes(sampler, list(range(start, min(start + size, count))))
 
 
 def _about(ws: FewShotWorkspace, history: list[dict[str, float]]) -> dict[str, Any]:

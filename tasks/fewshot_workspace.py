@@ -66,7 +66,8 @@ def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
     if crossing:
         if settings.voc is None:
             raise DataNotFoundError(f"{spec.benchmark} also needs the VOC folder (with JPEGImages) with --voc DIR")
-        test = open_source("voc", (), None, spec.data, settings.model_copy(update={"data": settings.voc}))
+        only_test = spec.data.model_copy(update={"train_list": spec.data.eval_list})
+        test = open_source("voc", (), None, only_test, settings.model_copy(update={"data": settings.voc}))
     return FewShotWorkspace(spec, settings, fold, train, test, Store(settings.root), weights)
 
 
@@ -155,7 +156,7 @@ def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:
         "base": list(ws.fold.base),
         "min_area": spec.min_area,
         "canvas": spec.data.canvas,
-        "backbone": spec.backbone.model_dump(mode="json"),
+        "backbone": spec.backbone.model_dump(mode="json", exclude={"weights"}),
         "weights": ws.weights.digest,
         "seed": spec.seed,
     }

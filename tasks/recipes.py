@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from stores.artefacts import Recipe
+from tasks.fewshot_start import MARK
 from tasks.workspace import Workspace
 from wilss.data.steps import base_positions
 from wilss.digest import ALGORITHM_VERSION
@@ -51,12 +52,18 @@ def base_recipe(ws: Workspace) -> Recipe:
     facts = {
         **_base_facts(ws),
         "stage": "base",
-        "student": spec.student.model_dump(mode="json"),
+        "student": _student_facts(ws),
         "weights": ws.weights.digest,
         "augment": spec.augment.model_dump(mode="json"),
         "train": base_training(ws).model_dump(mode="json"),
     }
     return Recipe("checkpoints", facts, {})
+
+
+def _student_facts(ws: Workspace) -> dict[str, Any]:
+    """The architecture; of a few-shot model's digest, which may be abbreviated, the bytes are known (``weights``)."""
+    facts = ws.spec.student.model_dump(mode="json")
+    return {**facts, "weights": MARK} if facts["weights"].startswith(MARK) else facts
 
 
 def base_training(ws: Workspace) -> TrainSpec:

@@ -50,7 +50,6 @@ def test_train_then_eval_writes_a_report(wilss, root: Path) -> None:  # type: ig
     assert (report["shots"], report["tuning"], report["novel"]["episodes"]) == (2, "svf", 12)
     assert len(report["novel"]["per_class_iou"]) == 5
     html = next((root / "fewshot").glob("*bam-svf-k2*/fewshot.html")).read_text()
-    assert "support 2" not in html, "pictures carry their own headings"
     assert html.count("data:image/png;base64,") == 1
     assert not re.search(r"(src|href)=\"http", html)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import warp_affine
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from wilss.data.source import VOID
@@ -29,6 +29,13 @@ class EpisodeAugmentSpec(BaseModel):
     flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
     keep: float = Field(0.85, ge=0, le=1, description="least share of the foreground that a crop keeps")
     draws: int = Field(30, ge=1, description="crops drawn at most to keep it; then the last one stays")
+
+    @field_validator("scale")
+    @classmethod
+    def _ordered(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError(f"scale is {scale}; give the smaller factor first, both above 0")
+        return scale
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from wilss.data.source import Split
 from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
 
 FORMAT: Literal["wilss-episodes-1"] = "wilss-episodes-1"
-AGAIN = "freeze the episodes anew"
+AGAIN = "delete its folder and run again"
 
 
 class EpisodeFile(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
@@ -27,7 +27,7 @@ class AsppSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(256, ge=8)
-    rates: tuple[int, ...] = Field((6, 12, 18), min_length=1, description="dilations of the 3x3 branches")
+    rates: tuple[PositiveInt, ...] = Field((6, 12, 18), min_length=1, description="dilations of the 3x3 branches")
     detach_prior: bool = Field(
         False, description="no gradient through the prior mask; then nothing tunes the last stage (SVF's code: through)"
     )

@@ -37,7 +37,7 @@ class BamHead(nn.Module):
     above zero. As long as e0 is 1, as at the start, psi adds the same to both logits: the gradient of a1 is zero
     until a step has changed e0.
 
-    In training the episode's own class (``inputs.exclude``) is left out of base, since the base learner knows it.
+    The episode's own class, where it is a base class (``inputs.exclude``), is left out of base, which knows it.
 
     K > 1: supports are weighed by their psi, sorted so that the layers see the most similar scene first; the softmaxed
     weights w apply to psi, priors and prototypes. The layers are made for one K.
@@ -97,10 +97,10 @@ class BamHead(nn.Module):
 
         Args:
             logits: of the base learner.
-            exclude: int64 ``(B,)``, base class to leave out (-1: none). In evaluation none is.
+            exclude: int64 ``(B,)``, base class to leave out (-1: none).
         """
         classes = at_least_float(logits).softmax(1)[:, 1:]
-        if self.training and exclude is not None:
+        if exclude is not None:
             others = torch.arange(classes.shape[1], device=exclude.device) != exclude[:, None]
             classes = classes * others[:, :, None, None]
         return classes.sum(1, keepdim=True)

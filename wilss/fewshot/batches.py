@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wilss.data.augment import normalise
-from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.data.episode_augment import EpisodeAugmentSpec, EpisodeView, draw_episode_view
 from wilss.data.episode_canvas import canvas_images, canvas_labels, pad_masks
 from wilss.data.episodes import Episode, Sampler, base_labels, episode_labels
 from wilss.data.images import ImageTable, MaskedImages
@@ -67,8 +67,8 @@ class Augmented:
         ids = [self.data.images.ids[position] for position in positions]
         canvases, sizes, labels = self.data.read(ids)
         labels = base_labels(labels, self.base, "ignore" if novel == "ignore" else "background")
-        images, labels = self._view(canvases, sizes, labels)
-        return MaskedBatch(images, labels.to(self.device, non_blocking=True))
+        view = self._draw(sizes, labels)
+        return MaskedBatch(self._images(view, canvases), view.labels(labels).to(self.device, non_blocking=True))
 
     def _batch(self, episodes: Sequence[Episode]) -> EpisodeBatch:
         shots = len(episodes[0].supports)
@@ -76,23 +76,38 @@ class Augmented:
         classes = torch.tensor([e.class_id for e in episodes])
         canvases, sizes, labels = self.data.read(ids)
         labels = _of_class(labels, torch.cat([classes, classes.repeat_interleave(shots)]))
-        images, labels = self._view(canvases, sizes, labels)
-        pad = torch.zeros_like(labels, dtype=torch.bool)  # what a rotation leaves empty is no padding of the network
+        view = self._draw(sizes, labels)
+        images, pad = (
+            self._images(view, canvases),
+            view.labels(pad_masks(sizes, canvases.shape[-1]).to(torch.uint8)) != 0,
+        )
+        labels = view.labels(labels)
         return _as_batch(images, labels, pad, classes, self.base, self.device)
 
-    def _view(self, canvases: Tensor, sizes: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        view = draw_episode_view(self.augment, sizes, labels, self.crop, self.generator)
+    def _draw(self, sizes: Tensor, labels: Tensor) -> EpisodeView:
+        return draw_episode_view(self.augment, sizes, labels, self.crop, self.generator)
+
+    def _images(self, view: EpisodeView, canvases: Tensor) -> Tensor:
         scaled = canvases.to(self.device, non_blocking=True).float() / 255
-        return view.images(normalise(scaled, self.weights.mean, self.weights.std)), view.labels(labels)
+        return view.images(normalise(scaled, self.weights.mean, self.weights.std))
 
     def _number(self) -> int:
         return int(torch.randint(2**31, (), generator=self.generator))
 
 
 def evaluation_batch(
-    source: Source, episodes: Sequence[Episode], side: int, legacy: bool, weights: Weights, device: torch.device
+    source: Source,
+    episodes: Sequence[Episode],
+    side: int,
+    legacy: bool,
+    weights: Weights,
+    device: torch.device,
+    base: tuple[int, ...] = (),
 ) -> EpisodeBatch:
     """Episodes as they are, every image fitted to the canvas (see `wilss.data.episode_canvas`).
+
+    Args:
+        base: base classes, for episodes that are about them: a base learner must not vote against the episode's own.
 
     Raises DataError for a support whose label holds no pixel of the class, and for a query that is all void.
     """
@@ -103,11 +118,11 @@ def evaluation_batch(
     masks = [episode_labels(source.mask(i), c) for i, c in zip(ids, of_class, strict=True)]
     for image_id, mask, class_id in list(zip(ids, masks, of_class, strict=True))[len(episodes) :]:
         if not bool((mask == 1).any()):
-            raise DataError(f"support '{image_id}' has no pixel of class {class_id}; freeze the episodes anew")
+            raise DataError(f"support '{image_id}' has no pixel of class {class_id}; draw the episodes anew")
     canvases, sizes = canvas_images([source.image(i) for i in ids], side, legacy)
     images = normalise(canvases.to(device).float() / 255, weights.mean, weights.std)
     labels, pad = canvas_labels(masks, side, legacy), pad_masks(sizes, side)
-    return _as_batch(images, labels, pad, classes, (), device)
+    return _as_batch(images, labels, pad, classes, base, device)
 
 
 def _of_class(labels: Tensor, classes: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class HeadInput:
         decode: c5 ``(N, C5, h, w)`` -> bottleneck ``(N, D, h, w)`` of the stage-1 PSPNet; None for heads that need no
             stage 1.
         base_logits: ``(B, 1 + classes, h, w)`` of the frozen base learner on the query; None likewise.
-        exclude: int64 ``(B,)``, the base class that is the episode's own (-1: none). Given in training only.
+        exclude: int64 ``(B,)``, the base class that is the episode's own; -1 where it is none, as of novel classes.
     """
 
     query: Features

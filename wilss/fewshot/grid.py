@@ -41,6 +41,10 @@ class FewShotGrid(BaseModel):
 
     @model_validator(mode="after")
     def _sound(self) -> FewShotGrid:
+        tuning = self.run.get("train", {}).get("tuning") if isinstance(self.run.get("train"), dict) else None
+        taken = [key for key in ("head", "shots", "fold", "seed") if key in self.run] + ["train.tuning"] * bool(tuning)
+        if taken:
+            raise ValueError(f"'{taken[0]}' belongs to the grid; leave it out of the run's specification")
         for name in ("heads", "tunings", "folds", "shots", "seeds"):
             values = getattr(self, name)
             if len(set(values)) < len(values):

@@ -53,7 +53,7 @@ class FewShotModel(nn.Module):
             last_stage=self.backbone.last_stage,
             decode=self.stage1.bottleneck if self.stage1 is not None else None,
             base_logits=self._base_logits(batch.query, query),
-            exclude=batch.base_class if self.training else None,
+            exclude=batch.base_class,
         )
         output: HeadOutput = self.head(inputs)
         return output

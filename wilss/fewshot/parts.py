@@ -44,10 +44,12 @@ def prior_mask(query: Tensor, support: Tensor) -> Tensor:
         float32 ``(N, 1, h, w)``; all zero where the support is.
     """
     n, _, height, width = query.shape
-    query, support = query.flatten(2), support.flatten(2)
-    dots = torch.bmm(query.transpose(1, 2), support)
-    norms = query.norm(dim=1)[:, :, None] * support.norm(dim=1)[:, None]
-    best = (dots.float() / (norms.float() + NORM_FLOOR)).amax(2)
+    with torch.autocast(query.device.type, enabled=False):  # bf16 steps would be stretched to the whole range below
+        exact = torch.promote_types(query.dtype, torch.float32)
+        query, support = query.flatten(2).to(exact), support.flatten(2).to(exact)
+        dots = torch.bmm(query.transpose(1, 2), support)
+        norms = query.norm(dim=1)[:, :, None] * support.norm(dim=1)[:, None]
+        best = (dots / (norms + NORM_FLOOR)).amax(2)
     low, high = best.amin(1, keepdim=True), best.amax(1, keepdim=True)
     return ((best - low) / (high - low + NORM_FLOOR)).reshape(n, 1, height, width)
 

@@ -35,8 +35,6 @@ SMALL: dict[str, Any] = {
     "size": 257,
     "backbone": {"backbone": "mobilenetv2_100"},
     "start": "base",
-    # the published 2,048 pixels are for photographs of up to 500; here they are at most 320 pixels long
-    "min_area": 838,
     "aspp": {"channels": 128},
     "pfenet": {"channels": 128},
     "bam": {"channels": 128},

@@ -41,7 +41,9 @@ class BackboneSpec(BaseModel):
 
 
 class Stage1Spec(EpisodicTrainSpec):
-    """Training of the PSPNet that BAM and CWT build upon. Defaults are BAM's for PASCAL."""
+    """Training of the PSPNet that BAM and CWT build upon, always as a whole. Defaults are BAM's for PASCAL."""
+
+    tuning: Literal["full"] = "full"
 
     epochs: int = Field(100, ge=1)
     batch_size: int = Field(12, ge=2)
@@ -49,7 +51,7 @@ class Stage1Spec(EpisodicTrainSpec):
     lr_head: float = Field(2.5e-3, gt=0)
     schedule: Literal["poly", "cosine", "constant"] = "poly"
     lists: Literal["filtered", "unfiltered"] = Field("unfiltered", description="images it sees (BAM: all)")
-    smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing (CWT: 0.1)")
+    smoothing: float = Field(0.0, ge=0, le=0.9, description="label smoothing (CWT: 0.1)")
     novel: Literal["background", "ignore"] = Field(
         "background", description="novel objects in base images (CWT: ignore)"
     )
@@ -105,7 +107,9 @@ class FewShotSpec(BaseModel):
     @classmethod
     def _fill_from_preset(cls, content: Any) -> Any:
         """Fill what is not given from the preset and its part for the head."""
-        if not isinstance(content, Mapping) or content.get("benchmark") not in FAMILIES:
+        if not isinstance(content, Mapping) or str(content.get("benchmark")) not in FAMILIES:
+            return content
+        if not all(isinstance(content.get(key, ""), str | None) for key in ("benchmark", "preset", "head")):
             return content
         name = content.get("preset") or FEWSHOT_DEFAULT[FAMILIES[content["benchmark"]]]
         if name not in FEWSHOT_PRESETS:
@@ -118,9 +122,14 @@ class FewShotSpec(BaseModel):
     def _sound(self) -> FewShotSpec:
         if self.benchmark not in FAMILIES:
             raise ValueError(f"unknown few-shot benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, FAMILIES)}")
-        for name, side in (("size", self.size), ("crop1", self.crop1)):
-            if name == "size" and (side - 1) % 8:
-                raise ValueError(f"'{name}' is {side}, but {name} - 1 must be a multiple of 8, as of 473 or 641")
+        if (self.size - 1) % 8:
+            raise ValueError(f"'size' is {self.size}, but size - 1 must be a multiple of 8, as of 473 or 641")
+        if self.head == "cwt" and self.start != "base":
+            raise ValueError("cwt reads the bottleneck of stage 1, which knows no other backbone; use start=base")
+        if self.backbone.train_batchnorm and self.train.tuning != "full":
+            raise ValueError("backbone.train_batchnorm needs train.tuning=full; otherwise BatchNorm stays as it is")
+        if not self.is_trained and self.train.tuning != "frozen":
+            raise ValueError(f"'{self.head}' is not trained, and no part of its backbone is; leave it frozen")
         return self
 
     @property

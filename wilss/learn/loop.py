@@ -204,6 +204,7 @@ class Training(Generic[B]):
             "rules": [(rule.optimizer.state_dict(), rule.schedule.state_dict()) for rule in self.rules],
             "generators": [generator.get_state() for generator in self.generators],
             "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "history": self.history,
         }
         partial = self.watch.state.with_suffix(".partial")
@@ -225,6 +226,8 @@ class Training(Generic[B]):
         for generator, state in zip(self.generators, content["generators"], strict=True):
             generator.set_state(state.cpu())
         torch.set_rng_state(content["torch"].cpu())
+        if content.get("cuda") is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(content["cuda"].cpu(), self.device)
         self.history = list(content["history"])
 
 
