@@ -276,7 +276,7 @@ def test_only_lists_of_the_fold_are_frozen() -> None:
 def test_files_that_cannot_be_read(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = tmp_path / "episodes.json"
     path.write_text(json.dumps({**frozen().model_dump(mode="json"), **changes}))
-    with pytest.raises(FormatError, match=f"episodes.json'.*{message}.*freeze the episodes anew"):
+    with pytest.raises(FormatError, match=f"episodes.json'.*{message}.*delete its folder and run again"):
         read_episodes(path)
 
 
@@ -286,7 +286,7 @@ def test_damaged_files_are_told(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataNotFoundError, match="does not exist; freeze"):
         read_episodes(path)
     path.write_bytes(content)
-    with pytest.raises(FormatError, match="freeze the episodes anew"):
+    with pytest.raises(FormatError, match="delete its folder and run again"):
         read_episodes(path)
 
 
