@@ -295,7 +295,7 @@ def test_files_of_other_folds_or_data_are_refused(tmp_path: Path) -> None:
     write_episodes(frozen(), path)
     with pytest.raises(SpecError, match="holds episodes of pascal-5i fold 0, asked for is pascal-5i fold 2"):
         read_episodes(path, fold_of("pascal-5i", 2))
-    with pytest.raises(DataError, match=r"fingerprint f00d, these have beef; use .*, or freeze"):
+    with pytest.raises(DataError, match=r"fingerprint f00d, these have beef; use .*, or delete"):
         read_episodes(path, FOLD, "beef")
     path.write_text(path.read_text().replace('"fold":0', '"fold":7'))
     with pytest.raises(SpecError, match="pascal-5i has no fold 7"):
@@ -317,7 +317,7 @@ def test_episodes_that_break_a_rule_are_named(tmp_path: Path, episode: Episode, 
     with pytest.raises(DataError, match=message):
         write_episodes(file, path)
     path.write_text(file.model_dump_json())
-    with pytest.raises(DataError, match=f"episodes.json', episode 1: .*{message}.*; freeze"):
+    with pytest.raises(DataError, match=f"episodes.json', episode 1: .*{message}.*; delete"):
         read_episodes(path)
 
 
