@@ -69,7 +69,7 @@ def test_compare_on_photographs(real_data: Path, tmp_path: Path) -> None:
     assert set(tables) == {f"{scoring}-{convention}" for scoring in ("full", "crop") for convention in "ABC"}
 
 
-def test_few_shot_heads_on_photographs(real_data: Path, tmp_path: Path) -> None:
+def test_few_shot_baselines_on_photographs(real_data: Path, tmp_path: Path) -> None:
     voc = few_of_voc(real_data, tmp_path / "voc", 220, 150)
     options = [
         "--benchmark",
@@ -81,12 +81,9 @@ def test_few_shot_heads_on_photographs(real_data: Path, tmp_path: Path) -> None:
         "--root",
         tmp_path / "root",
     ]
-    short = ["size=129", "crop1=128", "min_area=300", "train.epochs=1", "stage1.epochs=1", "episodes=40"]
-    short += ["base_episodes=20", "data.canvas=160", "start=pretrained"]
-    table = wilss(
-        "few-shot", "compare", "--heads", "prior", "aspp", "--tunings", "svf", "--folds", 3, "--set", *short, *options
-    )
-    assert "aspp + svf, 1 shot" in table
+    short = ["size=129", "min_area=300", "episodes=24", "base_episodes=16", "data.canvas=160", "start=pretrained"]
+    table = wilss("few-shot", "compare", "--heads", "prior", "prototype", "--folds", 3, "--set", *short, *options)
+    assert "prototype, 1 shot" in table
     content = json.loads(next((tmp_path / "root" / "comparisons").glob("*/compare.json")).read_text())
-    assert [name for name, _ in content["rows"]] == ["prior, 1 shot", "aspp + svf, 1 shot"]
+    assert [name for name, _ in content["rows"]] == ["prior, 1 shot", "prototype, 1 shot"]
     assert all(0 < float(cells[0]) < 100 for _, cells in content["rows"])

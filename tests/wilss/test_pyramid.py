@@ -4,7 +4,6 @@ import torch
 from wilss.errors import SpecError
 from wilss.nets.pretrained import find_weights
 from wilss.nets.pyramid import PyramidBackbone
-from wilss.nets.svf import apply_svf
 
 
 def pyramid(model: str, **arguments: object) -> PyramidBackbone:
@@ -25,11 +24,6 @@ def test_a_vgg_halves_its_last_two_maps_and_rounds_up() -> None:
         maps = pyramid("vgg16_bn").to("meta")(torch.zeros(1, 3, 473, 473))
     assert [m.shape[-1] for m in maps] == [119, 60, 30, 30]
     assert [m.shape[1] for m in maps] == [128, 256, 512, 512]
-
-
-def test_layers_2_to_4_of_vgg16_have_3840_singular_values() -> None:
-    backbone = pyramid("vgg16_bn")
-    assert sum(vector.numel() for vector in apply_svf(backbone, backbone.stage_names(3))) == 3840
 
 
 @pytest.mark.parametrize("model", ["resnet_scenes", "mobilenetv2_100"])
