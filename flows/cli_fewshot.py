@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from flows.environment import prepare_prefect
 from flows.options import NO_MACHINE_OPTIONS, MachineOptions
 from flows.printing import percent, print_table
+
+if TYPE_CHECKING:
+    from wilss.fewshot.spec import FewShotSpec
+    from wilss.spec import Settings
 
 fewshot_app = App(name="few-shot", help="Few-shot segmentation: five heads, with and without singular value tuning.")
 Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
@@ -59,27 +63,29 @@ class FewShotOptions:
 NO_OPTIONS = FewShotOptions()
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options that say which model is meant."""
+
+    fold: int
+    "0 to 3"
+    head: str = "aspp"
+    "aspp, pfenet, bam, cwt or ipmt; prior and prototype need no training"
+    svf: bool = False
+    "tune the singular values of the backbone; frozen otherwise, all weights with --set train.tuning=full"
+    shots: Numbers = (1,)
+    "supports of an episode; one model each"
+    seed: int = 0
+    "seed of everything random"
+
+
 @fewshot_app.command
 def train(
-    *,
-    fold: int,
-    head: str = "aspp",
-    svf: bool = False,
-    shots: Numbers = (1,),
-    seed: int = 0,
-    options: FewShotOptions = NO_OPTIONS,
-    machine: MachineOptions = NO_MACHINE_OPTIONS,
+    *, model: ModelOptions, options: FewShotOptions = NO_OPTIONS, machine: MachineOptions = NO_MACHINE_OPTIONS
 ) -> None:
-    """Train a head on episodes of the base classes of a fold; stage 1 first where it is needed.
-
-    Args:
-        fold: 0 to 3
-        head: aspp, pfenet, bam, cwt or ipmt; prior and prototype need no training
-        svf: tune the singular values of the backbone; frozen otherwise, all weights with --set train.tuning=full
-        shots: supports of an episode; one model each
-        seed: seed of everything random
-    """
-    specs, settings = _specs(fold, head, svf, shots, seed, options, machine)
+    """Train a head on episodes of the base classes of a fold; stage 1 first where it is needed."""
+    specs, settings = _specs(model, options, machine)
     from flows.fewshot import run_fewshot_training
 
     for spec in specs:
@@ -88,25 +94,10 @@ def train(
 
 @fewshot_app.command(name="eval")
 def evaluate(
-    *,
-    fold: int,
-    head: str = "aspp",
-    svf: bool = False,
-    shots: Numbers = (1,),
-    seed: int = 0,
-    options: FewShotOptions = NO_OPTIONS,
-    machine: MachineOptions = NO_MACHINE_OPTIONS,
+    *, model: ModelOptions, options: FewShotOptions = NO_OPTIONS, machine: MachineOptions = NO_MACHINE_OPTIONS
 ) -> None:
-    """Score trained heads on frozen episodes and write their reports.
-
-    Args:
-        fold: 0 to 3
-        head: as it was trained
-        svf: as it was trained
-        shots: as it was trained
-        seed: as it was trained
-    """
-    specs, settings = _specs(fold, head, svf, shots, seed, options, machine)
+    """Score trained heads on frozen episodes and write their reports; the options are those of their training."""
+    specs, settings = _specs(model, options, machine)
     from flows.fewshot import run_fewshot_scoring
 
     for spec in specs:
@@ -150,20 +141,19 @@ def compare(
     print(f"table, pictures: {Path(content['folder']) / 'compare.html'}")
 
 
-def _specs(
-    fold: int, head: str, svf: bool, shots: tuple[int, ...], seed: int, options: FewShotOptions, machine: MachineOptions
-) -> tuple[list[Any], Any]:
+def _specs(model: ModelOptions, options: FewShotOptions, machine: MachineOptions) -> tuple[list[FewShotSpec], Settings]:
+    """One specification for every number of shots."""
     from wilss.errors import SpecError
     from wilss.fewshot.spec import make_fewshot_spec
     from wilss.spec import merge
 
     settings = machine.settings()
-    given = {**options.content(machine), "fold": fold, "head": head, "seed": seed}
-    if svf and "tuning" in given.get("train", {}):
+    given = {**options.content(machine), "fold": model.fold, "head": model.head, "seed": model.seed}
+    if model.svf and "tuning" in given.get("train", {}):
         raise SpecError("--svf and --set train.tuning=... say the same thing twice; give one of them")
-    if svf:
+    if model.svf:
         given = merge(given, {"train": {"tuning": "svf"}})
-    specs = [make_fewshot_spec({**given, "shots": k}) for k in shots or (1,)]
+    specs = [make_fewshot_spec({**given, "shots": shots}) for shots in model.shots]
     prepare_prefect(settings.root, machine.verbose)
     return specs, settings
 

@@ -9,13 +9,17 @@ from prefect import flow
 from flows.environment import machine_settings
 from flows.stages import Seconds, timed
 from tasks.fewshot import fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot, stage1_net
-from tasks.fewshot_report import splits, write_fewshot_comparison, write_fewshot_report
+from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
 from tasks.fewshot_workspace import forget_fewshot
 from tasks.progress import say
 from tasks.workspace import forget_data
+from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.spec import Settings
+
+SPLITS: tuple[Split, Split] = ("eval", "train")
+"""Novel classes in test images, and base classes in training images."""
 
 
 @flow(name="few-shot", persist_result=False)
@@ -99,7 +103,7 @@ def train_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dic
 def score_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:
     """Episodes, scores on novel and on base classes, report."""
     with timed(seconds, "scores"):
-        for split in splits():
+        for split in SPLITS:
             frozen_episodes(spec, settings, split)
             fewshot_scores(spec, settings, split)
     return write_fewshot_report(spec, settings, seconds)

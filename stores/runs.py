@@ -8,6 +8,8 @@ from typing import Any
 
 from wilss.digest import digest_of
 from wilss.errors import FormatError
+from wilss.fewshot.grid import FewShotGrid
+from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
 from wilss.spec import RunSpec
 
@@ -22,6 +24,18 @@ def comparison_folder(root: Path, grid: Comparison) -> Path:
     """The folder of a comparison; the same grid always has the same."""
     run = grid.spec_of(grid.methods[0], grid.seeds[0])
     return root / "comparisons" / f"{run.benchmark}-{run.scenario}-{digest_of(grid.facts())[:8]}"
+
+
+def fewshot_folder(root: Path, spec: FewShotSpec) -> Path:
+    """The folder of a few-shot specification; the same specification always has the same."""
+    name = f"{spec.benchmark}-f{spec.fold}-{spec.head}-{spec.train.tuning}-k{spec.shots}-s{spec.seed}"
+    return root / "fewshot" / f"{name}-{digest_of(spec.facts())[:8]}"
+
+
+def fewshot_comparison_folder(root: Path, grid: FewShotGrid) -> Path:
+    """The folder of a few-shot comparison; the same grid always has the same."""
+    benchmark = next(grid.cells()).spec.benchmark
+    return root / "comparisons" / f"{benchmark}-few-shot-{digest_of(grid.facts())[:8]}"
 
 
 def write_run(folder: Path, files: dict[str, str]) -> None:

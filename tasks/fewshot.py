@@ -23,26 +23,22 @@ from tasks.fewshot_workspace import (
 )
 from tasks.progress import stage_progress
 from tasks.workspace import check_once, heavy_task
-from wilss.data.episode_canvas import at_original_size
 from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
-from wilss.data.episodes import Episode, Sampler, episode_labels
+from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
-from wilss.fewshot.batches import Augmented, EpisodeImages, evaluation_batch
+from wilss.fewshot.batches import Augmented, EpisodeImages
 from wilss.fewshot.build import build_model, build_stage1
-from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel, trained_state
+from wilss.fewshot.predict import Prediction, batch_size, predict_episodes
 from wilss.fewshot.spec import FewShotSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.loop import Watch
 from wilss.measure.episodes import EpisodeScores, episode_counts
-from wilss.precision import autocast
 from wilss.spec import Settings
 
 STATE, EPISODES, SCORES = "training.pt", "episodes.json", "scores.json"
-BATCH_IMAGES = 16
-"""Images that are scored at once: a prior mask of 60 x 60 positions takes 52 MB for every support."""
 N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""
 
@@ -100,10 +96,11 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         augmented, sampler = _augmented(ws, ids, generator), Sampler(lists, "image", spec.shots, spec.seed)
         if spec.is_trained:
             watch = Watch(ws.fold.describe(), progress, folder / STATE)
-            draw = _Draw(augmented, sampler)
-            history = train_episodic(model, draw, ids, spec.train, generator, watch)
+            history = train_episodic(model, lambda p: augmented.episodes(sampler, p), ids, spec.train, generator, watch)
         else:
-            fit_threshold(model, _some(augmented, sampler, len(ids)))
+            queries = range(min(len(ids), N_FIT))
+            parts = [list(queries[k : k + batch_size(spec.shots)]) for k in queries[:: batch_size(spec.shots)]]
+            fit_threshold(model, (augmented.episodes(sampler, part) for part in parts))
             history = []
         save_head(trained_state(model, spec.train.tuning if spec.is_trained else "frozen"), _about(ws, history), folder)
         (folder / STATE).unlink(missing_ok=True)
@@ -136,14 +133,11 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
         return found.ref
     with ws.store.build(recipe) as folder, stage_progress(f"episodes of {ws.fold.describe()}") as progress:
         model, episodes = load_model(ws), load_episodes(ws, split).episodes
-        classes, counts = [], []
-        size = batch_size(spec)
-        for start in range(0, len(episodes), size):
-            part = episodes[start : start + size]
-            classes += [e.class_id for e in part]
-            counts += _counts(ws, model, part, split)
-            progress("scored", start + len(part), len(episodes), 0.0)
-        content = {"class_ids": classes, "counts": counts}
+        counts = []
+        for done, (_, found, truth) in enumerate(predictions(ws, model, episodes, split), start=1):
+            counts.append(episode_counts(found, truth))
+            progress("scored", done, len(episodes), 0.0)
+        content = {"class_ids": [episode.class_id for episode in episodes], "counts": counts}
         (folder / SCORES).write_text(json.dumps(content))
         return ws.store.publish(recipe, folder, {"episodes": len(episodes)}).ref
 
@@ -161,7 +155,8 @@ def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:
 def load_episodes(ws: FewShotWorkspace, split: Split) -> EpisodeFile:
     """Frozen episodes that are in the store, held against the rules once more."""
     path = ws.store.path("episodes", episodes_recipe(ws, split).digest) / EPISODES
-    return read_episodes(path, ws.fold, ws.source(split).fingerprint)
+    source = ws.source(split)
+    return read_episodes(path, ws.fold, source.fingerprint, source.ids(split))
 
 
 def load_model(ws: FewShotWorkspace) -> FewShotModel:
@@ -182,46 +177,12 @@ def load_model(ws: FewShotWorkspace) -> FewShotModel:
     return model.to(ws.device).eval()
 
 
-def batch_size(spec: FewShotSpec) -> int:
-    """Episodes that go through a model at once."""
-    return max(1, BATCH_IMAGES // (1 + spec.shots))
-
-
-def predict_episodes(
+def predictions(
     ws: FewShotWorkspace, model: FewShotModel, episodes: Sequence[Episode], split: Split
-) -> Iterator[tuple[Episode, torch.Tensor, torch.Tensor]]:
-    """Every episode with the predicted foreground bool ``(H, W)`` and the truth uint8 of the query, as scored."""
-    size = batch_size(ws.spec)
-    for start in range(0, len(episodes), size):
-        yield from _predict(ws, model, episodes[start : start + size], split)
-
-
-@torch.inference_mode()
-def _predict(
-    ws: FewShotWorkspace, model: FewShotModel, episodes: Sequence[Episode], split: Split
-) -> list[tuple[Episode, torch.Tensor, torch.Tensor]]:
-    source, legacy = ws.source(split), ws.spec.resolution == "legacy"
+) -> Iterator[Prediction]:
+    """What a model makes of episodes of a split."""
     base = ws.fold.base if split == "train" else ()
-    batch = evaluation_batch(source, episodes, ws.spec.size, legacy, ws.weights, ws.device, base)
-    results = []
-    with autocast("fp32", ws.device):
-        logits = model.predict(batch).cpu()
-    assert batch.query_mask is not None
-    for row, episode in enumerate(episodes):
-        if ws.spec.resolution == "canvas":
-            results.append((episode, logits[row].argmax(0).bool(), batch.query_mask[row].cpu()))
-            continue
-        mask = source.mask(episode.query)
-        truth = episode_labels(mask, episode.class_id)
-        full = at_original_size(logits[row : row + 1], *mask.shape, legacy=legacy, square=legacy)
-        results.append((episode, full[0].argmax(0).bool(), truth))
-    return results
-
-
-def _counts(
-    ws: FewShotWorkspace, model: FewShotModel, episodes: Sequence[Episode], split: Split
-) -> list[tuple[int, int, int, int]]:
-    return [episode_counts(found, truth) for _, found, truth in predict_episodes(ws, model, episodes, split)]
+    return predict_episodes(model, ws.spec, ws.weights, ws.source(split), episodes, base)
 
 
 def _untrained(ws: FewShotWorkspace) -> FewShotModel:
@@ -236,23 +197,6 @@ def _augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Genera
     data = EpisodeImages(ws.train, ids, spec.data.canvas)
     augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
     return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
-
-
-class _Draw:
-    """Positions of queries -> augmented episodes."""
-
-    def __init__(self, augmented: Augmented, sampler: Sampler) -> None:
-        self.augmented, self.sampler = augmented, sampler
-
-    def __call__(self, positions: list[int]) -> EpisodeBatch:
-        return self.augmented.episodes(self.sampler, positions)
-
-
-def _some(augmented: Augmented, sampler: Sampler, count: int) -> Iterator[EpisodeBatch]:
-    """Batches of the first `N_FIT` queries."""
-    size = max(1, BATCH_IMAGES // (1 + sampler.shots))
-    for start in range(0, min(count, N_FIT), size):
-        yield augmented.episodes(sampler, list(range(start, min(start + size, count))))
 
 
 def _about(ws: FewShotWorkspace, history: list[dict[str, float]]) -> dict[str, Any]:

@@ -6,21 +6,18 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from stores.heads import load_head
-from stores.runs import write_run
-from tasks.fewshot import folder_of, load_episodes, load_model, predict_episodes, read_scores
+from stores.runs import fewshot_comparison_folder, fewshot_folder, write_run
+from tasks.fewshot import folder_of, load_episodes, load_model, predictions, read_scores
 from tasks.fewshot_workspace import FewShotWorkspace, episodes_recipe, head_recipe, open_fewshot
 from tasks.report import peak_rss_bytes, versions
 from tasks.workspace import heavy_task
 from wilss.data.episode_canvas import fit
-from wilss.data.source import Split
-from wilss.digest import digest_of
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.measure.compare import markdown
@@ -72,12 +69,6 @@ def write_fewshot_report(spec: FewShotSpec, settings: Settings, seconds: dict[st
     return report
 
 
-def fewshot_folder(root: Path, spec: FewShotSpec) -> Path:
-    """The folder of a specification; the same specification always has the same."""
-    name = f"{spec.benchmark}-f{spec.fold}-{spec.head}-{spec.train.tuning}-k{spec.shots}-s{spec.seed}"
-    return root / "fewshot" / f"{name}-{digest_of(spec.facts())[:8]}"
-
-
 @heavy_task
 def write_fewshot_comparison(
     grid: FewShotGrid, settings: Settings, reports: Sequence[dict[str, Any]]
@@ -91,12 +82,12 @@ def write_fewshot_comparison(
     for cell, report in zip(grid.cells(), reports, strict=True):
         by_name.setdefault(cell.name, []).append(report)
     first = next(grid.cells()).spec
-    folder = settings.root / "comparisons" / f"{first.benchmark}-few-shot-{digest_of(grid.facts())[:8]}"
+    folder = fewshot_comparison_folder(settings.root, grid)
     table = grid_table(by_name, grid.folds, grid.shots)
     title = f"{first.benchmark}: {', '.join(grid.heads)}"
     notes = [
         f"seeds {', '.join(map(str, grid.seeds))}; {first.lists} lists; {first.episodes} episodes a fold, the same for "
-        "every model; the last epoch's model, never the best",
+        "every model; the model of the last epoch",
     ]
     pictures = [(f"Fold {grid.folds[0]}, the same episodes", _side_by_side(grid, settings))]
     content = {
@@ -133,7 +124,7 @@ def _csv(reports: Sequence[dict[str, Any]]) -> str:
 def _pictures(ws: FewShotWorkspace) -> bytes:
     episodes = load_episodes(ws, "eval").episodes[:N_PICTURES]
     rows, notes = [], []
-    for episode, found, truth in predict_episodes(ws, load_model(ws), episodes, "eval"):
+    for episode, found, truth in predictions(ws, load_model(ws), episodes, "eval"):
         rows.append(
             [*(_shown(ws, s, episode.class_id) for s in episode.supports), *_query(ws, episode.query, truth, [found])]
         )
@@ -151,7 +142,7 @@ def _side_by_side(grid: FewShotGrid, settings: Settings) -> bytes:
     truths: list[Tensor] = []
     for cell in cells:
         own = open_fewshot(cell.spec, settings)
-        for row, (_, predicted, truth) in enumerate(predict_episodes(own, load_model(own), episodes, "eval")):
+        for row, (_, predicted, truth) in enumerate(predictions(own, load_model(own), episodes, "eval")):
             found[row].append(predicted)
             truths.append(truth)
     rows = [
@@ -178,8 +169,3 @@ def _query(ws: FewShotWorkspace, image_id: str, truth: Tensor, found: Sequence[T
         height, width = image.shape[-2:]
         truth, found = truth[:height, :width], [mask[:height, :width] for mask in found]
     return [image, overlay(image, truth), *(overlay(image, f.to(torch.uint8)) for f in found)]
-
-
-def splits() -> tuple[Split, Split]:
-    """Novel classes in test images, and base classes in training images."""
-    return "eval", "train"

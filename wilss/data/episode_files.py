@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wilss.data.episode_lists import ImageClasses, ListKind
+from wilss.data.episode_lists import ListKind
 from wilss.data.episodes import Episode, Rule, Sampler
 from wilss.data.folds import Fold, NameTable, Variant, fold_of
 from wilss.data.source import Split
@@ -36,7 +36,6 @@ class EpisodeFile(BaseModel):
     split: Split
     lists: ListKind
     rule: Rule
-    repeats: bool
     shots: int = Field(ge=1)
     seed: int = Field(ge=0)
     min_area: int = Field(ge=1)
@@ -70,7 +69,6 @@ def freeze_episodes(
         **{key: getattr(sampler, key) for key in ("rule", "shots", "seed")},
         split=split,
         lists=kind,
-        repeats=sampler.may_repeat,
         min_area=sampler.lists.min_area,
         fingerprint=fingerprint,
         episodes=tuple(sampler.episode(index) for index in range(count)),
@@ -86,11 +84,14 @@ def write_episodes(file: EpisodeFile, path: Path) -> None:
     partial.replace(path)
 
 
-def read_episodes(path: Path, fold: Fold | None = None, fingerprint: str | None = None) -> EpisodeFile:
+def read_episodes(
+    path: Path, fold: Fold | None = None, fingerprint: str | None = None, ids: Sequence[str] | None = None
+) -> EpisodeFile:
     """Read frozen episodes.
 
     Args:
         fold: what the file must be about. fingerprint: of the data at hand; what the file must have been drawn from.
+        ids: images of the split; what its episodes may name.
 
     Raises DataNotFoundError where there is no file, FormatError for one that cannot be read, SpecError for another
     fold, DataError for other data or episodes that break the rules (`check_episodes`).
@@ -107,24 +108,24 @@ def read_episodes(path: Path, fold: Fold | None = None, fingerprint: str | None 
             f"'{path}' was drawn from data of fingerprint {file.fingerprint}, these have {fingerprint}; use the data "
             f"it was drawn from, or {AGAIN}"
         )
-    check_episodes(file, where=f"'{path}', ")
+    check_episodes(file, ids, f"'{path}', ")
     return file
 
 
-def check_episodes(file: EpisodeFile, images: Sequence[ImageClasses] | None = None, where: str = "") -> None:
+def check_episodes(file: EpisodeFile, ids: Sequence[str] | None = None, where: str = "") -> None:
     """Hold every episode against the rules.
 
     Args:
-        images: all images of the split; then the query's and supports' labels must hold the class too.
+        ids: all images of the split. Labels are looked at when an episode is read (`wilss.fewshot.batches`).
         where: beginning of the messages.
 
     Raises DataError naming the episode: query among its supports, a number of supports other than K, one that comes
-    twice, a class of another fold, an unknown image, a label without the class (all void, for example).
+    twice, a class of another fold, an unknown image.
     """
     wanted = file.of_fold().wanted(file.split)
-    areas = None if images is None else {image.image_id: image.areas for image in images}
+    known = None if ids is None else frozenset(ids)
     for number, episode in enumerate(file.episodes):
-        problem = _problem(episode, file, wanted) or (_missing(episode, areas) if areas is not None else "")
+        problem = _problem(episode, file, wanted) or (_unknown(episode, known) if known is not None else "")
         if problem:
             raise DataError(f"{where}episode {number}: {problem}; {AGAIN}")
 
@@ -134,20 +135,16 @@ def _problem(episode: Episode, file: EpisodeFile, wanted: tuple[int, ...]) -> st
         return f"query '{episode.query}' is its own support; supports are other images"
     if len(episode.supports) != file.shots:
         return f"it has {len(episode.supports)} supports; the file is about {file.shots} shots"
-    if not file.repeats and len(set(episode.supports)) < len(episode.supports):
+    if file.rule != "class" and len(set(episode.supports)) < len(episode.supports):
         return "a support comes twice; the file's rule draws distinct ones"
     if episode.class_id not in wanted:
         return f"class {episode.class_id} is none of {file.of_fold().describe()} in split '{file.split}': {wanted}"
     return ""
 
 
-def _missing(episode: Episode, areas: Mapping[str, Mapping[int, int]]) -> str:
-    for image_id in (episode.query, *episode.supports):
-        if image_id not in areas:
-            return f"image '{image_id}' is not among the {len(areas)} images of the data"
-        if areas[image_id].get(episode.class_id, 0) < 1:
-            return f"the label of '{image_id}' has no pixel of class {episode.class_id} (all void or other classes)"
-    return ""
+def _unknown(episode: Episode, known: frozenset[str]) -> str:
+    odd = [image_id for image_id in (episode.query, *episode.supports) if image_id not in known]
+    return f"image '{odd[0]}' is not among the {len(known)} images of the data" if odd else ""
 
 
 def _parse(path: Path) -> EpisodeFile:

@@ -68,20 +68,17 @@ def class_areas(mask: Tensor) -> dict[int, int]:
     return {c: counts[c] for c in range(1, VOID) if counts[c]}
 
 
-def read_areas(source: Source, ids: Sequence[str], lookup: Sequence[int] | None = None) -> tuple[ImageClasses, ...]:
+def read_areas(source: Source, ids: Sequence[str]) -> tuple[ImageClasses, ...]:
     """Classes of every image, read in one pass; no mask is kept.
 
     Args:
         ids: images of the source that have a mask.
-        lookup: 256 class ids that replace the source's own, such as `wilss.data.folds.coco_lookup`.
 
     Raises DataNotFoundError or DataError of the first mask that cannot be read.
     """
-    table = torch.tensor(lookup, dtype=torch.uint8) if lookup is not None else None
 
     def read(chunk: Sequence[str]) -> list[ImageClasses]:
-        masks = ((i, source.mask(i)) for i in chunk)
-        return [ImageClasses(i, class_areas(m if table is None else table[m.long()])) for i, m in masks]
+        return [ImageClasses(i, class_areas(source.mask(i))) for i in chunk]
 
     chunks = [ids[k : k + CHUNK] for k in range(0, len(ids), CHUNK)]
     with ThreadPoolExecutor(2) as pool:

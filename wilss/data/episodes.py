@@ -44,7 +44,6 @@ class Sampler:
 
     Args:
         shots: K, supports of an episode.
-        repeats: whether a support may come twice in an episode; None: as in the rule's code ("class" yes).
 
     Raises SpecError for a rule or number out of range, DataError for a wanted class with too few images: an episode
     takes K + 1 different ones (two where supports may repeat).
@@ -54,7 +53,6 @@ class Sampler:
     rule: Rule = "image"
     shots: int = 1
     seed: int = 0
-    repeats: bool | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in get_args(Rule):
@@ -76,8 +74,8 @@ class Sampler:
 
     @property
     def may_repeat(self) -> bool:
-        """Whether a support may come twice in an episode."""
-        return self.rule == "class" if self.repeats is None else self.repeats
+        """Whether a support may come twice in an episode, as in the code of the rule "class"."""
+        return self.rule == "class"
 
     def episode(self, index: int) -> Episode:
         """Episode ``index``, from 0 without end."""

@@ -77,11 +77,8 @@ class Augmented:
         canvases, sizes, labels = self.data.read(ids)
         labels = _of_class(labels, torch.cat([classes, classes.repeat_interleave(shots)]))
         view = self._draw(sizes, labels)
-        images, pad = (
-            self._images(view, canvases),
-            view.labels(pad_masks(sizes, canvases.shape[-1]).to(torch.uint8)) != 0,
-        )
-        labels = view.labels(labels)
+        pad = view.labels(pad_masks(sizes, canvases.shape[-1]).to(torch.uint8)) != 0
+        images, labels = self._images(view, canvases), view.labels(labels)
         return _as_batch(images, labels, pad, classes, self.base, self.device)
 
     def _draw(self, sizes: Tensor, labels: Tensor) -> EpisodeView:

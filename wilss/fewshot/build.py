@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 
 from wilss.fewshot.aspp import AsppHead
 from wilss.fewshot.bam import BamHead
-from wilss.fewshot.baselines import PriorHead, PrototypeHead
+from wilss.fewshot.baselines import UntrainedHead, prior_score, prototype_score
+from wilss.fewshot.contract import Head
 from wilss.fewshot.cwt import CwtHead
 from wilss.fewshot.ipmt import IpmtHead
 from wilss.fewshot.model import FewShotModel
@@ -36,8 +38,8 @@ HEADS: dict[str, HeadEntry] = {
     "bam": HeadEntry(lambda spec, channels: BamHead(channels, spec.bam, spec.shots), "bam"),
     "cwt": HeadEntry(lambda spec, channels: CwtHead(channels, spec.cwt, spec.psp.channels), "cwt"),
     "ipmt": HeadEntry(lambda spec, channels: IpmtHead(channels, spec.ipmt), "ipmt"),
-    "prior": HeadEntry(lambda spec, channels: PriorHead(), None),
-    "prototype": HeadEntry(lambda spec, channels: PrototypeHead(), None),
+    "prior": HeadEntry(lambda spec, channels: UntrainedHead(prior_score), None),
+    "prototype": HeadEntry(lambda spec, channels: UntrainedHead(prototype_score), None),
 }
 
 
@@ -65,6 +67,6 @@ def build_model(spec: FewShotSpec, weights: Weights, n_base: int, stage1: Mappin
         if spec.start == "base":
             backbone.load_state_dict(net.backbone.state_dict())
     head = HEADS[spec.head].make(spec, backbone.channels)
-    built_upon = net if spec.head in ("bam", "cwt") else None
+    built_upon = net if cast(Head, head).stage1 else None
     shared = spec.start == "base" and spec.train.tuning == "frozen"
     return FewShotModel(backbone, head, built_upon, shared)

@@ -22,6 +22,7 @@ class EpisodicTrainSpec(TrainSpec):
     0.015, singular values a tenth of it, with the cosine schedule that it creates but never steps.
     """
 
+    constant_epochs: Literal[0] = 0
     epochs: int = Field(200, ge=1)
     batch_size: int = Field(8, ge=2)
     lr_backbone: float = Field(0.0015, gt=0, description="singular values, or the weights when all are tuned")

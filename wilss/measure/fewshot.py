@@ -12,13 +12,9 @@ from jinja2 import Environment
 
 from wilss.measure.compare import Table, spread
 from wilss.measure.episodes import Summary
+from wilss.measure.report import percent
 
 TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
-
-
-def percent(value: float | None) -> str:
-    """A share as percentage with one digit; a dash for None and NaN."""
-    return "–" if value is None or value != value else f"{100 * value:.1f}"
 
 
 def entry(summary: Summary, names: Mapping[int, str]) -> dict[str, Any]:
@@ -37,15 +33,7 @@ def run_tables(report: Mapping[str, Any]) -> list[Table]:
     """Scores of one model, and of each of its classes."""
     columns = ("mIoU", "standard error", "FB-IoU", "episodes")
     rows = tuple(
-        (
-            title,
-            (
-                percent(part["mean_iou"]),
-                percent(part["standard_error"]),
-                percent(part["fb_iou"]),
-                str(part["episodes"]),
-            ),
-        )
+        (title, (*(percent(part[key]) for key in ("mean_iou", "standard_error", "fb_iou")), str(part["episodes"])))
         for title, part in (("novel classes", report["novel"]), ("base classes, training images", report["base"]))
     )
     classes = tuple((name, (percent(value),)) for name, value in report["novel"]["per_class_iou"].items())
