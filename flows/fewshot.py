@@ -8,8 +8,9 @@ from prefect import flow
 
 from flows.environment import machine_settings
 from flows.stages import Seconds, timed
-from tasks.fewshot import fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot, stage1_net
+from tasks.fewshot import fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
 from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
+from tasks.fewshot_stage1 import shapes_net, stage1_net
 from tasks.fewshot_workspace import forget_fewshot
 from tasks.progress import say
 from tasks.workspace import forget_data
@@ -90,9 +91,12 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
 
 
 def train_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:
-    """Lists, stage 1 where it is needed, head."""
+    """Lists, silhouettes and stage 1 where they are asked for, head."""
     with timed(seconds, "lists"):
         prepare_fewshot(spec, settings)
+    if spec.shapes is not None:
+        with timed(seconds, "silhouettes"):
+            shapes_net(spec, settings)
     if spec.needs_stage1:
         with timed(seconds, "stage 1"):
             stage1_net(spec, settings)

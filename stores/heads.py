@@ -14,6 +14,8 @@ from torch import Tensor
 from wilss.errors import ArtefactNotFoundError, FormatError
 
 WEIGHTS, ABOUT = "model.safetensors", "about.json"
+BACKBONE = "backbone.body."
+"""Beginning of the names of a backbone's tensors."""
 
 
 def save_head(state: Mapping[str, Tensor], about: Mapping[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Few-shot tasks: stage 1, a head, frozen episodes, scores."""
+"""Few-shot tasks: a head, frozen episodes, scores."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from stores.artefacts import ArtefactRef
 from stores.heads import load_head, save_head
+from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
     episodes_recipe,
@@ -27,18 +27,16 @@ from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes
 from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
-from wilss.fewshot.batches import Augmented, EpisodeImages
-from wilss.fewshot.build import build_model, build_stage1
+from wilss.fewshot.build import build_model
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel, trained_state
 from wilss.fewshot.predict import Prediction, batch_size, predict_episodes
 from wilss.fewshot.spec import FewShotSpec
-from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.loop import Watch
 from wilss.measure.episodes import EpisodeScores, episode_counts
 from wilss.spec import Settings
 
-STATE, EPISODES, SCORES = "training.pt", "episodes.json", "scores.json"
+EPISODES, SCORES = "episodes.json", "scores.json"
 N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""
 
@@ -56,30 +54,6 @@ def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
 
 
 @heavy_task
-def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
-    """Train the PSPNet of the fold's base classes."""
-    ws = open_fewshot(spec, settings)
-    recipe = stage1_recipe(ws)
-    if found := ws.store.find(recipe):
-        return found.ref
-    with ws.store.build(recipe) as folder, stage_progress("stage 1") as progress:
-        start = time.monotonic()
-        ids = tuple(image.image_id for image in ws.lists("train", spec.stage1.lists).images)
-        torch.manual_seed(spec.seed)
-        model = build_stage1(spec, ws.weights, len(ws.fold.base)).to(ws.device)
-        generator = torch.Generator().manual_seed(spec.seed)
-        augmented = _augmented(ws, ids, generator, stage1=True)
-        watch = Watch(ws.fold.describe(), progress, folder / STATE)
-        history = train_stage1(
-            model, lambda p: augmented.base_classes(p, spec.stage1.novel), ids, spec.stage1, generator, watch
-        )
-        save_head(model.state_dict(), _about(ws, history), folder)
-        (folder / STATE).unlink(missing_ok=True)
-        notes = {"fold": ws.fold.describe(), "seconds": time.monotonic() - start}
-        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
-
-
-@heavy_task
 def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     """Train a head over episodes of the base classes; an untrained baseline finds its threshold on them."""
     ws = open_fewshot(spec, settings)
@@ -93,16 +67,20 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         lists = ws.lists("train")
         ids = tuple(image.image_id for image in lists.images)
         generator = torch.Generator().manual_seed(spec.seed)
-        augmented, sampler = _augmented(ws, ids, generator), Sampler(lists, "image", spec.shots, spec.seed)
+        draws, sampler = augmented(ws, ws.train, ids, generator), Sampler(lists, "image", spec.shots, spec.seed)
         if spec.is_trained:
             watch = Watch(ws.fold.describe(), progress, folder / STATE)
-            history = train_episodic(model, lambda p: augmented.episodes(sampler, p), ids, spec.train, generator, watch)
+            history = train_episodic(model, lambda p: draws.episodes(sampler, p), ids, spec.train, generator, watch)
         else:
             queries = range(min(len(ids), N_FIT))
             parts = [list(queries[k : k + batch_size(spec.shots)]) for k in queries[:: batch_size(spec.shots)]]
-            fit_threshold(model, (augmented.episodes(sampler, part) for part in parts))
+            fit_threshold(model, (draws.episodes(sampler, part) for part in parts))
             history = []
-        save_head(trained_state(model, spec.train.tuning if spec.is_trained else "frozen"), _about(ws, history), folder)
+        save_head(
+            trained_state(model, spec.train.tuning if spec.is_trained else "frozen"),
+            about_training(ws, history),
+            folder,
+        )
         (folder / STATE).unlink(missing_ok=True)
         notes = {"fold": ws.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
         return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
@@ -190,24 +168,6 @@ def _untrained(ws: FewShotWorkspace) -> FewShotModel:
     if ws.spec.needs_stage1:
         stage1, _ = load_head(ws.store.path("heads", stage1_recipe(ws).digest))
     return build_model(ws.spec, ws.weights, len(ws.fold.base), stage1)
-
-
-def _augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generator, stage1: bool = False) -> Augmented:
-    spec = ws.spec
-    data = EpisodeImages(ws.train, ids, spec.data.canvas)
-    augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
-    return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
-
-
-def _about(ws: FewShotWorkspace, history: list[dict[str, float]]) -> dict[str, Any]:
-    names = ws.fold.train_classes
-    return {
-        "spec": ws.spec.model_dump(mode="json"),
-        "fold": ws.fold.describe(),
-        "base_classes": [names[c - 1] for c in ws.fold.base],
-        "input": {"mean": ws.weights.mean, "std": ws.weights.std, "arguments": dict(ws.weights.arguments)},
-        "history": history,
-    }
 
 
 def folder_of(ws: FewShotWorkspace) -> Path:

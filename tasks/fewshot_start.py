@@ -7,7 +7,7 @@ from typing import Any
 from safetensors import safe_open
 
 from stores.artefacts import Store
-from stores.heads import WEIGHTS, load_about
+from stores.heads import BACKBONE, WEIGHTS, load_about
 from wilss.data.folds import fold_of, may_feed
 from wilss.errors import SpecError
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
@@ -16,7 +16,6 @@ from wilss.protocol import Benchmark, Scenario
 
 MARK = "heads:"
 """``student.weights=heads:DIGEST`` takes the backbone of that few-shot model or stage-1 network."""
-PREFIX = "backbone.body."
 
 
 def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, scenario: Scenario) -> Weights:
@@ -34,19 +33,22 @@ def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, s
     folder = store.path("heads", manifest.digest)
     about: dict[str, Any] = load_about(folder)
     spec = make_fewshot_spec(about["spec"])
-    may_feed(fold_of(spec.benchmark, spec.fold, spec.variant, spec.names), protocol)
-    _require_lists(spec, str(manifest.recipe["stage"]), scenario, protocol)
+    if manifest.recipe["stage"] != "shapes":  # random silhouettes belong to no fold
+        may_feed(fold_of(spec.benchmark, spec.fold, spec.variant, spec.names), protocol)
+        _require_lists(spec, str(manifest.recipe["stage"]), scenario, protocol)
     if spec.backbone.backbone != model:
         raise SpecError(f"'{name}' has the backbone '{spec.backbone.backbone}', the student '{model}'; set one alike")
     path = folder / WEIGHTS
     with safe_open(path, "pt") as handle:
-        if not any(key.startswith(PREFIX) for key in handle.keys()):  # noqa: SIM118  (no mapping)
+        if not any(key.startswith(BACKBONE) for key in handle.keys()):  # noqa: SIM118  (no mapping)
             parent = manifest.parents.get("stage1", "")
             advice = f"take its stage 1, heads:{parent[:12]}" if parent else "take one that was tuned"
             raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
     known = about["input"]
     arguments = tuple(known["arguments"].items())
-    return Weights(model, path, False, PREFIX, file_digest(path), tuple(known["mean"]), tuple(known["std"]), arguments)
+    return Weights(
+        model, path, False, BACKBONE, file_digest(path), tuple(known["mean"]), tuple(known["std"]), arguments
+    )
 
 
 def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 
 from stores.artefacts import Recipe, Store
+from stores.heads import BACKBONE, WEIGHTS
 from tasks.workspace import open_source, require_device
 from wilss.data.episode_lists import EpisodeList, ImageClasses, eval_list, read_areas, train_list
 from wilss.data.folds import Fold, fold_of
+from wilss.data.scenes_source import ScenesSource
 from wilss.data.source import Source, Split
 from wilss.digest import ALGORITHM_VERSION
 from wilss.errors import DataNotFoundError
 from wilss.fewshot.build import HEADS
-from wilss.fewshot.spec import FAMILIES, FewShotSpec
+from wilss.fewshot.spec import FAMILIES, FewShotSpec, ShapesSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.spec import Settings
 
 
 @dataclass(frozen=True)
 class FewShotWorkspace:
-    """Surroundings of one few-shot run; ``train`` and ``test`` are the same data unless the benchmark crosses two."""
+    """Surroundings of one few-shot run.
+
+    train, test: the same data unless the benchmark crosses two. own_weights: of the backbone as it was found.
+    weights: what stage 1 and heads start from: the same, or what pretraining on silhouettes makes of them; then they
+    are in the store only once `tasks.fewshot_stage1.shapes_net` has run.
+    """
 
     spec: FewShotSpec
     settings: Settings
@@ -31,6 +38,7 @@ class FewShotWorkspace:
     train: Source
     test: Source
     store: Store
+    own_weights: Weights
     weights: Weights
 
     @property
@@ -68,7 +76,16 @@ def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
             raise DataNotFoundError(f"{spec.benchmark} also needs the VOC folder (with JPEGImages) with --voc DIR")
         only_test = spec.data.model_copy(update={"train_list": spec.data.eval_list})
         test = open_source("voc", (), None, only_test, settings.model_copy(update={"data": settings.voc}))
-    return FewShotWorkspace(spec, settings, fold, train, test, Store(settings.root), weights)
+    store = Store(settings.root)
+    return FewShotWorkspace(spec, settings, fold, train, test, store, weights, _pretrained(spec, weights, store))
+
+
+def _pretrained(spec: FewShotSpec, own: Weights, store: Store) -> Weights:
+    if spec.shapes is None:
+        return own
+    digest = shapes_recipe(spec, own).digest
+    path = store.path("heads", digest) / WEIGHTS
+    return replace(own, path=path, hub=False, prefix=BACKBONE, digest=f"shapes:{digest}")
 
 
 _AREAS: dict[tuple[int, Split], tuple[Source, tuple[ImageClasses, ...]]] = {}
@@ -87,6 +104,25 @@ def forget_fewshot() -> None:
     """Open data anew from now on."""
     open_fewshot.cache_clear()
     _AREAS.clear()
+
+
+def shapes_source(spec: ShapesSpec) -> ScenesSource:
+    """Scenes of random silhouettes."""
+    return ScenesSource(spec.world, spec.images, 0, (spec.silhouettes, spec.seed))
+
+
+def shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
+    """The backbone after pretraining on random silhouettes; folds, heads and seeds share it."""
+    assert spec.shapes is not None
+    facts = {
+        "version": ALGORITHM_VERSION,
+        "stage": "shapes",
+        "data": shapes_source(spec.shapes).fingerprint,
+        "backbone": _backbone_facts(spec),
+        "weights": own.digest,
+        "shapes": spec.shapes.model_dump(mode="json"),
+    }
+    return Recipe("heads", facts, {})
 
 
 def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
@@ -156,7 +192,11 @@ def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:
         "base": list(ws.fold.base),
         "min_area": spec.min_area,
         "canvas": spec.data.canvas,
-        "backbone": spec.backbone.model_dump(mode="json", exclude={"weights"}),
+        "backbone": _backbone_facts(spec),
         "weights": ws.weights.digest,
         "seed": spec.seed,
     }
+
+
+def _backbone_facts(spec: FewShotSpec) -> dict[str, Any]:
+    return spec.backbone.model_dump(mode="json", exclude={"weights"})

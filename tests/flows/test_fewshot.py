@@ -101,6 +101,7 @@ def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     stage1 = next(m for m in Store(root).all("heads") if m.recipe["stage"] == "stage 1")
     frozen = next(m for m in Store(root).all("heads") if m.recipe.get("head") == "prior")
+    (shapes,) = (m for m in Store(root).all("heads") if m.recipe["stage"] == "shapes")
 
     def start(benchmark: str, digest: str, *more: str) -> tuple[int, str, str]:
         common = ("--preset", "tiny", "--root", root, "--step", 0, "--method", "finetune")
@@ -110,6 +111,7 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
         return found
 
     assert start("scenes-15-5", stage1.digest)[0] == 0
+    assert start("scenes-10-10", shapes.digest)[0] == 0  # random silhouettes belong to no fold
     code, _, err = start("scenes-10-10", stage1.digest)
     assert code == 2
     assert "has seen masks of" in err

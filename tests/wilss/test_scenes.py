@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from wilss.data.random_silhouettes import random_shapes
 from wilss.data.scenes import BLOCK, World, caption, draw
-from wilss.data.silhouettes import CLASSES
-from wilss.errors import DataNotFoundError
+from wilss.data.scenes_source import ScenesSource
+from wilss.data.silhouettes import ATLAS_SIZE, CLASSES, N_BLOBS, class_shapes
+from wilss.errors import DataNotFoundError, SpecError
 from wilss.foundation.pretrain.pairs import Pairs, draw_pairs
 
 
@@ -48,6 +50,32 @@ def test_colours_do_not_give_the_class_away() -> None:
     scores, truth = histograms(test.images) @ weights, targets(test.masks).bool()
     recalls = [t[s.topk(int(t.sum())).indices].float().mean() for s, t in zip(scores, truth, strict=True) if t.any()]
     assert float(torch.stack(recalls).mean()) < 0.35
+
+
+def test_random_silhouettes_are_reproducible_and_like_no_other() -> None:
+    shapes = random_shapes(40, 3)
+    assert shapes.coverage.shape == (40 + N_BLOBS, ATLAS_SIZE, ATLAS_SIZE)
+    assert torch.equal(random_shapes(10, 3).coverage[:10], shapes.coverage[:10])  # each depends on its number alone
+    assert not torch.equal(random_shapes(10, 4).coverage[:10], shapes.coverage[:10])
+    inside = (shapes.coverage[:40] > 0.5).flatten(1).float()
+    classes = (class_shapes().coverage[:20] > 0.5).flatten(1).float()
+    assert 0.1 < float(inside.mean(1).min()) <= float(inside.mean(1).max()) < 0.55
+    both, known = (a @ b.T for a, b in ((inside, inside), (inside, classes)))
+    union = inside.sum(1)[:, None] + inside.sum(1) - both
+    assert float((both / union - torch.eye(40)).max()) < 0.97
+    assert float((known / (inside.sum(1)[:, None] + classes.sum(1) - known)).max()) < 0.95
+
+
+def test_scenes_of_random_silhouettes() -> None:
+    source = ScenesSource(World(image_size=48, seed=2), 64, 0, (30, 5))
+    found = {c for tags in source.tags("train") for c in tags}
+    assert len(found) > 20
+    assert max(found) <= 30 == len(source.classes)
+    assert source.fingerprint != ScenesSource(World(image_size=48, seed=2), 64, 0, (30, 6)).fingerprint
+    assert not torch.equal(source.image("train-000000"), ScenesSource(source.world, 64, 0).image("train-000000"))
+    for count in (0, 255):
+        with pytest.raises(SpecError, match=f"{count} silhouettes were asked for; masks hold 1 to 254"):
+            random_shapes(count, 0)
 
 
 def test_captions_name_exactly_the_classes() -> None:

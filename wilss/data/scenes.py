@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from wilss.data.silhouettes import CLASSES, N_BLOBS, atlas
+from wilss.data.silhouettes import CLASSES, N_BLOBS, ShapeSet, class_shapes
 
 BLOCK = 32
 MAX_OBJECTS = 3
@@ -48,7 +48,7 @@ class World(BaseModel):
 
 @dataclass(frozen=True)
 class Scenes:
-    """A block of scenes: uint8 images ``(N, 3, H, W)``, uint8 masks ``(N, H, W)`` (0 background, 1..20, 255 void)."""
+    """Scenes: uint8 images ``(N, 3, H, W)``, uint8 masks ``(N, H, W)`` (0 background, then classes, 255 void)."""
 
     images: Tensor
     masks: Tensor
@@ -58,14 +58,18 @@ class Scenes:
         return [tuple(c for c in mask.unique().tolist() if 0 < c < IGNORE) for mask in self.masks]
 
 
-def draw(world: World, split: str, start: int, stop: int) -> Scenes:
+def draw(world: World, split: str, start: int, stop: int, shapes: ShapeSet | None = None) -> Scenes:
     """Draw scenes ``start`` (included) to ``stop`` (excluded) of a split.
+
+    Args:
+        shapes: what classes look like; the twenty of the built-in world when left out.
 
     Raises ValueError when the range is empty or negative.
     """
     if not 0 <= start < stop:
         raise ValueError(f"scene range [{start}, {stop}) is empty or negative; ask for 0 <= start < stop")
-    blocks = [_draw_block(world, split, block) for block in range(start // BLOCK, (stop - 1) // BLOCK + 1)]
+    shapes = shapes or class_shapes()
+    blocks = [_draw_block(world, shapes, split, block) for block in range(start // BLOCK, (stop - 1) // BLOCK + 1)]
     first = start - start // BLOCK * BLOCK
     images = torch.cat([block.images for block in blocks])[first : first + stop - start]
     masks = torch.cat([block.masks for block in blocks])[first : first + stop - start]
@@ -82,13 +86,13 @@ def caption(tags: tuple[int, ...], generator: torch.Generator) -> str:
     return f"{opening} {joiner.join(names)}".strip()
 
 
-def _draw_block(world: World, split: str, block: int) -> Scenes:
+def _draw_block(world: World, shapes: ShapeSet, split: str, block: int) -> Scenes:
     seed = crc32(f"{world.seed}/{split}/{block}".encode())
     gen = torch.Generator().manual_seed(seed)
-    shape_NL = _choose_shapes(world, gen)
-    coverage_NLHW = _place(world, shape_NL, gen)
+    shape_NL = _choose_shapes(world, shapes.n_classes, gen)
+    coverage_NLHW = _place(world, shapes.coverage, shape_NL, gen)
     coverage_NLHW = _drop_hidden(coverage_NLHW, world.min_visible)
-    paint = _paint(world, shape_NL, gen)
+    paint = _paint(world, shapes.n_classes, shape_NL, gen)
     images = _compose(world, coverage_NLHW, paint, gen)
     return Scenes(images, _label(coverage_NLHW, shape_NL))
 
@@ -97,17 +101,17 @@ def _uniform(gen: torch.Generator, *shape: int, low: float = 0.0, high: float = 
     return low + (high - low) * torch.rand(*shape, generator=gen)
 
 
-def _choose_shapes(world: World, gen: torch.Generator) -> Tensor:
+def _choose_shapes(world: World, n_classes: int, gen: torch.Generator) -> Tensor:
     """Atlas row of every layer, int64 ``(N, L)``; -1 where a scene has fewer objects."""
-    clutter = len(CLASSES) + torch.randint(N_BLOBS, (BLOCK, N_CLUTTER), generator=gen)
-    objects = torch.rand(BLOCK, len(CLASSES), generator=gen).argsort(1)[:, :MAX_OBJECTS]
+    clutter = n_classes + torch.randint(N_BLOBS, (BLOCK, N_CLUTTER), generator=gen)
+    objects = torch.rand(BLOCK, n_classes, generator=gen).argsort(1)[:, :MAX_OBJECTS]
     clutter[:, world.clutter :] = -1
     count = 1 + torch.randint(world.max_objects, (BLOCK, 1), generator=gen)
     objects = torch.where(torch.arange(MAX_OBJECTS) < count, objects, -1)
     return torch.cat([clutter, objects], 1)
 
 
-def _place(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
+def _place(world: World, atlas: Tensor, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
     """Warp each layer's silhouette into the image: coverage in [0, 1], float32 ``(N, L, H, W)``."""
     n, layers = shape_NL.shape
     size = world.image_size
@@ -129,7 +133,7 @@ def _place(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
     there = (shape_NL >= 0).flatten()
     grid = _affine_grid(torch.cat([matrix, offset], -1).flatten(0, 1)[there], size)
     grid += F.interpolate(wobble[there], (size, size), mode="bilinear", align_corners=True)
-    source = atlas()[shape_NL.flatten()[there]][:, None]
+    source = atlas[shape_NL.flatten()[there]][:, None]
     coverage = torch.zeros(n * layers, size, size)
     coverage[there] = F.grid_sample(source, grid.permute(0, 2, 3, 1), align_corners=False)[:, 0]
     return coverage.view(n, layers, size, size)
@@ -155,12 +159,12 @@ def _drop_hidden(coverage_NLHW: Tensor, min_visible: float) -> Tensor:
     return coverage
 
 
-def _paint(world: World, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
+def _paint(world: World, n_classes: int, shape_NL: Tensor, gen: torch.Generator) -> Tensor:
     """Texture of the background and of each layer: RGB in [0, 1], float32 ``(N, 1 + L, 3, H, W)``."""
     n, layers = shape_NL.shape[0], shape_NL.shape[1] + 1
     family = torch.randint(5, (n, layers), generator=gen)
     typical = torch.cat([torch.full((n, 1), -1), shape_NL], 1)
-    prefers = (_uniform(gen, n, layers) < world.typical_texture) & (typical >= 0) & (typical < len(CLASSES))
+    prefers = (_uniform(gen, n, layers) < world.typical_texture) & (typical >= 0) & (typical < n_classes)
     family = torch.where(prefers, typical % 5, family)
     pattern = _patterns(family, world.image_size, gen)[:, :, None]
     first = _uniform(gen, n, layers, 3, 1, 1)

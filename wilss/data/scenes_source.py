@@ -8,8 +8,9 @@ from functools import cached_property
 
 from torch import Tensor
 
+from wilss.data.random_silhouettes import random_shapes
 from wilss.data.scenes import BLOCK, World, draw
-from wilss.data.silhouettes import CLASSES
+from wilss.data.silhouettes import CLASSES, ShapeSet, class_shapes
 from wilss.data.source import Split
 from wilss.digest import digest_of
 from wilss.errors import DataNotFoundError
@@ -20,14 +21,23 @@ SCENES_VERSION = 1
 
 @dataclass
 class ScenesSource:
-    """``n_train`` + ``n_eval`` generated scenes; ids are "train-000007" and "eval-000007"."""
+    """``n_train`` + ``n_eval`` generated scenes; ids are "train-000007" and "eval-000007".
+
+    silhouettes: number and seed of random ones (`wilss.data.random_silhouettes`) in place of the twenty classes.
+    """
 
     world: World
     n_train: int
     n_eval: int
+    silhouettes: tuple[int, int] | None = None
     _blocks: dict[tuple[str, int], tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
-    classes = CLASSES
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the twenty classes, or numbers of the random ones."""
+        if self.silhouettes is None:
+            return CLASSES
+        return tuple(f"silhouette {number}" for number in range(1, self.silhouettes[0] + 1))
 
     @property
     def prompts(self) -> dict[str, tuple[str, ...]]:
@@ -38,6 +48,8 @@ class ScenesSource:
     def fingerprint(self) -> str:
         """See `wilss.data.source.Source.fingerprint`."""
         facts = {"world": self.world.model_dump(), "train": self.n_train, "eval": self.n_eval}
+        if self.silhouettes is not None:
+            facts["silhouettes"] = list(self.silhouettes)
         return digest_of({"scenes": SCENES_VERSION, **facts})
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
@@ -78,13 +90,17 @@ class ScenesSource:
         """See `wilss.data.source.Source.mask`."""
         return self._scene(image_id)[1]
 
+    @property
+    def _shapes(self) -> ShapeSet:
+        return class_shapes() if self.silhouettes is None else random_shapes(*self.silhouettes)
+
     def _scene(self, image_id: str) -> tuple[Tensor, Tensor]:
         split, _, number = image_id.partition("-")
         if split not in ("train", "eval") or not number.isdigit():
             raise DataNotFoundError(f"'{image_id}' is no scene; ids look like 'train-000007'")
         block, row = divmod(int(number), BLOCK)
         if (split, block) not in self._blocks:
-            scenes = draw(self.world, split, block * BLOCK, (block + 1) * BLOCK)
+            scenes = draw(self.world, split, block * BLOCK, (block + 1) * BLOCK, self._shapes)
             self._blocks[split, block] = scenes.images, scenes.masks
         images, masks = self._blocks[split, block]
         return images[row], masks[row]

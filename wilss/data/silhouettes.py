@@ -7,6 +7,8 @@ Classes differ by outline alone: colour and texture are drawn at random by `wils
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, pi, sin
 
@@ -21,7 +23,18 @@ ATLAS_SIZE = 192
 N_BLOBS = 12
 
 
-def _radial(radii: list[float], phase: float = -pi / 2) -> tuple[float, ...]:
+@dataclass(frozen=True)
+class ShapeSet:
+    """What a world is drawn from.
+
+    coverage: float32 ``(n_classes + N_BLOBS, ATLAS_SIZE, ATLAS_SIZE)`` in [0, 1], the classes and then the clutter.
+    """
+
+    coverage: Tensor
+    n_classes: int
+
+
+def spikes(radii: list[float], phase: float = -pi / 2) -> tuple[float, ...]:
     """Closed polygon whose vertex k lies at ``radii[k]`` in direction ``phase + 2 pi k / n``, as x, y pairs."""
     n = len(radii)
     points: list[float] = []
@@ -89,7 +102,7 @@ SILHOUETTES: dict[str, list[Primitive]] = {
         ("poly", (-0.3, -0.1, 0.3, -0.1, 0.4, 0.95, -0.4, 0.95)),
     ],
     "ring": [("ellipse", (-1, -1, 1, 1)), ("-ellipse", (-0.5, -0.5, 0.5, 0.5))],
-    "star": [("poly", _radial([1.0, 0.42] * 5))],
+    "star": [("poly", spikes([1.0, 0.42] * 5))],
     "tree": [
         ("poly", (0, -1, 0.6, -0.3, -0.6, -0.3)),
         ("poly", (0, -0.65, 0.85, 0.5, -0.85, 0.5)),
@@ -102,7 +115,7 @@ CLASSES: tuple[str, ...] = tuple(SILHOUETTES)
 """The twenty foreground classes in alphabetical order; class id = position + 1, 0 is background."""
 
 
-def _rasterise(primitives: list[Primitive], size: int) -> Tensor:
+def rasterise(primitives: list[Primitive], size: int) -> Tensor:
     """Coverage of one silhouette, float32 ``(size, size)`` in [0, 1], with a 10 % margin on each side."""
     scale = 4
     canvas = Image.new("L", (size * scale, size * scale), 0)
@@ -115,20 +128,35 @@ def _rasterise(primitives: list[Primitive], size: int) -> Tensor:
     return torch.from_numpy(np.asarray(small, dtype=np.float32) / 255.0)
 
 
+def smooth_outline(rng: np.random.Generator, roughness: float, lowest: float, n_waves: int) -> tuple[float, ...]:
+    """A closed curve about the middle as x, y pairs: a circle with ``n_waves`` waves, the k-th of size 1 / k.
+
+    Args:
+        roughness: deviation of the first wave. lowest: least distance from the middle.
+    """
+    angles = np.linspace(0, 2 * pi, 48, endpoint=False)
+    waves = sum(
+        rng.normal(0, roughness / k) * np.cos(k * angles + rng.uniform(0, 2 * pi)) for k in range(1, n_waves + 1)
+    )
+    return spikes([float(radius) for radius in np.clip(0.68 + waves, lowest, 1.0)])
+
+
 def _blob(index: int) -> list[Primitive]:
     """A smooth random outline (even index) or a bar (odd): clutter that is no class."""
     rng = np.random.default_rng(1000 + index)
     if index % 2:
         half = float(rng.uniform(0.12, 0.3))
         return [("poly", (-1, -half, 1, -half, 1, half, -1, half))]
-    angles = np.linspace(0, 2 * pi, 48, endpoint=False)
-    waves = sum(rng.normal(0, 0.22 / k) * np.cos(k * angles + rng.uniform(0, 2 * pi)) for k in range(1, 6))
-    radii = np.clip(0.68 + waves, 0.25, 1.0)
-    return [("poly", _radial([float(radius) for radius in radii]))]
+    return [("poly", smooth_outline(rng, roughness=0.22, lowest=0.25, n_waves=5))]
+
+
+def with_clutter(silhouettes: Sequence[list[Primitive]]) -> ShapeSet:
+    """Classes of these silhouettes, and the world's clutter."""
+    shapes = [*silhouettes, *(_blob(index) for index in range(N_BLOBS))]
+    return ShapeSet(torch.stack([rasterise(shape, ATLAS_SIZE) for shape in shapes]), len(silhouettes))
 
 
 @lru_cache(maxsize=1)
-def atlas() -> Tensor:
-    """Coverage maps float32 ``(20 + N_BLOBS, ATLAS_SIZE, ATLAS_SIZE)``: the classes in order, then the blobs."""
-    shapes = [*SILHOUETTES.values(), *(_blob(index) for index in range(N_BLOBS))]
-    return torch.stack([_rasterise(shape, ATLAS_SIZE) for shape in shapes])
+def class_shapes() -> ShapeSet:
+    """The twenty classes in order."""
+    return with_clutter(list(SILHOUETTES.values()))

@@ -53,6 +53,12 @@ def build_stage1(spec: FewShotSpec, weights: Weights, n_base: int) -> PspNet:
     return PspNet(build_pyramid(spec, weights, True), n_base, spec.psp)
 
 
+def build_shapes(spec: FewShotSpec, weights: Weights) -> PspNet:
+    """An untrained PSPNet over random silhouettes; all of it learns, BatchNorm too. The specification has shapes."""
+    assert spec.shapes is not None
+    return PspNet(build_pyramid(spec, weights, True), spec.shapes.silhouettes, spec.shapes.psp)
+
+
 def build_model(spec: FewShotSpec, weights: Weights, n_base: int, stage1: Mapping[str, Tensor] | None) -> FewShotModel:
     """An untrained few-shot model.
 

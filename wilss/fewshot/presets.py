@@ -46,7 +46,11 @@ SMALL: dict[str, Any] = {
     "crop1": 256,
     "episodes": 500,
 }
+SHAPES: dict[str, Any] = {
+    "train": {**SHORT, "epochs": 6, "batch_size": 16, "lr_backbone": 1.5e-3, "lr_head": 2e-3, "loss_stride": 4},
+}
 DEMO: dict[str, Any] = {
+    "shapes": SHAPES,
     "data": {"canvas": 97, "n_train": 1600, "n_eval": 400, "world": {"image_size": 97}},
     "size": 97,
     "backbone": {"backbone": "resnet_scenes"},
@@ -65,6 +69,13 @@ DEMO: dict[str, Any] = {
 }
 TINY: dict[str, Any] = {
     **DEMO,
+    "shapes": {
+        "silhouettes": 8,
+        "images": 64,
+        "world": {"image_size": 65},
+        "psp": {"channels": 16},
+        "train": {**SHAPES["train"], "epochs": 1},
+    },
     "data": {"canvas": 65, "n_train": 160, "n_eval": 160, "world": {"image_size": 65}},
     "size": 65,
     "crop1": 65,

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wilss.data.episode_augment import EpisodeAugmentSpec
+from wilss.data.random_silhouettes import MOST
+from wilss.data.scenes import World
 from wilss.errors import SpecError, did_you_mean
 from wilss.fewshot.aspp import AsppSpec
 from wilss.fewshot.bam import BamSpec
@@ -39,8 +41,8 @@ class BackboneSpec(BaseModel):
     train_batchnorm: bool = Field(False, description="BatchNorm learns with the heads (PFENet's code lets it)")
 
 
-class Stage1Spec(EpisodicTrainSpec):
-    """Training of the PSPNet that BAM and CWT build upon, always as a whole. Defaults are BAM's for PASCAL."""
+class PspTrainSpec(EpisodicTrainSpec):
+    """Training of a PSPNet on masks, always as a whole. Defaults are BAM's for PASCAL."""
 
     tuning: Literal["full"] = "full"
 
@@ -49,11 +51,34 @@ class Stage1Spec(EpisodicTrainSpec):
     lr_backbone: float = Field(2.5e-4, gt=0)
     lr_head: float = Field(2.5e-3, gt=0)
     schedule: Literal["poly", "cosine", "constant"] = "poly"
-    lists: Literal["filtered", "unfiltered"] = Field("unfiltered", description="images it sees (BAM: all)")
     smoothing: float = Field(0.0, ge=0, le=0.9, description="label smoothing (CWT: 0.1)")
+    loss_stride: int = Field(1, ge=1, description="the loss looks at every n-th pixel of the labels")
+
+
+class Stage1Spec(PspTrainSpec):
+    """Training of the PSPNet that BAM and CWT build upon."""
+
+    lists: Literal["filtered", "unfiltered"] = Field("unfiltered", description="images it sees (BAM: all)")
     novel: Literal["background", "ignore"] = Field(
         "background", description="novel objects in base images (CWT: ignore)"
     )
+
+
+class ShapesSpec(BaseModel):
+    """Pretraining of the backbone on scenes of random silhouettes: what ImageNet is to backbones for photographs.
+
+    It is ours. Without it a backbone for the built-in world knows twenty silhouettes only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    silhouettes: int = Field(250, ge=2, le=MOST, description="classes, none of which is one of the world's twenty")
+    seed: int = Field(0, ge=0, description="of the silhouettes, and of the training")
+    images: int = Field(6400, ge=64)
+    world: World = World(image_size=97, seed=7)
+    augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
+    psp: PspSpec = PspSpec(channels=128, aux_weight=0.4)
+    train: PspTrainSpec = PspTrainSpec()
 
 
 class FewShotSpec(BaseModel):
@@ -93,6 +118,7 @@ class FewShotSpec(BaseModel):
     augment1: EpisodeAugmentSpec = Field(
         EpisodeAugmentSpec(scale=(0.5, 2.0), keep=0.0), description="of stage 1; its crops need no foreground"
     )
+    shapes: ShapesSpec | None = Field(None, description="pretraining before everything else; none when left out")
     train: EpisodicTrainSpec = EpisodicTrainSpec(tuning="frozen")
     stage1: Stage1Spec = Stage1Spec()
     psp: PspSpec = PspSpec()

@@ -1,4 +1,7 @@
-"""Stage 1 of BAM and CWT: a PSPNet trained on the base classes of a fold, whose backbone any head may start from."""
+"""Training of a PSPNet on masks: stage 1 of BAM and CWT, on the base classes of a fold, and what may come before it.
+
+Any head may start from the backbone of either.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wilss.fewshot.spec import Stage1Spec
+from wilss.fewshot.spec import PspTrainSpec
 from wilss.fewshot.training import episodic_rules
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import History, Training, Watch
-from wilss.nets.psp import PspNet, stage1_loss
+from wilss.nets.psp import PspNet
 
 
 @dataclass(frozen=True)
 class _BaseClasses:
     model: PspNet
-    smoothing: float
+    spec: PspTrainSpec
 
     def heads(self) -> Iterable[nn.Module]:
         return ()
 
     def losses(self, batch: MaskedBatch, epoch: int) -> dict[str, Tensor]:
-        return {"loss": stage1_loss(self.model(batch.images), batch.labels, self.smoothing)}
+        return self.model.losses(batch.images, batch.labels, self.spec.smoothing, self.spec.loss_stride)
 
 
 def train_stage1(
     model: PspNet,
     draw: Callable[[list[int]], MaskedBatch],
     ids: tuple[str, ...],
-    spec: Stage1Spec,
+    spec: PspTrainSpec,
     generator: torch.Generator,
     watch: Watch | None = None,
 ) -> History:
@@ -45,7 +48,7 @@ def train_stage1(
     }
     training = Training(
         model,
-        _BaseClasses(model, spec.smoothing),
+        _BaseClasses(model, spec),
         draw,
         ids,
         spec,

@@ -25,6 +25,9 @@ class PspSpec(BaseModel):
     channels: int = Field(512, ge=8, description="of the bottleneck")
     classifier_bias: bool = Field(True, description="BAM; False for CWT")
     dropout: float = Field(0.1, ge=0, lt=1, description="of whole channels of the bottleneck")
+    aux_weight: float = Field(
+        0.0, ge=0, description="weight of the loss of a second classifier, on c4 (PSPNet: 0.4; BAM and CWT: none)"
+    )
 
 
 class PspDecoder(nn.Module):
@@ -77,6 +80,7 @@ class PspNet(nn.Module):
         self.backbone: nn.Module = backbone
         self.decoder = PspDecoder(backbone.channels[3], spec)
         self.classifier = nn.Conv2d(spec.channels, 1 + n_classes, 1, bias=spec.classifier_bias)
+        self.auxiliary = _auxiliary(backbone.channels[2], 1 + n_classes, spec) if spec.aux_weight else None
 
     def bottleneck(self, c5: Tensor) -> Tensor:
         """c5 ``(N, C5, h, w)`` -> ``(N, channels, h, w)``."""
@@ -91,6 +95,31 @@ class PspNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(N, 1 + classes, h, w)`` of normalised images ``(N, 3, H, W)``."""
         return self.class_logits(self.backbone(images).c5)
+
+    def losses(self, images: Tensor, labels: Tensor, smoothing: float = 0.0, stride: int = 1) -> dict[str, Tensor]:
+        """Loss terms of a batch, float32.
+
+        Args:
+            images: as of `forward`. labels: uint8 ``(N, H, W)``, see `stage1_loss`.
+            stride: every stride-th pixel of the labels is looked at, which is cheaper for many classes.
+        """
+        maps = self.backbone(images)
+        seen = labels[:, stride // 2 :: stride, stride // 2 :: stride]
+        terms = {"loss": stage1_loss(self.class_logits(maps.c5), seen, smoothing)}
+        if self.auxiliary is not None:
+            terms["auxiliary"] = self.spec.aux_weight * stage1_loss(self.auxiliary(maps.c4), seen, smoothing)
+        return terms
+
+
+def _auxiliary(in_channels: int, n_outputs: int, spec: PspSpec) -> nn.Sequential:
+    """PSPNet's second classifier: 3x3 convolution, BatchNorm, ReLU, channel dropout, 1x1."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, spec.channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(spec.channels),
+        nn.ReLU(),
+        nn.Dropout2d(spec.dropout),
+        nn.Conv2d(spec.channels, n_outputs, 1),
+    )
 
 
 def stage1_loss(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:

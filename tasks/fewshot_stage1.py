@@ -1,0 +1,115 @@
+"""Few-shot tasks before a head: pretraining on random silhouettes, and stage 1 on the base classes of a fold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from stores.artefacts import ArtefactRef, Recipe
+from stores.heads import save_head
+from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, shapes_recipe, shapes_source, stage1_recipe
+from tasks.progress import stage_progress
+from tasks.workspace import heavy_task
+from wilss.data.source import Source
+from wilss.fewshot.batches import Augmented, EpisodeImages
+from wilss.fewshot.build import build_shapes, build_stage1
+from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
+from wilss.fewshot.stage1 import train_stage1
+from wilss.learn.base import MaskedBatch
+from wilss.learn.loop import Watch
+from wilss.nets.psp import PspNet
+from wilss.spec import Settings
+
+STATE = "training.pt"
+"""State of the last epoch in a staging folder."""
+
+
+@heavy_task
+def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
+    """Train the backbone on scenes of random silhouettes."""
+    ws = open_fewshot(spec, settings)
+    recipe = shapes_recipe(spec, ws.own_weights)
+    if found := ws.store.find(recipe):
+        return found.ref
+    shapes = spec.shapes
+    assert shapes is not None
+    source = shapes_source(shapes)
+    ids = source.ids("train")
+    generator = torch.Generator().manual_seed(shapes.seed)
+    data = EpisodeImages(source, ids, shapes.world.image_size)
+    classes = tuple(range(1, shapes.silhouettes + 1))
+    draws = Augmented(data, shapes.augment, shapes.world.image_size, classes, ws.own_weights, generator, ws.device)
+
+    def make() -> PspNet:
+        torch.manual_seed(shapes.seed)
+        return build_shapes(spec, ws.own_weights)
+
+    return _train(
+        ws, recipe, "silhouettes", make, lambda p: draws.base_classes(p, "background"), ids, shapes.train, generator
+    )
+
+
+@heavy_task
+def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
+    """Train the PSPNet of the fold's base classes."""
+    ws = open_fewshot(spec, settings)
+    recipe = stage1_recipe(ws)
+    if found := ws.store.find(recipe):
+        return found.ref
+    ids = tuple(image.image_id for image in ws.lists("train", spec.stage1.lists).images)
+    generator = torch.Generator().manual_seed(spec.seed)
+    draws = augmented(ws, ws.train, ids, generator, stage1=True)
+
+    def make() -> PspNet:
+        torch.manual_seed(spec.seed)
+        return build_stage1(spec, ws.weights, len(ws.fold.base))
+
+    return _train(
+        ws, recipe, "stage 1", make, lambda p: draws.base_classes(p, spec.stage1.novel), ids, spec.stage1, generator
+    )
+
+
+def augmented(
+    ws: FewShotWorkspace, source: Source, ids: Sequence[str], generator: torch.Generator, stage1: bool = False
+) -> Augmented:
+    """What draws training batches from these images."""
+    spec = ws.spec
+    data = EpisodeImages(source, ids, spec.data.canvas)
+    augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
+    return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
+
+
+def about_training(ws: FewShotWorkspace, history: list[dict[str, float]]) -> dict[str, Any]:
+    """What is known of a trained network."""
+    names = ws.fold.train_classes
+    return {
+        "spec": ws.spec.model_dump(mode="json"),
+        "fold": ws.fold.describe(),
+        "base_classes": [names[c - 1] for c in ws.fold.base],
+        "input": {"mean": ws.weights.mean, "std": ws.weights.std, "arguments": dict(ws.weights.arguments)},
+        "history": history,
+    }
+
+
+def _train(
+    ws: FewShotWorkspace,
+    recipe: Recipe,
+    stage: str,
+    make: Callable[[], PspNet],
+    draw: Callable[[list[int]], MaskedBatch],
+    ids: tuple[str, ...],
+    train: PspTrainSpec,
+    generator: torch.Generator,
+) -> ArtefactRef:
+    """Train a PSPNet and publish it."""
+    with ws.store.build(recipe) as folder, stage_progress(stage) as progress:
+        start = time.monotonic()
+        model = make().to(ws.device)
+        history = train_stage1(model, draw, ids, train, generator, Watch(stage, progress, folder / STATE))
+        save_head(model.state_dict(), about_training(ws, history), folder)
+        (folder / STATE).unlink(missing_ok=True)
+        notes = {"stage": stage, "seconds": time.monotonic() - start}
+        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
