@@ -50,7 +50,8 @@ def descent(features: torch.Tensor, labels: torch.Tensor, start: torch.Tensor, s
     trace = []
     for _ in range(spec.inner_steps):
         logits = F.interpolate(classify(features), labels.shape[-2:], mode="bilinear", align_corners=True)
-        loss = F.cross_entropy(logits, labels.long(), weight=class_weights(labels), ignore_index=IGNORE)
+        weights = class_weights(labels) if spec.balance_fit else None
+        loss = F.cross_entropy(logits, labels.long(), weight=weights, ignore_index=IGNORE)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -62,7 +63,7 @@ def coarse_descent(
     features: torch.Tensor, labels: torch.Tensor, start: torch.Tensor, spec: CwtSpec
 ) -> list[torch.Tensor]:
     """The same at the size of the features: pixels' weights go to the positions that they are interpolated from."""
-    weights = class_weights(labels)
+    weights = class_weights(labels) if spec.balance_fit else torch.ones(2, dtype=torch.float64)
     pixel_weights = torch.stack([(labels == k) * weights[k] for k in range(2)], 1)
     zeros = torch.zeros(len(features), 2, *features.shape[-2:], dtype=torch.float64, requires_grad=True)
     enlarged = F.interpolate(zeros, labels.shape[-2:], mode="bilinear", align_corners=True)
@@ -78,11 +79,14 @@ def coarse_descent(
     return trace
 
 
+@pytest.mark.parametrize("balance", [True, False])
 @pytest.mark.parametrize("shots", [1, 3])
 @pytest.mark.parametrize("resolution", ["image", "features"])
-def test_fit_is_gradient_descent_step_by_step(resolution: Literal["image", "features"], shots: int) -> None:
+def test_fit_is_gradient_descent_step_by_step(
+    resolution: Literal["image", "features"], shots: int, balance: bool
+) -> None:
     features, labels, start = supports(shots)
-    spec = CwtSpec(inner_steps=6, inner_resolution=resolution)
+    spec = CwtSpec(inner_steps=6, inner_resolution=resolution, balance_fit=balance)
     reference = descent if resolution == "image" else coarse_descent
     traces = [reference(features[b], labels[b], start, spec) for b in range(2)]
     for step in range(6):
@@ -134,20 +138,21 @@ def test_fit_separates_separable_supports(resolution: Literal["image", "features
     assert float((mine & real).sum() / ((mine | real) & known).sum()) > 0.9
 
 
-def test_pixel_shares_give_torchs_weighted_mean(gen: torch.Generator) -> None:
+@pytest.mark.parametrize("balance", [True, False])
+def test_pixel_shares_give_torchs_weighted_mean(gen: torch.Generator, balance: bool) -> None:
     labels = torch.tensor([0, 1, IGNORE], dtype=torch.uint8)[torch.randint(3, (2, 5, 6), generator=gen)]
     logits = torch.randn(2, 2, 5, 6, generator=gen)
-    values = -(pixel_shares(labels) * logits.log_softmax(1)).sum((1, 2, 3))
+    values = -(pixel_shares(labels, balance) * logits.log_softmax(1)).sum((1, 2, 3))
     for b in range(2):
-        expected = F.cross_entropy(
-            logits[b : b + 1], labels[b : b + 1].long(), class_weights(labels[b]).float(), ignore_index=IGNORE
-        )
+        weights = class_weights(labels[b]).float() if balance else None
+        expected = F.cross_entropy(logits[b : b + 1], labels[b : b + 1].long(), weights, ignore_index=IGNORE)
         assert float(values[b]) == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.parametrize("balance", [True, False])
 @pytest.mark.parametrize(("label", "total"), [(0, 1.0), (1, 1.0), (IGNORE, 0.0)])
-def test_pixel_shares_of_one_class(label: int, total: float) -> None:
-    shares = pixel_shares(torch.full((1, 2, 4, 4), label, dtype=torch.uint8))
+def test_pixel_shares_of_one_class(label: int, total: float, balance: bool) -> None:
+    shares = pixel_shares(torch.full((1, 2, 4, 4), label, dtype=torch.uint8), balance)
     assert shares.sum((2, 3, 4)).tolist() == [[total * (label == 0), total * (label == 1)]]
 
 

@@ -32,12 +32,14 @@ class CwtSpec(BaseModel):
     init_seed: int = Field(
         0, ge=0, description="of the start of every fit (the released code draws a new one each time)"
     )
+    balance_fit: bool = Field(True, description="both classes weigh the same in the fit; False: every pixel does")
+    balance_loss: bool = Field(True, description="the same of the transformer's loss (released code: both)")
     heads: int = Field(4, ge=1)
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     output_dropout: float = Field(0.5, ge=0, lt=1)
 
 
-def pixel_shares(labels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+def pixel_shares(labels: Tensor, balance: bool = True, dtype: torch.dtype = torch.float32) -> Tensor:
     """Share of every pixel in a cross-entropy with class weights [1, n_bg / n_fg], pixel by pixel and class by class.
 
     That weighted mean is half the mean over the background plus half the mean over the foreground. Where one of them
@@ -45,12 +47,15 @@ def pixel_shares(labels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
     Args:
         labels: uint8 ``(B, ...)``, 0, 1 or 255; counted over all that follows the first axis.
+        balance: False gives every pixel the same share (ours).
 
     Returns:
         ``(B, 2, ...)`` of ``dtype``, not negative; the sum of each of the B is 1, or 0 where all is 255.
     """
     masks = torch.stack([labels == 0, labels == 1], 1).to(dtype)
     counts = masks.flatten(2).sum(2)
+    if not balance:
+        return masks / counts.sum(1).clamp(min=1).reshape(-1, *[1] * labels.dim())
     divisors = counts.clamp(min=1) * (counts > 0).sum(1, keepdim=True).clamp(min=1)
     return masks / divisors.reshape(*divisors.shape, *[1] * (labels.dim() - 1))
 
@@ -80,7 +85,7 @@ def fit_classifier(features: Tensor, labels: Tensor, start: Tensor, spec: CwtSpe
         ``(B, 2, D)`` background and foreground, detached; the start where all labels are 255.
     """
     (n, shots), (height, width) = features.shape[:2], features.shape[-2:]
-    shares = pixel_shares(labels, features.dtype)
+    shares = pixel_shares(labels, spec.balance_fit, features.dtype)
     rows, columns = (resize_matrix(*pair, features) for pair in zip((height, width), labels.shape[-2:], strict=True))
     if spec.inner_resolution == "features":
         shares = rows.T @ shares @ columns
@@ -171,5 +176,5 @@ class CwtHead(nn.Module):
         """
         assert batch.query_mask is not None
         enlarged = resize(output.logits.float(), batch.query_mask.shape[-2:])
-        terms = pixel_shares(batch.query_mask) * enlarged.log_softmax(1)
+        terms = pixel_shares(batch.query_mask, self.spec.balance_loss) * enlarged.log_softmax(1)
         return {"loss": -terms.sum() / len(terms)}
