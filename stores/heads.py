@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -38,14 +38,26 @@ def load_head(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_about(folder: Path) -> dict[str, Any]:
-    """What is known of a model. Raises as `load_head`."""
+    """What is known of a model: the mappings "spec" and "input" among it. Raises as `load_head`."""
     if not (folder / WEIGHTS).is_file() or not (folder / ABOUT).is_file():
         raise ArtefactNotFoundError(f"'{folder}' holds no few-shot model ({ABOUT} and {WEIGHTS})")
     try:
         about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no UTF-8, or no JSON
         raise _damaged(folder, error) from error
+    lacking = [key for key in ("spec", "input") if not isinstance(about, dict) or not isinstance(about.get(key), dict)]
+    if lacking:
+        raise _damaged(folder, ValueError(f"{ABOUT} lacks the mapping '{lacking[0]}'"))
     return about
+
+
+def has_backbone(folder: Path) -> bool:
+    """Whether the backbone's tensors are stored too; those of a frozen one are not. Raises FormatError when damaged."""
+    try:
+        with safe_open(folder / WEIGHTS, "pt") as handle:
+            return any(key.startswith(BACKBONE) for key in handle.keys())  # noqa: SIM118  (no mapping)
+    except SafetensorError as error:
+        raise _damaged(folder, error) from error
 
 
 def _damaged(folder: Path, error: Exception) -> FormatError:

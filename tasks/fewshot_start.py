@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from safetensors import safe_open
-
 from stores.artefacts import Store
-from stores.heads import BACKBONE, WEIGHTS, load_about
+from stores.heads import BACKBONE, WEIGHTS, has_backbone, load_about
 from wilss.data.folds import fold_of, may_feed
 from wilss.errors import SpecError
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
@@ -38,12 +36,11 @@ def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, s
         _require_lists(spec, str(manifest.recipe["stage"]), scenario, protocol)
     if spec.backbone.backbone != model:
         raise SpecError(f"'{name}' has the backbone '{spec.backbone.backbone}', the student '{model}'; set one alike")
+    if not has_backbone(folder):
+        parent = manifest.parents.get("stage1", "")
+        advice = f"take its stage 1, heads:{parent[:12]}" if parent else "take one that was tuned"
+        raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
     path = folder / WEIGHTS
-    with safe_open(path, "pt") as handle:
-        if not any(key.startswith(BACKBONE) for key in handle.keys()):  # noqa: SIM118  (no mapping)
-            parent = manifest.parents.get("stage1", "")
-            advice = f"take its stage 1, heads:{parent[:12]}" if parent else "take one that was tuned"
-            raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
     known = about["input"]
     arguments = tuple(known["arguments"].items())
     return Weights(
