@@ -30,7 +30,7 @@ def test_nothing_there_and_weights_that_are_none(tmp_path: Path) -> None:
     save_head({"head.weight": torch.zeros(2)}, KNOWN, tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"\x10\x00")
     for read in (load_head, has_backbone):
-        with pytest.raises(FormatError, match="is damaged .*; delete it and run again"):
+        with pytest.raises(FormatError, match=r"is damaged .*; delete it and run again"):
             read(tmp_path)
 
 
@@ -38,5 +38,5 @@ def test_nothing_there_and_weights_that_are_none(tmp_path: Path) -> None:
 def test_a_damaged_description_is_told(tmp_path: Path, content: bytes) -> None:
     save_head({"head.weight": torch.zeros(2)}, KNOWN, tmp_path)
     (tmp_path / ABOUT).write_bytes(content)
-    with pytest.raises(FormatError, match="is damaged .*; delete it and run again"):
+    with pytest.raises(FormatError, match=r"is damaged .*; delete it and run again"):
         load_about(tmp_path)
