@@ -59,7 +59,7 @@ def test_random_silhouettes_are_reproducible_and_like_no_other() -> None:
     assert not torch.equal(random_shapes(10, 4).coverage[:10], shapes.coverage[:10])
     inside = (shapes.coverage[:40] > 0.5).flatten(1).float()
     classes = (class_shapes().coverage[:20] > 0.5).flatten(1).float()
-    assert 0.1 < float(inside.mean(1).min()) <= float(inside.mean(1).max()) < 0.55
+    assert 0.1 < float(inside.mean(1).min()) <= float(inside.mean(1).max()) < 0.52
     both, known = (a @ b.T for a, b in ((inside, inside), (inside, classes)))
     union = inside.sum(1)[:, None] + inside.sum(1) - both
     assert float((both / union - torch.eye(40)).max()) < 0.97

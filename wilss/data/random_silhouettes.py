@@ -1,7 +1,7 @@
 """Silhouettes drawn at random: a world of many shapes, none of which is one of the twenty classes on purpose.
 
-A silhouette joins one to three parts (stars and gears, ellipses, bars, smooth outlines), and some have a hole. Those
-that fill too little or too much of their frame are drawn again.
+A silhouette joins parts (polygons, stars and gears, ellipses, bars, smooth outlines); about half are symmetric, as many
+things are, and some have holes. It fills its frame. A lone ellipse, bar or smooth outline is none: clutter looks so.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from wilss.errors import SpecError
 MOST = 254
 """Masks are uint8: 0 is background, 255 is void."""
 COVER = (0.12, 0.5)
-"""Least and largest share of the frame that a silhouette covers."""
-P_HOLE, P_REGULAR = 0.4, 0.5
+"""Least and largest share of the atlas's frame that a silhouette covers; a filled square covers 0.64."""
+PROBE = 64
+"""Side at which a silhouette is measured."""
+P_SYMMETRIC, P_HOLE, P_REGULAR = 0.5, 0.4, 0.5
 
 
 @lru_cache(maxsize=2)
@@ -34,12 +36,49 @@ def random_shapes(count: int, seed: int) -> ShapeSet:
 
 def _silhouette(rng: np.random.Generator) -> list[Primitive]:
     while True:
-        parts = [_part(rng) for _ in range(int(rng.integers(1, 4)))]
-        if rng.random() < P_HOLE:
-            kind, numbers = _ellipse(rng) if rng.random() < 0.5 else _bar(rng)
-            parts.append((f"-{kind}", numbers))
-        if COVER[0] < float(rasterise(parts, 64).mean()) < COVER[1]:
+        parts = _join(rng)
+        mask = rasterise(parts, PROBE).numpy() > 0.5
+        if not mask.any():
+            continue
+        parts = _fill_frame(parts, mask)
+        if COVER[0] < float(rasterise(parts, PROBE).mean()) < COVER[1]:
             return parts
+
+
+def _join(rng: np.random.Generator) -> list[Primitive]:
+    parts = [_star(rng)] if rng.random() < 0.4 else [_part(rng), _part(rng)]
+    parts += [_part(rng) for _ in range(int(rng.integers(0, 3)))]
+    if rng.random() < P_HOLE:
+        kind, numbers = _ellipse(rng) if rng.random() < 0.5 else _bar(rng)
+        parts.append((f"-{kind}", numbers))
+    if rng.random() < P_SYMMETRIC:
+        parts = [twin for part in parts for twin in (part, _mirrored(part))]
+        parts.sort(key=lambda part: part[0].startswith("-"))  # holes are cut from both halves
+    return parts
+
+
+def _mirrored(part: Primitive) -> Primitive:
+    """The same on the other side of the vertical axis."""
+    kind, numbers = part
+    if kind.endswith("ellipse"):
+        x0, y0, x1, y1 = numbers
+        return kind, (-x1, y0, -x0, y1)
+    return kind, tuple(-value if k % 2 == 0 else value for k, value in enumerate(numbers))
+
+
+def _fill_frame(parts: list[Primitive], mask: np.ndarray) -> list[Primitive]:
+    """Moved to the middle and enlarged until the longer side touches the frame; proportions stay.
+
+    Args:
+        mask: bool ``(PROBE, PROBE)``, the parts as `rasterise` draws them.
+    """
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    # the frame [-1, 1] takes 80 % of what is rasterised
+    low = [2.5 * float(line[0]) / PROBE - 1.25 for line in (columns, rows)]
+    high = [2.5 * (float(line[-1]) + 1) / PROBE - 1.25 for line in (columns, rows)]
+    scale = 2 / max(high[0] - low[0], high[1] - low[1])
+    middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
+    return [(kind, tuple((value - middle[k % 2]) * scale for k, value in enumerate(n))) for kind, n in parts]
 
 
 def _part(rng: np.random.Generator) -> Primitive:
@@ -51,19 +90,19 @@ def _star(rng: np.random.Generator) -> Primitive:
     """A polygon about the middle: regular, as a star or a gear is, or with every corner at its own distance."""
     corners = int(rng.integers(3, 11))
     regular = rng.random() < P_REGULAR
-    radii = np.tile(rng.uniform(0.35, 1.0, 2), corners) if regular else rng.uniform(0.35, 1.0, corners)
+    radii = np.tile(rng.uniform(0.25, 1.0, 2), corners) if regular else rng.uniform(0.25, 1.0, corners)
     return "poly", spikes([float(radius) for radius in radii], float(rng.uniform(0, 2 * pi)))
 
 
 def _ellipse(rng: np.random.Generator) -> Primitive:
     x, y = (float(value) for value in rng.uniform(-0.5, 0.5, 2))
-    a, b = (float(value) for value in rng.uniform(0.2, 0.75, 2))
+    a, b = (float(value) for value in rng.uniform(0.15, 0.7, 2))
     return "ellipse", (max(-1.0, x - a), max(-1.0, y - b), min(1.0, x + a), min(1.0, y + b))
 
 
 def _bar(rng: np.random.Generator) -> Primitive:
     x, y = (float(value) for value in rng.uniform(-0.6, 0.6, 2))
-    a, b = (float(value) for value in rng.uniform(0.12, 0.8, 2))
+    a, b = (float(value) for value in rng.uniform(0.08, 0.8, 2))
     turn = float(rng.uniform(0, pi))
     points: list[float] = []
     for u, v in ((-a, -b), (a, -b), (a, b), (-a, b)):
