@@ -62,8 +62,8 @@ def test_random_silhouettes_are_reproducible_and_like_no_other() -> None:
     assert 0.1 < float(inside.mean(1).min()) <= float(inside.mean(1).max()) < 0.52
     both, known = (a @ b.T for a, b in ((inside, inside), (inside, classes)))
     union = inside.sum(1)[:, None] + inside.sum(1) - both
-    assert float((both / union - torch.eye(40)).max()) < 0.97
-    assert float((known / (inside.sum(1)[:, None] + classes.sum(1) - known)).max()) < 0.95
+    assert float((both / union - torch.eye(40)).max()) < 0.98
+    assert float((known / (inside.sum(1)[:, None] + classes.sum(1) - known)).max()) < 0.82
 
 
 def test_scenes_of_random_silhouettes() -> None:

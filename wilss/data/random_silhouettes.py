@@ -1,7 +1,8 @@
-"""Silhouettes drawn at random: a world of many shapes, none of which is one of the twenty classes on purpose.
+"""Silhouettes drawn at random: a world of many shapes, none of which is one of the twenty classes.
 
 A silhouette joins parts (polygons, stars and gears, ellipses, bars, smooth outlines); about half are symmetric, as many
 things are, and some have holes. It fills its frame. A lone ellipse, bar or smooth outline is none: clutter looks so.
+What comes too close to a class is drawn again, so that a class that is held out somewhere is not learnt here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from math import cos, pi, sin
 
 import numpy as np
 
-from wilss.data.silhouettes import Primitive, ShapeSet, rasterise, smooth_outline, spikes, with_clutter
+from wilss.data.silhouettes import SILHOUETTES, Primitive, ShapeSet, rasterise, smooth_outline, spikes, with_clutter
 from wilss.errors import SpecError
 
 MOST = 254
@@ -20,6 +21,8 @@ COVER = (0.12, 0.5)
 """Least and largest share of the atlas's frame that a silhouette covers; a filled square covers 0.64."""
 PROBE = 64
 """Side at which a silhouette is measured."""
+LIKE = 0.8
+"""Overlap (IoU) with a class from which on a silhouette is too close to it."""
 P_SYMMETRIC, P_HOLE, P_REGULAR = 0.5, 0.4, 0.5
 
 
@@ -41,8 +44,21 @@ def _silhouette(rng: np.random.Generator) -> list[Primitive]:
         if not mask.any():
             continue
         parts = _fill_frame(parts, mask)
-        if COVER[0] < float(rasterise(parts, PROBE).mean()) < COVER[1]:
+        mask = rasterise(parts, PROBE).numpy() > 0.5
+        if COVER[0] < mask.mean() < COVER[1] and _overlap_with_classes(mask) < LIKE:
             return parts
+
+
+def _overlap_with_classes(mask: np.ndarray) -> float:
+    classes = _class_masks()
+    both, either = (classes & mask).sum((1, 2)), (classes | mask).sum((1, 2))
+    return float((both / either).max())
+
+
+@lru_cache(maxsize=1)
+def _class_masks() -> np.ndarray:
+    """bool ``(20, PROBE, PROBE)``."""
+    return np.stack([rasterise(parts, PROBE).numpy() > 0.5 for parts in SILHOUETTES.values()])
 
 
 def _join(rng: np.random.Generator) -> list[Primitive]:
