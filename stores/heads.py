@@ -37,6 +37,11 @@ def load_head(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise _damaged(folder, error) from error
 
 
+def part_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
 def load_about(folder: Path) -> dict[str, Any]:
     """What is known of a model: the mappings "spec" and "input" among it. Raises as `load_head`."""
     if not (folder / WEIGHTS).is_file() or not (folder / ABOUT).is_file():

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from stores.artefacts import ArtefactRef, Recipe
-from stores.heads import save_head
+from stores.heads import load_head, part_of, save_head
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, shapes_recipe, shapes_source, stage1_recipe
 from tasks.progress import stage_progress
 from tasks.workspace import heavy_task
@@ -65,7 +65,11 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
 
     def make() -> PspNet:
         torch.manual_seed(spec.seed)
-        return build_stage1(spec, ws.weights, len(ws.fold.base))
+        model = build_stage1(spec, ws.weights, len(ws.fold.base))
+        if spec.stage1.decoder == "shapes":
+            state, _ = load_head(ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest))
+            model.decoder.load_state_dict(part_of(state, "decoder."))
+        return model
 
     return _train(
         ws, recipe, "stage 1", make, lambda p: draws.base_classes(p, spec.stage1.novel), ids, spec.stage1, generator

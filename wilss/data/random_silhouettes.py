@@ -57,7 +57,7 @@ def _overlap_with_classes(mask: np.ndarray) -> float:
 
 @lru_cache(maxsize=1)
 def _class_masks() -> np.ndarray:
-    """bool ``(20, PROBE, PROBE)``."""
+    """Bool ``(20, PROBE, PROBE)``."""
     return np.stack([rasterise(parts, PROBE).numpy() > 0.5 for parts in SILHOUETTES.values()])
 
 

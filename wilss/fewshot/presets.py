@@ -63,7 +63,15 @@ DEMO: dict[str, Any] = {
     "psp": {"channels": 128},
     "cwt": {"inner_resolution": "features"},
     "train": {**SHORT, "epochs": 4, "lr_head": 2e-3, "lr_backbone": 1e-3},
-    "stage1": {**SHORT, "epochs": 6, "batch_size": 16, "lr_backbone": 7e-4, "lr_head": 2e-3},
+    "stage1": {
+        **SHORT,
+        "epochs": 6,
+        "batch_size": 16,
+        "lr_backbone": 2e-4,
+        "lr_head": 1e-3,
+        "novel": "ignore",
+        "decoder": "shapes",
+    },
     "crop1": 97,
     "episodes": 1000,
 }
