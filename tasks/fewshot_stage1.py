@@ -66,7 +66,7 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     def make() -> PspNet:
         torch.manual_seed(spec.seed)
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
-        if spec.stage1.decoder == "shapes":
+        if spec.keeps_decoder:
             state, _ = load_head(ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest))
             model.decoder.load_state_dict(part_of(state, "decoder."))
         return model

@@ -70,7 +70,6 @@ DEMO: dict[str, Any] = {
         "lr_backbone": 2e-4,
         "lr_head": 1e-3,
         "novel": "ignore",
-        "decoder": "shapes",
     },
     "crop1": 97,
     "episodes": 1000,

@@ -62,8 +62,9 @@ class Stage1Spec(PspTrainSpec):
     novel: Literal["background", "ignore"] = Field(
         "background", description="novel objects in base images (CWT: ignore)"
     )
-    decoder: Literal["new", "shapes"] = Field(
-        "new", description="'shapes': the decoder too starts as pretraining on silhouettes left it (ours)"
+    decoder: Literal["pretrained", "new"] = Field(
+        "pretrained",
+        description="it goes on from the decoder of the pretraining on silhouettes, if that is of its size",
     )
 
 
@@ -154,8 +155,6 @@ class FewShotSpec(BaseModel):
             raise ValueError(f"'size' is {self.size}, but size - 1 must be a multiple of 8, as of 473 or 641")
         if self.head == "cwt" and self.start != "base":
             raise ValueError("cwt reads the bottleneck of stage 1, which knows no other backbone; use start=base")
-        if self.stage1.decoder == "shapes" and not self._decoders_agree:
-            raise ValueError("stage1.decoder=shapes needs 'shapes', with the bins and channels of 'psp' in shapes.psp")
         if self.backbone.train_batchnorm and self.train.tuning != "full":
             raise ValueError("backbone.train_batchnorm needs train.tuning=full; otherwise BatchNorm stays as it is")
         if not self.is_trained and self.train.tuning != "frozen":
@@ -173,8 +172,9 @@ class FewShotSpec(BaseModel):
         return self.head not in ("prior", "prototype")
 
     @property
-    def _decoders_agree(self) -> bool:
-        other = self.shapes.psp if self.shapes else None
+    def keeps_decoder(self) -> bool:
+        """Whether stage 1 goes on from a decoder that pretraining on silhouettes has trained."""
+        other = self.shapes.psp if self.shapes and self.stage1.decoder == "pretrained" else None
         return other is not None and (other.bins, other.channels) == (self.psp.bins, self.psp.channels)
 
     def facts(self) -> dict[str, Any]:
