@@ -54,7 +54,14 @@ DEMO: dict[str, Any] = {
     "data": {"canvas": 97, "n_train": 1600, "n_eval": 400, "world": {"image_size": 97}},
     "size": 97,
     "backbone": {"backbone": "resnet_scenes"},
-    "start": "base",
+    "start": "pretrained",
+    "heads": {
+        "cwt": {
+            "start": "base",
+            "cwt": {"balance_fit": False, "balance_loss": False},
+            "train": {"lr_head": 3e-3},
+        }
+    },
     "min_area": 86,
     "aspp": {"channels": 64, "rates": (2, 4, 6)},
     "pfenet": {"channels": 64},
@@ -62,7 +69,7 @@ DEMO: dict[str, Any] = {
     "ipmt": {"dim": 64, "hidden": 192, "layers": 3},
     "psp": {"channels": 128},
     "cwt": {"inner_resolution": "features"},
-    "train": {**SHORT, "epochs": 4, "lr_head": 2e-3, "lr_backbone": 1e-3},
+    "train": {**SHORT, "epochs": 10, "lr_head": 2e-3, "lr_backbone": 1e-3},
     "stage1": {
         **SHORT,
         "epochs": 6,
