@@ -12,6 +12,8 @@ import torch
 
 from flows import cli_fewshot
 from stores.artefacts import Store
+from stores.heads import load_head
+from tasks import fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import open_fewshot
 from wilss.errors import DataError
@@ -96,6 +98,22 @@ def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp
             model.predict(evaluation_batch(ws.test, episodes[1:2], spec.size, False, ws.weights, ws.device)),
         )
     assert torch.allclose(whole[1], single[0], atol=1e-4)
+
+
+def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fewshot_stage1, "train_stage1", lambda *_: [])  # networks stay as they start
+    settings = Settings(root=tmp_path)
+    given = {"benchmark": "scenes-5i", "fold": 0, "head": "cwt", "preset": "tiny", "seed": 1}
+    states = []
+    for changes in ({}, {"stage1": {"decoder": "new"}}, {"psp": {"channels": 8}}):
+        spec = make_fewshot_spec({**given, **changes})
+        assert spec.keeps_decoder == (changes == {})
+        shapes = fewshot_stage1.shapes_net.fn(spec, settings)
+        stage1 = fewshot_stage1.stage1_net.fn(spec, settings)
+        states.append([load_head(Store(tmp_path).path("heads", ref.digest))[0] for ref in (shapes, stage1)])
+    for name in ("backbone.body.conv1.0.weight", "decoder.join.0.weight"):
+        assert torch.equal(states[0][0][name], states[0][1][name])
+    assert not torch.equal(states[1][0][name], states[1][1][name])
 
 
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
