@@ -23,7 +23,7 @@ from wilss.fewshot.spec import FewShotSpec
 from wilss.measure.compare import markdown
 from wilss.measure.episodes import summarise
 from wilss.measure.fewshot import entry, grid_table, page, run_tables
-from wilss.measure.render import contact_sheet, loss_curves, overlay, png
+from wilss.measure.render import contact_sheet, loss_curves, png, spotlight
 from wilss.spec import Settings
 
 N_PICTURES = 10
@@ -159,7 +159,7 @@ def _first(grid: FewShotGrid) -> tuple[int, int, int]:
 
 def _shown(ws: FewShotWorkspace, image_id: str, class_id: int) -> Tensor:
     image, mask = ws.test.image(image_id), ws.test.mask(image_id)
-    return overlay(image, (mask == class_id).to(torch.uint8))
+    return spotlight(image, (mask == class_id).to(torch.uint8))
 
 
 def _query(ws: FewShotWorkspace, image_id: str, truth: Tensor, found: Sequence[Tensor]) -> list[Tensor]:
@@ -168,4 +168,4 @@ def _query(ws: FewShotWorkspace, image_id: str, truth: Tensor, found: Sequence[T
         image = fit(image, truth.shape[-1])
         height, width = image.shape[-2:]
         truth, found = truth[:height, :width], [mask[:height, :width] for mask in found]
-    return [image, overlay(image, truth), *(overlay(image, f.to(torch.uint8)) for f in found)]
+    return [image, spotlight(image, truth), *(spotlight(image, f.to(torch.uint8)) for f in found)]

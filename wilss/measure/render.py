@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = (40, 44, 52)
+OUTLINE = (255, 221, 0)
 
 
 def colour(labels_HW: Tensor) -> Tensor:
@@ -31,6 +32,21 @@ def overlay(image_3HW: Tensor, labels_HW: Tensor, strength: float = 0.55) -> Ten
     shown = (labels_HW > 0)[None]
     mixed = (1 - strength) * image_3HW.float() + strength * colour(labels_HW).float()
     return torch.where(shown, mixed, image_3HW.float()).round().to(torch.uint8)
+
+
+def spotlight(image_3HW: Tensor, mask_HW: Tensor) -> Tensor:
+    """One object in its colours with a yellow outline, everything else dark and grey; void (255) light. ``(3, H, W)``.
+
+    Args:
+        image_3HW: uint8. mask_HW: uint8, 1 the object.
+    """
+    inside = (mask_HW == 1).float()[None]
+    grown = torch.nn.functional.max_pool2d(inside, 3, 1, 1)
+    dark = 0.4 * image_3HW.float().mean(0, keepdim=True)
+    dark = torch.where(mask_HW == 255, dark + 60, dark).expand_as(image_3HW)
+    picture = torch.where(inside > 0, image_3HW.float(), dark)
+    picture = torch.where(grown > inside, torch.tensor(OUTLINE).float().view(3, 1, 1), picture)
+    return picture.round().clamp(0, 255).to(torch.uint8)
 
 
 def flatten_layers(layers_CHW: Tensor, class_ids: Sequence[int]) -> Tensor:
