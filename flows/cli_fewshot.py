@@ -153,7 +153,7 @@ def _specs(model: ModelOptions, options: FewShotOptions, machine: MachineOptions
         raise SpecError("--svf and --set train.tuning=... say the same thing twice; give one of them")
     if model.svf:
         given = merge(given, {"train": {"tuning": "svf"}})
-    specs = [make_fewshot_spec({**given, "shots": shots}) for shots in model.shots]
+    specs = [make_fewshot_spec({**given, "shots": shots}) for shots in model.shots or (1,)]
     prepare_prefect(settings.root, machine.verbose)
     return specs, settings
 

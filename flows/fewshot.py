@@ -79,8 +79,8 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
     settings = settings or machine_settings()
     cells = list(grid.cells())
     for fold in grid.folds:  # what a fold cannot do is said before anything is trained
-        most = max((c.spec for c in cells if c.spec.fold == fold), key=lambda spec: spec.shots)
-        prepare_fewshot(most, settings)
+        of_fold = [cell.spec for cell in cells if cell.spec.fold == fold]
+        prepare_fewshot(max(of_fold, key=lambda spec: (spec.shots, spec.needs_stage1)), settings)
     reports = []
     for number, cell in enumerate(cells, start=1):
         say(f"model {number} of {len(cells)}: {cell.name}, fold {cell.spec.fold}, seed {cell.spec.seed}")

@@ -164,6 +164,7 @@ def predictions(
 
 
 def _untrained(ws: FewShotWorkspace) -> FewShotModel:
+    ws.require_pretrained()
     stage1 = None
     if ws.spec.needs_stage1:
         stage1, _ = load_head(ws.store.path("heads", stage1_recipe(ws).digest))

@@ -63,6 +63,8 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     generator = torch.Generator().manual_seed(spec.seed)
     draws = augmented(ws, ws.train, ids, generator, stage1=True)
 
+    ws.require_pretrained()
+
     def make() -> PspNet:
         torch.manual_seed(spec.seed)
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
@@ -86,13 +88,13 @@ def augmented(
     return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
 
 
-def about_training(ws: FewShotWorkspace, history: list[dict[str, float]]) -> dict[str, Any]:
-    """What is known of a trained network."""
+def about_training(ws: FewShotWorkspace, history: list[dict[str, float]], of_fold: bool = True) -> dict[str, Any]:
+    """What is known of a trained network; ``of_fold``: it was trained on the base classes of the fold."""
     names = ws.fold.train_classes
+    trained_on = {"fold": ws.fold.describe(), "base_classes": [names[c - 1] for c in ws.fold.base]}
     return {
         "spec": ws.spec.model_dump(mode="json"),
-        "fold": ws.fold.describe(),
-        "base_classes": [names[c - 1] for c in ws.fold.base],
+        **(trained_on if of_fold else {}),
         "input": {"mean": ws.weights.mean, "std": ws.weights.std, "arguments": dict(ws.weights.arguments)},
         "history": history,
     }
@@ -113,7 +115,7 @@ def _train(
         start = time.monotonic()
         model = make().to(ws.device)
         history = train_stage1(model, draw, ids, train, generator, Watch(stage, progress, folder / STATE))
-        save_head(model.state_dict(), about_training(ws, history), folder)
+        save_head(model.state_dict(), about_training(ws, history, of_fold=recipe.facts["stage"] == "stage 1"), folder)
         (folder / STATE).unlink(missing_ok=True)
         notes = {"stage": stage, "seconds": time.monotonic() - start}
         return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref

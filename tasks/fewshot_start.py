@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from stores.artefacts import Store
@@ -13,7 +14,7 @@ from wilss.nets.pretrained import Weights, file_digest
 from wilss.protocol import Benchmark, Scenario
 
 MARK = "heads:"
-"""``student.weights=heads:DIGEST`` takes the backbone of that few-shot model or stage-1 network."""
+"""``student.weights=heads:DIGEST`` takes the backbone of that few-shot model, stage-1 or silhouette network."""
 
 
 def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, scenario: Scenario) -> Weights:
@@ -37,8 +38,7 @@ def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, s
     if spec.backbone.backbone != model:
         raise SpecError(f"'{name}' has the backbone '{spec.backbone.backbone}', the student '{model}'; set one alike")
     if not has_backbone(folder):
-        parent = manifest.parents.get("stage1", "")
-        advice = f"take its stage 1, heads:{parent[:12]}" if parent else "take one that was tuned"
+        advice = _its_backbone(spec, manifest.parents)
         raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
     path = folder / WEIGHTS
     known = about["input"]
@@ -46,6 +46,15 @@ def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, s
     return Weights(
         model, path, False, BACKBONE, file_digest(path), tuple(known["mean"]), tuple(known["std"]), arguments
     )
+
+
+def _its_backbone(spec: FewShotSpec, parents: Mapping[str, str]) -> str:
+    """Where the backbone of a head is kept that was trained on a frozen one."""
+    if spec.start == "base" and "stage1" in parents:
+        return f"take its stage 1, {MARK}{parents['stage1'][:12]}"
+    if "shapes" in parents:
+        return f"take the backbone that was pretrained on silhouettes, {MARK}{parents['shapes'][:12]}"
+    return "its backbone is as it was found; name its weights, or take a head that was trained with another tuning"
 
 
 def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:

@@ -15,8 +15,8 @@ from wilss.data.episode_lists import EpisodeList, ImageClasses, eval_list, read_
 from wilss.data.folds import Fold, fold_of
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.source import Source, Split
-from wilss.digest import ALGORITHM_VERSION
-from wilss.errors import DataNotFoundError
+from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
+from wilss.errors import ArtefactNotFoundError, DataNotFoundError
 from wilss.fewshot.build import HEADS
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, ShapesSpec
 from wilss.nets.pretrained import Weights, find_weights
@@ -49,6 +49,14 @@ class FewShotWorkspace:
     def source(self, split: Split) -> Source:
         """Data of training or of the test."""
         return self.train if split == "train" else self.test
+
+    def require_pretrained(self) -> None:
+        """Raise ArtefactNotFoundError when the backbone is to be pretrained on silhouettes and has not been."""
+        if self.spec.shapes is not None and self.store.find(shapes_recipe(self.spec, self.own_weights)) is None:
+            raise ArtefactNotFoundError(
+                f"no backbone that is pretrained on silhouettes is in '{self.settings.root}'; train it, and what is "
+                "built upon it, with: wilss few-shot train"
+            )
 
     def lists(self, split: Split, kind: str | None = None) -> EpisodeList:
         """Images that episodes of a split are drawn from; ``kind``: filtered or not, instead of the specification's."""
@@ -115,10 +123,10 @@ def shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
     """The backbone after pretraining on random silhouettes; folds, heads and seeds share it."""
     assert spec.shapes is not None
     facts = {
-        "version": ALGORITHM_VERSION,
+        "version": [ALGORITHM_VERSION, FEWSHOT_VERSION],
         "stage": "shapes",
         "data": shapes_source(spec.shapes).fingerprint,
-        "backbone": _backbone_facts(spec),
+        "backbone": spec.backbone.model_dump(mode="json", exclude={"weights", "train_batchnorm"}),
         "weights": own.digest,
         "shapes": spec.shapes.model_dump(mode="json"),
     }
@@ -134,9 +142,10 @@ def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
         "crop": spec.crop1,
         "augment": spec.augment1.model_dump(mode="json"),
         "psp": spec.psp.model_dump(mode="json"),
-        "train": spec.stage1.model_dump(mode="json"),
+        "train": spec.stage1.model_dump(mode="json", exclude={"decoder"}),
+        "keeps decoder": spec.keeps_decoder,
     }
-    return Recipe("heads", facts, {})
+    return Recipe("heads", facts, _shapes_parent(ws))
 
 
 def head_recipe(ws: FewShotWorkspace) -> Recipe:
@@ -155,14 +164,15 @@ def head_recipe(ws: FewShotWorkspace) -> Recipe:
         "augment": spec.augment.model_dump(mode="json"),
         "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
     }
-    return Recipe("heads", facts, {"stage1": stage1_recipe(ws).digest} if spec.needs_stage1 else {})
+    stage1 = {"stage1": stage1_recipe(ws).digest} if spec.needs_stage1 else {}
+    return Recipe("heads", facts, {**_shapes_parent(ws), **stage1})
 
 
 def episodes_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
     """Frozen episodes: of the novel classes, or (``train``) of the base classes in training images."""
     spec = ws.spec
     facts = {
-        "version": ALGORITHM_VERSION,
+        "version": [ALGORITHM_VERSION, FEWSHOT_VERSION],
         "data": ws.source(split).fingerprint,
         "fold": ws.fold.describe(),
         "classes": list(ws.fold.wanted(split)),
@@ -179,7 +189,7 @@ def episodes_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
 
 def scores_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
     """What a model does in every frozen episode."""
-    facts = {"version": ALGORITHM_VERSION, "size": ws.spec.size, "resolution": ws.spec.resolution}
+    facts = {"version": [ALGORITHM_VERSION, FEWSHOT_VERSION], "size": ws.spec.size, "resolution": ws.spec.resolution}
     parents = {"head": head_recipe(ws).digest, "episodes": episodes_recipe(ws, split).digest}
     return Recipe("evaluations", facts, parents)
 
@@ -187,16 +197,20 @@ def scores_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
 def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:
     spec = ws.spec
     return {
-        "version": ALGORITHM_VERSION,
+        "version": [ALGORITHM_VERSION, FEWSHOT_VERSION],
         "data": ws.train.fingerprint,
         "base": list(ws.fold.base),
         "min_area": spec.min_area,
         "canvas": spec.data.canvas,
         "backbone": _backbone_facts(spec),
-        "weights": ws.weights.digest,
+        "weights": ws.own_weights.digest,
         "seed": spec.seed,
     }
 
 
 def _backbone_facts(spec: FewShotSpec) -> dict[str, Any]:
     return spec.backbone.model_dump(mode="json", exclude={"weights"})
+
+
+def _shapes_parent(ws: FewShotWorkspace) -> dict[str, str]:
+    return {"shapes": shapes_recipe(ws.spec, ws.own_weights).digest} if ws.spec.shapes else {}

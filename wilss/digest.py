@@ -9,6 +9,9 @@ from typing import Any
 ALGORITHM_VERSION = 3
 """Raised whenever the same specification computes other results."""
 
+FEWSHOT_VERSION = 1
+"""The same of few-shot specifications alone, which keeps what incremental runs have computed."""
+
 
 def canonical_json(facts: Any) -> str:
     """JSON with sorted keys and no spaces. Raises TypeError for anything that is not plain data."""

@@ -12,11 +12,11 @@ import torch
 
 from flows import cli_fewshot
 from stores.artefacts import Store
-from stores.heads import load_head
+from stores.heads import load_about, load_head
 from tasks import fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import open_fewshot
-from wilss.errors import DataError
+from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot.batches import evaluation_batch
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.spec import Settings
@@ -57,7 +57,20 @@ def test_train_then_eval_writes_a_report(wilss, root: Path) -> None:  # type: ig
 
 
 def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
-    arguments = ("--heads", "prior", "aspp", "--tunings", "frozen", "full", "--folds", 3, *TINY, "--root", root)
+    arguments = (
+        "--heads",
+        "prior",
+        "aspp",
+        "--tunings",
+        "frozen",
+        "full",
+        "--folds",
+        3,
+        *TINY,
+        "start=base",
+        "--root",
+        root,
+    )
     code, out, _ = wilss("few-shot", "compare", *arguments)
     assert code == 0
     assert "aspp + full, 1 shot" in out
@@ -67,6 +80,7 @@ def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> 
     assert [(r["head"], r["tuning"]) for r in rows] == [("prior", "frozen"), ("aspp", "frozen"), ("aspp", "full")]
     heads = [m for m in Store(root).all("heads") if m.recipe.get("head") in ("prior", "aspp")]
     assert len({m.parents["stage1"] for m in heads}) == 1, "one stage 1 for all"
+    assert len({m.parents["shapes"] for m in heads}) == 1, "one pretraining for all"
     scores = [m for m in Store(root).all("evaluations") if m.parents["head"] in {h.digest for h in heads}]
     assert len({m.parents["episodes"] for m in scores}) == 2, "one file of novel, one of base classes"
     again = wilss("few-shot", "compare", *arguments)
@@ -104,16 +118,17 @@ def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monk
     monkeypatch.setattr(fewshot_stage1, "train_stage1", lambda *_: [])  # networks stay as they start
     settings = Settings(root=tmp_path)
     given = {"benchmark": "scenes-5i", "fold": 0, "head": "cwt", "preset": "tiny", "seed": 1}
-    states = []
     for changes in ({}, {"stage1": {"decoder": "new"}}, {"psp": {"channels": 8}}):
         spec = make_fewshot_spec({**given, **changes})
-        assert spec.keeps_decoder == (changes == {})
-        shapes = fewshot_stage1.shapes_net.fn(spec, settings)
-        stage1 = fewshot_stage1.stage1_net.fn(spec, settings)
-        states.append([load_head(Store(tmp_path).path("heads", ref.digest))[0] for ref in (shapes, stage1)])
-    for name in ("backbone.body.conv1.0.weight", "decoder.join.0.weight"):
-        assert torch.equal(states[0][0][name], states[0][1][name])
-    assert not torch.equal(states[1][0][name], states[1][1][name])
+        with pytest.raises(ArtefactNotFoundError, match=r"pretrained on silhouettes .* train it"):
+            fewshot_stage1.stage1_net.fn(spec, Settings(root=tmp_path / "empty"))
+        refs = [stage.fn(spec, settings) for stage in (fewshot_stage1.shapes_net, fewshot_stage1.stage1_net)]
+        shapes, stage1 = (load_head(Store(tmp_path).path("heads", ref.digest))[0] for ref in refs)
+        assert torch.equal(shapes["backbone.body.conv1.0.weight"], stage1["backbone.body.conv1.0.weight"])
+        assert torch.equal(shapes["decoder.join.0.weight"], stage1["decoder.join.0.weight"]) == (changes == {})
+        assert Store(tmp_path).get("heads", refs[1].digest).parents == {"shapes": refs[0].digest}
+        about = load_about(Store(tmp_path).path("heads", refs[0].digest))
+        assert "base_classes" not in about, "silhouettes belong to no fold"
 
 
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

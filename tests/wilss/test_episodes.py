@@ -253,7 +253,7 @@ def test_only_lists_of_the_fold_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "wilss-episodes-9"}, "has the format 'wilss-episodes-9', this version reads 'wilss-episodes-1'"),
+        ({"format": "wilss-episodes-9"}, "has the format 'wilss-episodes-9', this version reads 'wilss-episodes-2'"),
         ({"format": None}, "has the format None"),
         ({"shots": "2"}, "'shots' is '2'"),
         ({"shots": 0}, "'shots' is 0 .* greater than or equal to 1"),

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.digest import digest_of
 from wilss.errors import SpecError
 from wilss.fewshot.build import HEADS, build_model, build_stage1
 from wilss.fewshot.contract import EpisodeBatch
@@ -220,6 +221,30 @@ def test_wrong_specifications_are_refused_in_words() -> None:
         make_fewshot_grid({"run": {"benchmark": "scenes-5i", "train": {"tuning": "full"}}})
     with pytest.raises(SpecError, match="each once"):
         make_fewshot_grid({"run": {"benchmark": "scenes-5i"}, "heads": ("aspp", "aspp")})
+
+
+def test_a_section_given_in_part_keeps_the_rest() -> None:
+    given = {"benchmark": "scenes-5i", "fold": 0}
+    spec, plain = make_fewshot_spec({**given, "shapes": {"psp": {"dropout": 0.2}}}), make_fewshot_spec(given)
+    assert spec.shapes is not None
+    assert plain.shapes is not None
+    assert spec.shapes.psp == plain.shapes.psp.model_copy(update={"dropout": 0.2})
+    assert spec.shapes.world == plain.shapes.world
+    assert spec.keeps_decoder
+    changed = make_fewshot_spec({**given, "augment1": {"flip": 0.0}}).augment1
+    assert changed == plain.augment1.model_copy(update={"flip": 0.0})
+    assert make_fewshot_spec({**given, "train": {"epochs": 3}}).train.tuning == "frozen"
+    assert make_fewshot_spec({**given, "shapes": None}).shapes is None
+    with pytest.raises(SpecError, match="silhouettes"):
+        make_fewshot_spec({**given, "shapes": {"silhouettes": 2}})
+
+
+def test_grids_that_differ_in_any_cell_are_not_the_same() -> None:
+    run = {"benchmark": "scenes-5i"}
+    even = {"cwt": {"balance_fit": True, "balance_loss": True}, "train": {"lr_head": 2e-3}}
+    grids = [make_fewshot_grid({"run": content}) for content in (run, {**run, **even}, run)]
+    facts = [digest_of(grid.facts()) for grid in grids]
+    assert facts[0] == facts[2] != facts[1]
 
 
 def test_the_papers_effective_settings() -> None:

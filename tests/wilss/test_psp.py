@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from tests.wilss.fewshot_inputs import slow_conv, slow_pool, slow_resize
+from wilss.errors import SpecError
 from wilss.nets.pretrained import find_weights
 from wilss.nets.psp import PspDecoder, PspNet, PspSpec, stage1_loss
-from wilss.nets.pyramid import PyramidBackbone
+from wilss.nets.pyramid import Features, PyramidBackbone
 
 
 def slow_batchnorm(maps: torch.Tensor, layer: torch.nn.BatchNorm2d, train: bool) -> torch.Tensor:
@@ -123,3 +125,34 @@ def test_loss_without_a_labelled_pixel_is_zero_with_a_graph() -> None:
     assert value.item() == 0
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def test_strided_losses_meet_the_logits_where_they_lie() -> None:
+    """Logits that are a ramp over the map, labels that follow its sign: no pixel of a stride is on the wrong side."""
+    backbone = PyramidBackbone(find_weights("test_resnet", "none", None))
+    net = PspNet(backbone, 1, PspSpec(channels=16, aux_weight=0.5))
+    ramp = torch.linspace(-1, 1, 7).expand(2, 1, 7, 7) * 200
+    logits = torch.cat([-ramp, ramp], 1)
+    labels = (torch.linspace(-1, 1, 49) > 0).to(torch.uint8).expand(2, 49, 49).clone()
+    labels[:, :, 24] = 255
+    maps = Features(*(torch.zeros(2, 1, 7, 7) for _ in range(4)))
+    net.backbone = Returns(maps)
+    net.class_logits = lambda _: logits
+    net.auxiliary = Returns(logits)
+    for stride in (1, 2, 4, 8):
+        terms = net.losses(torch.zeros(2, 3, 49, 49), labels, stride=stride)
+        assert float(terms["loss"]) < 1e-3
+        assert float(terms["auxiliary"]) == pytest.approx(0.5 * float(terms["loss"]))
+    with pytest.raises(SpecError, match="every 5th pixel"):
+        net.losses(torch.zeros(2, 3, 49, 49), labels, stride=5)
+
+
+class Returns(torch.nn.Module):
+    """The same for every input."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, _: torch.Tensor) -> Any:
+        return self.value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PIL import Image
 
-from wilss.data.random_silhouettes import random_shapes
+from wilss.data.random_silhouettes import overlap_with_classes, random_shapes
 from wilss.data.scenes import BLOCK, World, caption, draw
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.silhouettes import ATLAS_SIZE, CLASSES, N_BLOBS, class_shapes
@@ -58,12 +59,21 @@ def test_random_silhouettes_are_reproducible_and_like_no_other() -> None:
     assert torch.equal(random_shapes(10, 3).coverage[:10], shapes.coverage[:10])  # each depends on its number alone
     assert not torch.equal(random_shapes(10, 4).coverage[:10], shapes.coverage[:10])
     inside = (shapes.coverage[:40] > 0.5).flatten(1).float()
-    classes = (class_shapes().coverage[:20] > 0.5).flatten(1).float()
     assert 0.1 < float(inside.mean(1).min()) <= float(inside.mean(1).max()) < 0.52
-    both, known = (a @ b.T for a, b in ((inside, inside), (inside, classes)))
-    union = inside.sum(1)[:, None] + inside.sum(1) - both
-    assert float((both / union - torch.eye(40)).max()) < 0.98
-    assert float((known / (inside.sum(1)[:, None] + classes.sum(1) - known)).max()) < 0.82
+    both = inside @ inside.T
+    assert float((both / (inside.sum(1)[:, None] + inside.sum(1) - both) - torch.eye(40)).max()) < 0.98
+
+
+def test_no_random_silhouette_looks_like_a_class() -> None:
+    def picture(coverage: torch.Tensor) -> Image.Image:
+        return Image.fromarray((255 * coverage).to(torch.uint8).numpy())
+
+    classes = [picture(coverage) for coverage in class_shapes().coverage[:20]]
+    for turn in (0, 30, -17):  # as the world turns them
+        seen = [image.rotate(turn, Image.Resampling.BILINEAR, expand=True) for image in classes]
+        assert min(overlap_with_classes(image) for image in seen) > 0.8
+    assert min(overlap_with_classes(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)) for image in classes) > 0.8
+    assert max(overlap_with_classes(picture(coverage)) for coverage in random_shapes(40, 3).coverage[:40]) < 0.83
 
 
 def test_scenes_of_random_silhouettes() -> None:
@@ -73,8 +83,8 @@ def test_scenes_of_random_silhouettes() -> None:
     assert max(found) <= 30 == len(source.classes)
     assert source.fingerprint != ScenesSource(World(image_size=48, seed=2), 64, 0, (30, 6)).fingerprint
     assert not torch.equal(source.image("train-000000"), ScenesSource(source.world, 64, 0).image("train-000000"))
-    for count in (0, 255):
-        with pytest.raises(SpecError, match=f"{count} silhouettes were asked for; masks hold 1 to 254"):
+    for count in (2, 255):
+        with pytest.raises(SpecError, match=f"{count} silhouettes were asked for; a world has 3 to 254"):
             random_shapes(count, 0)
 
 

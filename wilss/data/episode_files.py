@@ -15,7 +15,7 @@ from wilss.data.folds import Fold, NameTable, Variant, fold_of
 from wilss.data.source import Split
 from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
 
-FORMAT: Literal["wilss-episodes-1"] = "wilss-episodes-1"
+FORMAT: Literal["wilss-episodes-2"] = "wilss-episodes-2"
 AGAIN = "delete its folder and run again"
 
 
@@ -28,7 +28,7 @@ class EpisodeFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format: Literal["wilss-episodes-1"] = FORMAT
+    format: Literal["wilss-episodes-2"] = FORMAT
     benchmark: str
     fold: int
     variant: Variant

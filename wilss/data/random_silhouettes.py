@@ -2,7 +2,8 @@
 
 A silhouette joins parts (polygons, stars and gears, ellipses, bars, smooth outlines); about half are symmetric, as many
 things are, and some have holes. It fills its frame. A lone ellipse, bar or smooth outline is none: clutter looks so.
-What comes too close to a class is drawn again, so that a class that is held out somewhere is not learnt here.
+What overlaps too much with a class, as the world turns, stretches and mirrors it, is drawn again: no class that is held
+out somewhere is learnt here under another name.
 """
 
 from __future__ import annotations
@@ -11,18 +12,32 @@ from functools import lru_cache
 from math import cos, pi, sin
 
 import numpy as np
+from PIL import Image
 
-from wilss.data.silhouettes import SILHOUETTES, Primitive, ShapeSet, rasterise, smooth_outline, spikes, with_clutter
+from wilss.data.silhouettes import (
+    MAX_OBJECTS,
+    SILHOUETTES,
+    Primitive,
+    ShapeSet,
+    rasterise,
+    smooth_outline,
+    spikes,
+    with_clutter,
+)
 from wilss.errors import SpecError
 
-MOST = 254
-"""Masks are uint8: 0 is background, 255 is void."""
+SILHOUETTES_VERSION = 1
+"""Raised whenever the same number and seed draw other silhouettes."""
+LEAST, MOST = MAX_OBJECTS, 254
+"""A scene's objects differ; masks are uint8, where 0 is background and 255 void."""
 COVER = (0.12, 0.5)
 """Least and largest share of the atlas's frame that a silhouette covers; a filled square covers 0.64."""
-PROBE = 64
-"""Side at which a silhouette is measured."""
+PROBE, FRAME = 64, 48
+"""Sides at which silhouettes are measured and compared."""
 LIKE = 0.8
-"""Overlap (IoU) with a class from which on a silhouette is too close to it."""
+"""Overlap (IoU) with a class, turned, mirrored or not, from which on a silhouette is too close to it."""
+TURNS = range(-40, 41, 10)
+"""Degrees: the world turns objects by up to 30, training images by 10 more."""
 P_SYMMETRIC, P_HOLE, P_REGULAR = 0.5, 0.4, 0.5
 
 
@@ -30,10 +45,10 @@ P_SYMMETRIC, P_HOLE, P_REGULAR = 0.5, 0.4, 0.5
 def random_shapes(count: int, seed: int) -> ShapeSet:
     """``count`` silhouettes; number k depends on ``(seed, k)`` alone.
 
-    Raises SpecError for a count that masks cannot hold.
+    Raises SpecError for too few to fill a scene, or more than masks can hold.
     """
-    if not 1 <= count <= MOST:
-        raise SpecError(f"{count} silhouettes were asked for; masks hold 1 to {MOST}")
+    if not LEAST <= count <= MOST:
+        raise SpecError(f"{count} silhouettes were asked for; a world has {LEAST} to {MOST}")
     return with_clutter([_silhouette(np.random.default_rng([seed, k])) for k in range(count)])
 
 
@@ -44,21 +59,31 @@ def _silhouette(rng: np.random.Generator) -> list[Primitive]:
         if not mask.any():
             continue
         parts = _fill_frame(parts, mask)
-        mask = rasterise(parts, PROBE).numpy() > 0.5
-        if COVER[0] < mask.mean() < COVER[1] and _overlap_with_classes(mask) < LIKE:
+        picture = Image.fromarray(np.uint8(255 * rasterise(parts, PROBE).numpy()))
+        if COVER[0] < np.asarray(picture).mean() / 255 < COVER[1] and overlap_with_classes(picture) < LIKE:
             return parts
 
 
-def _overlap_with_classes(mask: np.ndarray) -> float:
-    classes = _class_masks()
+def overlap_with_classes(picture: Image.Image) -> float:
+    """Highest IoU of a silhouette, white on black, with a class, both enlarged to the same frame."""
+    mask, classes = _framed(picture), _class_masks()
     both, either = (classes & mask).sum((1, 2)), (classes | mask).sum((1, 2))
     return float((both / either).max())
 
 
 @lru_cache(maxsize=1)
 def _class_masks() -> np.ndarray:
-    """Bool ``(20, PROBE, PROBE)``."""
-    return np.stack([rasterise(parts, PROBE).numpy() > 0.5 for parts in SILHOUETTES.values()])
+    """The classes in every turn, and mirrored: bool ``(20 * turns * 2, FRAME, FRAME)``."""
+    pictures = [Image.fromarray(np.uint8(255 * rasterise(parts, PROBE).numpy())) for parts in SILHOUETTES.values()]
+    turned = [picture.rotate(turn, Image.Resampling.BILINEAR, expand=True) for picture in pictures for turn in TURNS]
+    masks = np.stack([_framed(picture) for picture in turned])
+    return np.concatenate([masks, masks[:, :, ::-1]])
+
+
+def _framed(picture: Image.Image) -> np.ndarray:
+    """What is white, stretched to a square: bool ``(FRAME, FRAME)``; proportions are not compared."""
+    box = picture.point(lambda value: 255 * (value > 127)).getbbox()
+    return np.asarray(picture.resize((FRAME, FRAME), Image.Resampling.BILINEAR, box=box)) > 127
 
 
 def _join(rng: np.random.Generator) -> list[Primitive]:

@@ -20,10 +20,9 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from wilss.data.silhouettes import CLASSES, N_BLOBS, ShapeSet, class_shapes
+from wilss.data.silhouettes import CLASSES, MAX_OBJECTS, N_BLOBS, ShapeSet, class_shapes
 
 BLOCK = 32
-MAX_OBJECTS = 3
 N_CLUTTER = 2
 IGNORE = 255
 

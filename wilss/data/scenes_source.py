@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from wilss.data.random_silhouettes import random_shapes
+from wilss.data.random_silhouettes import SILHOUETTES_VERSION, random_shapes
 from wilss.data.scenes import BLOCK, World, draw
 from wilss.data.silhouettes import CLASSES, ShapeSet, class_shapes
 from wilss.data.source import Split
@@ -49,7 +49,7 @@ class ScenesSource:
         """See `wilss.data.source.Source.fingerprint`."""
         facts = {"world": self.world.model_dump(), "train": self.n_train, "eval": self.n_eval}
         if self.silhouettes is not None:
-            facts["silhouettes"] = list(self.silhouettes)
+            facts["silhouettes"] = [SILHOUETTES_VERSION, *self.silhouettes]
         return digest_of({"scenes": SCENES_VERSION, **facts})
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:

@@ -21,6 +21,8 @@ Primitive = tuple[str, tuple[float, ...]]
 
 ATLAS_SIZE = 192
 N_BLOBS = 12
+MAX_OBJECTS = 3
+"""Objects of one scene, all of different classes."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A few-shot comparison: heads x tunings x shots x folds x seeds, everything else equal."""
+"""A few-shot comparison: heads x tunings x shots x folds x seeds; all else is given once, or by the preset a head."""
 
 from __future__ import annotations
 
@@ -67,8 +67,7 @@ class FewShotGrid(BaseModel):
 
     def facts(self) -> dict[str, Any]:
         """Plain data that determine the comparison."""
-        first = next(self.cells()).spec.facts()
-        return {"first": first, **self.model_dump(mode="json", exclude={"run"})}
+        return {"cells": [{"name": cell.name, **cell.spec.facts()} for cell in self.cells()]}
 
 
 def row_name(head: str, tuning: str, shots: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wilss.data.episode_augment import EpisodeAugmentSpec
-from wilss.data.random_silhouettes import MOST
+from wilss.data.random_silhouettes import LEAST, MOST
 from wilss.data.scenes import World
 from wilss.errors import SpecError, did_you_mean
 from wilss.fewshot.aspp import AsppSpec
@@ -17,7 +17,7 @@ from wilss.fewshot.cwt import CwtSpec
 from wilss.fewshot.ipmt import IpmtSpec
 from wilss.fewshot.pfenet import PfenetSpec
 from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
-from wilss.fewshot.training import EpisodicTrainSpec
+from wilss.fewshot.training import EpisodicTrainSpec, NetTrainSpec, Schedule
 from wilss.nets.psp import PspSpec
 from wilss.spec import DataSpec, explain, merge
 
@@ -41,7 +41,7 @@ class BackboneSpec(BaseModel):
     train_batchnorm: bool = Field(False, description="BatchNorm learns with the heads (PFENet's code lets it)")
 
 
-class PspTrainSpec(EpisodicTrainSpec):
+class PspTrainSpec(NetTrainSpec):
     """Training of a PSPNet on masks, always as a whole. Defaults are BAM's for PASCAL."""
 
     tuning: Literal["full"] = "full"
@@ -50,9 +50,11 @@ class PspTrainSpec(EpisodicTrainSpec):
     batch_size: int = Field(12, ge=2)
     lr_backbone: float = Field(2.5e-4, gt=0)
     lr_head: float = Field(2.5e-3, gt=0)
-    schedule: Literal["poly", "cosine", "constant"] = "poly"
+    schedule: Schedule = "poly"
     smoothing: float = Field(0.0, ge=0, le=0.9, description="label smoothing (CWT: 0.1)")
-    loss_stride: int = Field(1, ge=1, description="the loss looks at every n-th pixel of the labels")
+    loss_stride: int = Field(
+        1, ge=1, description="the loss looks at every n-th pixel of the labels, the last one included"
+    )
 
 
 class Stage1Spec(PspTrainSpec):
@@ -76,13 +78,30 @@ class ShapesSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    silhouettes: int = Field(250, ge=2, le=MOST, description="classes, none of which is one of the world's twenty")
+    silhouettes: int = Field(250, ge=LEAST, le=MOST, description="classes, none of which is one of the world's twenty")
     seed: int = Field(0, ge=0, description="of the silhouettes, and of the training")
     images: int = Field(6400, ge=64)
     world: World = World(image_size=97, seed=7)
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
     psp: PspSpec = PspSpec(channels=128, aux_weight=0.4)
     train: PspTrainSpec = PspTrainSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_siblings(cls, content: Any) -> Any:
+        return with_section_defaults(cls, content)
+
+
+def with_section_defaults(model: type[BaseModel], content: Any) -> Any:
+    """Fill sections that are given in part from the section's default in ``model``, which may not be its class's."""
+    if not isinstance(content, Mapping):
+        return content
+    sections = {
+        name: field.default.model_dump()
+        for name, field in model.model_fields.items()
+        if isinstance(field.default, BaseModel) and isinstance(content.get(name), Mapping)
+    }
+    return {**content, **{name: merge(default, content[name]) for name, default in sections.items()}}
 
 
 class FewShotSpec(BaseModel):
@@ -145,7 +164,7 @@ class FewShotSpec(BaseModel):
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), FEWSHOT_PRESETS)}")
         named = dict(FEWSHOT_PRESETS[name])
         by_head = named.pop("heads", {}).get(content.get("head", "aspp"), {})
-        return merge(merge({"train": {"tuning": "frozen"}}, merge(named, by_head)), {**content, "preset": name})
+        return with_section_defaults(cls, merge(merge(named, by_head), {**content, "preset": name}))
 
     @model_validator(mode="after")
     def _sound(self) -> FewShotSpec:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wilss.fewshot.spec import PspTrainSpec
-from wilss.fewshot.training import episodic_rules
+from wilss.fewshot.training import net_rule
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import History, Training, Watch
 from wilss.nets.psp import PspNet
@@ -54,6 +54,6 @@ def train_stage1(
         spec,
         (generator,),
         watch or Watch("stage 1"),
-        make_rules=lambda total: episodic_rules(spec, parts, total),
+        make_rules=lambda total: [net_rule(spec, parts, spec.weight_decay, total)],
     )
     return training.run()

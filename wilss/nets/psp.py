@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
+from wilss.errors import SpecError
 from wilss.nets.pyramid import PyramidBackbone
 
 IGNORE = 255
@@ -101,10 +102,15 @@ class PspNet(nn.Module):
 
         Args:
             images: as of `forward`. labels: uint8 ``(N, H, W)``, see `stage1_loss`.
-            stride: every stride-th pixel of the labels is looked at, which is cheaper for many classes.
+            stride: every stride-th pixel of the labels is looked at, from the first to the last, where aligned corners
+                put the logits too; it is cheaper for many classes.
+
+        Raises SpecError for a stride that misses the last pixel.
         """
+        if any((side - 1) % stride for side in labels.shape[1:]):
+            raise SpecError(f"a loss at every {stride}th pixel of {tuple(labels.shape[1:])} misses the last; take 1")
         maps = self.backbone(images)
-        seen = labels[:, stride // 2 :: stride, stride // 2 :: stride]
+        seen = labels[:, ::stride, ::stride]
         terms = {"loss": stage1_loss(self.class_logits(maps.c5), seen, smoothing)}
         if self.auxiliary is not None:
             terms["auxiliary"] = self.spec.aux_weight * stage1_loss(self.auxiliary(maps.c4), seen, smoothing)
