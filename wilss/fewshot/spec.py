@@ -127,7 +127,7 @@ class FewShotSpec(BaseModel):
     size: int = Field(473, ge=33, description="side of the square that networks see; (size - 1) / 8 is whole")
     crop1: int = Field(417, ge=33, description="side of the crops of stage 1")
     start: Literal["pretrained", "base"] = Field(
-        "base", description="the backbone starts from its own weights, or as stage 1 left it"
+        "base", description="the backbone starts as it is before stage 1 (see weights, shapes), or as stage 1 left it"
     )
     resolution: Literal["original", "legacy", "canvas"] = Field(
         "original", description="where predictions are scored: at the image's size, as released (a square), or at size"
