@@ -67,7 +67,7 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         lists = ws.lists("train")
         ids = tuple(image.image_id for image in lists.images)
         generator = torch.Generator().manual_seed(spec.seed)
-        draws, sampler = augmented(ws, ws.train, ids, generator), Sampler(lists, "image", spec.shots, spec.seed)
+        draws, sampler = augmented(ws, ids, generator), Sampler(lists, "image", spec.shots, spec.seed)
         if spec.is_trained:
             watch = Watch(ws.fold.describe(), progress, folder / STATE)
             history = train_episodic(model, lambda p: draws.episodes(sampler, p), ids, spec.train, generator, watch)

@@ -13,7 +13,6 @@ from stores.heads import load_head, part_of, save_head
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, shapes_recipe, shapes_source, stage1_recipe
 from tasks.progress import stage_progress
 from tasks.workspace import heavy_task
-from wilss.data.source import Source
 from wilss.fewshot.batches import Augmented, EpisodeImages
 from wilss.fewshot.build import build_shapes, build_stage1
 from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
@@ -61,8 +60,7 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         return found.ref
     ids = tuple(image.image_id for image in ws.lists("train", spec.stage1.lists).images)
     generator = torch.Generator().manual_seed(spec.seed)
-    draws = augmented(ws, ws.train, ids, generator, stage1=True)
-
+    draws = augmented(ws, ids, generator, stage1=True)
     ws.require_pretrained()
 
     def make() -> PspNet:
@@ -78,12 +76,10 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     )
 
 
-def augmented(
-    ws: FewShotWorkspace, source: Source, ids: Sequence[str], generator: torch.Generator, stage1: bool = False
-) -> Augmented:
-    """What draws training batches from these images."""
+def augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generator, stage1: bool = False) -> Augmented:
+    """What draws training batches from these training images."""
     spec = ws.spec
-    data = EpisodeImages(source, ids, spec.data.canvas)
+    data = EpisodeImages(ws.train, ids, spec.data.canvas)
     augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
     return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
 

@@ -239,6 +239,12 @@ def test_a_section_given_in_part_keeps_the_rest() -> None:
         make_fewshot_spec({**given, "shapes": {"silhouettes": 2}})
 
 
+@pytest.mark.parametrize("changes", [{"stage1": {"loss_stride": 5}}, {"shapes": {"train": {"loss_stride": 7}}}])
+def test_a_stride_that_misses_the_last_pixel_is_refused_before_anything_runs(changes: dict[str, object]) -> None:
+    with pytest.raises(SpecError, match=r"loss_stride [57] misses the last pixel of crops of 97; take 1"):
+        make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, **changes})
+
+
 def test_grids_that_differ_in_any_cell_are_not_the_same() -> None:
     run = {"benchmark": "scenes-5i"}
     even = {"cwt": {"balance_fit": True, "balance_loss": True}, "train": {"lr_head": 2e-3}}

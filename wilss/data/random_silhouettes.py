@@ -1,9 +1,9 @@
-"""Silhouettes drawn at random: a world of many shapes, none of which is one of the twenty classes.
+"""Silhouettes drawn at random: a world of many shapes other than the twenty classes.
 
 A silhouette joins parts (polygons, stars and gears, ellipses, bars, smooth outlines); about half are symmetric, as many
-things are, and some have holes. It fills its frame. A lone ellipse, bar or smooth outline is none: clutter looks so.
-What overlaps too much with a class, as the world turns, stretches and mirrors it, is drawn again: no class that is held
-out somewhere is learnt here under another name.
+things are, and some have holes. It fills its frame. At least two parts are joined unless the first is a polygon, since
+clutter looks like a lone bar or smooth outline. What overlaps with a class by `LIKE` or more, turned and mirrored as
+training images are, is drawn again; weaker likenesses stay.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from wilss.data.episode_canvas import at_original_size
 from wilss.data.episodes import Episode, episode_labels
 from wilss.data.source import Source
 from wilss.fewshot.batches import evaluation_batch
+from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.spec import FewShotSpec
 from wilss.nets.pretrained import Weights
@@ -48,31 +49,23 @@ def predict_episodes(
 
     Raises DataError for a support without its class and for a query that is all void.
     """
-    size = batch_size(spec.shots)
+    size, legacy = batch_size(spec.shots), spec.resolution == "legacy"
+    device = next(model.backbone.parameters()).device
     for start in range(0, len(episodes), size):
-        yield from _predict(model, spec, weights, source, episodes[start : start + size], base)
+        part = episodes[start : start + size]
+        batch = evaluation_batch(source, part, spec.size, legacy, weights, device, base)
+        for row, logits in enumerate(_logits(model, batch)):
+            if spec.resolution == "canvas":
+                assert batch.query_mask is not None
+                yield Prediction(part[row], logits.argmax(0).bool(), batch.query_mask[row].cpu())
+            else:
+                truth = episode_labels(source.mask(part[row].query), part[row].class_id)
+                height, width = truth.shape
+                full = at_original_size(logits[None], height, width, legacy=legacy, square=legacy)
+                yield Prediction(part[row], full[0].argmax(0).bool(), truth)
 
 
 @torch.inference_mode()
-def _predict(
-    model: FewShotModel,
-    spec: FewShotSpec,
-    weights: Weights,
-    source: Source,
-    episodes: Sequence[Episode],
-    base: tuple[int, ...],
-) -> list[Prediction]:
-    device, legacy = next(model.backbone.parameters()).device, spec.resolution == "legacy"
-    batch = evaluation_batch(source, episodes, spec.size, legacy, weights, device, base)
-    logits = model.predict(batch).cpu()
-    assert batch.query_mask is not None
-    if spec.resolution == "canvas":
-        masks = batch.query_mask.cpu()
-        return [Prediction(e, logits[k].argmax(0).bool(), masks[k]) for k, e in enumerate(episodes)]
-    found = []
-    for row, episode in enumerate(episodes):
-        truth = episode_labels(source.mask(episode.query), episode.class_id)
-        height, width = truth.shape
-        full = at_original_size(logits[row : row + 1], height, width, legacy=legacy, square=legacy)
-        found.append(Prediction(episode, full[0].argmax(0).bool(), truth))
-    return found
+def _logits(model: FewShotModel, batch: EpisodeBatch) -> Tensor:
+    """float32 ``(B, 2, S, S)`` on the CPU; a generator must not hold inference mode while its caller works."""
+    return model.predict(batch).cpu()

@@ -78,7 +78,7 @@ class ShapesSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    silhouettes: int = Field(250, ge=LEAST, le=MOST, description="classes, none of which is one of the world's twenty")
+    silhouettes: int = Field(250, ge=LEAST, le=MOST, description="its classes, unlike the world's twenty")
     seed: int = Field(0, ge=0, description="of the silhouettes, and of the training")
     images: int = Field(6400, ge=64)
     world: World = World(image_size=97, seed=7)
@@ -90,6 +90,16 @@ class ShapesSpec(BaseModel):
     @classmethod
     def _keep_siblings(cls, content: Any) -> Any:
         return with_section_defaults(cls, content)
+
+    @model_validator(mode="after")
+    def _sound(self) -> ShapesSpec:
+        _require_stride("shapes.train", self.train, self.world.image_size)
+        return self
+
+
+def _require_stride(name: str, train: PspTrainSpec, crop: int) -> None:
+    if (crop - 1) % train.loss_stride:
+        raise ValueError(f"{name}.loss_stride {train.loss_stride} misses the last pixel of crops of {crop}; take 1")
 
 
 def with_section_defaults(model: type[BaseModel], content: Any) -> Any:
@@ -172,6 +182,7 @@ class FewShotSpec(BaseModel):
             raise ValueError(f"unknown few-shot benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, FAMILIES)}")
         if (self.size - 1) % 8:
             raise ValueError(f"'size' is {self.size}, but size - 1 must be a multiple of 8, as of 473 or 641")
+        _require_stride("stage1", self.stage1, self.crop1)
         if self.head == "cwt" and self.start != "base":
             raise ValueError("cwt reads the bottleneck of stage 1, which knows no other backbone; use start=base")
         if self.backbone.train_batchnorm and self.train.tuning != "full":
