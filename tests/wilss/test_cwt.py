@@ -170,16 +170,17 @@ def transformer_reference(model: ClassifierTransformer, weights: torch.Tensor, f
             exps = [math.exp(float(query @ key) / math.sqrt(d)) for key in keys]
             pieces.append(sum((e / sum(exps) * key for e, key in zip(exps, keys, strict=True)), torch.zeros(())))
         total = weights[c] + model.output.weight @ torch.cat(pieces) + model.output.bias
-        mean = total.mean()
-        scaled = (total - mean) / torch.sqrt(((total - mean) ** 2).mean() + model.norm.eps)
-        adapted.append(scaled * model.norm.weight + model.norm.bias)
+        centred = isinstance(model.norm, nn.LayerNorm)
+        total = total - total.mean() if centred else total
+        scaled = total / torch.sqrt((total**2).mean() + 1e-5) * model.norm.weight
+        adapted.append(scaled + model.norm.bias if centred else scaled)
     return torch.stack(adapted)
 
 
-@pytest.fixture
-def transformer() -> ClassifierTransformer:
+@pytest.fixture(params=["layer", "rms"])
+def transformer(request: pytest.FixtureRequest) -> ClassifierTransformer:
     torch.manual_seed(0)
-    model = ClassifierTransformer(DIM, 3).double().eval()
+    model = ClassifierTransformer(DIM, 3, norm=request.param).double().eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     return model
@@ -192,12 +193,24 @@ def test_transformer_equals_the_loops(transformer: ClassifierTransformer, gen: t
     torch.testing.assert_close(transformer(weights, features), expected, rtol=1e-9, atol=1e-11)
 
 
-def test_transformer_without_output_is_the_layer_norm(transformer: ClassifierTransformer, gen: torch.Generator) -> None:
+def test_transformer_without_output_is_the_norm(transformer: ClassifierTransformer, gen: torch.Generator) -> None:
     nn.init.zeros_(transformer.output.weight)
     nn.init.zeros_(transformer.output.bias)
     weights = torch.randn(1, 2, DIM, generator=gen, dtype=torch.float64)
     features = torch.randn(1, DIM, 5, generator=gen, dtype=torch.float64)
     torch.testing.assert_close(transformer(weights, features), transformer.norm(weights))
+
+
+def test_only_the_layer_norm_loses_a_threshold_in_the_mean(gen: torch.Generator) -> None:
+    """With features that are not negative, what all channels of a classifier share decides how much is foreground."""
+    weights = torch.randn(1, 2, DIM, generator=gen)
+    weights[:, 1] += 3
+    features = F.normalize(torch.rand(1, DIM, 5, generator=gen), dim=1)
+    for norm, kept in (("layer", False), ("rms", True)):
+        model = ClassifierTransformer(DIM, 1, norm=norm).eval()
+        nn.init.zeros_(model.output.weight)
+        nn.init.zeros_(model.output.bias)
+        assert (float(model(weights, features)[0, 1].mean()) > 0.5) is kept
 
 
 def test_transformer_has_as_many_parameters_as_the_released_one() -> None:

@@ -20,7 +20,7 @@ from wilss.fewshot.parts import resize
 
 
 class CwtSpec(BaseModel):
-    """Settings of the CWT head; the defaults are those of the released scripts, except ``init_seed``, which is ours."""
+    """Settings of the CWT head; the defaults are those of the released scripts; ``init_seed`` is ours."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +34,11 @@ class CwtSpec(BaseModel):
     )
     balance_fit: bool = Field(True, description="both classes weigh the same in the fit; False: every pixel does")
     balance_loss: bool = Field(True, description="the same of the transformer's loss (released code: both)")
+    norm: Literal["layer", "rms"] = Field(
+        "layer",
+        description="of adapted classifiers; 'rms' does not centre them: with few channels, none negative, their mean "
+        "is the threshold between the classes",
+    )
     heads: int = Field(4, ge=1)
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     output_dropout: float = Field(0.5, ge=0, lt=1)
@@ -101,18 +106,26 @@ def fit_classifier(features: Tensor, labels: Tensor, start: Tensor, spec: CwtSpe
 
 
 class ClassifierTransformer(nn.Module):
-    """w' = LayerNorm(w + Psi(softmax(w W (F W)^T / sqrt(D)) F W)), W one projection for queries, keys and values.
+    """w' = Norm(w + Psi(softmax(w W (F W)^T / sqrt(D)) F W)), W one projection for queries, keys and values.
 
     Args:
         dim: D, also the width of every attention head. heads: number of them.
+        norm: "layer" as published, or "rms" (ours), which divides by the root mean square and does not centre.
     """
 
-    def __init__(self, dim: int, heads: int, attention_dropout: float = 0.1, output_dropout: float = 0.5) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        attention_dropout: float = 0.1,
+        output_dropout: float = 0.5,
+        norm: Literal["layer", "rms"] = "layer",
+    ) -> None:
         super().__init__()
         self.dim, self.heads = dim, heads
         self.project = nn.Linear(dim, heads * dim, bias=False)
         self.output = nn.Linear(heads * dim, dim)
-        self.norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim) if norm == "layer" else nn.RMSNorm(dim, eps=1e-5)
         self.drop_attention = nn.Dropout(attention_dropout)
         self.drop_output = nn.Dropout(output_dropout)
         nn.init.normal_(self.project.weight, std=math.sqrt(2 / (dim + dim)))
@@ -154,7 +167,9 @@ class CwtHead(nn.Module):
         self.spec = spec
         generator = torch.Generator().manual_seed(spec.init_seed)
         self.register_buffer("start", (2 * torch.rand(2, dim, generator=generator) - 1) / math.sqrt(dim))
-        self.transformer = ClassifierTransformer(dim, spec.heads, spec.attention_dropout, spec.output_dropout)
+        self.transformer = ClassifierTransformer(
+            dim, spec.heads, spec.attention_dropout, spec.output_dropout, spec.norm
+        )
 
     def forward(self, inputs: HeadInput) -> HeadOutput:
         """See `wilss.fewshot.contract.Head`; ``inputs.decode`` must be given."""

@@ -58,8 +58,9 @@ DEMO: dict[str, Any] = {
     "heads": {
         "cwt": {
             "start": "base",
-            "cwt": {"balance_fit": False, "balance_loss": False},
+            "cwt": {"balance_fit": False, "balance_loss": False, "norm": "rms"},
             "train": {"lr_head": 3e-3},
+            "stage1": {"novel": "ignore"},
         }
     },
     "min_area": 86,
@@ -76,7 +77,6 @@ DEMO: dict[str, Any] = {
         "batch_size": 16,
         "lr_backbone": 2e-4,
         "lr_head": 1e-3,
-        "novel": "ignore",
     },
     "crop1": 97,
     "episodes": 1000,
