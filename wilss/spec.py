@@ -77,14 +77,16 @@ class RunSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, content: Any) -> Any:
-        """Fill what is not given from the preset, so that ``{"benchmark": ...}`` alone is a whole specification."""
+        """Fill what is not given from the preset: ``{"benchmark": ...}`` alone is a whole specification."""
         family = _family(content)
         if family is None:
             return content
         name = content.get("preset") or DEFAULT_PRESET[family]
         if name not in PRESETS:
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), PRESETS)}")
-        return merge(PRESETS[name], {**content, "preset": name})
+        named = dict(PRESETS[name])
+        by_benchmark = named.pop("benchmarks", {}).get(str(content.get("benchmark")), {})
+        return merge(merge(named, by_benchmark), {**content, "preset": name})
 
     @model_validator(mode="after")
     def _known_benchmark(self) -> RunSpec:
