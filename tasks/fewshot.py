@@ -12,13 +12,14 @@ import torch
 
 from stores.artefacts import ArtefactRef
 from stores.heads import load_head, save_head
-from tasks.fewshot_stage1 import STATE, about_training, augmented
+from tasks.fewshot_stage1 import STATE, about_training, augmented, augmented_shapes
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
     episodes_recipe,
     head_recipe,
     open_fewshot,
     scores_recipe,
+    shapes_list,
     stage1_recipe,
 )
 from tasks.progress import stage_progress
@@ -27,6 +28,7 @@ from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes
 from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
+from wilss.fewshot.batches import DrawEpisodes, mix_episodes
 from wilss.fewshot.build import build_model
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel, trained_state
@@ -48,6 +50,8 @@ def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
     for source in (ws.train, ws.test):
         check_once(source)
     Sampler(ws.lists("train"), "image", spec.shots, spec.seed)
+    if spec.shapes is not None and spec.shapes.share and spec.is_trained:
+        shapes_list(spec.shapes, spec.shots)
     if spec.needs_stage1 and not ws.lists("train", spec.stage1.lists).images:
         raise DataError(f"no image is left for stage 1 of {ws.fold.describe()}; take unfiltered lists or more images")
     Sampler(ws.lists("eval"), spec.rule, spec.shots, spec.episode_seed)
@@ -67,14 +71,14 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         lists = ws.lists("train")
         ids = tuple(image.image_id for image in lists.images)
         generator = torch.Generator().manual_seed(spec.seed)
-        draws, sampler = augmented(ws, ids, generator), Sampler(lists, "image", spec.shots, spec.seed)
+        draw = augmented(ws, ids, generator).of(Sampler(lists, "image", spec.shots, spec.seed))
         if spec.is_trained:
             watch = Watch(ws.fold.describe(), progress, folder / STATE)
-            history = train_episodic(model, lambda p: draws.episodes(sampler, p), ids, spec.train, generator, watch)
+            history = train_episodic(model, _with_silhouettes(ws, draw, generator), ids, spec.train, generator, watch)
         else:
             queries = range(min(len(ids), N_FIT))
             parts = [list(queries[k : k + batch_size(spec.shots)]) for k in queries[:: batch_size(spec.shots)]]
-            fit_threshold(model, (draws.episodes(sampler, part) for part in parts))
+            fit_threshold(model, (draw(part) for part in parts))
             history = []
         save_head(
             trained_state(model, spec.train.tuning if spec.is_trained else "frozen"),
@@ -84,6 +88,18 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         (folder / STATE).unlink(missing_ok=True)
         notes = {"fold": ws.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
         return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
+
+
+def _with_silhouettes(ws: FewShotWorkspace, draw: DrawEpisodes, generator: torch.Generator) -> DrawEpisodes:
+    """Let episodes about random silhouettes stand in for some batches, where the specification says so."""
+    shapes = ws.spec.shapes
+    if shapes is None or not shapes.share:
+        return draw
+    lists = shapes_list(shapes, ws.spec.shots)
+    ids = [image.image_id for image in lists.images]
+    draws = augmented_shapes(ws, shapes, ids, generator, episodes=True)
+    sampler = Sampler(lists, "image", ws.spec.shots, ws.spec.seed)
+    return mix_episodes(draw, draws.of(sampler), len(ids), shapes.share, generator)
 
 
 @heavy_task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -11,16 +12,27 @@ import torch
 from stores.artefacts import Recipe, Store
 from stores.heads import BACKBONE, WEIGHTS
 from tasks.workspace import open_source, require_device
-from wilss.data.episode_lists import EpisodeList, ImageClasses, eval_list, read_areas, train_list
+from wilss.data.episode_lists import (
+    MIN_AREA,
+    EpisodeList,
+    ImageClasses,
+    build_list,
+    eval_list,
+    read_areas,
+    train_list,
+)
 from wilss.data.folds import Fold, fold_of
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.source import Source, Split
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
-from wilss.errors import ArtefactNotFoundError, DataNotFoundError
+from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
 from wilss.fewshot.build import HEADS
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, ShapesSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.spec import Settings
+
+SIDE = 473
+"""Pixels of the square for which `MIN_AREA` was made."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +123,31 @@ def _areas(source: Source, split: Split) -> tuple[ImageClasses, ...]:
 def forget_fewshot() -> None:
     """Open data anew from now on."""
     open_fewshot.cache_clear()
+    shapes_source.cache_clear()
     _AREAS.clear()
 
 
+@lru_cache(maxsize=2)
 def shapes_source(spec: ShapesSpec) -> ScenesSource:
     """Scenes of random silhouettes."""
     return ScenesSource(spec.world, spec.images, 0, (spec.silhouettes, spec.seed))
+
+
+def shapes_list(spec: ShapesSpec, shots: int) -> EpisodeList:
+    """Images with a silhouette large enough for an episode; silhouettes in too few of them are not wanted.
+
+    Raises DataError when all silhouettes are in too few.
+    """
+    areas = _areas(shapes_source(spec), "train")
+    least = round(MIN_AREA * (spec.world.image_size / SIDE) ** 2)
+    counts = Counter(c for image in areas for c, area in image.areas.items() if area >= least)
+    wanted = [c for c, count in counts.items() if count > shots]
+    if not wanted:
+        raise DataError(
+            f"no silhouette is in more than {shots} of the {spec.images} images of shapes.images, which an episode "
+            "takes; take more images, or shapes.share=0"
+        )
+    return build_list(areas, wanted, least)
 
 
 def shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
@@ -128,7 +159,7 @@ def shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
         "data": shapes_source(spec.shapes).fingerprint,
         "backbone": spec.backbone.model_dump(mode="json", exclude={"weights", "train_batchnorm"}),
         "weights": own.digest,
-        "shapes": spec.shapes.model_dump(mode="json"),
+        "shapes": spec.shapes.model_dump(mode="json", exclude={"share"}),
     }
     return Recipe("heads", facts, {})
 
@@ -163,6 +194,7 @@ def head_recipe(ws: FewShotWorkspace) -> Recipe:
         "start": spec.start,
         "augment": spec.augment.model_dump(mode="json"),
         "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
+        **({"silhouettes": spec.shapes.share} if spec.shapes and spec.is_trained and spec.shapes.share else {}),
     }
     stage1 = {"stage1": stage1_recipe(ws).digest} if spec.needs_stage1 else {}
     return Recipe("heads", facts, {**_shapes_parent(ws), **stage1})

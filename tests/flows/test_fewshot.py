@@ -15,7 +15,7 @@ from stores.artefacts import Store
 from stores.heads import load_about, load_head
 from tasks import fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
-from tasks.fewshot_workspace import open_fewshot
+from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot.batches import evaluation_batch
 from wilss.fewshot.spec import make_fewshot_spec
@@ -129,6 +129,27 @@ def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monk
         assert Store(tmp_path).get("heads", refs[1].digest).parents == {"shapes": refs[0].digest}
         about = load_about(Store(tmp_path).path("heads", refs[0].digest))
         assert "base_classes" not in about, "silhouettes belong to no fold"
+
+
+def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_how_many(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path)
+
+    def open_with(share: float, head: str = "aspp") -> FewShotWorkspace:
+        content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "head": head, "shapes": {"share": share}}
+        return open_fewshot(make_fewshot_spec(content), settings)
+
+    some, more = open_with(0.25), open_with(0.5)
+    assert some.weights == more.weights  # the same pretraining
+    assert head_recipe(some).digest != head_recipe(more).digest
+    assert head_recipe(open_with(0.25, "prior")).digest == head_recipe(open_with(0.5, "prior")).digest
+    assert "silhouettes" not in head_recipe(open_with(0)).facts
+    shapes = more.spec.shapes
+    assert shapes is not None
+    lists = shapes_list(shapes, shots=3)
+    assert lists.min_area == 39  # what 2,048 of 473 x 473 pixels are of 65 x 65
+    assert min(len(lists.by_class[c]) for c in lists.wanted) > 3
+    with pytest.raises(DataError, match="no silhouette is in more than 40 of the 64 images"):
+        shapes_list(shapes, shots=40)
 
 
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ import torch
 from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
 from wilss.digest import digest_of
 from wilss.errors import SpecError
+from wilss.fewshot.batches import DrawEpisodes, mix_episodes
 from wilss.fewshot.build import HEADS, build_model, build_stage1
 from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.episodic import fit_threshold, train_episodic
@@ -110,6 +111,32 @@ def test_a_training_learns_keeps_batchnorm_and_goes_on_where_it_stopped(head: st
     again, resumed = run(tmp_path / "parts.pt", 2)
     assert resumed == history
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_a_share_of_the_batches_is_about_other_episodes_and_repeats() -> None:
+    def draw(share: float) -> list[tuple[str, list[int]]]:
+        calls: list[tuple[str, list[int]]] = []
+
+        def note(name: str) -> DrawEpisodes:
+            def remember(positions: list[int]) -> EpisodeBatch:
+                calls.append((name, positions))
+                return batch_of()
+
+            return remember
+
+        mixed = mix_episodes(note("usual"), note("other"), 7, share, torch.Generator().manual_seed(3))
+        for _ in range(400):
+            mixed([100, 101, 102])
+        return calls
+
+    assert draw(0.0) == [("usual", [100, 101, 102])] * 400
+    some = draw(0.25)
+    assert some == draw(0.25)
+    others = [positions for name, positions in some if name == "other"]
+    assert 70 <= len(others) <= 130
+    assert {len(positions) for positions in others} == {3}
+    assert {position for positions in others for position in positions} == set(range(7))
+    assert all(positions == [100, 101, 102] for name, positions in some if name == "usual")
 
 
 def test_learning_rates_follow_their_schedule_to_the_end() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,8 @@ from wilss.fewshot.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
 from wilss.nets.pretrained import Weights
 
+DrawEpisodes = Callable[[list[int]], EpisodeBatch]
+"""Positions of query images -> their episodes, on the model's device."""
 EVERY_LABEL = tuple(range(256))
 
 
@@ -57,10 +59,9 @@ class Augmented:
     generator: torch.Generator
     device: torch.device
 
-    def episodes(self, sampler: Sampler, positions: list[int]) -> EpisodeBatch:
-        """Episodes with the queries at these positions of the sampler's list."""
-        episodes = [sampler.about(position, self._number()) for position in positions]
-        return self._batch(episodes)
+    def of(self, sampler: Sampler) -> DrawEpisodes:
+        """What draws episodes with the queries at given positions of the sampler's list."""
+        return lambda positions: self._batch([sampler.about(position, self._number()) for position in positions])
 
     def base_classes(self, positions: list[int], novel: str) -> MaskedBatch:
         """Images with labels of the base classes, for stage 1."""
@@ -90,6 +91,24 @@ class Augmented:
 
     def _number(self) -> int:
         return int(torch.randint(2**31, (), generator=self.generator))
+
+
+def mix_episodes(
+    usual: DrawEpisodes, other: DrawEpisodes, n_other: int, share: float, generator: torch.Generator
+) -> DrawEpisodes:
+    """Replace, at random, a share of the batches by as many episodes of another list.
+
+    Args:
+        n_other: images of the other list; its queries are drawn from all of them. share: of the batches, in [0, 1).
+        generator: on the CPU; its state alone decides.
+    """
+
+    def draw(positions: list[int]) -> EpisodeBatch:
+        if float(torch.rand((), generator=generator)) >= share:
+            return usual(positions)
+        return other(torch.randint(n_other, (len(positions),), generator=generator).tolist())
+
+    return draw
 
 
 def evaluation_batch(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from wilss.fewshot.baselines import UntrainedHead
+from wilss.fewshot.batches import DrawEpisodes
 from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.parts import resize
 from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules
 from wilss.learn.loop import History, Training, Watch
 
-DrawEpisodes = Callable[[list[int]], EpisodeBatch]
-"""Positions of query images -> their episodes, on the model's device."""
 N_THRESHOLDS = 41
 
 

@@ -47,6 +47,7 @@ SMALL: dict[str, Any] = {
     "episodes": 500,
 }
 SHAPES: dict[str, Any] = {
+    "share": 0.5,
     "train": {**SHORT, "epochs": 6, "batch_size": 16, "lr_backbone": 1.5e-3, "lr_head": 2e-3, "loss_stride": 4},
 }
 DEMO: dict[str, Any] = {
@@ -84,6 +85,7 @@ DEMO: dict[str, Any] = {
 TINY: dict[str, Any] = {
     **DEMO,
     "shapes": {
+        "share": 0.5,
         "silhouettes": 8,
         "images": 64,
         "world": {"image_size": 65},

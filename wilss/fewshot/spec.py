@@ -71,9 +71,9 @@ class Stage1Spec(PspTrainSpec):
 
 
 class ShapesSpec(BaseModel):
-    """Pretraining of the backbone on scenes of random silhouettes: what ImageNet is to backbones for photographs.
+    """Scenes of random silhouettes: backbones are pretrained on them, as others are on ImageNet; heads may meet some.
 
-    It is ours. Without it a backbone for the built-in world knows twenty silhouettes only.
+    It is ours. Without it a backbone for the built-in world knows twenty silhouettes only, and a head fifteen.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +85,12 @@ class ShapesSpec(BaseModel):
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
     psp: PspSpec = PspSpec(channels=128, aux_weight=0.4)
     train: PspTrainSpec = PspTrainSpec()
+    share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="of a head's training batches that are episodes about silhouettes, in place of base classes",
+    )
 
     @model_validator(mode="before")
     @classmethod
