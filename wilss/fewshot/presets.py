@@ -71,7 +71,7 @@ DEMO: dict[str, Any] = {
     "ipmt": {"dim": 64, "hidden": 192, "layers": 3},
     "psp": {"channels": 128},
     "cwt": {"inner_resolution": "features"},
-    "train": {**SHORT, "epochs": 10, "lr_head": 2e-3, "lr_backbone": 1e-3},
+    "train": {**SHORT, "epochs": 20, "lr_head": 2e-3, "lr_backbone": 1e-3},
     "stage1": {
         **SHORT,
         "epochs": 6,
