@@ -12,7 +12,7 @@ import torch
 
 from stores.artefacts import ArtefactRef
 from stores.heads import load_head, save_head
-from tasks.fewshot_stage1 import STATE, about_training, augmented, augmented_shapes
+from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
     episodes_recipe,
@@ -20,6 +20,7 @@ from tasks.fewshot_workspace import (
     open_fewshot,
     scores_recipe,
     shapes_list,
+    shapes_source,
     stage1_recipe,
 )
 from tasks.progress import stage_progress
@@ -28,7 +29,7 @@ from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes
 from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
-from wilss.fewshot.batches import DrawEpisodes, mix_episodes
+from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes
 from wilss.fewshot.build import build_model
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel, trained_state
@@ -50,7 +51,7 @@ def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
     for source in (ws.train, ws.test):
         check_once(source)
     Sampler(ws.lists("train"), "image", spec.shots, spec.seed)
-    if spec.shapes is not None and spec.shapes.share and spec.is_trained:
+    if spec.shapes is not None and spec.silhouette_share:
         shapes_list(spec.shapes, spec.shots)
     if spec.needs_stage1 and not ws.lists("train", spec.stage1.lists).images:
         raise DataError(f"no image is left for stage 1 of {ws.fold.describe()}; take unfiltered lists or more images")
@@ -92,14 +93,15 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
 
 def _with_silhouettes(ws: FewShotWorkspace, draw: DrawEpisodes, generator: torch.Generator) -> DrawEpisodes:
     """Let episodes about random silhouettes stand in for some batches, where the specification says so."""
-    shapes = ws.spec.shapes
-    if shapes is None or not shapes.share:
+    spec, shapes = ws.spec, ws.spec.shapes
+    if shapes is None or not spec.silhouette_share:
         return draw
-    lists = shapes_list(shapes, ws.spec.shots)
+    lists = shapes_list(shapes, spec.shots)
     ids = [image.image_id for image in lists.images]
-    draws = augmented_shapes(ws, shapes, ids, generator, episodes=True)
-    sampler = Sampler(lists, "image", ws.spec.shots, ws.spec.seed)
-    return mix_episodes(draw, draws.of(sampler), len(ids), shapes.share, generator)
+    data = EpisodeImages(shapes_source(shapes), ids, shapes.world.image_size)
+    draws = Augmented(data, spec.augment, spec.size, (), ws.weights, generator, ws.device)
+    silhouettes = draws.of(Sampler(lists, "image", spec.shots, spec.seed))
+    return mix_episodes(draw, silhouettes, len(ids), spec.silhouette_share, generator)
 
 
 @heavy_task

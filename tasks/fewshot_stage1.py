@@ -15,7 +15,7 @@ from tasks.progress import stage_progress
 from tasks.workspace import heavy_task
 from wilss.fewshot.batches import Augmented, EpisodeImages
 from wilss.fewshot.build import build_shapes, build_stage1
-from wilss.fewshot.spec import FewShotSpec, PspTrainSpec, ShapesSpec
+from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
@@ -35,9 +35,12 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         return found.ref
     shapes = spec.shapes
     assert shapes is not None
-    ids = shapes_source(shapes).ids("train")
+    source = shapes_source(shapes)
+    ids = source.ids("train")
     generator = torch.Generator().manual_seed(shapes.seed)
-    draws = augmented_shapes(ws, shapes, ids, generator)
+    data = EpisodeImages(source, ids, shapes.world.image_size)
+    classes = tuple(range(1, shapes.silhouettes + 1))
+    draws = Augmented(data, shapes.augment, shapes.world.image_size, classes, ws.own_weights, generator, ws.device)
 
     def make() -> PspNet:
         torch.manual_seed(shapes.seed)
@@ -79,17 +82,6 @@ def augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generat
     data = EpisodeImages(ws.train, ids, spec.data.canvas)
     augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
     return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
-
-
-def augmented_shapes(
-    ws: FewShotWorkspace, shapes: ShapesSpec, ids: Sequence[str], generator: torch.Generator, episodes: bool = False
-) -> Augmented:
-    """What draws batches from scenes of silhouettes: for the pretraining, or episodes such as a head meets."""
-    data = EpisodeImages(shapes_source(shapes), ids, shapes.world.image_size)
-    if episodes:
-        return Augmented(data, ws.spec.augment, ws.spec.size, (), ws.weights, generator, ws.device)
-    classes = tuple(range(1, shapes.silhouettes + 1))
-    return Augmented(data, shapes.augment, shapes.world.image_size, classes, ws.own_weights, generator, ws.device)
 
 
 def about_training(ws: FewShotWorkspace, history: list[dict[str, float]], of_fold: bool = True) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def head_recipe(ws: FewShotWorkspace) -> Recipe:
         "start": spec.start,
         "augment": spec.augment.model_dump(mode="json"),
         "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
-        **({"silhouettes": spec.shapes.share} if spec.shapes and spec.is_trained and spec.shapes.share else {}),
+        **({"silhouettes": spec.silhouette_share} if spec.silhouette_share else {}),
     }
     stage1 = {"stage1": stage1_recipe(ws).digest} if spec.needs_stage1 else {}
     return Recipe("heads", facts, {**_shapes_parent(ws), **stage1})

@@ -208,6 +208,11 @@ class FewShotSpec(BaseModel):
         return self.head not in ("prior", "prototype")
 
     @property
+    def silhouette_share(self) -> float:
+        """Share of the head's training batches that are about silhouettes; 0 for a head that is not trained."""
+        return self.shapes.share if self.shapes and self.is_trained else 0.0
+
+    @property
     def keeps_decoder(self) -> bool:
         """Whether stage 1 goes on from a decoder that pretraining on silhouettes has trained."""
         other = self.shapes.psp if self.shapes and self.stage1.decoder == "pretrained" else None
