@@ -13,11 +13,11 @@ import torch
 from flows import cli_fewshot
 from stores.artefacts import Store
 from stores.heads import load_about, load_head
-from tasks import fewshot_stage1
+from tasks import fewshot, fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list
 from wilss.errors import ArtefactNotFoundError, DataError
-from wilss.fewshot.batches import evaluation_batch
+from wilss.fewshot.batches import DrawEpisodes, evaluation_batch
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.spec import Settings
 
@@ -150,6 +150,26 @@ def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_h
     assert min(len(lists.by_class[c]) for c in lists.wanted) > 3
     with pytest.raises(DataError, match="no silhouette is in more than 40 of the 64 images"):
         shapes_list(shapes, shots=40)
+
+
+def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batches that reach the training: episodes of base classes know their class's place, others have none."""
+    seen: list[int] = []
+
+    def look(model: object, draw: DrawEpisodes, *_: object) -> None:
+        for _k in range(12):
+            seen.append(int(draw([0, 1]).base_class.max()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fewshot, "train_episodic", look)
+    content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny"}
+    for shapes, expected in ((None, {False}), ({"share": 0.5, "images": 64, "silhouettes": 8}, {False, True})):
+        seen.clear()
+        spec = make_fewshot_spec({**content, "shapes": shapes, "head": "aspp"})
+        monkeypatch.setattr(fewshot, "_untrained", lambda ws: torch.nn.Identity())
+        with pytest.raises(KeyboardInterrupt):
+            fewshot.fewshot_head.fn(spec, Settings(root=tmp_path))
+        assert {place < 0 for place in seen} == expected
 
 
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
