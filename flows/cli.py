@@ -20,7 +20,11 @@ from flows.environment import default_root, prepare_prefect
 from flows.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, run_content, specify
 from flows.printing import percent, print_comparison, print_report, print_table, say_next
 
-app = App(name="wilss", help="Teach a segmentation model new classes from image-level tags alone.")
+app = App(
+    name="wilss",
+    help="Teach a segmentation model new classes from image-level tags alone.",
+    suppress_keyboard_interrupt=False,  # `main` says how to go on
+)
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
 app.command(labels_app)
 app.command(foundations_app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def prepare_prefect(root: Path, verbose: bool = False) -> None:
-    """Set Prefect's defaults for command-line use; call before Prefect is imported.
+    """Set Prefect's defaults for command-line use and start its server; call before Prefect is imported.
 
     Nothing is sent anywhere: SDK analytics obey DO_NOT_TRACK only, the server's have their own switch. Without
-    PREFECT_API_URL flows run against a server inside this process whose history is kept under the root folder.
+    PREFECT_API_URL flows run against a temporary server whose history is kept under the root folder.
     """
     defaults = {
         "DO_NOT_TRACK": "1",
@@ -34,6 +35,23 @@ def prepare_prefect(root: Path, verbose: bool = False) -> None:
         defaults["PREFECT_HOME"] = str(home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    _start_temporary_server()
+
+
+def _start_temporary_server() -> None:
+    """Start it before any flow does, with Ctrl-C blocked, which the server inherits; nothing happens if one is named.
+
+    A terminal sends Ctrl-C to all processes of a command: a server that dies with it leaves the flow retrying for
+    minutes to report its own end.
+    """
+    from prefect.client.orchestration import get_client
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with get_client(sync_client=True):
+            pass
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def default_root() -> Path:

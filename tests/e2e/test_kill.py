@@ -21,10 +21,11 @@ SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shard
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def start(root: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.cli", "run", "scenes-15-5", *SMALL, "--root", str(root)]
+def start(root: Path, *arguments: str, **how: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "flows.cli", "run", "scenes-15-5", *SMALL, *arguments, "--root", str(root)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **{**streams, **how})
 
 
 def finish(root: Path) -> dict[str, Any]:
@@ -74,6 +75,24 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     assert report["artefacts"] == expected["artefacts"]
     assert {p: p.stat().st_mtime_ns for p in base} == base
     assert not list(cut.glob("*/.staging-*"))
+
+
+@pytest.mark.timeout(120)
+def test_control_c_ends_in_one_sentence(tmp_path: Path) -> None:
+    process = start(tmp_path, "--set", "base.epochs=100", start_new_session=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("base student: base"):
+            break
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
+    sent = time.monotonic()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in output
+    assert output.strip().splitlines()[-1] == "wilss: stopped; the same command goes on where it stopped"
+    assert time.monotonic() - sent < 15
+    with pytest.raises(ProcessLookupError):  # its server is gone with it
+        os.killpg(process.pid, 0)
 
 
 def pretrain(out: Path, root: Path) -> subprocess.Popen[bytes]:
