@@ -126,6 +126,8 @@ def runs(*, root: Path | None = None) -> None:
         [r["run"], *(percent(r["metrics"][k]) for k in ("old", "new", "all"))] for r in all_runs(root or default_root())
     ]
     print_table("runs", ["run", "old", "new", "all"], rows)
+    if rows:
+        print("mIoU %, convention C, on full-size images")
 
 
 @app.command

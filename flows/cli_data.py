@@ -81,6 +81,8 @@ def data_check(
         print_json(facts)
     else:
         _print_check(facts)
+        if spec is None and facts["layout"] == "folder":
+            print("no benchmark given: class names were not checked; name one with --benchmark")
     if not facts["sound"]:
         raise DataError(f"'{folder}' is not ready for a run; see the problems above")
 

@@ -22,7 +22,7 @@ class RunOptions:
     scenario: str = "overlap"
     "overlap or disjoint"
     preset: str | None = None
-    "named settings: demo, small, paper or tiny; the benchmark's own when left out"
+    "named settings: demo, small, paper, paper-coco or tiny; the benchmark's own when left out"
     train_list: str | None = None
     "split file of the training images (VOC folders)"
     eval_list: str | None = None

@@ -86,7 +86,7 @@ class RunSpec(BaseModel):
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), PRESETS)}")
         named = dict(PRESETS[name])
         by_benchmark = named.pop("benchmarks", {}).get(str(content.get("benchmark")), {})
-        return merge(merge(named, by_benchmark), {**content, "preset": name})
+        return with_section_defaults(cls, merge(merge(named, by_benchmark), {**content, "preset": name}))
 
     @model_validator(mode="after")
     def _known_benchmark(self) -> RunSpec:
@@ -163,6 +163,18 @@ def make_spec(content: Mapping[str, Any]) -> RunSpec:
         return RunSpec.model_validate(dict(content))
     except ValidationError as error:
         raise SpecError(explain(error)) from error
+
+
+def with_section_defaults(model: type[BaseModel], content: Any) -> Any:
+    """Fill sections that are given in part from the section's default in ``model``, which may not be its class's."""
+    if not isinstance(content, Mapping):
+        return content
+    sections = {
+        name: field.default.model_dump()
+        for name, field in model.model_fields.items()
+        if isinstance(field.default, BaseModel) and isinstance(content.get(name), Mapping)
+    }
+    return {**content, **{name: merge(default, content[name]) for name, default in sections.items()}}
 
 
 def nested(assignments: list[str]) -> dict[str, Any]:

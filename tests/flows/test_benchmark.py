@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from stores.artefacts import Store
 from stores.checkpoints import load_checkpoint
-from wilss.errors import ArtefactNotFoundError, SpecError
+from wilss.errors import ArtefactNotFoundError, SpecError, TrainingError
 from wilss.spec import Settings, make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
@@ -91,6 +92,38 @@ def test_step_says_what_is_missing(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("manifest.json"))
     with pytest.raises(SpecError, match="has no step 7; its steps are 0 to 1"):
         run_step(make_spec(TINY), 7, settings(tmp_path))
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_loss_that_is_not_finite_leaves_the_last_good_student(
+    epoch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wilss.learn.base as base
+    from flows.benchmark import run_step
+
+    plain = base._FromMasks.losses
+
+    def losses(self: Any, batch: Any, now: int) -> dict[str, torch.Tensor]:
+        return {name: value * (torch.nan if now == epoch else 1) for name, value in plain(self, batch, now).items()}
+
+    spec = make_spec({**TINY, "base": {"epochs": 2}})
+    with monkeypatch.context() as patch:
+        patch.setattr(base._FromMasks, "losses", losses)
+        with pytest.raises(
+            TrainingError, match=rf"not finite in epoch {epoch + 1}, batch 1 of \d+, on the images"
+        ) as e:
+            run_step(spec, 0, settings(tmp_path))
+    kept = list(tmp_path.glob("checkpoints/.staging-*/last-good"))
+    if epoch == 0:
+        assert "there is nothing to keep" in str(e.value)
+        assert not kept
+        return
+    assert str(kept[0]) in str(e.value)
+    student, index = load_checkpoint(kept[0])
+    assert len(index.history) == 1
+    assert all(value.isfinite().all() for value in student.state_dict().values())
+    assert run_step(spec, 0, settings(tmp_path))["metrics"]["old"] is not None  # a later run goes on and clears up
+    assert not list(tmp_path.glob("checkpoints/.staging-*/last-good"))
 
 
 def test_steps_one_by_one_equal_the_benchmark(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

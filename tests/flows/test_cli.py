@@ -150,6 +150,7 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
     assert str(report_path.with_suffix(".html")) in out.replace("\n", "")
     code, out, _ = wilss("runs", "--root", root)
     assert "scenes-15-5" in out
+    assert "convention C" in out
     code, out, _ = wilss("labels", "list", "--root", root)
     sets = [entry["digest"] for entry in report["label_sets"]]
     assert all(digest[:12] in out for digest in sets)

@@ -185,12 +185,20 @@ def test_protocol_and_check_commands(wilss, tmp_path: Path) -> None:  # type: ig
     assert [s["images"] for s in steps] == [2, 2]
     assert steps[1]["with_old_class"] == steps[1]["in_earlier_step"] == 1
     assert steps[1]["images_by_labels"] == {"1": 1, "2": 1}
-    assert (tmp_path / "ids" / "step-1.txt").read_text() == "b\nc\n"
+    lists = {path.name: path.read_text() for path in (tmp_path / "ids").iterdir()}
+    assert lists == {"step-0.txt": "a\nb\n", "step-1.txt": "b\nc\n"}
+    arguments = ["--scenario", "disjoint", "--labels", tmp_path / "labels.csv", "--write", tmp_path / "disjoint"]
+    code, out, err = wilss("protocol", "voc-15-5", *arguments)
+    assert code == 0, err
+    lists = {path.name: path.read_text() for path in (tmp_path / "disjoint").iterdir()}
+    assert lists == {"step-0.txt": "a\n", "step-1.txt": "b\nc\n"}
     (data / "labels.csv").write_text("image,labels\ntrain-000000.png,elephant\n")
     code, out, err = wilss("data", "check", data, "--benchmark", benchmark_file(tmp_path), "-o", tmp_path / "s.png")
     assert code == 2
     assert "elephant: 1" in out
     assert "is not ready for a run" in err
+    code, out, _ = wilss("data", "check", data, "-o", tmp_path / "s.png")
+    assert "no benchmark given" in out
 
 
 def test_coco_to_voc_end_to_end(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -113,6 +113,28 @@ def test_a_preset_may_have_other_settings_for_a_benchmark_and_given_keys_win() -
     assert make_spec({"benchmark": "voc-10-10", "preset": "demo"}).base == make_spec({"benchmark": "scenes-10-10"}).base
 
 
+@pytest.mark.parametrize(
+    ("preset", "given", "epochs"),
+    [
+        ("paper", {}, 40),
+        ("paper", {"accumulate": 4}, 40),
+        ("paper", {"tuning": "svf"}, 40),
+        ("paper-coco", {}, 30),
+        ("paper-coco", {"accumulate": 4}, 30),
+    ],
+)
+def test_the_papers_schedule_stays_when_a_key_of_its_section_is_given(
+    preset: str, given: dict[str, object], epochs: int
+) -> None:
+    benchmark = {"paper": "voc-15-5", "paper-coco": "coco-to-voc"}[preset]
+    spec = make_spec({"benchmark": benchmark, "preset": preset, "step": given})
+    step = spec.step
+    assert (step.epochs, step.batch_size, step.constant_epochs) == (epochs, 24, 5)
+    assert (step.optimizer, step.lr_backbone, step.lr_head) == ("sgd", 1e-3, 1e-2)
+    assert (spec.base.epochs, spec.base.lr_backbone, spec.base.constant_epochs) == (30, 1e-2, 0)
+    assert all(getattr(step, key) == value for key, value in given.items())
+
+
 def test_lists_and_null_can_be_set_from_the_command_line() -> None:
     given = nested(["student.aspp_rates=[12, 24,32]", "data.eval_crop=null", "student.weights=none"])
     spec = make_spec({"benchmark": "scenes-15-5", **given})

@@ -15,7 +15,8 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from wilss.data.download import COCO_ARCHIVES, Archive, _coco, add_sbd
+from wilss._torchvision import make_torchvision_importable
+from wilss.data.download import COCO_ARCHIVES, Archive, _coco, add_sbd, download
 from wilss.data.files import read_mask
 from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, DataNotFoundError
@@ -57,8 +58,40 @@ def test_without_a_network_the_message_says_what_to_do(tmp_path: Path) -> None:
     assert all(len(archive.md5) == 32 for archive in COCO_ARCHIVES)
 
 
-def test_sbd_joins_voc_without_its_val_images(tmp_path: Path) -> None:
-    root, sbd = tmp_path / "VOC2012", tmp_path / "sbd"
+def test_voc_goes_on_after_a_download_that_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_torchvision_importable()
+    import torchvision.datasets
+
+    asked: list[str] = []
+
+    def voc(root: str, **options: object) -> None:
+        assert options == {"year": "2012", "image_set": "trainval", "download": True}
+        asked.append("voc")
+        voc_and_sbd(Path(root) / "VOCdevkit" / "VOC2012", tmp_path / "ready")
+
+    def sbd(root: str, **options: object) -> None:
+        assert options == {"image_set": "train", "mode": "segmentation", "download": True}
+        asked.append("sbd")
+        assert not Path(root).exists()  # torchvision refuses a folder that is there
+        if len(asked) == 2:
+            Path(root).mkdir()
+            raise OSError("the line went dead")
+        (tmp_path / "ready").rename(root)
+
+    monkeypatch.setattr(torchvision.datasets, "VOCSegmentation", voc)
+    monkeypatch.setattr(torchvision.datasets, "SBDataset", sbd)
+    with pytest.raises(DataNotFoundError, match="the line went dead"):
+        download("voc", tmp_path / "to")
+    root = download("voc", tmp_path / "to")
+    assert root == tmp_path / "to" / "VOCdevkit" / "VOC2012"
+    assert (root / "ImageSets" / "Segmentation" / "train_aug.txt").read_text().split() == ["s1", "s2", "t1"]
+    assert asked == ["voc", "sbd", "sbd"]
+    assert download("voc", tmp_path / "to") == root
+    assert asked == ["voc", "sbd", "sbd"]
+
+
+def voc_and_sbd(root: Path, sbd: Path) -> None:
+    """Folders as the archives leave them, of five images."""
     lists = root / "ImageSets" / "Segmentation"
     lists.mkdir(parents=True)
     (root / "SegmentationClass").mkdir()
@@ -72,7 +105,13 @@ def test_sbd_joins_voc_without_its_val_images(tmp_path: Path) -> None:
     for name, value in (("t1", 9), ("s1", 7), ("s2", 8), ("v1", 9)):
         segmentation = np.full((4, 5), value, np.uint8)
         savemat(sbd / "cls" / f"{name}.mat", {"GTcls": {"Segmentation": segmentation}})
+
+
+def test_sbd_joins_voc_without_its_val_images(tmp_path: Path) -> None:
+    root, sbd = tmp_path / "VOC2012", tmp_path / "sbd"
+    voc_and_sbd(root, sbd)
     assert add_sbd(root, sbd) == 3
+    lists = root / "ImageSets" / "Segmentation"
     assert (lists / "train_aug.txt").read_text().split() == ["s1", "s2", "t1"]
     values = {p.stem: int(read_mask(p)[0, 0]) for p in (root / "SegmentationClassAug").glob("*.png")}
     assert values == {"t1": 3, "v1": 4, "s1": 7, "s2": 8}  # VOC's own mask where there is one

@@ -146,5 +146,23 @@ def test_check_counts_unknown_classes(tmp_path: Path) -> None:
     assert report.unknown == {"hamstr": 1}
     assert not report.sound
     assert check_folder(own_folder(tmp_path / "good"), CLASSES).sound
+
+
+def test_check_lists_two_images_of_one_name_and_an_empty_folder_with_all_else(tmp_path: Path) -> None:
+    root = own_folder(tmp_path, "a,cat\nb,hamstr\n")
+    (root / "images" / "a.png").write_bytes((root / "images" / "a.jpg").read_bytes())
+    report = check_folder(root, CLASSES)
+    assert (report.images, report.unknown) == (5, {"hamstr": 1})
+    assert len(report.problems) == 1
+    assert "share the name 'a'" in report.problems[0]
+    for path in (root / "images").iterdir():
+        path.unlink()
+    empty = check_folder(root, CLASSES)
+    assert (empty.images, empty.sound) == (0, False)
+    assert "holds no image" in empty.problems[0]
+
+
+def test_check_refuses_a_folder_of_another_kind(tmp_path: Path) -> None:
+    own_folder(tmp_path)
     with pytest.raises(DataNotFoundError, match="neither images/ nor JPEGImages/"):
         check_folder(tmp_path / "images")

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wilss.data.augment import AugmentSpec
 from wilss.data.images import TaggedImages
@@ -196,6 +196,38 @@ def test_missing_bank_and_exploding_loss_are_errors(data: TaggedImages) -> None:
         learn(segmenter(), data, None)
     with pytest.raises(TrainingError, match=r"not finite in epoch 1, batch \d of \d, on the images train-"):
         learn(segmenter(), data, bank(), lr_backbone=1e12, lr_head=1e12, precision="fp32")
+
+
+def test_a_frozen_backbone_is_run_once_for_old_and_new_student(
+    data: TaggedImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    histories, runs = [], []
+    for share in (True, False):
+        with monkeypatch.context() as patch:
+            if not share:
+                patch.setattr(StepContext, "features", lambda self, images, _: self.student.features(images))
+            plain = Segmenter.features
+
+            def counted(model: Segmenter, images: Tensor, plain=plain) -> Tensor:  # type: ignore[no-untyped-def]
+                runs[-1] += 1
+                return plain(model, images)
+
+            patch.setattr(Segmenter, "features", counted)
+            runs.append(0)
+            histories.append(learn(segmenter(), data, bank(), tuning="frozen").history)
+    assert runs[1] == 2 * runs[0] > 0
+    for once, twice in zip(*histories, strict=True):
+        assert once == pytest.approx(twice, rel=1e-4)
+        assert once["encoder"] == 0
+
+
+def test_plug_ins_are_laid_out_as_the_student_is(data: TaggedImages) -> None:
+    result = learn(segmenter(), data, bank())
+    convolutions = [
+        m for part in (result.student, *result.method.heads()) for m in part.modules() if isinstance(m, nn.Conv2d)
+    ]
+    assert len(convolutions) > 10
+    assert all(m.weight.is_contiguous(memory_format=torch.channels_last) for m in convolutions)
 
 
 def test_growing_keeps_old_outputs() -> None:

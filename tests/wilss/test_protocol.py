@@ -13,7 +13,7 @@ from wilss.data.steps import base_data, evaluation_data, step_data
 from wilss.data.tags import read_labels
 from wilss.data.voc import VOC_PROMPTS
 from wilss.errors import SpecError
-from wilss.protocol import benchmark, count_steps, output_channels, step_images, visible_tags
+from wilss.protocol import SPLITS, benchmark, count_steps, output_channels, step_images, visible_tags
 
 TAGS = [(1,), (1, 16), (16, 17), (2, 3), (), (20,)]
 
@@ -49,6 +49,25 @@ def test_published_counts(real_data: Path, name: str, scenario: str, expected: t
     assert disjoint.repeated == 0
     both = sum(bool(old & set(tags[i])) for i in step_images(tags, protocol, 1, "overlap"))
     assert both == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("family", ["voc", "scenes"])
+def test_every_split_has_each_class_once_and_scenarios_differ_in_step_zero_only(family: str, split: str) -> None:
+    protocol = benchmark(f"{family}-{split}")
+    assert [c for classes in protocol.steps for c in classes] == list(range(1, 21))
+    first, *more = (int(part) for part in split.split("-"))
+    assert protocol.sizes(len(protocol.steps) - 1)[: 1 + len(more)] == (first, *more)
+    assert len(set(protocol.sizes(len(protocol.steps) - 1)[1:])) == 1
+    tags = [tuple(sorted({1 + k % 20, 1 + (k // 20 + k) % 20})) for k in range(400)]  # every pair of classes
+    for step, classes in enumerate(protocol.steps):
+        overlap, disjoint = (step_images(tags, protocol, step, scenario) for scenario in ("overlap", "disjoint"))
+        assert overlap == tuple(i for i, own in enumerate(tags) if set(own) & set(classes))
+        if step:
+            assert disjoint == overlap
+        else:
+            assert disjoint == tuple(i for i, own in enumerate(tags) if set(own) <= set(classes))
+            assert len(disjoint) < len(overlap)
 
 
 def test_visible_tags_hold_nothing_of_other_classes() -> None:

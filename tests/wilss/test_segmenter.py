@@ -35,6 +35,7 @@ def test_convolutional_backbones_keep_the_stride_that_was_asked_for(backbone: st
     [
         ("vit_tiny_patch16_224", 8, "has output stride 16, not 8"),
         ("swin_tiny_patch4_window7_224", 16, "does not take output_stride=16"),
+        ("vgg11_bn", 16, "does not take output_stride=16"),  # timm asserts there
     ],
 )
 def test_impossible_strides_are_refused(backbone: str, stride: int, message: str) -> None:

@@ -11,6 +11,8 @@ from kornia.geometry.transform import warp_affine
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from wilss.device import to_device
+
 
 class AugmentSpec(BaseModel):
     """Random resized crop and horizontal flip; colour jitter is off, as in the paper."""
@@ -42,7 +44,7 @@ class View:
     def images(self, images_N3SS: Tensor) -> Tensor:
         """uint8 canvas on any device -> float32 ``(N, 3, crop, crop)`` in [0, 1], bilinear."""
         sampled = self._warp(images_N3SS.float() / 255, "bilinear")
-        gain, saturation, hue = self.colour.to(sampled.device, non_blocking=True).unbind(1)
+        gain, saturation, hue = to_device(self.colour, sampled.device).unbind(1)
         if self.jitter[0]:
             sampled = (sampled * gain[:, None, None, None]).clamp(0, 1)
         if self.jitter[1]:
@@ -65,7 +67,7 @@ class View:
         # beyond an outermost centre ever needs the border
         return warp_affine(
             values,
-            self.matrix.to(values.device, non_blocking=True),
+            to_device(self.matrix, values.device),
             size,
             mode,
             padding_mode="border",

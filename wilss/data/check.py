@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wilss.data.files import read_mask, read_rgb
-from wilss.data.folder import LAYOUT, image_files
+from wilss.data.folder import LAYOUT, find_images
 from wilss.data.source import VOID
 from wilss.data.tags import LabelRow, label_rows
 from wilss.data.voc import VOC_PROMPTS
@@ -62,8 +62,9 @@ def check_folder(root: Path, classes: Sequence[str] = (), ignore: Sequence[str] 
         raise DataNotFoundError(
             f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
         )
-    files = image_files(root)
-    rows, problems = _read_rows(root / "labels.csv", (*classes, *ignore))
+    files, problems = find_images(root)
+    rows, wrong = _read_rows(root / "labels.csv", (*classes, *ignore))
+    problems += wrong
     by_name = {path.name: path.stem for path in files.values()} | {stem: stem for stem in files}
     problems += [
         f"row {r.number} names image '{r.image}', which does not exist" for r in rows if r.image not in by_name

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from wilss.data.source import VOID
+from wilss.device import to_device
 
 BLUR_KERNEL, BLUR_SIGMA = 5, 1.1
 """OpenCV's kernel of 5 pixels has this deviation."""
@@ -51,9 +52,9 @@ class EpisodeView:
 
     def images(self, normalised_N3SS: Tensor) -> Tensor:
         """float32 images -> ``(N, 3, crop, crop)``; 0 outside, which is the mean once an image is normalised."""
-        out = warp_affine(normalised_N3SS, self.matrix.to(normalised_N3SS.device), self._size, "bilinear")
+        out = warp_affine(normalised_N3SS, to_device(self.matrix, normalised_N3SS.device), self._size, "bilinear")
         if bool(self.blurred.any()):
-            rows = self.blurred.to(out.device)
+            rows = to_device(self.blurred, out.device)
             soft = gaussian_blur2d(out[rows], (BLUR_KERNEL, BLUR_KERNEL), (BLUR_SIGMA, BLUR_SIGMA))
             out = out.index_put((rows,), soft)
         return out

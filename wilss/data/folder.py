@@ -180,16 +180,25 @@ class FolderSource:
 
 def image_files(root: Path) -> dict[str, Path]:
     """Image id (file name without suffix) -> file, sorted. Raises DataError for none, or two of one name."""
+    files, problems = find_images(root)
+    if problems:
+        raise DataError(problems[0])
+    return files
+
+
+def find_images(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """Image id -> file, sorted, the first of a name; and what is wrong with the folder."""
     files: dict[str, Path] = {}
+    problems = []
     for path in sorted((root / "images").iterdir()):
         if path.suffix.lower() not in SUFFIXES:
             continue
-        if path.stem in files:
-            raise DataError(f"'{path}' and '{files[path.stem].name}' share the name '{path.stem}'; rename one of them")
-        files[path.stem] = path
+        first = files.setdefault(path.stem, path)
+        if first != path:
+            problems.append(f"'{path}' and '{first.name}' share the name '{path.stem}'; rename one of them")
     if not files:
-        raise DataError(f"'{root / 'images'}' holds no image; put {', '.join(SUFFIXES[:3])} files there")
-    return files
+        problems.append(f"'{root / 'images'}' holds no image; put {', '.join(SUFFIXES[:3])} files there")
+    return files, problems
 
 
 def _content(path: Path) -> str:

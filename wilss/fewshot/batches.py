@@ -14,6 +14,7 @@ from wilss.data.episode_canvas import canvas_images, canvas_labels, pad_masks
 from wilss.data.episodes import Episode, Sampler, base_labels, episode_labels
 from wilss.data.images import ImageTable, MaskedImages
 from wilss.data.source import VOID, Source
+from wilss.device import to_device
 from wilss.errors import DataError
 from wilss.fewshot.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
@@ -69,7 +70,7 @@ class Augmented:
         canvases, sizes, labels = self.data.read(ids)
         labels = base_labels(labels, self.base, "ignore" if novel == "ignore" else "background")
         view = self._draw(sizes, labels)
-        return MaskedBatch(self._images(view, canvases), view.labels(labels).to(self.device, non_blocking=True))
+        return MaskedBatch(self._images(view, canvases), to_device(view.labels(labels), self.device))
 
     def _batch(self, episodes: Sequence[Episode]) -> EpisodeBatch:
         shots = len(episodes[0].supports)
@@ -86,7 +87,7 @@ class Augmented:
         return draw_episode_view(self.augment, sizes, labels, self.crop, self.generator)
 
     def _images(self, view: EpisodeView, canvases: Tensor) -> Tensor:
-        scaled = canvases.to(self.device, non_blocking=True).float() / 255
+        scaled = to_device(canvases, self.device).float() / 255
         return view.images(normalise(scaled, self.weights.mean, self.weights.std))
 
     def _number(self) -> int:
@@ -152,7 +153,7 @@ def _as_batch(
 ) -> EpisodeBatch:
     """Split what was read together: queries first, then the supports episode by episode."""
     n = len(classes)
-    labels, pad = labels.to(device, non_blocking=True), pad.to(device, non_blocking=True)
+    labels, pad = to_device(labels, device), to_device(pad, device)
     place = torch.tensor([base.index(c) if c in base else -1 for c in classes.tolist()])
     return EpisodeBatch(
         query=images[:n],

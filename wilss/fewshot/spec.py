@@ -19,7 +19,7 @@ from wilss.fewshot.pfenet import PfenetSpec
 from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
 from wilss.fewshot.training import EpisodicTrainSpec, NetTrainSpec, Schedule
 from wilss.nets.psp import PspSpec
-from wilss.spec import DataSpec, explain, merge
+from wilss.spec import DataSpec, explain, merge, with_section_defaults
 
 HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
 FAMILIES = {"scenes-5i": "scenes", "pascal-5i": "voc", "coco-20i": "coco", "coco-to-pascal": "coco-voc"}
@@ -106,18 +106,6 @@ class ShapesSpec(BaseModel):
 def _require_stride(name: str, train: PspTrainSpec, crop: int) -> None:
     if (crop - 1) % train.loss_stride:
         raise ValueError(f"{name}.loss_stride {train.loss_stride} misses the last pixel of crops of {crop}; take 1")
-
-
-def with_section_defaults(model: type[BaseModel], content: Any) -> Any:
-    """Fill sections that are given in part from the section's default in ``model``, which may not be its class's."""
-    if not isinstance(content, Mapping):
-        return content
-    sections = {
-        name: field.default.model_dump()
-        for name, field in model.model_fields.items()
-        if isinstance(field.default, BaseModel) and isinstance(content.get(name), Mapping)
-    }
-    return {**content, **{name: merge(default, content[name]) for name, default in sections.items()}}
 
 
 class FewShotSpec(BaseModel):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wilss.data.augment import AugmentSpec, draw_view, normalise
 from wilss.data.images import MaskedImages
+from wilss.device import to_device
 from wilss.learn.loop import History, Training, Watch
 from wilss.learn.losses import base_loss
 from wilss.learn.schedule import TrainSpec
@@ -59,8 +60,8 @@ def train_base(
     def draw(positions: list[int]) -> MaskedBatch:
         canvas, sizes = data.images.batch(positions)
         view = draw_view(augment, sizes, generator)
-        images = normalise(view.images(canvas.to(device, non_blocking=True)), weights.mean, weights.std)
-        return MaskedBatch(images, view.labels(data.masks(positions).to(device, non_blocking=True)))
+        images = normalise(view.images(to_device(canvas, device)), weights.mean, weights.std)
+        return MaskedBatch(images, view.labels(to_device(data.masks(positions), device)))
 
     watch = watch or Watch("base")
     return Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch).run()

@@ -9,6 +9,7 @@ from kornia.geometry.transform import warp_affine
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from wilss.device import to_device
 from wilss.learn.memory import MemoryBank
 
 
@@ -63,11 +64,11 @@ def paste(
         index = torch.randint(len(bank), (len(rows),), generator=generator)
         warped = _place(bank, index, (height, width), spec, generator, images.device)
         inside = warped[:, 3:] > 0.5
-        into = rows.to(images.device, non_blocking=True)
+        into = to_device(rows, images.device)
         images[into] = torch.where(inside, warped[:, :3], images[into])
         if layers is not None:
             layers[into] = layers[into] * ~inside
-        own = bank.channels[index].to(images.device, non_blocking=True)
+        own = to_device(bank.channels[index], images.device)
         channels[into] = torch.where(inside[:, 0], own[:, None, None], channels[into])
     return Pasted(images, channels, layers)
 
@@ -94,6 +95,6 @@ def _place(
     matrix[:, 0, 2] = centre[:, 1] - scale * flip * middle[:, 1]
     matrix[:, 1, 2] = centre[:, 0] - scale * middle[:, 0]
     own = index.to(bank.images.device)
-    pixels, masks = (kept[own].to(device, non_blocking=True) for kept in (bank.images, bank.masks))
+    pixels, masks = (to_device(kept[own], device) for kept in (bank.images, bank.masks))
     stacked = torch.cat([pixels.float() / 255, masks[:, None].float()], 1)
-    return warp_affine(stacked, matrix.to(device, non_blocking=True), size, align_corners=True)
+    return warp_affine(stacked, to_device(matrix, device), size, align_corners=True)

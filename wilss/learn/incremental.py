@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wilss.data.augment import AugmentSpec, draw_view, normalise
 from wilss.data.images import TaggedImages
+from wilss.device import to_device
 from wilss.errors import SpecError
 from wilss.learn.copypaste import Pasted, PasteSpec, paste
 from wilss.learn.loop import History, Training, Watch
@@ -86,7 +87,8 @@ def train_step(
     if chain and spec.tuning == "svf":
         student.backbone.load_state_dict(chain.bases.state_dict())  # its vectors make it the old backbone again
     draws, samples = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
-    context = StepContext(student, old, 1 + sum(old.step_sizes), n_new, settings, samples)
+    frozen = spec.tuning == "frozen"
+    context = StepContext(student, old, 1 + sum(old.step_sizes), n_new, settings, samples, frozen)
     method = build_method(method_name, context)
     if method.paste and data.bank is None:
         raise SpecError(
@@ -116,10 +118,10 @@ class StepBatches:
         """Crop images and masks with the same view, paste, normalise."""
         canvas, sizes = self.data.images.images.batch(positions)
         view = draw_view(self.augment, sizes, self.generator)
-        images = view.images(canvas.to(self.device, non_blocking=True))
+        images = view.images(to_device(canvas, self.device))
         masks = None
         if self.data.labels is not None:
-            masks = view.layers(self.data.labels.layers(positions).to(self.device, non_blocking=True))
+            masks = view.layers(to_device(self.data.labels.layers(positions), self.device))
         if self.paste is None or self.data.bank is None:
             nothing = torch.zeros(len(images), *images.shape[-2:], dtype=torch.int64, device=self.device)
             pasted = Pasted(images, nothing, masks)
@@ -128,6 +130,6 @@ class StepBatches:
         return StepBatch(
             normalise(pasted.images, self.weights.mean, self.weights.std),
             pasted.layers,
-            self.data.images.tags[positions].to(self.device, non_blocking=True),
+            to_device(self.data.images.tags[positions], self.device),
             pasted.channels,
         )

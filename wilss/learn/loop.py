@@ -91,7 +91,8 @@ class Training(Generic[B]):
 
     def __post_init__(self) -> None:
         self.device = next(self.student.parameters()).device
-        self.student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for module in (self.student, *self.objective.heads()):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.spec.tuning == "frozen":
             self.backbone.requires_grad_(False)
         elif self.spec.tuning == "svf":

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wilss.device import to_device
+
 
 def base_loss(logits_NKhw: Tensor, target_NKhw: Tensor, valid_Nhw: Tensor | None = None) -> Tensor:
     """Binary cross-entropy summed over classes, averaged over pixels (WILSON's base step).
@@ -85,7 +87,7 @@ class _Sample:
 
 def _sample(member_CM: Tensor, n_points: int, generator: torch.Generator | None) -> _Sample:
     """Draw up to ``n_points`` distinct members of every row."""
-    noise = torch.rand(member_CM.shape, generator=generator).to(member_CM.device)  # the generator is the CPU's
+    noise = to_device(torch.rand(member_CM.shape, generator=generator), member_CM.device)  # the generator is the CPU's
     score = noise.masked_fill(~member_CM, -1.0)
     if score.shape[1] < n_points:
         score = F.pad(score, (0, n_points - score.shape[1]), value=-1.0)

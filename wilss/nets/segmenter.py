@@ -117,11 +117,11 @@ def build_backbone(spec: StudentSpec, weights: Weights) -> nn.Module:
     """
     try:
         return build(weights, features_only=True, output_stride=spec.output_stride)
-    except TypeError as error:
+    except (TypeError, AssertionError) as error:  # some of timm's families assert the strides they have
         reason = str(error)
     try:
         backbone = build(weights, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
-    except TypeError as error:
+    except (TypeError, AssertionError) as error:
         raise SpecError(
             f"backbone '{spec.backbone}' does not take output_stride={spec.output_stride} ({reason}); choose a "
             "convolutional timm backbone such as resnet50 or mobilenetv2_100, or a plain ViT"

@@ -47,6 +47,8 @@ class StepContext:
     settings: BaseModel | None
     """The method's own settings; None for its defaults."""
     generator: torch.Generator
+    one_backbone: bool = False
+    """The student's backbone is frozen: its features are the old model's."""
 
     def __post_init__(self) -> None:
         self.old.eval().requires_grad_(False)
@@ -63,6 +65,10 @@ class StepContext:
             features = self.old.features(images)
             probability = self.old.classify(features).float().sigmoid()
         return features.clone(), probability.clone()  # a tensor of inference mode may not enter a graph
+
+    def features(self, images: Tensor, old_features: Tensor) -> Tensor:
+        """The student's features ``(N, C_in, h, w)``; those that `look_back` found where both have one backbone."""
+        return old_features if self.one_backbone else self.student.features(images)
 
 
 class Method(Protocol):

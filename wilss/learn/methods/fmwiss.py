@@ -85,7 +85,7 @@ class Fmwiss:
         """L_T = L_new + L_old + lambda L_DCL (+ L_ENC), and L_S once the warm-up is over."""
         student, n_old = self.context.student, self.context.n_old
         old_features, old = self.context.look_back(batch.images)
-        features = student.features(batch.images)
+        features = self.context.features(batch.images, old_features)
         size = features.shape[-2:]
         masks = layer_shares(batch.require_masks(), size)
         known = self._overrule_pasted(old, batch.pasted)

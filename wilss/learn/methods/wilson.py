@@ -64,7 +64,7 @@ class Wilson:
         """L_CLS + L_LOC + L_ENC, and L_SSS + L_SEG once the warm-up is over."""
         student, n_old = self.context.student, self.context.n_old
         old_features, old = self.context.look_back(batch.images)
-        features = student.features(batch.images)
+        features = self.context.features(batch.images, old_features)
         logits = self.localizer(features)
         scores = pooled_scores(logits, self.spec.pool_epsilon, self.spec.focal_power, self.spec.focal_floor)
         terms = {
