@@ -40,7 +40,7 @@ SMALL_VOC: dict[str, Any] = {
     "step": {**ADAMW, "epochs": 6, "batch_size": 16, "lr_backbone": 2e-4, "lr_head": 2e-3, "constant_epochs": 2},
     "fmwiss": {"warmup_epochs": 2, "teacher_channels": 128, "teacher_start": "old", "memory": {"side": 192}},
     "wilson": {"warmup_epochs": 2, "channels": 128},
-    # ten base classes have fewer images: three epochs were too few iterations (see docs/results.md)
+    # ten base classes have fewer images: three epochs are too few iterations (see docs/fidelity.md)
     "benchmarks": {name: {"base": {"epochs": 6}} for name in ("voc-10-10", "voc-10-5-5", "voc-10-2")},
 }
 DEMO: dict[str, Any] = {
