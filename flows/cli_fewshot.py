@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from wilss.spec import Settings
 
 fewshot_app = App(name="few-shot", help="Few-shot segmentation: five heads, with and without singular value tuning.")
-Names = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
-Numbers = Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)]
+
+
+def several(*names: str) -> Parameter:
+    """An option that takes several values, under other names if given."""
+    return Parameter(name=names or None, negative="", consume_multiple=True)
+
+
+Names = Annotated[tuple[str, ...], several()]
+Numbers = Annotated[tuple[int, ...], several()]
 
 
 @Parameter(name="*")
@@ -107,11 +114,12 @@ def evaluate(
 @fewshot_app.command
 def compare(
     *,
-    heads: Names = (),
+    heads: Annotated[tuple[str, ...], several("--heads", "--head")] = (),
     tunings: Names = (),
-    folds: Numbers = (),
+    svf: bool = False,
+    folds: Annotated[tuple[int, ...], several("--folds", "--fold")] = (),
     shots: Numbers = (),
-    seeds: Numbers = (),
+    seeds: Annotated[tuple[int, ...], several("--seeds", "--seed")] = (),
     options: FewShotOptions = NO_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -120,12 +128,16 @@ def compare(
     Args:
         heads: all five and the two untrained baselines when left out
         tunings: frozen and svf when left out; full tunes all weights of the backbone
+        svf: the same as --tunings frozen svf
         folds: 0 1 2 3 when left out
         shots: 1 when left out
         seeds: 0 when left out
     """
+    from wilss.errors import SpecError
     from wilss.fewshot.grid import make_fewshot_grid
 
+    if svf and tunings:
+        raise SpecError("--svf and --tunings say the same thing twice; give one of them")
     own = {"heads": heads, "tunings": tunings, "folds": folds, "shots": shots, "seeds": seeds}
     grid = make_fewshot_grid({"run": options.content(machine), **own})
     settings = machine.settings()

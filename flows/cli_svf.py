@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from flows.environment import default_root
+from flows.environment import default_root, machine_settings
 from flows.printing import percent, print_table
 
 svf_app = App(name="svf", help="Look at steps tuned by singular values (--set step.tuning=svf), and fold them.")
@@ -25,21 +25,24 @@ def svf_report(
     seed: int = 0,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     root: Path | None = None,
+    weights: Path | None = None,
 ) -> None:
     """Say which singular values moved most, and show what the strongest components look at.
 
     Args:
-        checkpoint: digest or folder of a step's checkpoint
+        checkpoint: digest or folder of a step's checkpoint, or heads:DIGEST for a few-shot model trained with --svf
         images: pictures to look at; scenes of the built-in world when left out, for a checkpoint of its benchmarks
         count: number of risen and of fallen components
         by: rank components by their factor, or by the change of the singular value itself
         seed: seed of the built-in world
         out: folder of report.json, layers.csv and svf.html; one under the root when left out
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
+        weights: folder of pretrained weights, for few-shot models that started from them; else WILSS_WEIGHTS
     """
     from tasks.svf_report import svf_report as write
 
-    _print_svf(write(checkpoint, images, count, by, seed, out, root or default_root()))
+    settings = machine_settings(root=root, weights=weights)
+    _print_svf(write(checkpoint, images, count, by, seed, out, settings.root, settings.weights))
 
 
 @svf_app.command(name="export")
@@ -84,8 +87,14 @@ def svf_fold(
 def _print_svf(report: dict[str, Any]) -> None:
     """The layers that moved most, the strongest components, and where the rest lies."""
     layers = sorted(report["layers"], key=lambda row: -row["mean"])
-    rows = [[r["layer"], str(r["rank"]), f"{r['mean']:.4f}", f"{r['up']:+.4f}", f"{r['down']:+.4f}"] for r in layers]
-    title = f"{report['benchmark']}, step {report['step']}: change g - 1 of {report['n_values']} singular values"
+    rows = [
+        [
+            *(r["layer"], str(r["rank"]), f"{r['mean']:.4f}"),
+            *(f"{r['up']:+.4f} (value {r['risen']})", f"{r['down']:+.4f} (value {r['fallen']})"),
+        ]
+        for r in layers
+    ]
+    title = f"{report['title']}: change g - 1 of {report['n_values']} singular values"
     print_table(title, ["layer", "values", "mean size", "most up", "most down"], rows[:SHOWN])
     if len(rows) > SHOWN:
         print(f"... and {len(rows) - SHOWN} more layers")

@@ -97,10 +97,11 @@ def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
         only_test = spec.data.model_copy(update={"train_list": spec.data.eval_list})
         test = open_source("voc", (), None, only_test, settings.model_copy(update={"data": settings.voc}))
     store = Store(settings.root)
-    return FewShotWorkspace(spec, settings, fold, train, test, store, weights, _pretrained(spec, weights, store))
+    return FewShotWorkspace(spec, settings, fold, train, test, store, weights, pretrained_weights(spec, weights, store))
 
 
-def _pretrained(spec: FewShotSpec, own: Weights, store: Store) -> Weights:
+def pretrained_weights(spec: FewShotSpec, own: Weights, store: Store) -> Weights:
+    """What stage 1 and heads start from: ``own``, or what pretraining on silhouettes makes of them."""
     if spec.shapes is None:
         return own
     digest = shapes_recipe(spec, own).digest

@@ -9,6 +9,9 @@ from tasks.train import require
 from tasks.workspace import Workspace, check_once, heavy_task, open_workspace
 from wilss.data.steps import base_positions, no_images
 from wilss.errors import DataError, SpecError
+from wilss.learn.loop import SVF_STAGES
+from wilss.nets.segmenter import build_backbone
+from wilss.nets.svf import last_stages
 from wilss.protocol import step_images
 from wilss.spec import RunSpec, Settings
 
@@ -34,6 +37,8 @@ def prepare_data(spec: RunSpec, settings: Settings) -> dict[str, int]:
         if step and spec.uses_labels:
             check_prompts(ws, step)
     _require_masks_for_joint(ws)
+    if spec.step.tuning == "svf" and len(ws.protocol.steps) > 1:
+        last_stages(build_backbone(spec.student, ws.weights), SVF_STAGES)  # said before step 0 is trained
     say(", ".join(f"{name}: {count} images" for name, count in counts.items()))
     return counts
 

@@ -12,11 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from stores.artefacts import Store
-from stores.checkpoints import CheckpointIndex, load_checkpoint
 from stores.runs import write_run
-from stores.vectors import StoredVectors, require_vectors
-from tasks.svf import open_sets
-from tasks.workspace import start_folder
+from tasks.svf_subject import Subject, open_subject
 from wilss.data.augment import normalise
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
@@ -25,8 +22,6 @@ from wilss.errors import SpecError
 from wilss.measure.render import contact_sheet, png
 from wilss.measure.svf_report import layers_csv, svf_html
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
-from wilss.nets.vectors import VectorSets
-from wilss.protocol import benchmarks
 
 N_SCENES, N_SHOWN = 24, 4
 """Scenes of the built-in world that shares are measured on, and how many of them are shown."""
@@ -51,11 +46,19 @@ class Looked:
 
 
 def svf_report(
-    checkpoint: str, images: Sequence[Path], count: int, by: By, seed: int, out: Path | None, root: Path
+    name: str,
+    images: Sequence[Path],
+    count: int,
+    by: By,
+    seed: int,
+    out: Path | None,
+    root: Path,
+    weights: Path | None = None,
 ) -> dict[str, Any]:
-    """Write what the steps so far changed by singular values into a folder; returns the content of ``report.json``.
+    """Write what a training changed by singular values into a folder; returns the content of ``report.json``.
 
     Args:
+        name: see `tasks.svf_subject.open_subject`; weights too.
         images: files to show activations on; else scenes of the built-in world, for checkpoints of its benchmarks.
         count: how many risen and how many fallen components. seed: of the world.
 
@@ -63,38 +66,33 @@ def svf_report(
     """
     if count < 1:
         raise SpecError(f"{count} components cannot be shown; give --count a positive number")
-    store = Store(root)
-    folder = start_folder(checkpoint, store)
-    stored, (model, index) = require_vectors(folder), load_checkpoint(folder)
-    pictures = _files(images, index) if images else _scenes(index, seed)
-    sets = open_sets(stored, store)
-    ranked = zip(("risen", "fallen"), _strongest(sets, stored, count, by), strict=True)
-    looked = {kind: _look(model.backbone, sets.right(), found, pictures, index) for kind, found in ranked}
-    name = folder.resolve().name
-    out = out or root / "svf" / name
-    report = {"checkpoint": name, "by": by, **_content(stored, index, looked, pictures), "folder": str(out)}
+    subject = open_subject(name, Store(root), weights)
+    pictures = _files(images, subject) if images else _scenes(subject, seed)
+    ranked = zip(("risen", "fallen"), _strongest(subject, count, by), strict=True)
+    looked = {kind: _look(subject, found, pictures) for kind, found in ranked}
+    out = out or root / "svf" / subject.name
+    report = {"checkpoint": subject.name, "by": by, **_content(subject, looked, pictures), "folder": str(out)}
     sheets = [(f"What has {kind}", _sheet(pictures, found)) for kind, found in looked.items() if pictures]
     files = {"report.json": json.dumps(report, indent=1, allow_nan=False)}
-    files |= {"layers.csv": layers_csv(layer_moves(stored.vectors)), "svf.html": svf_html(report, sheets)}
+    files |= {"layers.csv": layers_csv(layer_moves(subject.vectors)), "svf.html": svf_html(report, sheets)}
     write_run(out, files)
     return report
 
 
-def _strongest(sets: VectorSets, stored: StoredVectors, count: int, by: By) -> tuple[list[Component], list[Component]]:
+def _strongest(subject: Subject, count: int, by: By) -> tuple[list[Component], list[Component]]:
     """Risen and fallen components; only those of convolutions have a map."""
-    plain = sets.plain
-    found = {name: g for name, g in stored.vectors.items() if isinstance(plain.get_submodule(name), nn.Conv2d)}
-    return strongest(sets.values(), found, count, by)
+    layers = {name: subject.tuned.get_submodule(name) for name in subject.vectors}
+    found = {name: subject.vectors[name] for name, layer in layers.items() if isinstance(layer, nn.Conv2d)}
+    return strongest(subject.sets.values(), found, count, by)
 
 
-def _content(
-    stored: StoredVectors, index: CheckpointIndex, looked: Mapping[str, Sequence[Looked]], pictures: Sequence[Picture]
-) -> dict[str, Any]:
-    moves = layer_moves(stored.vectors)
+def _content(subject: Subject, looked: Mapping[str, Sequence[Looked]], pictures: Sequence[Picture]) -> dict[str, Any]:
+    moves = layer_moves(subject.vectors)
     return {
-        "benchmark": index.benchmark,
-        "step": index.step,
-        "bases": stored.checkpoint,
+        "benchmark": subject.benchmark,
+        "title": subject.title,
+        "step": subject.step,
+        "bases": subject.on,
         "n_values": sum(row.rank for row in moves),
         "n_images": len(pictures),
         "foreground_area": _area(pictures),
@@ -104,33 +102,26 @@ def _content(
     }
 
 
-def _files(paths: Sequence[Path], index: CheckpointIndex) -> list[Picture]:
-    return [Picture(path.stem, to_canvas(read_rgb(path), index.canvas)) for path in paths]
+def _files(paths: Sequence[Path], subject: Subject) -> list[Picture]:
+    return [Picture(path.stem, to_canvas(read_rgb(path), subject.canvas)) for path in paths]
 
 
-def _scenes(index: CheckpointIndex, seed: int) -> list[Picture]:
-    """Evaluation scenes; none for a checkpoint that is not of the built-in world."""
-    known = benchmarks().get(index.benchmark)
-    if known is None or known.family != "scenes":
+def _scenes(subject: Subject, seed: int) -> list[Picture]:
+    """Evaluation scenes; none for a model that is not of the built-in world."""
+    if not subject.of_scenes:
         return []
-    scenes = draw(World(seed=seed, image_size=min(max(index.canvas, 32), 512)), "eval", 0, N_SCENES)
+    scenes = draw(World(seed=seed, image_size=min(max(subject.canvas, 32), 512)), "eval", 0, N_SCENES)
     both = zip(scenes.images, scenes.masks, strict=True)
     return [Picture(f"scene {number}", image, mask) for number, (image, mask) in enumerate(both)]
 
 
 @torch.inference_mode()
-def _look(
-    network: nn.Module,
-    right: dict[str, Tensor],
-    components: Sequence[Component],
-    pictures: Sequence[Picture],
-    index: CheckpointIndex,
-) -> list[Looked]:
+def _look(subject: Subject, components: Sequence[Component], pictures: Sequence[Picture]) -> list[Looked]:
     """Every component over all pictures; scenes beyond the first few are measured only."""
-    found = [Looked(component) for component in components]
+    found, right = [Looked(component) for component in components], subject.sets.right()
     for number, picture in enumerate(pictures):
-        images = normalise(picture.image[None].float() / 255, index.mean, index.std)
-        for looked, response in zip(found, activation_maps(network, right, components, images), strict=True):
+        images = normalise(picture.image[None].float() / 255, subject.mean, subject.std)
+        for looked, response in zip(found, activation_maps(subject.tuned, right, components, images), strict=True):
             if picture.labels is not None:
                 looked.share.add(response[0], picture.labels)
             if picture.labels is None or number < N_SHOWN:

@@ -7,8 +7,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from flows import cli_fewshot
 from stores.artefacts import Store
@@ -16,10 +18,14 @@ from stores.heads import load_about, load_head
 from tasks import fewshot, fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list
+from tasks.workspace import open_workspace
+from wilss.data.coco_names import COCO_IDS
+from wilss.data.voc import save_palette_png
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot.batches import DrawEpisodes, evaluation_batch
 from wilss.fewshot.spec import make_fewshot_spec
-from wilss.spec import Settings
+from wilss.nets.segmenter import build_backbone
+from wilss.spec import Settings, make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
@@ -54,6 +60,97 @@ def test_train_then_eval_writes_a_report(wilss, root: Path) -> None:  # type: ig
     html = next((root / "fewshot").glob("*bam-svf-k2*/fewshot.html")).read_text()
     assert html.count("data:image/png;base64,") == 1
     assert not re.search(r"(src|href)=\"http", html)
+
+
+def test_report_on_the_singular_values_of_a_few_shot_model(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
+    heads = [m for m in Store(root).all("heads") if m.recipe.get("head") == "bam"]
+    code, out, err = wilss("svf", "report", f"heads:{heads[0].digest[:12]}", "--root", root, "--count", 2)
+    assert code == 0, err
+    assert "bam of scenes-5i fold 3" in out
+    report = json.loads((root / "svf" / heads[0].digest / "report.json").read_text())
+    assert report["bases"] == f"heads:{heads[0].parents['shapes'][:12]}"
+    assert report["n_images"] == 24
+    moves = [abs(entry["factor"] - 1) for kind in ("risen", "fallen") for entry in report[kind]]
+    assert len(moves) == 4
+    assert min(moves) > 1e-4
+    assert max(moves) < 0.5
+    code, _, err = wilss("svf", "report", f"heads:{heads[0].parents['shapes'][:12]}", "--root", root)
+    assert code == 2
+    assert "was not tuned by its singular values" in err
+
+
+def test_another_fold_than_the_trained_one_is_refused(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
+    arguments = ("--head", "bam", "--svf", "--shots", 2, *TINY, "--root", root)
+    assert wilss("few-shot", "eval", "--fold", 3, *arguments)[0] == 0
+    code, _, err = wilss("few-shot", "eval", "--fold", 2, *arguments)
+    assert code == 2
+    assert "no bam of scenes-5i fold 2" in err
+
+
+def test_one_command_trains_scores_and_compares_for_several_shots(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
+    arguments = ("--fold", 3, "--head", "aspp", "--svf", "--shots", 1, 3, *TINY, "--root", root)
+    outputs = []
+    for command in ("train", "eval", "compare"):
+        code, out, err = wilss("few-shot", command, *arguments)
+        assert code == 0, err
+        outputs.append(out)
+    assert all(f"{k} shot: heads " in outputs[0] for k in (1, 3))
+    assert outputs[1].count("12 episodes") == 2
+    rows = ("aspp, 1 shot", "aspp + svf, 1 shot", "aspp, 3 shots", "aspp + svf, 3 shots")
+    assert all(row in outputs[2] for row in rows)
+    code, _, err = wilss("few-shot", "compare", *arguments, "--tunings", "full")
+    assert code == 2
+    assert "the same thing twice" in err
+
+
+@pytest.mark.parametrize("benchmark", ["coco-20i", "coco-to-pascal"])
+def test_coco_and_the_way_to_pascal(wilss, benchmark: str, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    options = ("--set", "min_area=20", "data.coco_eval=train2017", "data.eval_list=dev")
+    data = ("--data", coco_squares(tmp_path / "coco"), "--voc", voc_squares(tmp_path / "voc"))
+    common = ("--benchmark", benchmark, "--heads", "prior", "--fold", 1, *TINY, *options, "--root", root)
+    code, out, err = wilss("few-shot", "compare", *common, *data)
+    assert code == 0, err
+    assert "prior, 1 shot" in out
+    reports = [json.loads(path.read_text()) for path in (root / "fewshot").glob(f"{benchmark}*/fewshot.json")]
+    (report,) = reports
+    novel = report["novel"]["per_class_iou"]
+    assert len(novel) == {"coco-20i": 20, "coco-to-pascal": 5}[benchmark]
+    assert not set(novel) & set(report["base"]["per_class_iou"])
+
+
+def coco_squares(root: Path) -> Path:
+    """Three images of a square for each of COCO's 80 classes."""
+    (root / "annotations").mkdir(parents=True)
+    (root / "train2017").mkdir()
+    images, annotations = [], []
+    for number, category in enumerate(k for k in COCO_IDS for _ in range(3)):
+        left, name = 4 + number % 3 * 8, f"{number:012d}.png"
+        picture = np.full((48, 48, 3), 60, np.uint8)
+        picture[8:28, left : left + 20] = 200
+        Image.fromarray(picture).save(root / "train2017" / name)
+        images.append({"id": number, "file_name": name, "height": 48, "width": 48})
+        box = [left, 8, left + 20, 8, left + 20, 28, left, 28]
+        facts = {"segmentation": [box], "iscrowd": 0, "area": 400.0, "bbox": [left, 8, 20, 20]}
+        annotations.append({"id": number + 1, "image_id": number, "category_id": category, **facts})
+    categories = [{"id": k, "name": name} for k, name in COCO_IDS.items()]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (root / "annotations" / "instances_train2017.json").write_text(json.dumps(content))
+    return root
+
+
+def voc_squares(root: Path) -> Path:
+    """Three images of a square for each of VOC's 20 classes."""
+    for name in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
+        (root / name).mkdir(parents=True)
+    ids = [f"2007_{number:06d}" for number in range(60)]
+    for number, image_id in enumerate(ids):
+        mask = torch.zeros(48, 48, dtype=torch.uint8)
+        mask[8:28, 4 : 24 + number % 3 * 8] = 1 + number // 3
+        picture = np.where(mask.numpy()[..., None] > 0, 200, 60).astype(np.uint8).repeat(3, 2)
+        Image.fromarray(picture).save(root / "JPEGImages" / f"{image_id}.jpg")
+        save_palette_png(mask, root / "SegmentationClassAug" / f"{image_id}.png")
+    (root / "ImageSets" / "Segmentation" / "dev.txt").write_text("\n".join(ids))
+    return root
 
 
 def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
@@ -185,6 +282,12 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
         return found
 
     assert start("scenes-15-5", stage1.digest)[0] == 0
+    content = {"benchmark": "scenes-15-5", "preset": "tiny", "student": {"weights": f"heads:{stage1.digest[:12]}"}}
+    ws = open_workspace(make_spec(content), Settings(root=root))
+    student = build_backbone(ws.spec.student, ws.weights).state_dict()
+    state, _ = load_head(Store(root).path("heads", stage1.digest))
+    kept = {n: v for n, v in student.items() if not n.endswith("num_batches_tracked")}
+    assert all(torch.equal(value, state[f"backbone.body.{name}"]) for name, value in kept.items())
     assert start("scenes-10-10", shapes.digest)[0] == 0  # random silhouettes belong to no fold
     code, _, err = start("scenes-10-10", stage1.digest)
     assert code == 2

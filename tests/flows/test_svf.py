@@ -72,7 +72,7 @@ def test_report_says_what_moved_and_shows_it(wilss, run: tuple[Path, list[str]],
     folder = root / "svf" / digests[2]
     assert str(folder / "svf.html") in out.replace("\n", "")
     report = json.loads((folder / "report.json").read_text())
-    assert (report["step"], report["bases"], report["n_images"]) == (2, digests[0], 24)
+    assert (report["step"], report["bases"], report["n_images"]) == (2, f"checkpoint {digests[0][:12]}", 24)
     assert 0 < report["foreground_area"] < 1
     for kind, sign in (("risen", 1), ("fallen", -1)):
         changes = [sign * (entry["factor"] - 1) for entry in report[kind]]

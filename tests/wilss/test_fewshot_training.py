@@ -1,20 +1,31 @@
+import math
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from tests.wilss.contracts import needs_gpu
 from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.data.episode_lists import build_list, read_areas
+from wilss.data.episodes import Sampler
+from wilss.data.scenes import World
+from wilss.data.scenes_source import ScenesSource
 from wilss.digest import digest_of
 from wilss.errors import SpecError
-from wilss.fewshot.batches import DrawEpisodes, mix_episodes
+from wilss.fewshot import episodic, stage1
+from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes
 from wilss.fewshot.build import HEADS, build_model, build_stage1
 from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.grid import make_fewshot_grid
 from wilss.fewshot.model import FewShotModel
-from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.fewshot.spec import FewShotSpec, PspTrainSpec, make_fewshot_spec
+from wilss.fewshot.stage1 import train_stage1
 from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules, rate_factor
+from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
 from wilss.measure.episodes import EpisodeScores, episode_counts, summarise
 from wilss.nets.pretrained import find_weights
@@ -56,6 +67,7 @@ def test_every_trained_parameter_is_in_one_group_and_has_a_gradient(head: str, t
         model.backbone.requires_grad_(False)
     elif tuning == "svf":
         apply_svf(model.backbone, model.backbone.stage_names(3))
+    model.train()
     rules = episodic_rules(spec.train, model.parts(), 10)
     grouped = [p for rule in rules for group in rule.optimizer.param_groups for p in group["params"]]
     wanted = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
@@ -137,6 +149,118 @@ def test_a_share_of_the_batches_is_about_other_episodes_and_repeats() -> None:
     assert {len(positions) for positions in others} == {3}
     assert {position for positions in others for position in positions} == set(range(7))
     assert all(positions == [100, 101, 102] for name, positions in some if name == "usual")
+
+
+class Rates:
+    """Looks at the learning rates of every iteration of a real training."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+        self.trace: list[list[float]] = []
+        plain = getattr(module, name)
+
+        def remember(*arguments: Any) -> Any:
+            self.rules = plain(*arguments)
+            return self.rules
+
+        patch.setattr(module, name, remember)
+
+    def note(self) -> None:
+        rules = self.rules if isinstance(self.rules, list) else [self.rules]
+        self.trace.append([group["lr"] for rule in rules for group in rule.optimizer.param_groups])
+
+
+FACTORS = {
+    "cosine": [0.5 * (1 + math.cos(math.pi * k / 8)) for k in range(8)],
+    "poly": [(1 - k / 8) ** 0.9 for k in range(8)],
+    "constant": [1.0] * 8,
+}
+
+
+@pytest.mark.parametrize("schedule", FACTORS)
+def test_rates_of_a_real_training_follow_the_schedule(schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = EpisodicTrainSpec(epochs=2, batch_size=2, tuning="svf", schedule=schedule)  # type: ignore[arg-type]
+    rates, model = Rates(monkeypatch, episodic, "episodic_rules"), model_of(spec_of("ipmt"))
+
+    def draw(positions: list[int]) -> EpisodeBatch:
+        rates.note()
+        return batch_of(len(positions))
+
+    train_episodic(model, draw, tuple("abcdefgh"), settings, torch.Generator().manual_seed(0))
+    for row, factor in zip(rates.trace, FACTORS[schedule], strict=True):
+        assert row == pytest.approx([0.0015 * factor, 0.015 * factor, 1e-4, 1e-4])
+
+
+@pytest.mark.parametrize("schedule", FACTORS)
+def test_stage_1_trains_every_parameter_at_the_rate_of_its_part(schedule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of("bam", psp={"aux_weight": 0.4})
+    settings = PspTrainSpec(epochs=2, batch_size=2, schedule=schedule, lr_backbone=1e-4)  # type: ignore[arg-type]
+    rates, net = Rates(monkeypatch, stage1, "net_rule"), build_stage1(spec, WEIGHTS, 15)
+
+    def draw(positions: list[int]) -> MaskedBatch:
+        rates.note()
+        batch = batch_of(len(positions))
+        assert batch.query_mask is not None
+        return MaskedBatch(batch.query, batch.query_mask)
+
+    train_stage1(net, draw, tuple("abcdefgh"), settings, torch.Generator().manual_seed(0))
+    for row, factor in zip(rates.trace, FACTORS[schedule], strict=True):
+        assert row == pytest.approx([1e-4 * factor, settings.lr_head * factor])
+    groups = rates.rules.optimizer.param_groups
+    grouped = [id(p) for group in groups for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in net.parameters())
+    assert {id(p) for p in groups[0]["params"]} == {id(p) for p in net.backbone.parameters()}
+    assert not [name for name, p in net.named_parameters() if p.grad is None], "the second classifier too"
+
+
+def test_a_tuned_backbone_does_not_disturb_bams_base_classes() -> None:
+    images, changed = batch_of().query, []
+    for tuning in ("frozen", "svf"):
+        model = model_of(spec_of("bam", start="base", train={"tuning": tuning})).eval()
+        found = []
+        for scale in (1.0, 3.0):
+            with torch.no_grad():
+                model.backbone.body.get_submodule("layer1.0.conv1").weight.mul_(scale)
+                found.append(model._base_logits(images, model.backbone(images)))
+        changed.append(not torch.equal(*found))
+    assert changed == [True, False], "a frozen backbone serves both, a tuned one leaves stage 1 its own"
+
+
+def test_training_episodes_keep_classes_supports_and_padding_apart() -> None:
+    source = ScenesSource(World(image_size=48), 60, 0)  # smaller than the crop: a part is padding
+    areas = read_areas(source, source.ids("train"))
+    base = (2, 3, 5, 7)
+    lists = build_list(areas, base, 20)
+    ids = tuple(image.image_id for image in lists.images)
+
+    def draw(void: bool = False) -> EpisodeBatch:
+        data = EpisodeImages(source, ids, 48)
+        if void:
+            plain = data.labelled.masks
+            data.labelled.masks = lambda rows: plain(rows).masked_fill(plain(rows) == 0, 255)  # type: ignore[method-assign]
+        generator = torch.Generator().manual_seed(0)
+        augmented = Augmented(data, EpisodeAugmentSpec(), 65, base, WEIGHTS, generator, torch.device("cpu"))
+        return augmented.of(Sampler(lists, "image", 3, 0))(list(range(6)))
+
+    batch = draw()
+    assert batch.support.shape == (6, 3, 3, 65, 65)
+    assert len(set(batch.class_id.tolist())) > 1
+    assert [base[place] for place in batch.base_class.tolist()] == batch.class_id.tolist()
+    assert (batch.support_mask == 1).flatten(2).any(2).all(), "every support shows its episode's class"
+    assert batch.query_mask is not None
+    for mask, pad in ((batch.query_mask, batch.query_pad), (batch.support_mask, batch.support_pad)):
+        assert 0.1 < pad.float().mean() < 0.9
+        assert (mask[pad] == 255).all()
+        assert (mask[~pad] != 255).float().mean() > 0.9
+    assert torch.equal(draw(void=True).support_pad, batch.support_pad), "padding comes from sizes, not from labels"
+    assert torch.equal(draw(void=True).query_pad, batch.query_pad)
+
+
+@needs_gpu
+def test_counts_are_the_same_on_the_gpu() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.tensor([0, 1, 255], dtype=torch.uint8)[torch.randint(3, (50, 60), generator=generator)]
+    found = torch.randint(2, (50, 60), generator=generator)
+    assert episode_counts(found.cuda(), truth.cuda()) == episode_counts(found, truth)
 
 
 def test_learning_rates_follow_their_schedule_to_the_end() -> None:
@@ -223,7 +347,9 @@ def test_crops_keep_their_foreground_and_views_agree() -> None:
 
 def test_wrong_specifications_are_refused_in_words() -> None:
     for content, words in (
-        ({"size": 96}, "multiple of 8"),
+        ({"size": 96}, "'size' is 96, but one less must be a multiple of 8"),
+        ({"crop1": 256}, "'crop1' is 256, .* take 249"),
+        ({"size": 473, "crop1": 417, "backbone": {"output_stride": 16}}, "'size' is 473, .* 16, .* take 465"),
         ({"fold": 4}, "less than or equal to 3"),
         ({"head": "asp"}, "Did you mean 'aspp'"),
         ({"trian": {}}, "Did you mean 'train'"),
@@ -290,4 +416,35 @@ def test_the_papers_effective_settings() -> None:
         "ipmt": 0.0375,
     }
     assert all(s.size == 473 and s.train.weight_decay == 1e-4 for s in rates.values())
+    schedules = {h: (s.train.schedule, s.train.batch_size, s.train.epochs) for h, s in rates.items()}
+    assert schedules == {
+        "aspp": ("cosine", 8, 200),
+        "pfenet": ("poly", 4, 200),
+        "bam": ("poly", 8, 200),
+        "cwt": ("constant", 2, 20),
+        "ipmt": ("poly", 4, 200),
+    }
+    assert rates["pfenet"].pfenet.bins == (60, 30, 15, 8)
+    assert [h for h, s in rates.items() if s.train.nesterov] == ["cwt"]
+    bam, cwt = rates["bam"].stage1, rates["cwt"].stage1
+    assert (bam.lr_backbone, bam.lr_head, bam.schedule, bam.smoothing, bam.novel, bam.nesterov) == (
+        *(2.5e-4, 2.5e-3, "poly", 0, "background"),
+        False,
+    )
+    assert (cwt.lr_backbone, cwt.lr_head, cwt.schedule, cwt.smoothing, cwt.novel, cwt.nesterov) == (
+        *(2.5e-3, 2.5e-3, "cosine", 0.1, "ignore"),
+        True,
+    )
+    assert not rates["cwt"].psp.classifier_bias
+
+
+@pytest.mark.parametrize("head", ["aspp", "pfenet", "bam"])
+def test_the_papers_settings_with_singular_values_and_for_coco(head: str) -> None:
+    paper = {"fold": 0, "preset": "paper", "head": head}
+    tuned = make_fewshot_spec({**paper, "benchmark": "pascal-5i", "train": {"tuning": "svf"}}).train
+    assert (tuned.lr_head, tuned.lr_backbone, tuned.schedule, tuned.batch_size) == (0.015, 0.0015, "cosine", 8)
+    coco = make_fewshot_spec({**paper, "benchmark": "coco-20i"})
+    assert (coco.size, coco.train.epochs, coco.stage1.epochs, coco.augment.scale) == (641, 50, 20, (0.8, 1.25))
+    given = make_fewshot_spec({**paper, "benchmark": "coco-20i", "train": {"epochs": 3, "tuning": "svf"}})
+    assert (given.train.epochs, given.train.lr_head) == (3, 0.015)
     assert set(HEADS) == {*TRAINED, "prior", "prototype"}

@@ -187,7 +187,7 @@ def test_five_supports_count_alike() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_of_641_pixels(kind: str) -> None:
-    inputs = as_float(make_input(n=1, size=(81, 81), image=(641, 641)))
+    inputs = as_float(make_input(n=1, shots=5, size=(81, 81), image=(641, 641)))
     output = run(make_head(attention=kind, layers=1).float(), inputs)
     assert output.logits.shape == (1, 2, 81, 81)
     assert all(torch.isfinite(m).all() for m in maps_of(output))

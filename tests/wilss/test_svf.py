@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from wilss.errors import SpecError
+from wilss.nets.pretrained import find_weights
+from wilss.nets.pyramid import PyramidBackbone
 from wilss.nets.svf import FactoredConv2d, apply_svf, fold, last_stages, load_svf_state, svf_layers, svf_state
 
 
@@ -98,9 +100,35 @@ def test_trainable_counts_of_deep_stem_resnets(name: str, count: int) -> None:
 
 
 def test_trainable_count_of_vgg16() -> None:
-    backbone = timm.create_model("vgg16_bn")
-    convolutions = [name for name, layer in backbone.features.named_modules() if isinstance(layer, nn.Conv2d)]
-    assert sum(v.numel() for v in apply_svf(backbone.features, convolutions[4:])) == 3_840
+    backbone = PyramidBackbone(find_weights("vgg16_bn", "none", None))
+    assert sum(v.numel() for v in apply_svf(backbone, backbone.stage_names(3))) == 3_840
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mobilenetv2_100", [f"blocks.{k}" for k in range(2, 7)]),
+        ("efficientnet_b0", [f"blocks.{k}" for k in range(2, 7)]),
+        ("convnext_atto", [f"stages_{k}" for k in (1, 2, 3)]),
+        ("vit_tiny_patch16_224", [f"model.blocks.{k}" for k in range(3, 12)]),
+    ],
+)
+def test_the_last_stages_of_other_backbones(name: str, expected: list[str]) -> None:
+    backbone = timm.create_model(name, features_only=True)
+    assert last_stages(backbone, 3) == tuple(expected)
+    assert apply_svf(backbone, last_stages(backbone, 1))
+
+
+def test_batchnorm_keeps_its_statistics_in_training_until_it_is_folded() -> None:
+    backbone = timm.create_model("resnet18", features_only=True)
+    apply_svf(backbone, last_stages(backbone, 3))
+    before = {name: value.clone() for name, value in backbone.named_buffers() if "running" in name}
+    images = torch.randn(2, 3, 64, 64)
+    backbone.train()(images)[-1].sum().backward()
+    assert all(torch.equal(value, backbone.get_buffer(name)) for name, value in before.items())
+    assert not any(p.requires_grad for name, p in backbone.named_parameters() if "bn" in name)
+    fold(backbone).train()(images)
+    assert not all(torch.equal(value, backbone.get_buffer(name)) for name, value in before.items())
 
 
 def test_state_is_the_vectors_alone_and_goes_into_a_copy() -> None:
@@ -127,5 +155,9 @@ def test_mistakes_are_told() -> None:
         apply_svf(timm.create_model("resnet18", features_only=True), ["layer9"])
     with pytest.raises(SpecError, match="nothing could be tuned"):
         apply_svf(nn.Sequential(nn.ReLU()), ["0"])
+    twice = nn.Sequential(nn.Conv2d(3, 4, 3))
+    apply_svf(twice, ["0"])
+    with pytest.raises(SpecError, match="decomposed already; fold it first"):
+        apply_svf(twice, ["0"])
     with pytest.raises(SpecError, match="cannot take the last 9"):
         last_stages(timm.create_model("resnet18", features_only=True), 9)

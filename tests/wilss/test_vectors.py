@@ -23,7 +23,7 @@ from wilss.learn.schedule import TrainSpec
 from wilss.measure.vectors import Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.svf import apply_svf, decomposition, svf_layers, svf_state
-from wilss.nets.vectors import Chain, Vectors, VectorSets, weights_digest
+from wilss.nets.vectors import Chain, Vectors, VectorSets, vectors_between, weights_digest
 from wilss.protocol import benchmark
 
 SVF = SPEC.model_copy(update={"tuning": "svf", "lr_backbone": 0.05, "optimizer": "adamw"})
@@ -195,6 +195,7 @@ def test_moves_and_strongest_components() -> None:
     assert (first.layer, first.rank) == ("a", 3)
     assert (first.mean, first.up, first.down) == pytest.approx((0.2, 0.3, -0.2))
     assert (second.up, second.down) == pytest.approx((0.0, -0.05))
+    assert [(row.risen, row.fallen) for row in (first, second)] == [(2, 1), (0, 1)]
     risen, fallen = strongest(singular, vectors, 2)
     assert [(c.layer, c.index) for c in risen] == [("a", 2), ("a", 0)]
     assert [(c.layer, c.index) for c in fallen] == [("a", 1), ("b", 1)]
@@ -221,6 +222,21 @@ def test_a_component_is_its_row_of_v_on_the_input_of_its_layer(groups: int) -> N
     assert torch.allclose(response, nn.functional.conv2d(padded, filters, stride=2)[:, 0].abs(), atol=1e-5)
     assert network[1].out_channels == 12
     assert not network[1]._forward_pre_hooks
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_vectors_are_found_again_from_the_weights(groups: int) -> None:
+    torch.manual_seed(0)
+    bases = nn.Sequential(nn.Conv2d(8, 12, 3, groups=groups), nn.Flatten(), nn.Linear(12, 5))
+    with torch.no_grad():
+        bases[2].weight[4] = bases[2].weight[3]  # one singular value is zero
+    sets = VectorSets(bases, ["0", "2"])
+    given = {name: 1 + 0.3 * torch.rand_like(g) for name, g in sets.state(0).items()}
+    given["2"][0, 4] = 1.0
+    sets.add(1, given)
+    found = vectors_between(bases, sets.fold(1), ["0", "2"])
+    for name, g in given.items():
+        torch.testing.assert_close(found[name], g, rtol=1e-4, atol=1e-4)
 
 
 def test_share_of_activation_on_objects_leaves_void_out() -> None:

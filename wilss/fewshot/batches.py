@@ -133,12 +133,15 @@ def evaluation_batch(
     classes = torch.tensor([e.class_id for e in episodes])
     of_class = [*classes.tolist(), *classes.repeat_interleave(shots).tolist()]
     masks = [episode_labels(source.mask(i), c) for i, c in zip(ids, of_class, strict=True)]
-    for image_id, mask, class_id in list(zip(ids, masks, of_class, strict=True))[len(episodes) :]:
-        if not bool((mask == 1).any()):
-            raise DataError(f"support '{image_id}' has no pixel of class {class_id}; draw the episodes anew")
     canvases, sizes = canvas_images([source.image(i) for i in ids], side, legacy)
     images = normalise(canvases.to(device).float() / 255, weights.mean, weights.std)
     labels, pad = canvas_labels(masks, side, legacy), pad_masks(sizes, side)
+    for place in range(len(episodes), len(ids)):
+        if not bool((labels[place] == 1).any()):
+            raise DataError(
+                f"support '{ids[place]}' has no pixel of class {of_class[place]} at {side} pixels; draw the episodes "
+                "anew, or with a larger min_area"
+            )
     return _as_batch(images, labels, pad, classes, base, device)
 
 

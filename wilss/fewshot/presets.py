@@ -8,24 +8,48 @@ from __future__ import annotations
 
 from typing import Any
 
-PFENET = {"lr_head": 0.025, "schedule": "poly", "batch_size": 4}
-BAM = {"lr_head": 0.05, "schedule": "poly"}
+SVF = {"svf": {"train": {"lr_head": 0.015, "lr_backbone": 0.0015, "schedule": "cosine", "batch_size": 8}}}
+"""SVF's training of the heads that it was published with."""
+COCO = {
+    "size": 641,
+    "augment": {"scale": (0.8, 1.25)},
+    "train": {"epochs": 50},
+    "stage1": {"epochs": 20, "lr_backbone": 2.5e-3},
+}
+COCO_PFENET = {**COCO, "train": {"epochs": 50, "lr_head": 0.05, "batch_size": 8}}
+# at 473 pixels the shares of PFENet's bins would give 60, 30, 15 and 7; SVF keeps these at 641 too
+BINS = {"bins": (60, 30, 15, 8)}
 PAPER: dict[str, Any] = {
     "heads": {
-        "aspp": {"train": {}},
-        # at 473 pixels the shares would give 60, 30, 15 and 7; at 641 set them to [1, 0.5, 0.25, 0.125]
-        "pfenet": {"train": PFENET, "pfenet": {"bins": (60, 30, 15, 8)}},
-        "bam": {"train": BAM},
-        "cwt": {
-            "train": {
-                "lr_head": 1e-3,
-                "schedule": "constant",
-                "use_nesterov": True,
-                "epochs": 20,
-                "batch_size": 2,
-            }
+        "aspp": {"benchmarks": {"coco-20i": COCO}},
+        "pfenet": {
+            "train": {"lr_head": 0.025, "schedule": "poly", "batch_size": 4},
+            "pfenet": BINS,
+            "benchmarks": {"coco-20i": {**COCO_PFENET, "pfenet": {"bins": (1.0, 0.5, 0.25, 0.125)}}},
+            "tunings": {"svf": {**SVF["svf"], "pfenet": BINS}},
         },
-        "ipmt": {"train": {"lr_head": 0.0375, "schedule": "poly", "batch_size": 4}},
+        "bam": {
+            "train": {"lr_head": 0.05, "schedule": "poly"},
+            "benchmarks": {"coco-20i": COCO},
+            "tunings": SVF,
+        },
+        "cwt": {
+            "train": {"lr_head": 1e-3, "schedule": "constant", "use_nesterov": True, "epochs": 20, "batch_size": 2},
+            "stage1": {
+                "lr_backbone": 2.5e-3,
+                "lr_head": 2.5e-3,
+                "use_nesterov": True,
+                "schedule": "cosine",
+                "smoothing": 0.1,
+                "novel": "ignore",
+            },
+            "psp": {"classifier_bias": False},
+            "benchmarks": {"coco-20i": {"stage1": {"epochs": 20}}},
+        },
+        "ipmt": {
+            "train": {"lr_head": 0.0375, "schedule": "poly", "batch_size": 4},
+            "benchmarks": {"coco-20i": {"train": {"epochs": 50}, "stage1": {"epochs": 20, "lr_backbone": 2.5e-3}}},
+        },
     },
 }
 SHORT: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine"}
@@ -43,7 +67,7 @@ SMALL: dict[str, Any] = {
     "cwt": {"inner_resolution": "features"},
     "train": {**SHORT, "epochs": 4, "lr_head": 1e-3, "lr_backbone": 1e-3},
     "stage1": {**SHORT, "epochs": 4, "batch_size": 16, "lr_backbone": 3e-4, "lr_head": 1e-3},
-    "crop1": 256,
+    "crop1": 257,
     "episodes": 500,
 }
 SHAPES: dict[str, Any] = {

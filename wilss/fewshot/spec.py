@@ -108,6 +108,19 @@ def _require_stride(name: str, train: PspTrainSpec, crop: int) -> None:
         raise ValueError(f"{name}.loss_stride {train.loss_stride} misses the last pixel of crops of {crop}; take 1")
 
 
+def _preset(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset with its parts for the head and, of those, for the benchmark and the tuning."""
+    named = dict(FEWSHOT_PRESETS[name])
+    by_head = dict(named.pop("heads", {}).get(content.get("head", "aspp"), {}))
+    train = content.get("train")
+    tuning = train.get("tuning") if isinstance(train, Mapping) else None
+    by_benchmark, by_tuning = (
+        by_head.pop(part, {}).get(str(key), {})
+        for part, key in (("benchmarks", content["benchmark"]), ("tunings", tuning))
+    )
+    return merge(merge(merge(named, by_head), by_benchmark), by_tuning)
+
+
 class FewShotSpec(BaseModel):
     """Everything that determines a few-shot model and its score."""
 
@@ -166,16 +179,22 @@ class FewShotSpec(BaseModel):
         name = content.get("preset") or FEWSHOT_DEFAULT[FAMILIES[content["benchmark"]]]
         if name not in FEWSHOT_PRESETS:
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), FEWSHOT_PRESETS)}")
-        named = dict(FEWSHOT_PRESETS[name])
-        by_head = named.pop("heads", {}).get(content.get("head", "aspp"), {})
-        return with_section_defaults(cls, merge(merge(named, by_head), {**content, "preset": name}))
+        return with_section_defaults(cls, merge(_preset(name, content), {**content, "preset": name}))
 
     @model_validator(mode="after")
     def _sound(self) -> FewShotSpec:
         if self.benchmark not in FAMILIES:
             raise ValueError(f"unknown few-shot benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, FAMILIES)}")
-        if (self.size - 1) % 8:
-            raise ValueError(f"'size' is {self.size}, but size - 1 must be a multiple of 8, as of 473 or 641")
+        stride = 8 if self.backbone.backbone.startswith("vgg") else self.backbone.output_stride
+        sides = {"size": self.size, "crop1": self.crop1}
+        if self.shapes is not None:
+            sides["shapes.world.image_size"] = self.shapes.world.image_size
+        for name, side in sides.items():
+            if (side - 1) % stride:
+                raise ValueError(
+                    f"'{name}' is {side}, but one less must be a multiple of {stride}, the output stride: the corners "
+                    f"of maps and images lie on each other then; take {side - (side - 1) % stride}"
+                )
         _require_stride("stage1", self.stage1, self.crop1)
         if self.head == "cwt" and self.start != "base":
             raise ValueError("cwt reads the bottleneck of stage 1, which knows no other backbone; use start=base")

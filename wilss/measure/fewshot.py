@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from math import hypot, sqrt
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -46,9 +47,10 @@ def run_tables(report: Mapping[str, Any]) -> list[Table]:
 def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequence[int], shots: Sequence[int]) -> Table:
     """One row a model: mIoU of every fold and their mean, FB-IoU, base classes and the gap to the novel ones.
 
-    Mean ± sample standard deviation over seeds where there are several.
+    Mean ± sample standard deviation over seeds where there are several. "error" is the standard error of the mean over
+    the episodes, which all seeds share.
     """
-    columns = (*(f"fold {fold}" for fold in folds), "mean", "FB-IoU", "base", "gap")
+    columns = (*(f"fold {fold}" for fold in folds), "mean", "error", "FB-IoU", "base", "gap")
     rows = []
     for name, runs in reports.items():
         seeds = sorted({run["seed"] for run in runs})
@@ -58,8 +60,10 @@ def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequen
             for part, key in (("novel", "mean_iou"), ("novel", "fb_iou"), ("base", "mean_iou"))
         )
         gap = [b - n for b, n in zip(base, novel, strict=True)]
-        cells = [*(spread(of_fold[f]) for f in folds), *(spread(v) for v in (novel, both, base, gap))]
-        rows.append((name, tuple(str(cell) for cell in cells)))
+        errors = [r["novel"]["standard_error"] for r in runs]
+        error = hypot(*errors) / sqrt(len(errors) * len(folds))
+        cells = [*(spread(of_fold[f]) for f in folds), spread(novel), percent(error)]
+        rows.append((name, tuple(map(str, [*cells, *(spread(v) for v in (both, base, gap))]))))
     kinds = " and ".join(map(str, shots))
     title = f"Foreground IoU over novel classes, {kinds} shot; base: classes that were trained, in training images; %"
     return Table("folds", title, columns, tuple(rows))

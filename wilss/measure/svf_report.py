@@ -22,7 +22,7 @@ def layers_csv(moves: Sequence[LayerMoves]) -> str:
     """One line for each layer."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["layer", "rank", "mean_abs_change", "max_up", "max_down"])
+    writer.writerow(["layer", "rank", "mean_abs_change", "max_up", "max_down", "most_risen", "most_fallen"])
     writer.writerows(asdict(row).values() for row in moves)
     return buffer.getvalue()
 

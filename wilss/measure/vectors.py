@@ -23,13 +23,18 @@ By = Literal["factor", "value"]
 
 @dataclass(frozen=True)
 class LayerMoves:
-    """How far a layer's factors g are from 1. up, down: largest rise (0 or more) and fall (0 or less)."""
+    """How far a layer's factors g are from 1.
+
+    up, down: largest rise (0 or more) and fall (0 or less). risen, fallen: their positions in the layer's vector.
+    """
 
     layer: str
     rank: int
     mean: float
     up: float
     down: float
+    risen: int
+    fallen: int
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,10 @@ def layer_moves(vectors: Mapping[str, Tensor]) -> list[LayerMoves]:
     """One row for each layer of a vector set, in its order."""
     rows = []
     for layer, vector in vectors.items():
-        change = vector.float() - 1
+        change = vector.flatten().float() - 1
         up, down = float(change.max().clamp(min=0)), float(change.min().clamp(max=0))
-        rows.append(LayerMoves(layer, change.numel(), float(change.abs().mean()), up, down))
+        places = int(change.argmax()), int(change.argmin())
+        rows.append(LayerMoves(layer, change.numel(), float(change.abs().mean()), up, down, *places))
     return rows
 
 

@@ -60,6 +60,7 @@ class PyramidBackbone(nn.Module):
             self.stages = _stages(self.body, [str(name) for name in info.module_name()], weights.model)
         if dilation == "every":
             _dilate_first_blocks(self.body)
+        self.train()  # fixes BatchNorm before any optimiser takes its parameters
 
     def forward(self, images: Tensor) -> Features:
         """See the class."""

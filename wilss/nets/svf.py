@@ -61,11 +61,15 @@ class SingularValues(nn.Module):
 def apply_svf(module: nn.Module, layers: Sequence[str], form: Form = "factor") -> list[nn.Parameter]:
     """Freeze ``module``, decompose its layers in place and return the vectors to train.
 
+    BatchNorm keeps its statistics until `fold`, and ``.train()`` cannot undo that.
+
     Args:
         layers: names of modules; every Conv2d and Linear in and below them is decomposed.
 
-    Raises SpecError for a name that is not there, or when there is nothing to decompose.
+    Raises SpecError for a name that is not there, when there is nothing to decompose, or when it is decomposed already.
     """
+    if any(svf_layers(module)):
+        raise SpecError("the backbone is decomposed already; fold it first")
     module.requires_grad_(False)
     known = dict(module.named_modules())
     for name in layers:
@@ -84,21 +88,40 @@ def apply_svf(module: nn.Module, layers: Sequence[str], form: Form = "factor") -
             found.append(vector)
     if not found:
         raise SpecError(f"no convolution or linear layer lies in {', '.join(layers)}; nothing could be tuned")
+    for layer in _batchnorms(module):
+        layer.register_forward_pre_hook(_use_kept_statistics)
     return found
 
 
 def last_stages(backbone: nn.Module, count: int) -> tuple[str, ...]:
-    """First-level modules of a timm ``features_only`` backbone that make its last ``count`` feature maps.
+    """Modules of a timm ``features_only`` backbone that make its last ``count`` feature maps.
 
-    Of a ResNet the last three are layer2, layer3 and layer4. Raises SpecError for more stages than there are.
+    Of a ResNet the last three are layer2, layer3 and layer4, of a MobileNet or EfficientNet some of its blocks. A plain
+    ViT has no stages; its blocks count as four of equal length. Raises SpecError for more stages than there are.
     """
-    children = [name for name, _ in backbone.named_children()]
-    ends = [str(name).replace(".", "_") for name in cast(Any, backbone).feature_info.module_name()]
-    ends = [next((c for c in children if c == end or end.startswith(f"{c}_")), "") for end in ends]
-    if not 0 < count < len(ends) or "" in ends:
-        raise SpecError(f"cannot take the last {count} of the stages {', '.join(ends)}; name modules instead")
-    start, stop = children.index(ends[-1 - count]) + 1, children.index(ends[-1]) + 1
-    return tuple(children[start:stop])
+    if isinstance(blocks := getattr(getattr(backbone, "model", None), "blocks", None), nn.Sequential):
+        if not 0 < count <= 4:
+            raise SpecError(f"cannot take the last {count} of the four quarters of a ViT's blocks")
+        return tuple(f"model.blocks.{k}" for k in range(len(blocks) * (4 - count) // 4, len(blocks)))
+    ends = [str(name) for name in cast(Any, backbone).feature_info.module_name()]
+    units = [
+        f"{name}.{inner}" if name == "blocks" else name
+        for name, child in backbone.named_children()
+        for inner, _ in (child.named_children() if name == "blocks" else [("", child)])
+    ]
+    places = [_place(end, units) for end in ends]
+    if not 0 < count < len(ends) or None in places:
+        raise SpecError(
+            f"cannot take the last {count} of the stages {', '.join(ends)} of this backbone; choose another"
+        )
+    start, stop = cast(int, places[-1 - count]) + 1, cast(int, places[-1]) + 1
+    return tuple(units[start:stop])
+
+
+def _place(end: str, units: Sequence[str]) -> int | None:
+    """Position of the module that makes a feature map; timm writes "stages.1" for a child called "stages_1"."""
+    same = (k for k, unit in enumerate(units) if f"{end}.".startswith((f"{unit}.", f"{unit.replace('_', '.')}.")))
+    return next(same, None)
 
 
 def svf_state(module: nn.Module) -> dict[str, Tensor]:
@@ -128,6 +151,10 @@ def fold(module: nn.Module) -> nn.Module:
     """
     for _, layer in svf_layers(module):
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    for layer in _batchnorms(module):
+        for key, hook in list(layer._forward_pre_hooks.items()):
+            if hook is _use_kept_statistics:
+                del layer._forward_pre_hooks[key]
     return module
 
 
@@ -173,6 +200,14 @@ class FactoredConv2d(nn.Module):
         inner = cast(Any, self.layer)._conv_forward(images, self.first, None)
         scaled = inner * self.values.flatten()[:, None, None]
         return F.conv2d(scaled, cast(Tensor, self.last), self.layer.bias, groups=self.layer.groups)
+
+
+def _batchnorms(module: nn.Module) -> Iterator[nn.Module]:
+    return (layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm))
+
+
+def _use_kept_statistics(layer: nn.Module, _: object) -> None:
+    layer.eval()
 
 
 def _parametrisation(layer: nn.Module) -> Any:

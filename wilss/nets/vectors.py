@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from wilss.errors import SpecError
 from wilss.nets.svf import apply_svf, decomposition, folded_state, load_svf_state, svf_layers, svf_state
 
+SMALLEST = 1e-6
+"""Share of a layer's largest singular value below which one counts as zero."""
 Vectors = Mapping[str, Tensor]
 """Layer name -> g, float32 ``(G, r)``: G groups of r singular values."""
 
@@ -111,6 +113,27 @@ class VectorSets:
     def right(self) -> dict[str, Tensor]:
         """V^T of every tuned layer, float32 ``(G, r, I k k / G)``: row i is what component i looks for in the input."""
         return {name: decomposition(layer).right for name, layer in svf_layers(self.network)}
+
+
+def vectors_between(bases: nn.Module, tuned: nn.Module, layers: Sequence[str]) -> dict[str, Tensor]:
+    """The g of a network that was tuned on these bases and folded: the diagonal of U^T W V, over S.
+
+    Args:
+        bases, tuned: plain networks of one kind; they stay as they are. layers: as in `wilss.nets.svf.apply_svf`.
+
+    Returns:
+        Layer name -> g, float32 ``(G, r)``; 1 where S is zero, and nothing could be tuned.
+    """
+    network, weights = copy.deepcopy(bases), dict(tuned.named_parameters())
+    apply_svf(network, layers)
+    found = {}
+    for name, layer in svf_layers(network):
+        parts = decomposition(layer)
+        matrices = weights[f"{name}.weight"].detach().float().reshape(*parts.left.shape[:2], -1)
+        along = ((parts.left.transpose(1, 2) @ matrices) * parts.right).sum(2)
+        there = parts.values > SMALLEST * parts.values.amax(1, keepdim=True)
+        found[name] = torch.where(there, along / parts.values, 1.0)
+    return found
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:

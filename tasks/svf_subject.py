@@ -1,0 +1,113 @@
+"""What a report on singular values is about: a step of the incremental student, or a few-shot model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from stores.artefacts import Store
+from stores.checkpoints import load_checkpoint
+from stores.heads import load_head, part_of
+from stores.vectors import require_vectors
+from tasks.fewshot_start import MARK
+from tasks.fewshot_workspace import pretrained_weights
+from tasks.svf import open_sets
+from tasks.workspace import start_folder
+from wilss.data.folds import fold_of
+from wilss.errors import SpecError
+from wilss.fewshot.build import build_model
+from wilss.fewshot.spec import FAMILIES, make_fewshot_spec
+from wilss.nets.pretrained import find_weights
+from wilss.nets.pyramid import PyramidBackbone
+from wilss.nets.vectors import Vectors, VectorSets, vectors_between
+from wilss.protocol import benchmarks
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A tuned network and the bases it was tuned on.
+
+    tuned: plain network in evaluation mode; its layers have the names in ``vectors``. sets: the bases. on: what they
+    are, for people. mean, std: normalisation of its images. of_scenes: trained on the built-in world.
+    """
+
+    name: str
+    benchmark: str
+    title: str
+    step: int | None
+    on: str
+    tuned: nn.Module
+    sets: VectorSets
+    vectors: Vectors
+    canvas: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    of_scenes: bool
+
+
+def open_subject(name: str, store: Store, weights: Path | None) -> Subject:
+    """Look up a checkpoint (digest or folder), or a few-shot model, ``heads:DIGEST``.
+
+    Args:
+        weights: folder of pretrained weights, for few-shot models that started from them.
+
+    Raises ArtefactNotFoundError for one without singular values that were tuned.
+    """
+    return _head(name, store, weights) if name.startswith(MARK) else _step(name, store)
+
+
+def _step(name: str, store: Store) -> Subject:
+    folder = start_folder(name, store)
+    stored, (model, index) = require_vectors(folder), load_checkpoint(folder)
+    known = benchmarks().get(index.benchmark)
+    return Subject(
+        name=folder.resolve().name,
+        benchmark=index.benchmark,
+        title=f"step {index.step} of {index.benchmark}",
+        step=index.step,
+        on=f"checkpoint {stored.checkpoint[:12]}",
+        tuned=model.backbone,
+        sets=open_sets(stored, store),
+        vectors=stored.vectors,
+        canvas=index.canvas,
+        mean=index.mean,
+        std=index.std,
+        of_scenes=known is not None and known.family == "scenes",
+    )
+
+
+def _head(name: str, store: Store, folder: Path | None) -> Subject:
+    """The bases are the backbone that the training started from; the vectors are found again from both weights."""
+    manifest = store.get("heads", name.removeprefix(MARK))
+    state, about = load_head(store.path("heads", manifest.digest))
+    spec = make_fewshot_spec(about["spec"])
+    if manifest.recipe["stage"] != "head" or spec.train.tuning != "svf":
+        raise SpecError(f"'{name}' was not tuned by its singular values; train one with wilss few-shot train --svf")
+    own = find_weights(spec.backbone.backbone, spec.backbone.weights, folder)
+    stage1 = manifest.parents.get("stage1")
+    network = load_head(store.path("heads", stage1))[0] if stage1 else None
+    fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
+
+    def make() -> PyramidBackbone:
+        return build_model(spec, pretrained_weights(spec, own, store), len(fold.base), network).backbone.eval()
+
+    start, tuned = make(), make()
+    tuned.load_state_dict(part_of(state, "backbone."))
+    vectors = vectors_between(start, tuned, start.stage_names(spec.train.svf_stages))
+    parent = "stage1" if stage1 and spec.start == "base" else "shapes"
+    return Subject(
+        name=manifest.digest,
+        benchmark=spec.benchmark,
+        title=f"{spec.head} of {fold.describe()}, {spec.shots} shot",
+        step=None,
+        on=f"{MARK}{manifest.parents[parent][:12]}" if parent in manifest.parents else "the weights that it began with",
+        tuned=tuned,
+        sets=VectorSets(start, tuple(vectors)),
+        vectors=vectors,
+        canvas=spec.data.canvas,
+        mean=tuple(about["input"]["mean"]),
+        std=tuple(about["input"]["std"]),
+        of_scenes=FAMILIES[spec.benchmark] == "scenes",
+    )
