@@ -76,7 +76,7 @@ def test_every_query_is_found_in_order_at_the_size_that_is_scored(resolution: st
 
 
 def test_an_empty_support_and_a_void_query_are_refused() -> None:
-    with pytest.raises(DataError, match="support '2' has no pixel of class 1; draw the episodes anew"):
+    with pytest.raises(DataError, match="support '2' has no pixel of class 1 at 257 pixels; draw the episodes anew"):
         run(spec(), [Episode("0", 1, ("2",))])
 
     class Void(Boxes):
