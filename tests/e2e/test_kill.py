@@ -79,14 +79,21 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_control_c_ends_in_one_sentence(tmp_path: Path) -> None:
-    process = start(tmp_path, "--set", "base.epochs=100", start_new_session=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("base student: base"):
-            break
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
-    sent = time.monotonic()
-    output, _ = process.communicate(timeout=60)
+    def heed_control_c() -> None:  # what runs in the background of a shell, as CI may, is born deaf to it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = start(tmp_path, "--set", "base.epochs=100", start_new_session=True, preexec_fn=heed_control_c)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("base student: base"):
+                break
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
+        sent = time.monotonic()
+        output, _ = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert "Traceback" not in output
     assert output.strip().splitlines()[-1] == "wilss: stopped; the same command goes on where it stopped"

@@ -268,18 +268,18 @@ def test_an_empty_support_mask_is_refused(root: Path) -> None:
         evaluation_batch(ws.test, [wrong], spec.size, False, ws.weights, ws.device)
 
 
-def test_one_command_trains_scores_and_compares_for_several_shots(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
-    arguments = ("--fold", 3, "--head", "aspp", "--svf", "--shots", 1, 3, *TINY, "--root", root)
-    outputs = []
-    for command in ("train", "eval", "compare"):
-        code, out, err = wilss("few-shot", command, *arguments)
-        assert code == 0, err
-        outputs.append(out)
-    assert all(f"{k} shot: heads " in outputs[0] for k in (1, 3))
-    assert outputs[1].count("12 episodes") == 2
-    rows = ("aspp, 1 shot", "aspp + svf, 1 shot", "aspp, 3 shots", "aspp + svf, 3 shots")
-    assert all(row in outputs[2] for row in rows)
-    code, _, err = wilss("few-shot", "compare", *arguments, "--tunings", "full")
+def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
+    common = ("--fold", 3, "--shots", 1, 3, *TINY, "--root", root)
+    code, out, err = wilss("few-shot", "train", "--head", "aspp", *common)
+    assert code == 0, err
+    assert all(f"{k} shot: heads " in out for k in (1, 3))
+    code, out, err = wilss("few-shot", "eval", "--head", "aspp", *common)
+    assert code == 0, err
+    assert out.count("12 episodes") == 2
+    code, out, err = wilss("few-shot", "compare", "--head", "prior", "--svf", *common)
+    assert code == 0, err
+    assert all(row in out for row in ("prior, 1 shot", "prior, 3 shots"))
+    code, _, err = wilss("few-shot", "compare", "--head", "prior", "--svf", "--tunings", "full", *common)
     assert code == 2
     assert "the same thing twice" in err
 

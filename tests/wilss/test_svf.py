@@ -133,7 +133,7 @@ def test_batchnorm_keeps_its_statistics_in_training_until_it_is_folded() -> None
 
 
 def test_state_is_the_vectors_alone_and_goes_into_a_copy() -> None:
-    backbone = timm.create_model("resnet18", features_only=True).eval()
+    backbone = timm.create_model("test_resnet", features_only=True).eval()
     other = copy.deepcopy(backbone)
     vectors = apply_svf(backbone, last_stages(backbone, 3))
     apply_svf(other, last_stages(other, 3))
