@@ -17,7 +17,7 @@ from wilss.digest import digest_of
 from wilss.errors import SpecError
 from wilss.fewshot import episodic, stage1
 from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes
-from wilss.fewshot.build import HEADS, build_model, build_stage1
+from wilss.fewshot.build import build_model, build_stage1
 from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.grid import make_fewshot_grid
@@ -404,47 +404,3 @@ def test_grids_that_differ_in_any_cell_are_not_the_same() -> None:
     grids = [make_fewshot_grid({"run": content}) for content in (run, {**run, **even}, run)]
     facts = [digest_of(grid.facts()) for grid in grids]
     assert facts[0] == facts[2] != facts[1]
-
-
-def test_the_papers_effective_settings() -> None:
-    rates = {h: make_fewshot_spec({"benchmark": "pascal-5i", "fold": 0, "preset": "paper", "head": h}) for h in TRAINED}
-    assert {h: s.train.lr_head for h, s in rates.items()} == {
-        "aspp": 0.015,
-        "pfenet": 0.025,
-        "bam": 0.05,
-        "cwt": 0.001,
-        "ipmt": 0.0375,
-    }
-    assert all(s.size == 473 and s.train.weight_decay == 1e-4 for s in rates.values())
-    schedules = {h: (s.train.schedule, s.train.batch_size, s.train.epochs) for h, s in rates.items()}
-    assert schedules == {
-        "aspp": ("cosine", 8, 200),
-        "pfenet": ("poly", 4, 200),
-        "bam": ("poly", 8, 200),
-        "cwt": ("constant", 2, 20),
-        "ipmt": ("poly", 4, 200),
-    }
-    assert rates["pfenet"].pfenet.bins == (60, 30, 15, 8)
-    assert [h for h, s in rates.items() if s.train.nesterov] == ["cwt"]
-    bam, cwt = rates["bam"].stage1, rates["cwt"].stage1
-    assert (bam.lr_backbone, bam.lr_head, bam.schedule, bam.smoothing, bam.novel, bam.nesterov) == (
-        *(2.5e-4, 2.5e-3, "poly", 0, "background"),
-        False,
-    )
-    assert (cwt.lr_backbone, cwt.lr_head, cwt.schedule, cwt.smoothing, cwt.novel, cwt.nesterov) == (
-        *(2.5e-3, 2.5e-3, "cosine", 0.1, "ignore"),
-        True,
-    )
-    assert not rates["cwt"].psp.classifier_bias
-
-
-@pytest.mark.parametrize("head", ["aspp", "pfenet", "bam"])
-def test_the_papers_settings_with_singular_values_and_for_coco(head: str) -> None:
-    paper = {"fold": 0, "preset": "paper", "head": head}
-    tuned = make_fewshot_spec({**paper, "benchmark": "pascal-5i", "train": {"tuning": "svf"}}).train
-    assert (tuned.lr_head, tuned.lr_backbone, tuned.schedule, tuned.batch_size) == (0.015, 0.0015, "cosine", 8)
-    coco = make_fewshot_spec({**paper, "benchmark": "coco-20i"})
-    assert (coco.size, coco.train.epochs, coco.stage1.epochs, coco.augment.scale) == (641, 50, 20, (0.8, 1.25))
-    given = make_fewshot_spec({**paper, "benchmark": "coco-20i", "train": {"epochs": 3, "tuning": "svf"}})
-    assert (given.train.epochs, given.train.lr_head) == (3, 0.015)
-    assert set(HEADS) == {*TRAINED, "prior", "prototype"}
