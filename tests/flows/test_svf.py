@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from stores.artefacts import Store
 from stores.checkpoints import load_checkpoint
 from stores.vectors import load_vectors, save_vectors
+from tasks import prepare
+from wilss.errors import SpecError
 from wilss.nets.vectors import VectorSets
 from wilss.spec import Settings, make_spec
 
@@ -63,6 +65,17 @@ def test_both_steps_have_vectors_on_the_bases_of_step_0(run: tuple[Path, list[st
             expected = models[step].features(images)
             assert float((sets.network(images)[-1] - expected).norm() / expected.norm()) < 1e-5
     assert any(not torch.equal(sets.state(1)[name], sets.state(2)[name]) for name in sets.state(1))
+
+
+def test_a_backbone_without_the_stages_is_refused_before_step_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.benchmark import run_benchmark
+
+    monkeypatch.setattr(prepare, "SVF_STAGES", 9)
+    with pytest.raises(SpecError, match="cannot take the last 9 of the stages"):
+        run_benchmark(make_spec(SPEC), Settings(root=tmp_path))
+    assert not list(tmp_path.glob("checkpoints/*"))
 
 
 def test_report_says_what_moved_and_shows_it(wilss, run: tuple[Path, list[str]], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -79,6 +79,19 @@ def test_an_empty_support_and_a_void_query_are_refused() -> None:
     with pytest.raises(DataError, match="support '2' has no pixel of class 1 at 257 pixels; draw the episodes anew"):
         run(spec(), [Episode("0", 1, ("2",))])
 
+    class Speck(Boxes):
+        """The support's object is one pixel that no pixel of the canvas falls upon."""
+
+        def mask(self, image_id: str) -> Tensor:
+            mask = super().mask(image_id)
+            if image_id == "5":
+                mask[mask == 1] = 0
+                mask[1, 1] = 1
+            return mask
+
+    with pytest.raises(DataError, match="support '5' has no pixel of class 1 at 33 pixels"):
+        run(spec(size=33), [Episode("0", 1, ("5",))], Speck())
+
     class Void(Boxes):
         def mask(self, image_id: str) -> Tensor:
             return torch.full_like(super().mask(image_id), 255) if image_id == "0" else super().mask(image_id)

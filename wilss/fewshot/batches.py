@@ -165,6 +165,6 @@ def _as_batch(
         support=images[n:].unflatten(0, (n, -1)),
         support_mask=labels[n:].unflatten(0, (n, -1)),
         support_pad=pad[n:].unflatten(0, (n, -1)),
-        class_id=classes.to(device),
-        base_class=place.to(device),
+        class_id=to_device(classes, device),
+        base_class=to_device(place, device),
     )

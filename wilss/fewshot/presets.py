@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-SVF = {"svf": {"train": {"lr_head": 0.015, "lr_backbone": 0.0015, "schedule": "cosine", "batch_size": 8}}}
+SVF = {"train": {"lr_head": 0.015, "lr_backbone": 0.0015, "schedule": "cosine", "batch_size": 8}}
 """SVF's training of the heads that it was published with."""
-COCO = {
-    "size": 641,
-    "augment": {"scale": (0.8, 1.25)},
-    "train": {"epochs": 50},
-    "stage1": {"epochs": 20, "lr_backbone": 2.5e-3},
-}
+COCO_STAGE1 = {"epochs": 20, "lr_backbone": 2.5e-3}
+COCO = {"size": 641, "augment": {"scale": (0.8, 1.25)}, "train": {"epochs": 50}, "stage1": COCO_STAGE1}
 COCO_PFENET = {**COCO, "train": {"epochs": 50, "lr_head": 0.05, "batch_size": 8}}
 # at 473 pixels the shares of PFENet's bins would give 60, 30, 15 and 7; SVF keeps these at 641 too
 BINS = {"bins": (60, 30, 15, 8)}
@@ -26,12 +22,12 @@ PAPER: dict[str, Any] = {
             "train": {"lr_head": 0.025, "schedule": "poly", "batch_size": 4},
             "pfenet": BINS,
             "benchmarks": {"coco-20i": {**COCO_PFENET, "pfenet": {"bins": (1.0, 0.5, 0.25, 0.125)}}},
-            "tunings": {"svf": {**SVF["svf"], "pfenet": BINS}},
+            "tunings": {"svf": {**SVF, "pfenet": BINS}},
         },
         "bam": {
             "train": {"lr_head": 0.05, "schedule": "poly"},
             "benchmarks": {"coco-20i": COCO},
-            "tunings": SVF,
+            "tunings": {"svf": SVF},
         },
         "cwt": {
             "train": {"lr_head": 1e-3, "schedule": "constant", "use_nesterov": True, "epochs": 20, "batch_size": 2},
@@ -48,7 +44,7 @@ PAPER: dict[str, Any] = {
         },
         "ipmt": {
             "train": {"lr_head": 0.0375, "schedule": "poly", "batch_size": 4},
-            "benchmarks": {"coco-20i": {"train": {"epochs": 50}, "stage1": {"epochs": 20, "lr_backbone": 2.5e-3}}},
+            "benchmarks": {"coco-20i": {"train": {"epochs": 50}, "stage1": COCO_STAGE1}},
         },
     },
 }

@@ -52,8 +52,6 @@ class VectorSets:
     """
 
     def __init__(self, backbone: nn.Module, layers: Sequence[str], step: int = 0) -> None:
-        if any(svf_layers(backbone)):
-            raise SpecError("the backbone is decomposed already; fold it first")
         self.plain = backbone
         self.network = copy.deepcopy(backbone)
         apply_svf(self.network, layers)

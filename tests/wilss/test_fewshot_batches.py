@@ -1,0 +1,85 @@
+"""Training episodes as tensors: what is drawn, cropped and mixed."""
+
+from __future__ import annotations
+
+import torch
+
+from tests.wilss.test_fewshot_training import WEIGHTS, batch_of
+from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.data.episode_lists import build_list, read_areas
+from wilss.data.episodes import Sampler
+from wilss.data.scenes import World
+from wilss.data.scenes_source import ScenesSource
+from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes
+from wilss.fewshot.contract import EpisodeBatch
+
+
+def test_a_share_of_the_batches_is_about_other_episodes_and_repeats() -> None:
+    def draw(share: float) -> list[tuple[str, list[int]]]:
+        calls: list[tuple[str, list[int]]] = []
+
+        def note(name: str) -> DrawEpisodes:
+            def remember(positions: list[int]) -> EpisodeBatch:
+                calls.append((name, positions))
+                return batch_of()
+
+            return remember
+
+        mixed = mix_episodes(note("usual"), note("other"), 7, share, torch.Generator().manual_seed(3))
+        for _ in range(400):
+            mixed([100, 101, 102])
+        return calls
+
+    assert draw(0.0) == [("usual", [100, 101, 102])] * 400
+    some = draw(0.25)
+    assert some == draw(0.25)
+    others = [positions for name, positions in some if name == "other"]
+    assert 70 <= len(others) <= 130
+    assert {len(positions) for positions in others} == {3}
+    assert {position for positions in others for position in positions} == set(range(7))
+    assert all(positions == [100, 101, 102] for name, positions in some if name == "usual")
+
+
+def test_training_episodes_keep_classes_supports_and_padding_apart() -> None:
+    source = ScenesSource(World(image_size=48), 160, 0)  # smaller than the crop: a part is padding
+    areas = read_areas(source, source.ids("train"))
+    base = (2, 3, 5, 7)
+    lists = build_list(areas, base, 20)
+    ids = tuple(image.image_id for image in lists.images)
+
+    def draw(void: bool = False) -> EpisodeBatch:
+        data = EpisodeImages(source, ids, 48)
+        if void:
+            plain = data.labelled.masks
+            data.labelled.masks = lambda rows: plain(rows).masked_fill(plain(rows) == 0, 255)  # type: ignore[method-assign]
+        generator = torch.Generator().manual_seed(0)
+        augmented = Augmented(data, EpisodeAugmentSpec(), 65, base, WEIGHTS, generator, torch.device("cpu"))
+        return augmented.of(Sampler(lists, "image", 3, 0))(list(range(6)))
+
+    batch = draw()
+    assert batch.support.shape == (6, 3, 3, 65, 65)
+    assert len(set(batch.class_id.tolist())) > 1
+    assert [base[place] for place in batch.base_class.tolist()] == batch.class_id.tolist()
+    assert (batch.support_mask == 1).flatten(2).any(2).all(), "every support shows its episode's class"
+    assert batch.query_mask is not None
+    for mask, pad in ((batch.query_mask, batch.query_pad), (batch.support_mask, batch.support_pad)):
+        assert 0.1 < pad.float().mean() < 0.9
+        assert (mask[pad] == 255).all()
+        assert set(mask[~pad].tolist()) == {0, 1, 255}, "void has its own pixels"
+    assert torch.equal(draw(void=True).support_pad, batch.support_pad), "padding comes from sizes, not from labels"
+    assert torch.equal(draw(void=True).query_pad, batch.query_pad)
+
+
+def test_crops_keep_their_foreground_and_views_agree() -> None:
+    gen = torch.Generator().manual_seed(0)
+    labels = torch.zeros(16, 96, 96, dtype=torch.uint8)
+    labels[:, 60:70, 4:20] = 1
+    sizes = torch.full((16, 2), 96)
+    view = draw_episode_view(EpisodeAugmentSpec(scale=(1.5, 1.5), blur=0.0), sizes, labels, 64, gen)
+    kept = (view.labels(labels) == 1).sum((1, 2)) / (labels == 1).sum((1, 2)) / 1.5**2
+    assert (kept > 0.8).float().mean() > 0.9, "redrawn until the object is in the crop"
+    image = (labels == 1).float()[:, None].expand(-1, 3, -1, -1)
+    agree = (view.images(image)[:, 0] > 0.5) == (view.labels(labels) == 1)
+    assert agree.float().mean() > 0.99
+    small = draw_episode_view(EpisodeAugmentSpec(), sizes, labels, 128, gen)
+    assert (small.labels(labels) == 255).any(), "what lies outside is void"
