@@ -86,7 +86,7 @@ def test_an_empty_support_and_a_void_query_are_refused() -> None:
             mask = super().mask(image_id)
             if image_id == "5":
                 mask[mask == 1] = 0
-                mask[1, 1] = 1
+                mask[0, 0] = 1
             return mask
 
     with pytest.raises(DataError, match="support '5' has no pixel of class 1 at 33 pixels"):
