@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wilss.fewshot.contract import IGNORE, EpisodeBatch, HeadInput
-from wilss.nets.pyramid import Features
+from wilss.nets.pyramid import Features, MiddleFeatures
 
 
 def make_input(
@@ -27,20 +27,20 @@ def make_input(
     c2, c3, c4, c5 = channels
     last_stage = _pointwise(c4, c5, gen, relu=True)
 
-    def features(count: int) -> Features:
+    def middle(count: int) -> MiddleFeatures:
         double = (2 * size[0] - 1, 2 * size[1] - 1)
         shapes = [(count, c2, *double), (count, c3, *size), (count, c4, *size)]
         maps = [torch.randn(shape, generator=gen, dtype=torch.float64) for shape in shapes]
-        return Features(*maps, last_stage(maps[-1]))
+        return MiddleFeatures(*maps)
 
-    query, support = features(n), features(n * shots)
+    query, support = middle(n), middle(n * shots)
     support_mask, support_pad = _masks(n * shots, image, gen)
     _, query_pad = _masks(n, image, gen)
     base_logits = None
     if n_base is not None:
         base_logits = torch.randn((n, 1 + n_base, *size), generator=gen, dtype=torch.float64)
     return HeadInput(
-        query=query,
+        query=Features(*query, last_stage(query.c4)),
         support=support,
         support_mask=support_mask.reshape(n, shots, *image),
         support_pad=support_pad.reshape(n, shots, *image),

@@ -144,9 +144,8 @@ def head_reference(head: IpmtHead, inputs: HeadInput, b: int) -> list[Tensor]:
         soft = enlarged(foreground[None], size)
         s = block(head.support, torch.cat([inputs.support.c4[row], inputs.support.c3[row]]))
         prototypes.append(averaged(s, soft))
-        c5 = inputs.support.c5[row]
-        if head.spec.prior_masks == "twice":
-            c5 = inputs.last_stage((inputs.support.c4[row] * soft)[None])[0]
+        c4 = inputs.support.c4[row]
+        c5 = inputs.last_stage((c4 * soft if head.spec.prior_masks == "twice" else c4)[None])[0]
         count = head.spec.deep_channels or head.spec.dim
         priors.append(prior_of(fewer(inputs.query.c5[b], count), fewer(c5 * soft, count)))
         mixed_maps = block(head.mix_support, torch.cat([s, prototypes[-1][:, None, None].expand_as(s)]))

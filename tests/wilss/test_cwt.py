@@ -37,7 +37,7 @@ def class_weights(labels: torch.Tensor) -> torch.Tensor:
 def supports(shots: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     inputs = make_input(shots=shots, size=(5, 7), image=(17, 25), decode_channels=DIM)
     assert inputs.decode is not None
-    features = inputs.decode(inputs.support.c5).unflatten(0, (2, shots))
+    features = inputs.decode(inputs.last_stage(inputs.support.c4)).unflatten(0, (2, shots))
     start = torch.randn(2, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     return features, inputs.support_mask, start
 
@@ -222,7 +222,7 @@ def test_transformer_has_as_many_parameters_as_the_released_one() -> None:
 def test_prediction_is_the_adapted_classifier_on_directions() -> None:
     inputs, model = make_input(shots=2, decode_channels=DIM), head().eval()
     assert inputs.decode is not None
-    features = inputs.decode(inputs.support.c5).unflatten(0, (2, 2))
+    features = inputs.decode(inputs.last_stage(inputs.support.c4)).unflatten(0, (2, 2))
     weights = fit_classifier(features, inputs.support_mask, model.start, model.spec)
     query = inputs.decode(inputs.query.c5)
     query = query / query.pow(2).sum(1, keepdim=True).sqrt().clamp(min=1e-12)
@@ -250,9 +250,10 @@ def test_evaluation_repeats_in_inference_mode(resolution: str) -> None:
 
 def test_autocast_leaves_the_head_in_full_precision() -> None:
     model, inputs = head().eval().float(), make_input(decode_channels=DIM)
-    support, query = (F.conv2d(f.c5.float(), torch.ones(DIM, 6, 1, 1)) for f in (inputs.support, inputs.query))
-    decoded = {id(inputs.support.c5): support, id(inputs.query.c5): query}
-    inputs = replace(inputs, decode=lambda c5: decoded[id(c5)])
+    deepest = inputs.last_stage(inputs.support.c4)
+    support, query = (F.conv2d(c5.float(), torch.ones(DIM, 6, 1, 1)) for c5 in (deepest, inputs.query.c5))
+    decoded = {id(deepest): support, id(inputs.query.c5): query}
+    inputs = replace(inputs, last_stage=lambda _: deepest, decode=lambda c5: decoded[id(c5)])
     expected = model(inputs).logits
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(model(inputs).logits, expected)
@@ -260,7 +261,8 @@ def test_autocast_leaves_the_head_in_full_precision() -> None:
 
 def test_every_parameter_and_the_query_get_a_gradient_and_the_supports_none() -> None:
     inputs, model = make_input(decode_channels=DIM), head()
-    query, support = (f._replace(c5=f.c5.clone().requires_grad_()) for f in (inputs.query, inputs.support))
+    query = inputs.query._replace(c5=inputs.query.c5.clone().requires_grad_())
+    support = inputs.support._replace(c4=inputs.support.c4.clone().requires_grad_())
     inputs = replace(inputs, query=query, support=support)
     (loss,) = model.losses(model(inputs), make_batch(inputs)).values()
     loss.backward()
@@ -272,7 +274,7 @@ def test_every_parameter_and_the_query_get_a_gradient_and_the_supports_none() ->
         assert (float(gradient.abs().max()) > 1e-6) == (name != "transformer.norm.bias"), name
     assert query.c5.grad is not None
     assert float(query.c5.grad.abs().max()) > 0
-    assert support.c5.grad is None
+    assert support.c4.grad is None
 
 
 def test_loss_is_the_weighted_cross_entropy_of_the_episodes() -> None:

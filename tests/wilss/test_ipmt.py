@@ -24,7 +24,7 @@ from wilss.fewshot.contract import HeadInput, HeadOutput
 from wilss.fewshot.ipmt import IpmtHead, IpmtSpec, dice_loss, masks_loss, support_attention_masks
 from wilss.fewshot.ipmt_transformer import FeedForward, MaskedAttention, Tokens
 from wilss.fewshot.model import FewShotModel
-from wilss.nets.pyramid import Features
+from wilss.nets.pyramid import Features, MiddleFeatures
 
 CHANNELS = (3, 4, 5, 6)
 SMALL = {"dim": 8, "layers": 2, "hidden": 12, "points": 4, "reduction_ratio": 2}
@@ -174,7 +174,7 @@ def test_five_supports_count_alike() -> None:
     rows = torch.cat([order, 5 + order])
     other = replace(
         inputs,
-        support=Features(*(m[rows] for m in inputs.support)),
+        support=MiddleFeatures(*(m[rows] for m in inputs.support)),
         support_mask=inputs.support_mask[:, order],
         support_pad=inputs.support_pad[:, order],
     )
@@ -194,8 +194,8 @@ def test_features_of_641_pixels(kind: str) -> None:
 
 
 def as_float(inputs: HeadInput) -> HeadInput:
-    query, support = (Features(*(m.float() for m in f)) for f in (inputs.query, inputs.support))
-    return replace(inputs, query=query, support=support)
+    query = Features(*(m.float() for m in inputs.query))
+    return replace(inputs, query=query, support=MiddleFeatures(*(m.float() for m in inputs.support)))
 
 
 class Backbone(nn.Module):
@@ -204,10 +204,10 @@ class Backbone(nn.Module):
     def last_stage(self, c4: Tensor) -> Tensor:
         return c4[:, [0, 1, 2, 3, 4, 0]].relu()
 
-    def forward(self, images: Tensor) -> Features:
+    def middle(self, images: Tensor) -> MiddleFeatures:
         c2 = nn.functional.avg_pool2d(images, 4)
         c4 = nn.functional.avg_pool2d(images, 7)[:, [0, 1, 2, 0, 1]]
-        return Features(c2, c4[:, :4], c4, self.last_stage(c4))
+        return MiddleFeatures(c2, c4[:, :4], c4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

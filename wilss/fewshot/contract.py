@@ -12,7 +12,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from wilss.nets.pyramid import Features
+from wilss.nets.pyramid import Features, MiddleFeatures
 
 IGNORE = 255
 
@@ -45,7 +45,8 @@ class HeadInput:
     """All that a head may see. The query's mask is not among it, so no prediction can depend on it.
 
     Args:
-        query, support: features of B queries and of B * K supports.
+        query: features of B queries.
+        support: of B * K supports, without c5: most heads run the last stage on masked supports only.
         support_mask, support_pad: ``(B, K, H, W)``; query_pad: ``(B, H, W)``; as in `EpisodeBatch`.
         last_stage: backbone's last stage, c4 ``(N, C4, h, w)`` -> c5 ``(N, C5, h, w)``.
         decode: c5 ``(N, C5, h, w)`` -> bottleneck ``(N, D, h, w)`` of the stage-1 PSPNet; None for heads that need no
@@ -55,7 +56,7 @@ class HeadInput:
     """
 
     query: Features
-    support: Features
+    support: MiddleFeatures
     support_mask: Tensor
     support_pad: Tensor
     query_pad: Tensor

@@ -175,7 +175,7 @@ class CwtHead(nn.Module):
         """See `wilss.fewshot.contract.Head`; ``inputs.decode`` must be given."""
         assert inputs.decode is not None
         with torch.no_grad():
-            support = inputs.decode(inputs.support.c5).to(self.start.dtype)
+            support = inputs.decode(inputs.last_stage(inputs.support.c4)).to(self.start.dtype)
         query = inputs.decode(inputs.query.c5).to(self.start.dtype)
         with torch.autocast(query.device.type, enabled=False):
             support = support.unflatten(0, inputs.support_mask.shape[:2])

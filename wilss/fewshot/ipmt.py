@@ -130,10 +130,10 @@ class IpmtHead(nn.Module):
 
     def _prior(self, inputs: HeadInput) -> Tensor:
         n, shots = inputs.support_mask.shape[:2]
-        deepest = inputs.support.c5
+        c4 = inputs.support.c4
         if self.spec.prior_masks == "twice":
-            c4 = inputs.support.c4
-            deepest = inputs.last_stage(c4 * soft_masks(inputs.support_mask, c4.shape[-2:]))
+            c4 = c4 * soft_masks(inputs.support_mask, c4.shape[-2:])
+        deepest = inputs.last_stage(c4)
         deepest = deepest * soft_masks(inputs.support_mask, deepest.shape[-2:])
         query = self._fewer(inputs.query.c5).repeat_interleave(shots, 0)
         priors = prior_mask(query, self._fewer(deepest))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wilss.fewshot.contract import EpisodeBatch, Head, HeadInput, HeadOutput
 from wilss.fewshot.parts import resize
 from wilss.nets.psp import PspNet
-from wilss.nets.pyramid import Features, PyramidBackbone
+from wilss.nets.pyramid import Features, MiddleFeatures, PyramidBackbone
 
 
 class FewShotModel(nn.Module):
@@ -42,11 +42,12 @@ class FewShotModel(nn.Module):
         """Predictions at feature resolution; the query's mask is not looked at."""
         n = len(batch.query)
         images = torch.cat([batch.query, batch.support.flatten(0, 1)])
-        maps = self.backbone(images)
-        query, support = Features(*(m[:n] for m in maps)), Features(*(m[n:] for m in maps))
+        maps = self.backbone.middle(images)
+        c2, c3, c4 = (m[:n] for m in maps)
+        query = Features(c2, c3, c4, self.backbone.last_stage(c4))
         inputs = HeadInput(
             query=query,
-            support=support,
+            support=MiddleFeatures(*(m[n:] for m in maps)),
             support_mask=batch.support_mask,
             support_pad=batch.support_pad,
             query_pad=batch.query_pad,

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wilss.fewshot.contract import IGNORE, HeadInput
-from wilss.nets.pyramid import Features
+from wilss.nets.pyramid import Features, MiddleFeatures
 
 AREA_FLOOR = 5e-4
 """Added to the area of a mask before a division by it (PFENet's code)."""
@@ -55,7 +55,7 @@ def prior_mask(query: Tensor, support: Tensor) -> Tensor:
 
 
 def support_priors(
-    query: Features, support: Features, support_mask: Tensor, last_stage: Callable[[Tensor], Tensor]
+    query: Features, support: MiddleFeatures, support_mask: Tensor, last_stage: Callable[[Tensor], Tensor]
 ) -> Tensor:
     """PFENet's prior of every support: the mask is laid on c4 before the last stage and on c5 after it.
 
@@ -86,7 +86,7 @@ def describe_supports(reduced: Tensor, inputs: HeadInput, detach_prior: bool) ->
     return prototypes.unflatten(0, (-1, inputs.shots)), priors
 
 
-def middle(features: Features) -> Tensor:
+def middle(features: Features | MiddleFeatures) -> Tensor:
     """c4 and c3 side by side at the size of c4: ``(N, C4 + C3, h, w)``."""
     return torch.cat([features.c4, resize(features.c3, features.c4.shape[-2:])], 1)
 

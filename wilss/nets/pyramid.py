@@ -18,6 +18,14 @@ VGG_POOLS = (6, 13, 23, 33)
 """Modules of a timm VGG-16-bn that end its first four groups; the last pool (43) is left out, as in PFENet."""
 
 
+class MiddleFeatures(NamedTuple):
+    """`Features` before the last stage."""
+
+    c2: Tensor
+    c3: Tensor
+    c4: Tensor
+
+
 class Features(NamedTuple):
     """Maps of N images: c2 ``(N, C2, H/4, W/4)``, c3 ``(N, C3, h, w)``, c4 ``(N, C4, h, w)``, c5 ``(N, C5, h, w)``.
 
@@ -64,19 +72,24 @@ class PyramidBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """See the class."""
-        maps = []
-        x = images
-        for names in self.stages:
-            for name in names:
-                x = self.body.get_submodule(name)(x)
-            maps.append(x)
-        return Features(*maps[1:])
+        maps = self.middle(images)
+        return Features(*maps, self.last_stage(maps.c4))
+
+    def middle(self, images: Tensor) -> MiddleFeatures:
+        """All but the last stage, which is half of the work."""
+        maps = [images]
+        for names in self.stages[:-1]:
+            maps.append(self._run(names, maps[-1]))
+        return MiddleFeatures(*maps[2:])
 
     def last_stage(self, c4: Tensor) -> Tensor:
         """c5 ``(N, C5, h, w)`` from c4 ``(N, C4, h, w)``."""
-        for name in self.stages[-1]:
-            c4 = self.body.get_submodule(name)(c4)
-        return c4
+        return self._run(self.stages[-1], c4)
+
+    def _run(self, names: list[str], x: Tensor) -> Tensor:
+        for name in names:
+            x = self.body.get_submodule(name)(x)
+        return x
 
     def stage_names(self, count: int) -> tuple[str, ...]:
         """Names of the modules of the last ``count`` stages, for `wilss.nets.svf.apply_svf`."""
