@@ -86,6 +86,16 @@ def test_the_prediction_does_not_see_the_querys_mask(head: str) -> None:
     assert torch.equal(found[0], found[2])
 
 
+@pytest.mark.parametrize("head", TRAINED)
+def test_the_last_stage_meets_every_image_once(head: str) -> None:
+    model, rows = model_of(spec_of(head, shots=3)).eval(), []
+    for name in model.backbone.stages[-1]:
+        last = model.backbone.body.get_submodule(name)
+    last.register_forward_hook(lambda layer, arguments, maps: rows.append(len(maps)))
+    model.predict(batch_of(n=2, shots=3))
+    assert sum(rows) == 2 + 2 * 3, "supports masked or whole, never both"
+
+
 @pytest.mark.parametrize("head", ["aspp", "bam"])
 def test_a_training_learns_keeps_batchnorm_and_goes_on_where_it_stopped(head: str, tmp_path: Path) -> None:
     spec = spec_of(head)
