@@ -39,6 +39,13 @@ class CwtSpec(BaseModel):
         description="of adapted classifiers; 'rms' does not centre them: with few channels, none negative, their mean "
         "is the threshold between the classes",
     )
+    scale: Literal["fitted", "unit"] = Field(
+        "fitted",
+        description="of classifiers before the transformer; 'unit': root mean square 1, whatever the fit made of it",
+    )
+    temperature: float = Field(
+        1.0, gt=0, description="factor on the attention's logits, which are small where channels are few"
+    )
     heads: int = Field(4, ge=1)
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     output_dropout: float = Field(0.5, ge=0, lt=1)
@@ -106,10 +113,11 @@ def fit_classifier(features: Tensor, labels: Tensor, start: Tensor, spec: CwtSpe
 
 
 class ClassifierTransformer(nn.Module):
-    """w' = Norm(w + Psi(softmax(w W (F W)^T / sqrt(D)) F W)), W one projection for queries, keys and values.
+    """w' = Norm(w + Psi(softmax(t w W (F W)^T / sqrt(D)) F W)), W one projection for queries, keys and values.
 
     Args:
         dim: D, also the width of every attention head. heads: number of them.
+        temperature: t, 1 as published.
         norm: "layer" as published, or "rms" (ours), which divides by the root mean square and does not centre.
     """
 
@@ -120,9 +128,10 @@ class ClassifierTransformer(nn.Module):
         attention_dropout: float = 0.1,
         output_dropout: float = 0.5,
         norm: Literal["layer", "rms"] = "layer",
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        self.dim, self.heads = dim, heads
+        self.dim, self.heads, self.temperature = dim, heads, temperature
         self.project = nn.Linear(dim, heads * dim, bias=False)
         self.output = nn.Linear(heads * dim, dim)
         self.norm = nn.LayerNorm(dim) if norm == "layer" else nn.RMSNorm(dim, eps=1e-5)
@@ -136,7 +145,7 @@ class ClassifierTransformer(nn.Module):
         projection = self.project.weight.reshape(self.heads, self.dim, self.dim)
         queries = self.project(weights).unflatten(2, (self.heads, self.dim)).transpose(1, 2)
         # C classes are far fewer than N positions: W is applied on their side of both products, never to the features
-        scores = (queries @ projection) @ features[:, None] / math.sqrt(self.dim)
+        scores = (queries @ projection) @ features[:, None] * (self.temperature / math.sqrt(self.dim))
         attention = self.drop_attention(scores.softmax(3))
         values = (attention @ features[:, None].transpose(2, 3)) @ projection.transpose(1, 2)
         change = self.drop_output(self.output(values.transpose(1, 2).flatten(2)))
@@ -168,7 +177,7 @@ class CwtHead(nn.Module):
         generator = torch.Generator().manual_seed(spec.init_seed)
         self.register_buffer("start", (2 * torch.rand(2, dim, generator=generator) - 1) / math.sqrt(dim))
         self.transformer = ClassifierTransformer(
-            dim, spec.heads, spec.attention_dropout, spec.output_dropout, spec.norm
+            dim, spec.heads, spec.attention_dropout, spec.output_dropout, spec.norm, spec.temperature
         )
 
     def forward(self, inputs: HeadInput) -> HeadOutput:
@@ -180,6 +189,8 @@ class CwtHead(nn.Module):
         with torch.autocast(query.device.type, enabled=False):
             support = support.unflatten(0, inputs.support_mask.shape[:2])
             weights = fit_classifier(support, inputs.support_mask, self.start, self.spec)
+            if self.spec.scale == "unit":
+                weights = F.rms_norm(weights, weights.shape[-1:])
             directions = F.normalize(query, dim=1).flatten(2)
             logits = self.transformer(weights, directions) @ directions
         return HeadOutput(logits.unflatten(2, query.shape[-2:]))

@@ -79,7 +79,15 @@ DEMO: dict[str, Any] = {
     "heads": {
         "cwt": {
             "start": "base",
-            "cwt": {"balance_fit": False, "balance_loss": False, "norm": "rms"},
+            "cwt": {
+                "balance_fit": False,
+                "balance_loss": False,
+                "norm": "rms",
+                "scale": "unit",
+                "temperature": 10.0,
+                "output_dropout": 0.1,
+            },
+            "shapes": {"share": 0.8},
             "train": {"lr_head": 3e-3},
             "stage1": {"novel": "ignore"},
         }
