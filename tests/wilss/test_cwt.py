@@ -167,7 +167,7 @@ def transformer_reference(model: ClassifierTransformer, weights: torch.Tensor, f
             block = big[part * d : (part + 1) * d]
             query = block @ weights[c]
             keys = [block @ features[:, i] for i in range(n)]
-            exps = [math.exp(float(query @ key) / math.sqrt(d)) for key in keys]
+            exps = [math.exp(model.temperature * float(query @ key) / math.sqrt(d)) for key in keys]
             pieces.append(sum((e / sum(exps) * key for e, key in zip(exps, keys, strict=True)), torch.zeros(())))
         total = weights[c] + model.output.weight @ torch.cat(pieces) + model.output.bias
         centred = isinstance(model.norm, nn.LayerNorm)
@@ -177,10 +177,11 @@ def transformer_reference(model: ClassifierTransformer, weights: torch.Tensor, f
     return torch.stack(adapted)
 
 
-@pytest.fixture(params=["layer", "rms"])
+@pytest.fixture(params=[("layer", 1.0), ("rms", 1.0), ("layer", 3.0)])
 def transformer(request: pytest.FixtureRequest) -> ClassifierTransformer:
     torch.manual_seed(0)
-    model = ClassifierTransformer(DIM, 3, norm=request.param).double().eval()
+    norm, temperature = request.param
+    model = ClassifierTransformer(DIM, 3, norm=norm, temperature=temperature).double().eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     return model
@@ -219,11 +220,14 @@ def test_transformer_has_as_many_parameters_as_the_released_one() -> None:
     assert float(model.project.weight.detach().std()) == pytest.approx(512**-0.5, rel=0.01)
 
 
-def test_prediction_is_the_adapted_classifier_on_directions() -> None:
-    inputs, model = make_input(shots=2, decode_channels=DIM), head().eval()
+@pytest.mark.parametrize("scale", ["fitted", "unit"])
+def test_prediction_is_the_adapted_classifier_on_directions(scale: str) -> None:
+    inputs, model = make_input(shots=2, decode_channels=DIM), head(scale=scale).eval()
     assert inputs.decode is not None
     features = inputs.decode(inputs.last_stage(inputs.support.c4)).unflatten(0, (2, 2))
     weights = fit_classifier(features, inputs.support_mask, model.start, model.spec)
+    if scale == "unit":
+        weights = weights / weights.pow(2).mean(2, keepdim=True).sqrt()
     query = inputs.decode(inputs.query.c5)
     query = query / query.pow(2).sum(1, keepdim=True).sqrt().clamp(min=1e-12)
     expected = torch.einsum("bcd,bdhw->bchw", model.transformer(weights, query.flatten(2)), query)
