@@ -88,9 +88,9 @@ def test_the_prediction_does_not_see_the_querys_mask(head: str) -> None:
 
 @pytest.mark.parametrize("head", TRAINED)
 def test_the_last_stage_meets_every_image_once(head: str) -> None:
-    model, rows = model_of(spec_of(head, shots=3)).eval(), []
-    for name in model.backbone.stages[-1]:
-        last = model.backbone.body.get_submodule(name)
+    model = model_of(spec_of(head, shots=3)).eval()
+    rows: list[int] = []
+    last = model.backbone.body.get_submodule(model.backbone.stages[-1][-1])
     last.register_forward_hook(lambda layer, arguments, maps: rows.append(len(maps)))
     model.predict(batch_of(n=2, shots=3))
     assert sum(rows) == 2 + 2 * 3, "supports masked or whole, never both"

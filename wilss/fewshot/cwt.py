@@ -43,9 +43,7 @@ class CwtSpec(BaseModel):
         "fitted",
         description="of classifiers before the transformer; 'unit': root mean square 1, whatever the fit made of it",
     )
-    temperature: float = Field(
-        1.0, gt=0, description="factor on the attention's logits, which are small where channels are few"
-    )
+    temperature: float = Field(1.0, gt=0, description="factor on the attention's logits (published: 1)")
     heads: int = Field(4, ge=1)
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     output_dropout: float = Field(0.5, ge=0, lt=1)

@@ -76,7 +76,7 @@ class PyramidBackbone(nn.Module):
         return Features(*maps, self.last_stage(maps.c4))
 
     def middle(self, images: Tensor) -> MiddleFeatures:
-        """All but the last stage, which is half of the work."""
+        """All but the last stage, for images whose c5 nobody looks at."""
         maps = [images]
         for names in self.stages[:-1]:
             maps.append(self._run(names, maps[-1]))
