@@ -29,9 +29,9 @@ def head(**changes: float | str) -> CwtHead:
     return CwtHead(CHANNELS, CwtSpec.model_validate({"inner_steps": 5, "heads": 2, **changes}), DIM).double()
 
 
-def class_weights(labels: torch.Tensor) -> torch.Tensor:
+def class_weights(labels: torch.Tensor, balance: float = 1.0) -> torch.Tensor:
     n_fg, n_bg = int((labels == 1).sum()), int((labels == 0).sum())
-    return torch.tensor([1.0, n_bg / (n_fg + 1e-12)], dtype=torch.float64)
+    return torch.tensor([1.0, (n_bg / (n_fg + 1e-12)) ** balance], dtype=torch.float64)
 
 
 def supports(shots: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -50,7 +50,7 @@ def descent(features: torch.Tensor, labels: torch.Tensor, start: torch.Tensor, s
     trace = []
     for _ in range(spec.inner_steps):
         logits = F.interpolate(classify(features), labels.shape[-2:], mode="bilinear", align_corners=True)
-        weights = class_weights(labels) if spec.balance_fit else None
+        weights = class_weights(labels, spec.balance_fit)
         loss = F.cross_entropy(logits, labels.long(), weight=weights, ignore_index=IGNORE)
         optimiser.zero_grad()
         loss.backward()
@@ -63,7 +63,7 @@ def coarse_descent(
     features: torch.Tensor, labels: torch.Tensor, start: torch.Tensor, spec: CwtSpec
 ) -> list[torch.Tensor]:
     """The same at the size of the features: pixels' weights go to the positions that they are interpolated from."""
-    weights = class_weights(labels) if spec.balance_fit else torch.ones(2, dtype=torch.float64)
+    weights = class_weights(labels, spec.balance_fit)
     pixel_weights = torch.stack([(labels == k) * weights[k] for k in range(2)], 1)
     zeros = torch.zeros(len(features), 2, *features.shape[-2:], dtype=torch.float64, requires_grad=True)
     enlarged = F.interpolate(zeros, labels.shape[-2:], mode="bilinear", align_corners=True)
@@ -79,11 +79,11 @@ def coarse_descent(
     return trace
 
 
-@pytest.mark.parametrize("balance", [True, False])
+@pytest.mark.parametrize("balance", [1.0, 0.3, 0.0])
 @pytest.mark.parametrize("shots", [1, 3])
 @pytest.mark.parametrize("resolution", ["image", "features"])
 def test_fit_is_gradient_descent_step_by_step(
-    resolution: Literal["image", "features"], shots: int, balance: bool
+    resolution: Literal["image", "features"], shots: int, balance: float
 ) -> None:
     features, labels, start = supports(shots)
     spec = CwtSpec(inner_steps=6, inner_resolution=resolution, balance_fit=balance)
@@ -138,20 +138,20 @@ def test_fit_separates_separable_supports(resolution: Literal["image", "features
     assert float((mine & real).sum() / ((mine | real) & known).sum()) > 0.9
 
 
-@pytest.mark.parametrize("balance", [True, False])
-def test_pixel_shares_give_torchs_weighted_mean(gen: torch.Generator, balance: bool) -> None:
+@pytest.mark.parametrize("balance", [1.0, 0.3, 0.0])
+def test_pixel_shares_give_torchs_weighted_mean(gen: torch.Generator, balance: float) -> None:
     labels = torch.tensor([0, 1, IGNORE], dtype=torch.uint8)[torch.randint(3, (2, 5, 6), generator=gen)]
     logits = torch.randn(2, 2, 5, 6, generator=gen)
     values = -(pixel_shares(labels, balance) * logits.log_softmax(1)).sum((1, 2, 3))
     for b in range(2):
-        weights = class_weights(labels[b]).float() if balance else None
+        weights = class_weights(labels[b], balance).float()
         expected = F.cross_entropy(logits[b : b + 1], labels[b : b + 1].long(), weights, ignore_index=IGNORE)
         assert float(values[b]) == pytest.approx(float(expected), rel=1e-5)
 
 
-@pytest.mark.parametrize("balance", [True, False])
+@pytest.mark.parametrize("balance", [1.0, 0.3, 0.0])
 @pytest.mark.parametrize(("label", "total"), [(0, 1.0), (1, 1.0), (IGNORE, 0.0)])
-def test_pixel_shares_of_one_class(label: int, total: float, balance: bool) -> None:
+def test_pixel_shares_of_one_class(label: int, total: float, balance: float) -> None:
     shares = pixel_shares(torch.full((1, 2, 4, 4), label, dtype=torch.uint8), balance)
     assert shares.sum((2, 3, 4)).tolist() == [[total * (label == 0), total * (label == 1)]]
 

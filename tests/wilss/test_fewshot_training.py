@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from wilss.errors import SpecError
 from wilss.fewshot import episodic, stage1
 from wilss.fewshot.build import build_model, build_stage1
 from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.cwt import CwtHead
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.grid import make_fewshot_grid
 from wilss.fewshot.model import FewShotModel
@@ -93,7 +95,36 @@ def test_the_last_stage_meets_every_image_once(head: str) -> None:
     last = model.backbone.body.get_submodule(model.backbone.stages[-1][-1])
     last.register_forward_hook(lambda layer, arguments, maps: rows.append(len(maps)))
     model.predict(batch_of(n=2, shots=3))
-    assert sum(rows) == 2 + 2 * 3, "supports masked or whole, never both"
+    supports = 6 if model.mirror else 3
+    assert sum(rows) == 2 + 2 * supports, "supports masked or whole, never both"
+
+
+def test_mirrored_supports_are_further_shots_with_their_masks() -> None:
+    batch = batch_of(n=2, shots=2)
+    left = batch.support_mask.clone()
+    left[..., 30:] = 0  # the object is no longer symmetric
+    batch = replace(batch, support_mask=left)
+    twins = {name: getattr(batch, name) for name in ("support", "support_mask", "support_pad")}
+    both = replace(batch, **{name: torch.cat([x, torch.flip(x, (-1,))], 1) for name, x in twins.items()})
+    plain, mirrored = (model_of(spec_of("cwt", cwt={"mirror": mirror})).eval() for mirror in (False, True))
+    torch.testing.assert_close(mirrored.predict(batch), plain.predict(both))
+    assert not torch.allclose(mirrored.predict(batch), plain.predict(batch), atol=1e-3)
+
+
+def test_supports_that_no_gradient_reaches_leave_the_backbones_gradient_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gradients() -> list[torch.Tensor]:
+        model = model_of(spec_of("cwt", train={"tuning": "full"})).eval()
+        torch.stack(list(model.losses(batch_of()).values())).sum().backward()
+        return [p.grad for p in model.backbone.parameters() if p.grad is not None]
+
+    apart = gradients()
+    monkeypatch.setattr(CwtHead, "detaches_supports", False)
+    together = gradients()
+    assert len(apart) == len(together) > 0
+    for one, other in zip(apart, together, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("head", ["aspp", "bam"])
@@ -332,7 +363,7 @@ def test_a_stride_that_misses_the_last_pixel_is_refused_before_anything_runs(cha
 
 def test_grids_that_differ_in_any_cell_are_not_the_same() -> None:
     run = {"benchmark": "scenes-5i"}
-    even = {"cwt": {"balance_fit": True, "balance_loss": True}, "train": {"lr_head": 2e-3}}
+    even = {"cwt": {"balance_fit": 1.0, "balance_loss": 1.0}, "train": {"lr_head": 2e-3}}
     grids = [make_fewshot_grid({"run": content}) for content in (run, {**run, **even}, run)]
     facts = [digest_of(grid.facts()) for grid in grids]
     assert facts[0] == facts[2] != facts[1]

@@ -75,4 +75,4 @@ def build_model(spec: FewShotSpec, weights: Weights, n_base: int, stage1: Mappin
     head = HEADS[spec.head].make(spec, backbone.channels)
     built_upon = net if cast(Head, head).stage1 else None
     shared = spec.start == "base" and spec.train.tuning == "frozen"
-    return FewShotModel(backbone, head, built_upon, shared)
+    return FewShotModel(backbone, head, built_upon, shared, mirror=spec.head == "cwt" and spec.cwt.mirror)

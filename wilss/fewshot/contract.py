@@ -7,9 +7,10 @@ Rows of support features are ordered episode by episode: row ``b * K + k``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from wilss.nets.pyramid import Features, MiddleFeatures
@@ -38,6 +39,12 @@ class EpisodeBatch:
     support_pad: Tensor
     class_id: Tensor
     base_class: Tensor
+
+
+def with_mirrored_supports(batch: EpisodeBatch) -> EpisodeBatch:
+    """Episodes with 2 K supports: the K, then their images mirrored left to right, masks and padding with them."""
+    pairs = {name: getattr(batch, name) for name in ("support", "support_mask", "support_pad")}
+    return replace(batch, **{name: torch.cat([value, value.flip(-1)], 1) for name, value in pairs.items()})
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class Head(Protocol):
     """A few-shot head; every one is an ``nn.Module`` too.
 
     stage1: the stage-1 network that it builds upon: "" none, "decoder" its bottleneck features, "classes" its logits.
+    It may have ``detaches_supports``, True if no gradient reaches the supports' features, and
+    ``transformer_parameters()``, its parameters with a rate of their own.
     """
 
     stage1: str

@@ -32,8 +32,15 @@ class CwtSpec(BaseModel):
     init_seed: int = Field(
         0, ge=0, description="of the start of every fit (the released code draws a new one each time)"
     )
-    balance_fit: bool = Field(True, description="both classes weigh the same in the fit; False: every pixel does")
-    balance_loss: bool = Field(True, description="the same of the transformer's loss (released code: both)")
+    balance_fit: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="power of n_background / n_foreground that is the weight of a foreground pixel in the fit: 1 "
+        "(published) lets both classes weigh the same, 0 every pixel",
+    )
+    balance_loss: float = Field(1.0, ge=0, le=1, description="the same power in the transformer's loss (published: 1)")
+    mirror: bool = Field(False, description="fit to the supports and their mirror images (ours)")
     norm: Literal["layer", "rms"] = Field(
         "layer",
         description="of adapted classifiers; 'rms' does not centre them: with few channels, none negative, their mean "
@@ -49,25 +56,26 @@ class CwtSpec(BaseModel):
     output_dropout: float = Field(0.5, ge=0, lt=1)
 
 
-def pixel_shares(labels: Tensor, balance: bool = True, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Share of every pixel in a cross-entropy with class weights [1, n_bg / n_fg], pixel by pixel and class by class.
+def pixel_shares(labels: Tensor, balance: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Share of every pixel in a cross-entropy with class weights [1, (n_bg / n_fg) ** balance], class by class.
 
-    That weighted mean is half the mean over the background plus half the mean over the foreground. Where one of them
-    is missing, its weight would be 0 or infinite: here the other's mean alone is left.
+    With the published weights (balance 1) that weighted mean is half the mean over the background plus half the mean
+    over the foreground. Where one of them is missing, its weight would be 0 or infinite: here the other's mean alone is
+    left.
 
     Args:
         labels: uint8 ``(B, ...)``, 0, 1 or 255; counted over all that follows the first axis.
-        balance: False gives every pixel the same share (ours).
+        balance: in [0, 1]; 0 gives every pixel the same share (ours, as is all below 1).
 
     Returns:
         ``(B, 2, ...)`` of ``dtype``, not negative; the sum of each of the B is 1, or 0 where all is 255.
     """
     masks = torch.stack([labels == 0, labels == 1], 1).to(dtype)
-    counts = masks.flatten(2).sum(2)
-    if not balance:
-        return masks / counts.sum(1).clamp(min=1).reshape(-1, *[1] * labels.dim())
-    divisors = counts.clamp(min=1) * (counts > 0).sum(1, keepdim=True).clamp(min=1)
-    return masks / divisors.reshape(*divisors.shape, *[1] * (labels.dim() - 1))
+    n_bg, n_fg = masks.flatten(2).sum(2).unbind(1)
+    ratio = torch.where((n_bg > 0) & (n_fg > 0), n_bg / n_fg.clamp(min=1), 1)
+    weights = torch.stack([torch.ones_like(ratio), ratio**balance], 1)
+    total = (n_bg + n_fg * weights[:, 1]).clamp(min=1)
+    return masks * (weights / total[:, None]).reshape(*weights.shape, *[1] * (labels.dim() - 1))
 
 
 def resize_matrix(source: int, target: int, like: Tensor) -> Tensor:
@@ -159,7 +167,7 @@ class CwtHead(nn.Module):
     computed in the dtype of the head's parameters, also under autocast: 200 steps of bfloat16 would not add up.
     No gradient passes through the fit; through the query's features it does.
 
-    K > 1: one classifier is fitted to the K supports together, as in the released code.
+    K > 1: one classifier is fitted to the K supports together, as in the released code; with ``mirror`` to 2 K.
 
     Args:
         channels: of c2, c3, c4 and c5; not used, the head sees only the bottleneck.
@@ -167,6 +175,7 @@ class CwtHead(nn.Module):
     """
 
     stage1 = "decoder"
+    detaches_supports = True
     start: Tensor
 
     def __init__(self, channels: Sequence[int], spec: CwtSpec, dim: int = 512) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wilss.fewshot.contract import EpisodeBatch, Head, HeadInput, HeadOutput
+from wilss.fewshot.contract import EpisodeBatch, Head, HeadInput, HeadOutput, with_mirrored_supports
 from wilss.fewshot.parts import resize
 from wilss.nets.psp import PspNet
 from wilss.nets.pyramid import Features, MiddleFeatures, PyramidBackbone
@@ -22,10 +22,19 @@ class FewShotModel(nn.Module):
         head: see `wilss.fewshot.contract.Head`.
         stage1: the network that the head builds upon, frozen and always in evaluation mode; None where it needs none.
         shared: the backbone is that of ``stage1`` and not trained, so that its features serve both.
+        mirror: the head meets every support and its mirror image: 2 K supports.
     """
 
-    def __init__(self, backbone: PyramidBackbone, head: nn.Module, stage1: PspNet | None, shared: bool) -> None:
+    def __init__(
+        self,
+        backbone: PyramidBackbone,
+        head: nn.Module,
+        stage1: PspNet | None,
+        shared: bool,
+        mirror: bool = False,
+    ) -> None:
         super().__init__()
+        self.mirror = mirror
         self.backbone = backbone
         self.head = head
         self.stage1 = stage1.requires_grad_(False).eval() if stage1 is not None else None
@@ -40,14 +49,13 @@ class FewShotModel(nn.Module):
 
     def forward(self, batch: EpisodeBatch) -> HeadOutput:
         """Predictions at feature resolution; the query's mask is not looked at."""
-        n = len(batch.query)
-        images = torch.cat([batch.query, batch.support.flatten(0, 1)])
-        maps = self.backbone.middle(images)
-        c2, c3, c4 = (m[:n] for m in maps)
-        query = Features(c2, c3, c4, self.backbone.last_stage(c4))
+        if self.mirror:
+            batch = with_mirrored_supports(batch)
+        middle, support = self._middle(batch.query, batch.support.flatten(0, 1))
+        query = Features(*middle, self.backbone.last_stage(middle.c4))
         inputs = HeadInput(
             query=query,
-            support=MiddleFeatures(*(m[n:] for m in maps)),
+            support=support,
             support_mask=batch.support_mask,
             support_pad=batch.support_pad,
             query_pad=batch.query_pad,
@@ -84,6 +92,15 @@ class FewShotModel(nn.Module):
         if self.stage1 is not None:
             self.stage1.eval()
         return self
+
+    def _middle(self, query: Tensor, support: Tensor) -> tuple[MiddleFeatures, MiddleFeatures]:
+        """Of queries and supports; in one pass, unless only the queries' would be gone through backwards."""
+        if getattr(self.head, "detaches_supports", False):
+            with torch.no_grad():
+                of_support = self.backbone.middle(support)
+            return self.backbone.middle(query), of_support
+        maps, n = self.backbone.middle(torch.cat([query, support])), len(query)
+        return MiddleFeatures(*(m[:n] for m in maps)), MiddleFeatures(*(m[n:] for m in maps))
 
     @torch.no_grad()
     def _base_logits(self, images: Tensor, query: Features) -> Tensor | None:

@@ -80,8 +80,9 @@ DEMO: dict[str, Any] = {
         "cwt": {
             "start": "base",
             "cwt": {
-                "balance_fit": False,
-                "balance_loss": False,
+                "balance_fit": 0.3,
+                "balance_loss": 0.3,
+                "mirror": True,
                 "norm": "rms",
                 "scale": "unit",
                 "temperature": 10.0,
