@@ -78,7 +78,6 @@ DEMO: dict[str, Any] = {
     "start": "pretrained",
     "heads": {
         "cwt": {
-            "start": "base",
             "cwt": {
                 "balance_fit": 0.3,
                 "balance_loss": 0.3,
@@ -88,9 +87,8 @@ DEMO: dict[str, Any] = {
                 "temperature": 10.0,
                 "output_dropout": 0.1,
             },
-            "shapes": {"share": 0.8},
+            "shapes": {"share": 0.95, "episodes_about": "unseen"},
             "train": {"lr_head": 3e-3},
-            "stage1": {"novel": "ignore"},
         }
     },
     "min_area": 86,
