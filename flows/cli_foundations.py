@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 from flows.environment import default_root, machine_settings, prepare_prefect
 from flows.printing import megabytes, print_json, print_table
+
+if TYPE_CHECKING:
+    from wilss.spec import Settings
+
 
 foundations_app = App(name="foundations", help="Look at foundation models: scorers and groupers.")
 
@@ -76,16 +80,19 @@ def pretrain(
     root: Path | None = None,
     device: str = "cpu",
 ) -> None:
-    """Train a small foundation model of the built-in world, clip or dino; the same command goes on after a stop.
+    """Train a small model that is shipped for the built-in world; the same command goes on after a stop.
 
     Args:
-        model: clip or dino
+        model: clip, dino, or shapes: the network over random silhouettes that few-shot heads start from
         out: folder of the weights file; one under the root, named by the settings, when left out
         set: a setting of the training as key=value, e.g. --set seed=1; may be repeated
     """
     from wilss.foundation.pretrain.run import training_spec
     from wilss.spec import nested
 
+    if model == "shapes":
+        _pretrain_shapes(nested(list(set)), machine_settings(root=root, device=device), out)
+        return
     spec = training_spec(model, nested(list(set)))
     prepare_prefect(root or default_root())
     from flows.pretrain import run_pretraining
@@ -94,3 +101,15 @@ def pretrain(
     name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
     print(path)
     print(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")
+
+
+def _pretrain_shapes(changes: dict[str, object], settings: Settings, out: Path | None) -> None:
+    from wilss.fewshot.shipped import shapes_training
+
+    shapes_training(changes)  # mistakes are said before anything starts
+    prepare_prefect(settings.root)
+    from flows.fewshot import run_shapes_pretraining
+
+    path = run_shapes_pretraining(changes, settings, out)
+    print(path)
+    print("few-shot runs of the same settings find it in this root with --set shapes.weights=train")

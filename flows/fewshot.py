@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -10,12 +11,13 @@ from flows.environment import machine_settings
 from flows.stages import Seconds, timed
 from tasks.fewshot import fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
 from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
-from tasks.fewshot_stage1 import shapes_net, stage1_net
+from tasks.fewshot_stage1 import export_shapes, shapes_net, stage1_net
 from tasks.fewshot_workspace import forget_fewshot
 from tasks.progress import say
 from tasks.workspace import forget_data
 from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
+from wilss.fewshot.shipped import shapes_training
 from wilss.fewshot.spec import FewShotSpec
 from wilss.spec import Settings
 
@@ -88,6 +90,23 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
         train_stages(cell.spec, settings, seconds)
         reports.append(score_stages(cell.spec, settings, seconds))
     return write_fewshot_comparison(grid, settings, reports)
+
+
+@flow(name="few-shot-pretrain", persist_result=False)
+def run_shapes_pretraining(
+    shapes: dict[str, Any] | None = None, settings: Settings | None = None, out: Path | None = None
+) -> str:
+    """Train the network over random silhouettes anew and write it as the shipped file is; returns the file's path.
+
+    Args:
+        shapes: settings of `wilss.fewshot.spec.ShapesSpec` that differ from the preset ``demo``.
+        out: folder of the file; None takes ``pretrained/shapes`` under the root.
+    """
+    _forget()
+    settings = settings or machine_settings()
+    spec = shapes_training(shapes or {})
+    shapes_net(spec, settings)
+    return str(export_shapes(spec, settings, out or settings.root / "pretrained" / "shapes"))
 
 
 def train_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:

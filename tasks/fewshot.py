@@ -12,6 +12,7 @@ import torch
 
 from stores.artefacts import ArtefactRef
 from stores.heads import load_head, save_head
+from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
@@ -21,7 +22,6 @@ from tasks.fewshot_workspace import (
     open_fewshot,
     scores_recipe,
     shapes_list,
-    shapes_source,
 )
 from tasks.progress import stage_progress
 from tasks.workspace import check_once, heavy_task

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.heads import BACKBONE, WEIGHTS
+from tasks.fewshot_shapes import pretrained_weights, shapes_recipe, shapes_source
 from tasks.workspace import open_source, require_device
 from wilss.data.episode_lists import (
     MIN_AREA,
@@ -22,7 +22,6 @@ from wilss.data.episode_lists import (
     train_list,
 )
 from wilss.data.folds import Fold, fold_of
-from wilss.data.scenes_source import ScenesSource
 from wilss.data.source import Source, Split
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
 from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
@@ -100,15 +99,6 @@ def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
     return FewShotWorkspace(spec, settings, fold, train, test, store, weights, pretrained_weights(spec, weights, store))
 
 
-def pretrained_weights(spec: FewShotSpec, own: Weights, store: Store) -> Weights:
-    """What stage 1 and heads start from: ``own``, or what pretraining on silhouettes makes of them."""
-    if spec.shapes is None:
-        return own
-    digest = shapes_recipe(spec, own).digest
-    path = store.path("heads", digest) / WEIGHTS
-    return replace(own, path=path, hub=False, prefix=BACKBONE, digest=f"shapes:{digest}")
-
-
 _AREAS: dict[tuple[int, Split], tuple[Source, tuple[ImageClasses, ...]]] = {}
 
 
@@ -128,12 +118,6 @@ def forget_fewshot() -> None:
     _AREAS.clear()
 
 
-@lru_cache(maxsize=2)
-def shapes_source(spec: ShapesSpec) -> ScenesSource:
-    """Scenes of random silhouettes."""
-    return ScenesSource(spec.world, spec.images, 0, (spec.silhouettes, spec.seed))
-
-
 def shapes_list(spec: ShapesSpec, shots: int) -> EpisodeList:
     """Images with a silhouette large enough for an episode; silhouettes in too few of them are not wanted.
 
@@ -149,20 +133,6 @@ def shapes_list(spec: ShapesSpec, shots: int) -> EpisodeList:
             "takes; take more images, or shapes.share=0"
         )
     return build_list(areas, wanted, least)
-
-
-def shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
-    """The backbone after pretraining on random silhouettes; folds, heads and seeds share it."""
-    assert spec.shapes is not None
-    facts = {
-        "version": [ALGORITHM_VERSION, FEWSHOT_VERSION],
-        "stage": "shapes",
-        "data": shapes_source(spec.shapes).fingerprint,
-        "backbone": spec.backbone.model_dump(mode="json", exclude={"weights", "train_batchnorm"}),
-        "weights": own.digest,
-        "shapes": spec.shapes.model_dump(mode="json", exclude={"share", "episodes_about"}),
-    }
-    return Recipe("heads", facts, {})
 
 
 def stage1_recipe(ws: FewShotWorkspace) -> Recipe:

@@ -11,8 +11,8 @@ from stores.artefacts import Store
 from stores.checkpoints import load_checkpoint
 from stores.heads import load_head, part_of
 from stores.vectors import require_vectors
+from tasks.fewshot_shapes import pretrained_weights
 from tasks.fewshot_start import MARK
-from tasks.fewshot_workspace import pretrained_weights
 from tasks.svf import open_sets
 from tasks.workspace import start_folder
 from wilss.data.folds import fold_of

@@ -85,6 +85,9 @@ class ShapesSpec(BaseModel):
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
     psp: PspSpec = PspSpec(channels=128, aux_weight=0.4)
     train: PspTrainSpec = PspTrainSpec()
+    weights: Literal["auto", "train"] = Field(
+        "auto", description='shipped ones where they are of these very settings, else trained; or "train"'
+    )
     share: float = Field(
         0.0,
         ge=0,

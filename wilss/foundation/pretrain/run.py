@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes with timm)
 from wilss.errors import FormatError, SpecError, did_you_mean
@@ -36,7 +36,7 @@ def training_spec(model: str, changes: dict[str, Any]) -> ClipTraining | DinoTra
     Raises SpecError for an unknown model, key or value.
     """
     if model not in SPECS:
-        raise SpecError(f"there is no pretraining of '{model}'.{did_you_mean(model, SPECS)}")
+        raise SpecError(f"there is no pretraining of '{model}'.{did_you_mean(model, (*SPECS, 'shapes'))}")
     kind = SPECS[model]
     for key in changes:
         if key not in kind.model_fields:
@@ -86,7 +86,7 @@ def pretrain(
         "compute": f"{seconds / 60:.0f} minutes since the last start, {torch.get_num_threads()} threads, {device}",
         "licence": "Apache-2.0",
     }
-    _write(net, path, notes)
+    write_weights(net.state_dict(), path, notes)
     (folder / STATE_NAME).unlink(missing_ok=True)
     return path
 
@@ -121,12 +121,13 @@ def _dino(spec: DinoTraining, folder: Path, progress: Callable[[str], Progress],
     return vit
 
 
-def _write(net: nn.Module, path: Path, notes: dict[str, str]) -> None:
-    state = {
+def write_weights(state: Mapping[str, Tensor], path: Path, notes: dict[str, str]) -> None:
+    """Write a network as fp16 safetensors with what is known of it, by one rename."""
+    halves = {
         name: value.half().contiguous().cpu() if value.is_floating_point() else value.contiguous().cpu()
-        for name, value in net.state_dict().items()
+        for name, value in state.items()
         if not name.endswith(("attn_mask", "num_batches_tracked"))
     }
     partial = path.with_suffix(".partial")
-    save_file(state, partial, notes)
+    save_file(halves, partial, notes)
     partial.replace(path)

@@ -1,0 +1,51 @@
+"""The pretraining on random silhouettes: its scenes, what determines its network, and the weights it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from stores.artefacts import Recipe, Store
+from stores.heads import BACKBONE, WEIGHTS
+from wilss.data.scenes_source import ScenesSource
+from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
+from wilss.fewshot.shipped import shipped_shapes
+from wilss.fewshot.spec import FewShotSpec, ShapesSpec
+from wilss.nets.pretrained import Weights
+
+
+@lru_cache(maxsize=2)
+def shapes_source(spec: ShapesSpec) -> ScenesSource:
+    """Scenes of random silhouettes."""
+    return ScenesSource(spec.world, spec.images, 0, (spec.silhouettes, spec.seed))
+
+
+def shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
+    """The backbone after pretraining on random silhouettes, shipped or trained; folds, heads and seeds share it."""
+    trained = trained_shapes_recipe(spec, own)
+    assert spec.shapes is not None
+    shipped = shipped_shapes(trained.digest) if spec.shapes.weights == "auto" else None
+    return Recipe("heads", {**trained.facts, "shipped": shipped.digest}, {}) if shipped else trained
+
+
+def trained_shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
+    """The same, trained in this store."""
+    assert spec.shapes is not None
+    facts = {
+        "version": [ALGORITHM_VERSION, FEWSHOT_VERSION],
+        "stage": "shapes",
+        "data": shapes_source(spec.shapes).fingerprint,
+        "backbone": spec.backbone.model_dump(mode="json", exclude={"weights", "train_batchnorm"}),
+        "weights": own.digest,
+        "shapes": spec.shapes.model_dump(mode="json", exclude={"share", "episodes_about", "weights"}),
+    }
+    return Recipe("heads", facts, {})
+
+
+def pretrained_weights(spec: FewShotSpec, own: Weights, store: Store) -> Weights:
+    """What stage 1 and heads start from: ``own``, or what pretraining on silhouettes makes of them."""
+    if spec.shapes is None:
+        return own
+    digest = shapes_recipe(spec, own).digest
+    path = store.path("heads", digest) / WEIGHTS
+    return replace(own, path=path, hub=False, prefix=BACKBONE, digest=f"shapes:{digest}")

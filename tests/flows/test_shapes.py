@@ -1,0 +1,99 @@
+"""The network over random silhouettes: trained anew by a command, shipped, and taken for its own recipe only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stores.artefacts import Store
+from stores.heads import load_head
+from tasks import fewshot_stage1
+from tasks.fewshot_shapes import shapes_recipe
+from tasks.fewshot_workspace import open_fewshot
+from wilss.data.augment import normalise
+from wilss.data.scenes_source import ScenesSource
+from wilss.errors import FormatError
+from wilss.fewshot import shipped
+from wilss.fewshot.batches import EpisodeImages
+from wilss.fewshot.build import build_shapes
+from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.nets.pretrained import find_weights
+from wilss.spec import Settings
+
+pytestmark = pytest.mark.usefixtures("prefect_backend")
+TINY = {"silhouettes": 8, "images": 64, "world": {"image_size": 65}, "psp": {"channels": 16}, "train": {"epochs": 1}}
+OPTIONS = ["silhouettes=8", "images=64", "world.image_size=65", "psp.channels=16", "train.epochs=1"]
+
+
+def spec_of(**shapes: Any) -> FewShotSpec:
+    return make_fewshot_spec({"benchmark": "scenes-5i", "fold": 2, "head": "aspp", "shapes": shapes})
+
+
+def recipe_facts(spec: FewShotSpec, root: Path) -> dict[str, Any]:
+    return shapes_recipe(spec, open_fewshot(spec, Settings(root=root)).own_weights).facts
+
+
+def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
+    wilss,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, out, err = wilss(
+        *("pretrain", "shapes", "--set", *OPTIONS, "--root", tmp_path / "a", "--out", tmp_path / "weights")
+    )
+    assert code == 0, err
+    assert out.splitlines()[0] == str(tmp_path / "weights" / shipped.SHAPES_FILE)
+    trained = Store(tmp_path / "a").all("heads")[0]
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "weights")
+    spec = spec_of(**TINY)
+    assert recipe_facts(spec, tmp_path)["shipped"]
+    assert "shipped" not in recipe_facts(spec_of(**TINY, seed=1), tmp_path)
+    assert "shipped" not in recipe_facts(spec_of(**TINY, weights="train"), tmp_path)
+    monkeypatch.delattr(fewshot_stage1, "train_stage1")
+    found = fewshot_stage1.shapes_net.fn(spec, Settings(root=tmp_path / "b"))
+    state, about = load_head(Store(tmp_path / "b").path("heads", found.digest))
+    before, told = load_head(Store(tmp_path / "a").path("heads", trained.digest))
+    assert about["history"] == told["history"]
+    assert found.counts == trained.counts
+    assert state.keys() <= before.keys()
+    assert all(torch.equal(value, before[name].half().float()) for name, value in state.items())
+    build_shapes(spec, find_weights("resnet_scenes", "auto", None)).load_state_dict(state)
+
+
+def test_mistakes_are_named(wilss, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = wilss("pretrain", "shapes", "--set", "silhouttes=8", "--root", tmp_path)
+    assert code == 2
+    assert "silhouettes" in err
+    (tmp_path / shipped.SHAPES_FILE).write_bytes(b"nonsense")
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
+    with pytest.raises(FormatError, match="damaged or no network over silhouettes"):
+        shipped.shipped_shapes("any")
+
+
+def test_the_shipped_network_has_the_recipe_of_the_preset(tmp_path: Path) -> None:
+    assert "shipped" in recipe_facts(spec_of(), tmp_path), (
+        "settings, scenes or version of the pretraining have changed: make the file anew with wilss pretrain shapes"
+    )
+
+
+def test_the_shipped_network_knows_its_silhouettes_in_scenes_that_it_has_not_seen() -> None:
+    spec = spec_of()
+    shapes = spec.shapes
+    assert shapes is not None
+    weights = find_weights("resnet_scenes", "auto", None)
+    net = build_shapes(spec, weights)
+    net.load_state_dict(shipped.read_shapes(shipped.SHIPPED / shipped.SHAPES_FILE).state())
+    source = ScenesSource(shapes.world, 1, 48, (shapes.silhouettes, shapes.seed))
+    ids = source.ids("eval")
+    images, _, labels = EpisodeImages(source, ids, shapes.world.image_size).read(ids)
+    with torch.inference_mode():
+        logits = net.eval()(normalise(images.float() / 255, weights.mean, weights.std))
+    predicted = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=True).argmax(1)
+    right = predicted == labels
+    print(right[labels > 0].float().mean(), right[labels == 0].float().mean())
+    assert float(right[labels > 0].float().mean()) > 0.3
+    assert float(right[labels == 0].float().mean()) > 0.8
