@@ -94,6 +94,5 @@ def test_the_shipped_network_knows_its_silhouettes_in_scenes_that_it_has_not_see
         logits = net.eval()(normalise(images.float() / 255, weights.mean, weights.std))
     predicted = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=True).argmax(1)
     right = predicted == labels
-    print(right[labels > 0].float().mean(), right[labels == 0].float().mean())
     assert float(right[labels > 0].float().mean()) > 0.3
-    assert float(right[labels == 0].float().mean()) > 0.8
+    assert float(right[labels == 0].float().mean()) > 0.98
