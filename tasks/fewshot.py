@@ -16,12 +16,12 @@ from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
-    built_upon,
     episodes_recipe,
     head_recipe,
     open_fewshot,
     scores_recipe,
     shapes_list,
+    stage1_recipe,
 )
 from tasks.progress import stage_progress
 from tasks.workspace import check_once, heavy_task
@@ -52,7 +52,7 @@ def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
         check_once(source)
     Sampler(ws.lists("train"), "image", spec.shots, spec.seed)
     if spec.shapes is not None and spec.silhouette_share:
-        shapes_list(spec.shapes.of_episodes(), spec.shots)
+        shapes_list(spec.shapes, spec.shots)
     if spec.needs_stage1 and not ws.lists("train", spec.stage1.lists).images:
         raise DataError(f"no image is left for stage 1 of {ws.fold.describe()}; take unfiltered lists or more images")
     Sampler(ws.lists("eval"), spec.rule, spec.shots, spec.episode_seed)
@@ -93,10 +93,9 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
 
 def _with_silhouettes(ws: FewShotWorkspace, draw: DrawEpisodes, generator: torch.Generator) -> DrawEpisodes:
     """Let episodes about random silhouettes stand in for some batches, where the specification says so."""
-    spec = ws.spec
-    if spec.shapes is None or not spec.silhouette_share:
+    spec, shapes = ws.spec, ws.spec.shapes
+    if shapes is None or not spec.silhouette_share:
         return draw
-    shapes = spec.shapes.of_episodes()
     lists = shapes_list(shapes, spec.shots)
     ids = [image.image_id for image in lists.images]
     data = EpisodeImages(shapes_source(shapes), ids, shapes.world.image_size)
@@ -184,8 +183,9 @@ def predictions(
 
 def _untrained(ws: FewShotWorkspace) -> FewShotModel:
     ws.require_pretrained()
-    below = built_upon(ws)
-    stage1 = load_head(ws.store.path("heads", below.digest))[0] if below else None
+    stage1 = None
+    if ws.spec.needs_stage1:
+        stage1, _ = load_head(ws.store.path("heads", stage1_recipe(ws).digest))
     return build_model(ws.spec, ws.weights, len(ws.fold.base), stage1)
 
 

@@ -37,7 +37,7 @@ def trained_shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
         "data": shapes_source(spec.shapes).fingerprint,
         "backbone": spec.backbone.model_dump(mode="json", exclude={"weights", "train_batchnorm"}),
         "weights": own.digest,
-        "shapes": spec.shapes.model_dump(mode="json", exclude={"share", "episodes_about", "weights"}),
+        "shapes": spec.shapes.model_dump(mode="json", exclude={"share", "weights"}),
     }
     return Recipe("heads", facts, {})
 

@@ -165,17 +165,10 @@ def head_recipe(ws: FewShotWorkspace) -> Recipe:
         "start": spec.start,
         "augment": spec.augment.model_dump(mode="json"),
         "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
-        **_silhouette_facts(spec),
+        **({"silhouettes": spec.silhouette_share} if spec.silhouette_share else {}),
     }
     stage1 = {"stage1": stage1_recipe(ws).digest} if spec.needs_stage1 else {}
     return Recipe("heads", facts, {**_shapes_parent(ws), **stage1})
-
-
-def built_upon(ws: FewShotWorkspace) -> Recipe | None:
-    """The PSPNet that a model is made with, of stage 1 or of the pretraining on silhouettes; None for those without."""
-    if ws.spec.builds_on_shapes:
-        return shapes_recipe(ws.spec, ws.own_weights)
-    return stage1_recipe(ws) if ws.spec.needs_stage1 else None
 
 
 def episodes_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
@@ -202,14 +195,6 @@ def scores_recipe(ws: FewShotWorkspace, split: Split) -> Recipe:
     facts = {"version": [ALGORITHM_VERSION, FEWSHOT_VERSION], "size": ws.spec.size, "resolution": ws.spec.resolution}
     parents = {"head": head_recipe(ws).digest, "episodes": episodes_recipe(ws, split).digest}
     return Recipe("evaluations", facts, parents)
-
-
-def _silhouette_facts(spec: FewShotSpec) -> dict[str, Any]:
-    """What determines a head's episodes about silhouettes, if it meets any."""
-    if spec.shapes is None or not spec.silhouette_share:
-        return {}
-    others = {"silhouettes of": spec.shapes.episodes_about} if spec.shapes.episodes_about != "pretrained" else {}
-    return {"silhouettes": spec.silhouette_share, **others}
 
 
 def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:

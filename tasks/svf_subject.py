@@ -86,7 +86,7 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
     if manifest.recipe["stage"] != "head" or spec.train.tuning != "svf":
         raise SpecError(f"'{name}' was not tuned by its singular values; train one with wilss few-shot train --svf")
     own = find_weights(spec.backbone.backbone, spec.backbone.weights, folder)
-    stage1 = manifest.parents.get("shapes" if spec.builds_on_shapes else "stage1")
+    stage1 = manifest.parents.get("stage1")
     network = load_head(store.path("heads", stage1))[0] if stage1 else None
     fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
 

@@ -12,7 +12,7 @@ from tests.wilss.contracts import needs_gpu
 from wilss.digest import digest_of
 from wilss.errors import SpecError
 from wilss.fewshot import episodic, stage1
-from wilss.fewshot.build import build_model, build_shapes, build_stage1
+from wilss.fewshot.build import build_model, build_stage1
 from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.cwt import CwtHead
 from wilss.fewshot.episodic import fit_threshold, train_episodic
@@ -37,8 +37,7 @@ def spec_of(head: str, **changes: object) -> FewShotSpec:
 
 def model_of(spec: FewShotSpec) -> FewShotModel:
     torch.manual_seed(0)
-    below = build_shapes(spec, WEIGHTS) if spec.builds_on_shapes else build_stage1(spec, WEIGHTS, 15)
-    return build_model(spec, WEIGHTS, 15, below.state_dict())
+    return build_model(spec, WEIGHTS, 15, build_stage1(spec, WEIGHTS, 15).state_dict())
 
 
 def batch_of(n: int = 2, shots: int = 1, side: int = 65, seed: int = 0) -> EpisodeBatch:
@@ -98,18 +97,6 @@ def test_the_last_stage_meets_every_image_once(head: str) -> None:
     model.predict(batch_of(n=2, shots=3))
     supports = 6 if model.mirror else 3
     assert sum(rows) == 2 + 2 * supports, "supports masked or whole, never both"
-
-
-@pytest.mark.parametrize("start", ["base", "pretrained"])
-def test_cwt_reads_the_bottleneck_of_what_its_backbone_comes_from(start: str) -> None:
-    spec = spec_of("cwt", start=start)
-    assert (spec.needs_stage1, spec.builds_on_shapes) == (start == "base", start == "pretrained")
-    torch.manual_seed(1)
-    below = build_shapes(spec, WEIGHTS) if spec.builds_on_shapes else build_stage1(spec, WEIGHTS, 15)
-    model = build_model(spec, WEIGHTS, 15, below.state_dict()).eval()
-    c5 = torch.rand(1, model.backbone.channels[3], 9, 9)
-    assert model.stage1 is not None
-    assert torch.equal(model.stage1.bottleneck(c5), below.eval().bottleneck(c5))
 
 
 def test_mirrored_supports_are_further_shots_with_their_masks() -> None:
@@ -336,8 +323,7 @@ def test_wrong_specifications_are_refused_in_words() -> None:
         with pytest.raises(SpecError, match=words):
             make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, **content})
     for content, words in (
-        ({"head": "cwt", "shapes": None}, "start=base"),
-        ({"head": "cwt", "psp": {"channels": 64}}, "start=base"),
+        ({"head": "cwt", "start": "pretrained"}, "start=base"),
         ({"head": "prior", "train": {"tuning": "svf"}}, "not trained"),
         ({"backbone": {"train_batchnorm": True}}, "tuning=full"),
         ({"augment": {"scale": [1.1, 0.9]}}, "smaller factor first"),

@@ -63,13 +63,12 @@ def build_model(spec: FewShotSpec, weights: Weights, n_base: int, stage1: Mappin
     """An untrained few-shot model.
 
     Args:
-        stage1: state of the trained PSPNet, for specifications that need one: of stage 1, or of the pretraining on
-            silhouettes where ``spec.builds_on_shapes``.
+        stage1: state of the trained PSPNet, for specifications that need one.
     """
     backbone = build_pyramid(spec, weights, spec.backbone.train_batchnorm)
     net = None
     if stage1 is not None:
-        net = build_shapes(spec, weights) if spec.builds_on_shapes else build_stage1(spec, weights, n_base)
+        net = build_stage1(spec, weights, n_base)
         net.load_state_dict(stage1)
         if spec.start == "base":
             backbone.load_state_dict(net.backbone.state_dict())

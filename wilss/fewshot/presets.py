@@ -78,6 +78,7 @@ DEMO: dict[str, Any] = {
     "start": "pretrained",
     "heads": {
         "cwt": {
+            "start": "base",
             "cwt": {
                 "balance_fit": 0.3,
                 "balance_loss": 0.3,
@@ -87,8 +88,9 @@ DEMO: dict[str, Any] = {
                 "temperature": 10.0,
                 "output_dropout": 0.1,
             },
-            "shapes": {"share": 0.95, "episodes_about": "unseen"},
+            "shapes": {"share": 0.8},
             "train": {"lr_head": 3e-3},
+            "stage1": {"novel": "ignore"},
         }
     },
     "min_area": 86,

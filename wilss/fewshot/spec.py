@@ -94,10 +94,6 @@ class ShapesSpec(BaseModel):
         lt=1,
         description="of a head's training batches that are episodes about silhouettes, in place of base classes",
     )
-    episodes_about: Literal["pretrained", "unseen"] = Field(
-        "pretrained",
-        description="those silhouettes: of the pretraining, or as many others, new to the backbone as well",
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -108,13 +104,6 @@ class ShapesSpec(BaseModel):
     def _sound(self) -> ShapesSpec:
         _require_stride("shapes.train", self.train, self.world.image_size)
         return self
-
-    def of_episodes(self) -> ShapesSpec:
-        """The scenes that a head's episodes are drawn from: of the pretraining, or others of other silhouettes."""
-        if self.episodes_about == "pretrained":
-            return self
-        world = self.world.model_copy(update={"seed": self.world.seed + 1})
-        return self.model_copy(update={"seed": self.seed + 1, "world": world})
 
 
 def _require_stride(name: str, train: PspTrainSpec, crop: int) -> None:
@@ -210,11 +199,8 @@ class FewShotSpec(BaseModel):
                     f"of maps and images lie on each other then; take {side - (side - 1) % stride}"
                 )
         _require_stride("stage1", self.stage1, self.crop1)
-        if self.builds_on_shapes and not self._decoders_are_alike:
-            raise ValueError(
-                "cwt with start=pretrained reads the bottleneck of the pretraining on silhouettes, which is missing or "
-                "differs from psp in bins or channels; use start=base, or psp and shapes.psp alike"
-            )
+        if self.head == "cwt" and self.start != "base":
+            raise ValueError("cwt reads the bottleneck of stage 1, which knows no other backbone; use start=base")
         if self.backbone.train_batchnorm and self.train.tuning != "full":
             raise ValueError("backbone.train_batchnorm needs train.tuning=full; otherwise BatchNorm stays as it is")
         if not self.is_trained and self.train.tuning != "frozen":
@@ -224,12 +210,7 @@ class FewShotSpec(BaseModel):
     @property
     def needs_stage1(self) -> bool:
         """Whether a PSPNet is trained first."""
-        return self.start == "base" or self.head == "bam"
-
-    @property
-    def builds_on_shapes(self) -> bool:
-        """Whether the head reads the PSPNet of the pretraining on silhouettes, not that of stage 1."""
-        return self.head == "cwt" and self.start == "pretrained"
+        return self.start == "base" or self.head in ("bam", "cwt")
 
     @property
     def is_trained(self) -> bool:
@@ -244,11 +225,7 @@ class FewShotSpec(BaseModel):
     @property
     def keeps_decoder(self) -> bool:
         """Whether stage 1 goes on from a decoder that pretraining on silhouettes has trained."""
-        return self.stage1.decoder == "pretrained" and self._decoders_are_alike
-
-    @property
-    def _decoders_are_alike(self) -> bool:
-        other = self.shapes.psp if self.shapes else None
+        other = self.shapes.psp if self.shapes and self.stage1.decoder == "pretrained" else None
         return other is not None and (other.bins, other.channels) == (self.psp.bins, self.psp.channels)
 
     def facts(self) -> dict[str, Any]:
