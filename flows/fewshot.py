@@ -11,9 +11,10 @@ from flows.environment import machine_settings
 from flows.stages import Seconds, timed
 from tasks.fewshot import fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
 from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
-from tasks.fewshot_stage1 import export_shapes, shapes_net, stage1_net
+from tasks.fewshot_stage1 import shapes_net, stage1_net
 from tasks.fewshot_workspace import forget_fewshot
 from tasks.progress import say
+from tasks.shapes_file import export_shapes, shapes_path
 from tasks.workspace import forget_data
 from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
@@ -100,13 +101,16 @@ def run_shapes_pretraining(
 
     Args:
         shapes: settings of `wilss.fewshot.spec.ShapesSpec` that differ from the preset ``demo``.
-        out: folder of the file; None takes ``pretrained/shapes`` under the root.
+        out: folder of the file; None chooses one under the root by the settings.
     """
     _forget()
     settings = settings or machine_settings()
     spec = shapes_training(shapes or {})
-    shapes_net(spec, settings)
-    return str(export_shapes(spec, settings, out or settings.root / "pretrained" / "shapes"))
+    path = shapes_path(spec, settings, out)
+    if not path.is_file():
+        shapes_net(spec, settings)
+        export_shapes(spec, settings, path)
+    return str(path)
 
 
 def train_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:

@@ -108,16 +108,19 @@ class Store:
         return sorted((read_manifest(folder) for folder in folders), key=lambda m: (m.created, m.digest))
 
     @contextmanager
-    def build(self, recipe: Recipe) -> Iterator[Path]:
+    def build(self, recipe: Recipe, wait: float = 0) -> Iterator[Path]:
         """Give the staging folder of a recipe to its only builder; on an error it stays, to be taken up again.
 
-        Raises FormatError when another process builds the same artefact.
+        Args:
+            wait: seconds for another process that builds the same artefact.
+
+        Raises FormatError when it still does so.
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{folder}.lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=wait)
         except Timeout as error:
             raise FormatError(f"another process is building {recipe.kind} {recipe.digest[:12]}; wait for it") from error
         try:

@@ -9,7 +9,7 @@ from stores.artefacts import Recipe, Store
 from stores.heads import BACKBONE, WEIGHTS
 from wilss.data.scenes_source import ScenesSource
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
-from wilss.fewshot.shipped import shipped_shapes
+from wilss.fewshot.shipped import ShapesFile, shipped_shapes
 from wilss.fewshot.spec import FewShotSpec, ShapesSpec
 from wilss.nets.pretrained import Weights
 
@@ -22,10 +22,16 @@ def shapes_source(spec: ShapesSpec) -> ScenesSource:
 
 def shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
     """The backbone after pretraining on random silhouettes, shipped or trained; folds, heads and seeds share it."""
-    trained = trained_shapes_recipe(spec, own)
-    assert spec.shapes is not None
-    shipped = shipped_shapes(trained.digest) if spec.shapes.weights == "auto" else None
+    trained, shipped = trained_shapes_recipe(spec, own), shipped_for(spec, own)
     return Recipe("heads", {**trained.facts, "shipped": shipped.digest}, {}) if shipped else trained
+
+
+def shipped_for(spec: FewShotSpec, own: Weights) -> ShapesFile | None:
+    """The shipped network, where it is wanted and of the same settings."""
+    assert spec.shapes is not None
+    if spec.shapes.weights == "train":
+        return None
+    return shipped_shapes(trained_shapes_recipe(spec, own).digest)
 
 
 def trained_shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
@@ -46,6 +52,10 @@ def pretrained_weights(spec: FewShotSpec, own: Weights, store: Store) -> Weights
     """What stage 1 and heads start from: ``own``, or what pretraining on silhouettes makes of them."""
     if spec.shapes is None:
         return own
-    digest = shapes_recipe(spec, own).digest
+    return shapes_weights(own, shapes_recipe(spec, own).digest, store)
+
+
+def shapes_weights(own: Weights, digest: str, store: Store) -> Weights:
+    """The backbone of a network over silhouettes in the store, in place of ``own``."""
     path = store.path("heads", digest) / WEIGHTS
     return replace(own, path=path, hub=False, prefix=BACKBONE, digest=f"shapes:{digest}")

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from stores.artefacts import ArtefactRef, Recipe
 from stores.heads import load_head, part_of, save_head
-from tasks.fewshot_shapes import shapes_recipe, shapes_source, trained_shapes_recipe
+from tasks.fewshot_shapes import shapes_recipe, shapes_source, shipped_for
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, stage1_recipe
 from tasks.progress import stage_progress
 from tasks.workspace import heavy_task
 from wilss.fewshot.batches import Augmented, EpisodeImages
 from wilss.fewshot.build import build_shapes, build_stage1
-from wilss.fewshot.shipped import SHAPES_FILE, shipped_shapes
 from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
-from wilss.foundation.pretrain.run import write_weights
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
 from wilss.nets.psp import PspNet
@@ -40,10 +36,13 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         return found.ref
     shapes = spec.shapes
     assert shapes is not None
-    if "shipped" in recipe.facts:
-        return _publish_shipped(ws, recipe)
     source = shapes_source(shapes)
     ids = source.ids("train")
+    if shipped := shipped_for(spec, ws.own_weights):
+        with ws.store.build(recipe, wait=60) as folder:
+            save_head(shipped.state, about_training(ws, shipped.history, of_fold=False), folder)
+            notes = {"stage": "silhouettes", "file": shipped.path.name}
+            return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
     generator = torch.Generator().manual_seed(shapes.seed)
     data = EpisodeImages(source, ids, shapes.world.image_size)
     classes = tuple(range(1, shapes.silhouettes + 1))
@@ -56,24 +55,6 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     return _train(
         ws, recipe, "silhouettes", make, lambda p: draws.base_classes(p, "background"), ids, shapes.train, generator
     )
-
-
-@heavy_task
-def export_shapes(spec: FewShotSpec, settings: Settings, out: Path) -> Path:
-    """Write the network that `shapes_net` has trained as a file to be shipped; returns its path."""
-    ws = open_fewshot(spec, settings)
-    ws.require_pretrained()
-    recipe = shapes_recipe(spec, ws.own_weights)
-    state, about = load_head(ws.store.path("heads", recipe.digest))
-    out.mkdir(parents=True, exist_ok=True)
-    notes = {
-        "recipe": recipe.digest,
-        "facts": json.dumps(recipe.facts),
-        "history": json.dumps(about["history"]),
-        "licence": "Apache-2.0",
-    }
-    write_weights(state, out / SHAPES_FILE, notes)
-    return out / SHAPES_FILE
 
 
 @heavy_task
@@ -119,15 +100,6 @@ def about_training(ws: FewShotWorkspace, history: list[dict[str, float]], of_fol
         "input": {"mean": ws.weights.mean, "std": ws.weights.std, "arguments": dict(ws.weights.arguments)},
         "history": history,
     }
-
-
-def _publish_shipped(ws: FewShotWorkspace, recipe: Recipe) -> ArtefactRef:
-    shipped = shipped_shapes(trained_shapes_recipe(ws.spec, ws.own_weights).digest)
-    assert shipped is not None
-    with ws.store.build(recipe) as folder:
-        save_head(shipped.state(), about_training(ws, shipped.history, of_fold=False), folder)
-        counts = {"images": len(shapes_source(ws.spec.shapes).ids("train"))} if ws.spec.shapes else {}
-        return ws.store.publish(recipe, folder, counts, {"stage": "silhouettes", "file": shipped.path.name}).ref
 
 
 def _train(

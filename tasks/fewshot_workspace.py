@@ -26,6 +26,7 @@ from wilss.data.source import Source, Split
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
 from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
 from wilss.fewshot.build import HEADS
+from wilss.fewshot.shipped import read_shapes
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, ShapesSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.spec import Settings
@@ -82,7 +83,7 @@ class FewShotWorkspace:
 def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
     """Open data and store of a few-shot run.
 
-    Raises DataNotFoundError, DataError, SpecError or WeightsNotFoundError before anything is computed.
+    Raises DataNotFoundError, DataError, SpecError, FormatError or WeightsNotFoundError before anything is computed.
     """
     require_device(settings.device)
     fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
@@ -115,6 +116,7 @@ def forget_fewshot() -> None:
     """Open data anew from now on."""
     open_fewshot.cache_clear()
     shapes_source.cache_clear()
+    read_shapes.cache_clear()
     _AREAS.clear()
 
 

@@ -11,7 +11,7 @@ from stores.artefacts import Store
 from stores.checkpoints import load_checkpoint
 from stores.heads import load_head, part_of
 from stores.vectors import require_vectors
-from tasks.fewshot_shapes import pretrained_weights
+from tasks.fewshot_shapes import shapes_weights
 from tasks.fewshot_start import MARK
 from tasks.svf import open_sets
 from tasks.workspace import start_folder
@@ -86,12 +86,15 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
     if manifest.recipe["stage"] != "head" or spec.train.tuning != "svf":
         raise SpecError(f"'{name}' was not tuned by its singular values; train one with wilss few-shot train --svf")
     own = find_weights(spec.backbone.backbone, spec.backbone.weights, folder)
-    stage1 = manifest.parents.get("stage1")
+    stage1, shapes = manifest.parents.get("stage1"), manifest.parents.get("shapes")
+    if shapes:
+        store.get("heads", shapes)
+    began_with = shapes_weights(own, shapes, store) if shapes else own
     network = load_head(store.path("heads", stage1))[0] if stage1 else None
     fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
 
     def make() -> PyramidBackbone:
-        return build_model(spec, pretrained_weights(spec, own, store), len(fold.base), network).backbone.eval()
+        return build_model(spec, began_with, len(fold.base), network).backbone.eval()
 
     start, tuned = make(), make()
     tuned.load_state_dict(part_of(state, "backbone."))

@@ -22,8 +22,10 @@ from tasks.workspace import open_workspace
 from wilss.data.coco_names import COCO_IDS
 from wilss.data.voc import save_palette_png
 from wilss.errors import ArtefactNotFoundError, DataError
+from wilss.fewshot import shipped
 from wilss.fewshot.batches import DrawEpisodes, evaluation_batch
 from wilss.fewshot.spec import make_fewshot_spec
+from wilss.foundation.pretrain.run import write_weights
 from wilss.nets.segmenter import build_backbone
 from wilss.spec import Settings, make_spec
 
@@ -62,8 +64,17 @@ def test_train_then_eval_writes_a_report(wilss, root: Path) -> None:  # type: ig
     assert not re.search(r"(src|href)=\"http", html)
 
 
-def test_report_on_the_singular_values_of_a_few_shot_model(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
+def test_report_on_the_singular_values_of_a_few_shot_model(
+    wilss,  # type: ignore[no-untyped-def]
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     heads = [m for m in Store(root).all("heads") if m.recipe.get("head") == "bam"]
+    shapes = heads[0].parents["shapes"]
+    another = {name: value.flip(0) for name, value in load_head(Store(root).path("heads", shapes))[0].items()}
+    write_weights(another, tmp_path / shipped.SHAPES_FILE, {"recipe": shapes, "history": "[]"})
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)  # what is shipped now is not what the head began with
     code, out, err = wilss("svf", "report", f"heads:{heads[0].digest[:12]}", "--root", root, "--count", 2)
     assert code == 0, err
     assert "bam of scenes-5i fold 3" in out

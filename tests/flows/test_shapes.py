@@ -47,6 +47,11 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
     )
     assert code == 0, err
     assert out.splitlines()[0] == str(tmp_path / "weights" / shipped.SHAPES_FILE)
+    again = ("pretrain", "shapes", "--root", tmp_path / "empty", "--out", tmp_path / "weights", "--set", *OPTIONS)
+    assert wilss(*again)[:2] == (0, out), "what is there is not trained again"
+    code, _, err = wilss(*again, "seed=1")
+    assert code == 2
+    assert "was trained with other settings; choose another folder with --out" in err
     trained = Store(tmp_path / "a").all("heads")[0]
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "weights")
     spec = spec_of(**TINY)
@@ -65,12 +70,20 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
 
 
 def test_mistakes_are_named(wilss, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    code, _, err = wilss("pretrain", "shapes", "--set", "silhouttes=8", "--root", tmp_path)
-    assert code == 2
-    assert "silhouettes" in err
-    (tmp_path / shipped.SHAPES_FILE).write_bytes(b"nonsense")
+    (tmp_path / "file").touch()
+    for options, words in (
+        (["--set", "silhouttes=8"], "silhouettes"),
+        (["--set", "share=0.3"], "give shapes.share to wilss few-shot train"),
+        (["--out", tmp_path / "file" / "folder"], "cannot be written (Not a directory); choose another with --out"),
+    ):
+        code, _, err = wilss("pretrain", "shapes", "--root", tmp_path, *options)
+        assert code == 2
+        assert words in err
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
-    with pytest.raises(FormatError, match="damaged or no network over silhouettes"):
+    with pytest.raises(FormatError, match=r"install wilss anew, or train one with --set shapes.weights=train"):
+        shipped.shipped_shapes("any")
+    (tmp_path / shipped.SHAPES_FILE).write_bytes(b"nonsense")
+    with pytest.raises(FormatError, match="cannot be read as a network over silhouettes"):
         shipped.shipped_shapes("any")
 
 
@@ -86,7 +99,7 @@ def test_the_shipped_network_knows_its_silhouettes_in_scenes_that_it_has_not_see
     assert shapes is not None
     weights = find_weights("resnet_scenes", "auto", None)
     net = build_shapes(spec, weights)
-    net.load_state_dict(shipped.read_shapes(shipped.SHIPPED / shipped.SHAPES_FILE).state())
+    net.load_state_dict(shipped.read_shapes(shipped.SHIPPED / shipped.SHAPES_FILE).state)
     source = ScenesSource(shapes.world, 1, 48, (shapes.silhouettes, shapes.seed))
     ids = source.ids("eval")
     images, _, labels = EpisodeImages(source, ids, shapes.world.image_size).read(ids)

@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes)
+from wilss import precision
 from wilss.data.scenes import World
 from wilss.errors import FormatError, SpecError
 from wilss.foundation.clip_towers import new_scenes_clip
@@ -102,6 +103,25 @@ def test_a_stopped_dino_run_goes_on_as_if_nothing_had_happened(pools: dict[str, 
         run(tmp_path / "state.pt", 3)
     resumed = run(tmp_path / "state.pt")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("hardware", [False, True])
+def test_bf16_is_for_hardware_that_has_it(
+    hardware: bool, pools: dict[str, Pairs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "has_bf16", lambda device: hardware)
+    seen: list[bool] = []
+
+    def note(*_: object) -> None:
+        seen.append(torch.is_autocast_enabled("cpu"))
+
+    vit, clip = timm.create_model("vit_scenes", depth=1, pretrained=False), new_scenes_clip()
+    vit.patch_embed.register_forward_pre_hook(note)
+    clip.visual.trunk.conv1.register_forward_pre_hook(note)  # type: ignore[union-attr, operator]
+    train_dino(vit, pools["scenes"].images, DinoTraining(steps=1, batch_size=2, n_local=1, prototypes=16))
+    train_clip(clip, pools, ClipTraining(phases=(Phase(pairs="easy", steps=1, image_size=48),), batch_size=2))
+    assert set(seen) == {hardware}
+    assert len(seen) >= 3
 
 
 def test_one_command_writes_weights_that_load_by_name(tmp_path: Path) -> None:

@@ -94,11 +94,14 @@ class FewShotModel(nn.Module):
         return self
 
     def _middle(self, query: Tensor, support: Tensor) -> tuple[MiddleFeatures, MiddleFeatures]:
-        """Of queries and supports; in one pass, unless only the queries' would be gone through backwards."""
-        if getattr(self.head, "detaches_supports", False):
+        """Of queries and supports; in one pass, unless only the queries' is gone through backwards.
+
+        Where BatchNorm learns, both are one batch all the same.
+        """
+        if getattr(self.head, "detaches_supports", False) and not self.backbone.train_batchnorm:
+            of_query = self.backbone.middle(query)  # first: autocast may keep what it has cast without gradient
             with torch.no_grad():
-                of_support = self.backbone.middle(support)
-            return self.backbone.middle(query), of_support
+                return of_query, self.backbone.middle(support)
         maps, n = self.backbone.middle(torch.cat([query, support])), len(query)
         return MiddleFeatures(*(m[:n] for m in maps)), MiddleFeatures(*(m[n:] for m in maps))
 

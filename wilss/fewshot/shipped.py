@@ -11,9 +11,10 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from wilss.errors import FormatError
+from wilss.errors import FormatError, SpecError
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
-from wilss.nets.pretrained import SHIPPED, file_digest, read_weights
+from wilss.nets.pretrained import SHIPPED, read_weights
+from wilss.nets.vectors import weights_digest
 
 SHAPES_FILE = "shapes_scenes.safetensors"
 
@@ -22,17 +23,15 @@ SHAPES_FILE = "shapes_scenes.safetensors"
 class ShapesFile:
     """A trained network over silhouettes.
 
-    recipe: digest of what it was trained with. digest: of the file's bytes. history: mean losses of every epoch.
+    recipe: digest of what it was trained with. history: mean losses of every epoch. state: all tensors of
+    `wilss.fewshot.build.build_shapes`, float32. digest: of the state.
     """
 
     path: Path
     recipe: str
-    digest: str
     history: list[dict[str, float]]
-
-    def state(self) -> dict[str, Tensor]:
-        """All tensors of `wilss.fewshot.build.build_shapes`, as float32. Raises WeightsNotFoundError when damaged."""
-        return read_weights(self.path)
+    state: dict[str, Tensor]
+    digest: str
 
 
 def shapes_training(changes: Mapping[str, object]) -> FewShotSpec:
@@ -40,26 +39,29 @@ def shapes_training(changes: Mapping[str, object]) -> FewShotSpec:
 
     Raises SpecError, in words.
     """
+    for key in ("share", "weights"):
+        if key in changes:
+            raise SpecError(f"'{key}' is none of the pretraining's settings; give shapes.{key} to wilss few-shot train")
     return make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, "shapes": {**changes, "weights": "train"}})
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def read_shapes(path: Path) -> ShapesFile:
-    """What is known of a file. Raises FormatError for one that is damaged or no network over silhouettes."""
+    """Read a file, once a process. Raises FormatError for one that is damaged or no network over silhouettes."""
     try:
         with safe_open(path, "pt") as handle:
             notes = handle.metadata() or {}
-        return ShapesFile(path, notes["recipe"], file_digest(path), json.loads(notes["history"]))
-    except (SafetensorError, KeyError, ValueError) as error:
+        recipe, history = notes["recipe"], json.loads(notes["history"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise FormatError(
-            f"'{path}' is damaged or no network over silhouettes ({error}); install wilss anew"
+            f"'{path}' cannot be read as a network over silhouettes ({error}); install wilss anew, or train one with "
+            "--set shapes.weights=train"
         ) from error
+    state = read_weights(path)
+    return ShapesFile(path, recipe, history, state, weights_digest(state))
 
 
 def shipped_shapes(recipe: str) -> ShapesFile | None:
-    """The shipped network, if it was trained with the recipe of this digest."""
-    path = SHIPPED / SHAPES_FILE
-    if not path.is_file():
-        return None
-    shipped = read_shapes(path)
+    """The shipped network, if it was trained with the recipe of this digest. Raises as `read_shapes`."""
+    shipped = read_shapes(SHIPPED / SHAPES_FILE)
     return shipped if shipped.recipe == recipe else None

@@ -119,7 +119,7 @@ def train_clip(
         state_file: where the state is kept; a run that finds one goes on from it.
         progress: called with (steps done, all steps, loss).
 
-    bf16 autocast runs around the image trunk; projections and loss are computed in float32.
+    The image trunk runs in bf16 where the hardware has it; projections and loss are computed in float32.
     """
     torch.manual_seed(spec.seed)
     place = torch.device(device)
@@ -166,7 +166,7 @@ def _objective(
     view: Tensor,
     tokens: Tensor,
 ) -> Tensor:
-    with autocast("bf16", view.device):
+    with autocast("auto", view.device):
         pooled = model.visual.trunk(view.contiguous(memory_format=torch.channels_last))
     # early embeddings differ by less than bf16 resolves, so both projections stay in float32
     image = F.normalize(model.visual.head(pooled.float()), dim=-1)

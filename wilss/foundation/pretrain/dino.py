@@ -152,7 +152,7 @@ def _loss(
     local = [random_view(images, size // 2, (0.1, 0.4), generator).to(place) for _ in range(spec.n_local)]
     n_tokens = (size // student.vit.patch_embed.patch_size[0]) ** 2
     hidden = (torch.rand(2 * n, n_tokens, generator=generator) < spec.mask_ratio).to(place)
-    with autocast("bf16", place):
+    with autocast("auto", place):
         with torch.no_grad():
             target_class, target_patch = teacher(views)
         scores_class, scores_patch = student(views, hidden)
