@@ -15,7 +15,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 slow: $(VENV)/.installed-test
-	$(BIN)/pytest -m slow -o faulthandler_timeout=880
+	$(BIN)/pytest -m slow -o faulthandler_timeout=1400
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wilss needs Python 3.11 or newer, this is " + sys.version)'

@@ -53,6 +53,10 @@ class FewShotOptions:
         from wilss.spec import merge, nested
 
         settings = machine.settings()
+        if settings.labels_csv:
+            raise SpecError("few-shot classes are read off the masks; leave out --labels-csv")
+        if self.train_list and self.benchmark == "coco-to-pascal":
+            raise SpecError("coco-to-pascal trains on COCO, which has no split files; leave out --train-list")
         folder = settings.voc if self.benchmark == "coco-to-pascal" else settings.data
         chosen = choose_lists(folder, self.train_list, self.eval_list)
         lists = {name: value for name, value in zip(("train_list", "eval_list"), chosen, strict=True) if value}
@@ -161,9 +165,12 @@ def _specs(model: ModelOptions, options: FewShotOptions, machine: MachineOptions
 
     settings = machine.settings()
     given = {**options.content(machine), "fold": model.fold, "head": model.head, "seed": model.seed}
-    if model.svf and "tuning" in given.get("train", {}):
-        raise SpecError("--svf and --set train.tuning=... say the same thing twice; give one of them")
     if model.svf:
+        train = given.get("train", {})
+        if not isinstance(train, dict):
+            raise SpecError(f"'train' is a section, not '{train}'; write --set train.epochs=3")
+        if "tuning" in train:
+            raise SpecError("--svf and --set train.tuning=... say the same thing twice; give one of them")
         given = merge(given, {"train": {"tuning": "svf"}})
     specs = [make_fewshot_spec({**given, "shots": shots}) for shots in model.shots or (1,)]
     prepare_prefect(settings.root, machine.verbose)

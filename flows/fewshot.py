@@ -64,8 +64,11 @@ def run_fewshot_scoring(spec: FewShotSpec, settings: Settings | None = None) -> 
         The content of ``fewshot.json``.
     """
     _forget()
+    settings = settings or machine_settings()
     seconds: Seconds = {}
-    return score_stages(spec, settings or machine_settings(), seconds)
+    with timed(seconds, "lists"):
+        prepare_fewshot(spec, settings)
+    return score_stages(spec, settings, seconds)
 
 
 @flow(name="few-shot-compare", persist_result=False)

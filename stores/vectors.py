@@ -6,6 +6,7 @@ weights by their content, so that vectors never meet another U and V unnoticed.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from wilss.nets.vectors import Chain, weights_digest
 
 VECTORS = "svf.safetensors"
 FORMAT = "1"
+DIGEST = "[0-9a-f]{32}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def load_vectors(folder: Path) -> StoredVectors | None:
         raise FormatError(f"'{path}' is damaged ({error}); delete its checkpoint and run the step again") from error
     if notes.get("format") != FORMAT or not {"checkpoint", "weights"} <= set(notes):
         raise FormatError(f"'{path}' is no vector set that this version reads; upgrade wilss, or run the step again")
+    if not re.fullmatch(DIGEST, notes["checkpoint"]):
+        raise FormatError(f"'{path}' names its bases '{notes['checkpoint']}', which is no digest; run the step again")
     return StoredVectors(vectors, notes["checkpoint"], notes["weights"])
 
 

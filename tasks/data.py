@@ -14,6 +14,7 @@ from wilss.data.images import to_canvas
 from wilss.data.tags import read_labels
 from wilss.errors import SpecError
 from wilss.measure.render import contact_sheet
+from wilss.outputs import writable_folder
 from wilss.protocol import count_steps
 from wilss.spec import RunSpec, Settings
 
@@ -51,7 +52,7 @@ def describe_protocol(spec: RunSpec, settings: Settings, write: Path | None) -> 
             }
         )
     if write is not None:
-        write.mkdir(parents=True, exist_ok=True)
+        writable_folder(write)
         for entry in steps:
             (write / f"step-{entry['step']}.txt").write_text("".join(f"{i}\n" for i in entry["ids"]))
     return steps
@@ -76,7 +77,7 @@ def check_data(root: Path, spec: RunSpec | None, out: Path) -> dict[str, Any]:
     report = check_folder(root, _class_names(spec), _ignored(spec)) if spec else check_folder(root)
     rows = [[to_canvas(read_rgb(path), 128) for path in paths] for paths in report.shown.values()]
     if rows:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        writable_folder(out.parent)
         notes = [f"{name or '(no class)'}: {report.classes.get(name, '')}" for name in report.shown]
         contact_sheet(rows, [""] * max(map(len, rows)), notes).save(out)
     facts = asdict(report)

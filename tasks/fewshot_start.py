@@ -58,11 +58,12 @@ def _its_backbone(spec: FewShotSpec, parents: Mapping[str, str]) -> str:
 
 
 def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:
-    """In the disjoint scenario no image with an object of a later step may have been seen at all."""
+    """Where images with objects of later steps are hidden, none of them may have been seen at all."""
     lists = {spec.stage1.lists} if stage == "stage 1" or spec.start == "base" else set()
     lists |= {spec.lists} if stage == "head" else set()
-    if scenario == "disjoint" and "unfiltered" in lists:
+    if (scenario == "disjoint" or protocol.keeps_empty) and "unfiltered" in lists:
+        scenario_of = "" if protocol.keeps_empty else "the disjoint scenario of "
         raise SpecError(
-            f"the disjoint scenario of {protocol.name} hides images with later classes, but this model was trained on "
+            f"{scenario_of}{protocol.name} hides images with later classes, but this model was trained on "
             "unfiltered lists; train one with --lists filtered --set stage1.lists=filtered"
         )

@@ -142,6 +142,7 @@ def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
     spec = ws.spec
     facts = {
         **_training_facts(ws),
+        "backbone": _backbone_facts(spec, {"weights", "train_batchnorm"}),  # BatchNorm always learns here
         "stage": "stage 1",
         "crop": spec.crop1,
         "augment": spec.augment1.model_dump(mode="json"),
@@ -207,14 +208,14 @@ def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:
         "base": list(ws.fold.base),
         "min_area": spec.min_area,
         "canvas": spec.data.canvas,
-        "backbone": _backbone_facts(spec),
+        "backbone": _backbone_facts(spec, {"weights"}),
         "weights": ws.own_weights.digest,
         "seed": spec.seed,
     }
 
 
-def _backbone_facts(spec: FewShotSpec) -> dict[str, Any]:
-    return spec.backbone.model_dump(mode="json", exclude={"weights"})
+def _backbone_facts(spec: FewShotSpec, exclude: set[str]) -> dict[str, Any]:
+    return spec.backbone.model_dump(mode="json", exclude=exclude)
 
 
 def _shapes_parent(ws: FewShotWorkspace) -> dict[str, str]:

@@ -26,6 +26,7 @@ from wilss.foundation.quality import HELD_OUT, image_level_recall, label_quality
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
 from wilss.measure.render import contact_sheet
+from wilss.outputs import writable_folder
 from wilss.spec import make_spec
 
 BUILT_IN = make_spec({"benchmark": "scenes-15-5"}).foundation
@@ -125,6 +126,6 @@ def _draw(picture: Tensor, maps: Tensor, titles: list[str], out: Path) -> Path:
     grey = (maps - low) / (high - low).clamp(min=1e-8)
     large = F.interpolate(grey[None], picture.shape[-2:], mode="bilinear", align_corners=False)[0]
     tiles = [(layer[None].expand(3, -1, -1) * 255).to(torch.uint8) for layer in large]
-    out.parent.mkdir(parents=True, exist_ok=True)
+    writable_folder(out.parent)
     contact_sheet([[picture, *tiles]], ["image", *titles], [""], tile=192).save(out)
     return out

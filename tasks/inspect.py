@@ -20,6 +20,7 @@ from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, SpecError, did_you_mean
 from wilss.measure.render import colour, contact_sheet, flatten_layers, overlay, to_pil
 from wilss.nets.segmenter import Segmenter
+from wilss.outputs import writable_folder
 from wilss.spec import Settings, make_spec
 
 STAGE_TITLES = {"final": "teacher"}
@@ -36,7 +37,7 @@ def show_labels(digest: str, image_id: str | None, out: Path | None, count: int,
     rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
     ws = open_workspace(make_spec(manifest.notes["spec"]), _with_data(settings, manifest))
     out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    writable_folder(out.parent)
     sheet(ws, sets, rows, tuple(manifest.notes["class_ids"])).save(out)
     return out
 
@@ -90,7 +91,7 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
         raise SpecError(
             f"label set {manifest.digest[:12]} has no stage '{chosen}'.{did_you_mean(chosen, labels.index.stages)}"
         )
-    to.mkdir(parents=True, exist_ok=True)
+    writable_folder(to)
     class_ids = tuple(manifest.notes["class_ids"])
     for shard in range(labels.index.n_shards):
         rows = labels.index.rows(shard)
@@ -123,7 +124,7 @@ def predict_files(
     if repeated:
         raise DataError(f"two images are called '{repeated}'; their results would overwrite each other, rename one")
     decoded = [read_rgb(path) for path in images]  # all of them first: a broken file must leave nothing behind
-    out.mkdir(parents=True, exist_ok=True)
+    writable_folder(out)
     for name, image in zip(names, decoded, strict=True):
         labels = predict_image(model, index, image)
         save_palette_png(labels, out / f"{name}.png")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 from stores.heads import load_head
 from tasks.fewshot_shapes import shapes_recipe
 from tasks.fewshot_workspace import open_fewshot
 from tasks.workspace import heavy_task
-from wilss.errors import FormatError, SpecError
+from wilss.errors import FormatError
 from wilss.fewshot.shipped import SHAPES_FILE, read_shapes
 from wilss.fewshot.spec import FewShotSpec
 from wilss.foundation.pretrain.run import write_weights
+from wilss.outputs import writable_folder
 from wilss.spec import Settings
 
 
@@ -25,14 +25,23 @@ def shapes_path(spec: FewShotSpec, settings: Settings, out: Path | None) -> Path
     """
     recipe = shapes_recipe(spec, open_fewshot(spec, settings).own_weights).digest
     path = (out or settings.root / "pretrained" / f"shapes-{recipe[:12]}") / SHAPES_FILE
-    if path.is_file() and read_shapes(path).recipe != recipe:
+    if path.is_file() and _recipe_of(path) != recipe:
         raise FormatError(f"'{path}' was trained with other settings; choose another folder with --out")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise SpecError(f"'{path.parent}' cannot be written ({error.strerror}); choose another with --out") from error
+    writable_folder(path.parent)
     return path
+
+
+def _recipe_of(path: Path) -> str:
+    try:
+        return read_shapes(path).recipe
+    except FormatError as error:
+        raise FormatError(f"'{path}' is no network over silhouettes; delete it, or choose another folder") from error
+
+
+def is_in_store(spec: FewShotSpec, settings: Settings) -> bool:
+    """Whether few-shot runs of these settings find the network without training it."""
+    ws = open_fewshot(spec, settings)
+    return ws.store.find(shapes_recipe(spec, ws.own_weights)) is not None
 
 
 @heavy_task

@@ -13,6 +13,7 @@ from stores.vectors import VECTORS, StoredVectors, bases_folder, load_bases, req
 from tasks.workspace import start_folder
 from wilss.errors import FormatError, SpecError
 from wilss.nets.vectors import VectorSets
+from wilss.outputs import writable_folder
 
 TOLERANCE = 1e-4
 """A folded weight may differ from the checkpoint's own by this share of its norm: another machine rounds otherwise."""
@@ -21,13 +22,13 @@ TOLERANCE = 1e-4
 def svf_export(checkpoint: str, out: Path, root: Path) -> StoredVectors:
     """Copy the vector set of a checkpoint to a file of its own; it goes with the checkpoint of its bases.
 
-    Raises SpecError when ``out`` is a folder.
+    Raises SpecError when ``out`` is a folder, or nothing can be written beside it.
     """
     if out.is_dir():
         raise SpecError(f"'{out}' is a folder; name the file to write")
     folder = start_folder(checkpoint, Store(root))
     stored = require_vectors(folder)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    writable_folder(out.parent)
     shutil.copyfile(folder / VECTORS, out)
     return stored
 
@@ -42,6 +43,7 @@ def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> Checkp
     """
     if out.exists():
         raise SpecError(f"'{out}' exists already; name a folder that does not")
+    writable_folder(out.parent)
     store = Store(root)
     folder = start_folder(checkpoint, store)
     stored = require_vectors(folder)
@@ -54,7 +56,7 @@ def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> Checkp
     _require_same(backbone, model.backbone, folder)
     model.backbone = backbone
     partial = out.with_name(f"{out.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
+    partial.mkdir(exist_ok=True)
     save_checkpoint(model, index, partial)
     partial.replace(out)
     return index

@@ -22,6 +22,7 @@ from wilss.errors import SpecError
 from wilss.measure.render import contact_sheet, png
 from wilss.measure.svf_report import layers_csv, svf_html
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
+from wilss.outputs import writable_folder
 
 N_SCENES, N_SHOWN = 24, 4
 """Scenes of the built-in world that shares are measured on, and how many of them are shown."""
@@ -62,15 +63,16 @@ def svf_report(
         images: files to show activations on; else scenes of the built-in world, for checkpoints of its benchmarks.
         count: how many risen and how many fallen components. seed: of the world.
 
-    Raises ArtefactNotFoundError for a checkpoint without vectors, DataError for a broken image.
+    Raises ArtefactNotFoundError for a checkpoint without vectors, DataError for a broken image, SpecError for a folder
+    that cannot be written.
     """
     if count < 1:
         raise SpecError(f"{count} components cannot be shown; give --count a positive number")
     subject = open_subject(name, Store(root), weights)
+    out = writable_folder(out or root / "svf" / subject.name)
     pictures = _files(images, subject) if images else _scenes(subject, seed)
     ranked = zip(("risen", "fallen"), _strongest(subject, count, by), strict=True)
     looked = {kind: _look(subject, found, pictures) for kind, found in ranked}
-    out = out or root / "svf" / subject.name
     report = {"checkpoint": subject.name, "by": by, **_content(subject, looked, pictures), "folder": str(out)}
     sheets = [(f"What has {kind}", _sheet(pictures, found)) for kind, found in looked.items() if pictures]
     files = {"report.json": json.dumps(report, indent=1, allow_nan=False)}

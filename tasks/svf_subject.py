@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from stores.artefacts import Store
@@ -91,9 +92,15 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
         store.get("heads", shapes)
     began_with = shapes_weights(own, shapes, store) if shapes else own
     network = load_head(store.path("heads", stage1))[0] if stage1 else None
+    if not shapes and spec.start != "base" and own.digest != manifest.recipe["weights"]:
+        raise SpecError(
+            f"'{name}' began with other weights of {spec.backbone.backbone} than those that are found now, so that its "
+            "singular values cannot be told; name the folder of the weights it was trained from with --weights"
+        )
     fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
 
     def make() -> PyramidBackbone:
+        torch.manual_seed(spec.seed)  # as in the training, for a backbone that starts at random
         return build_model(spec, began_with, len(fold.base), network).backbone.eval()
 
     start, tuned = make(), make()

@@ -114,7 +114,8 @@ def forget_data() -> None:
 
 def require_device(name: str) -> None:
     """Raise SpecError unless this machine has the device."""
-    if name != "cpu" and not (name.startswith("cuda") and torch.cuda.is_available()):
+    known = {"cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))}
+    if name not in known and not (name == "cuda" and torch.cuda.is_available()):
         raise SpecError(
             f"device '{name}' is not available here; use cpu" + (" or cuda" if torch.cuda.is_available() else "")
         )

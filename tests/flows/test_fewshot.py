@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from PIL import Image
 from flows import cli_fewshot
 from stores.artefacts import Store
 from stores.heads import load_about, load_head
-from tasks import fewshot, fewshot_stage1
+from tasks import fewshot, fewshot_stage1, svf_subject
 from tasks.fewshot import load_episodes, load_model
-from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list
+from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
 from tasks.workspace import open_workspace
 from wilss.data.coco_names import COCO_IDS
 from wilss.data.voc import save_palette_png
@@ -26,6 +27,7 @@ from wilss.fewshot import shipped
 from wilss.fewshot.batches import DrawEpisodes, evaluation_batch
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.foundation.pretrain.run import write_weights
+from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_backbone
 from wilss.spec import Settings, make_spec
 
@@ -88,6 +90,34 @@ def test_report_on_the_singular_values_of_a_few_shot_model(
     code, _, err = wilss("svf", "report", f"heads:{heads[0].parents['shapes'][:12]}", "--root", root)
     assert code == 2
     assert "was not tuned by its singular values" in err
+
+
+def test_report_is_refused_where_other_weights_are_found_than_the_head_began_with(
+    wilss,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fewshot, "train_episodic", lambda *_: [])  # the network stays as it starts
+    content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "shapes": None, "train": {"tuning": "svf"}}
+    head = fewshot.fewshot_head.fn(make_fewshot_spec(content), Settings(root=tmp_path))
+    report = ("svf", "report", f"heads:{head.digest[:12]}", "--root", tmp_path)
+    code, _, err = wilss(*report)
+    assert code == 0, err
+    monkeypatch.setattr(svf_subject, "find_weights", lambda *names: replace(find_weights(*names), digest="another"))
+    code, _, err = wilss(*report)
+    assert code == 2
+    assert "began with other weights of resnet_scenes" in err
+
+
+def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = voc_squares(tmp_path / "voc")
+    gone = sorted((folder / "JPEGImages").iterdir())[7]
+    gone.unlink()
+    lists = ("data.train_list=dev", "data.eval_list=dev", "min_area=20")
+    common = ("--benchmark", "pascal-5i", "--fold", 1, *TINY, *lists, "--data", folder, "--root", tmp_path)
+    code, _, err = wilss("few-shot", "eval", *common)
+    assert code == 2
+    assert gone.name in err
 
 
 def test_another_fold_than_the_trained_one_is_refused(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
@@ -190,6 +220,10 @@ def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_h
     lists = shapes_list(shapes, shots=3)
     assert lists.min_area == 39  # what 2,048 of 473 x 473 pixels are of 65 x 65
     assert min(len(lists.by_class[c]) for c in lists.wanted) > 3
+    full = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "start": "base", "train": {"tuning": "full"}}
+    learning = make_fewshot_spec({**full, "backbone": {"train_batchnorm": True}})
+    recipes = [stage1_recipe(open_fewshot(spec, settings)) for spec in (make_fewshot_spec(full), learning)]
+    assert recipes[0].digest == recipes[1].digest, "BatchNorm always learns in stage 1"
     with pytest.raises(DataError, match="no silhouette is in more than 40 of the 64 images"):
         shapes_list(shapes, shots=40)
 
@@ -255,6 +289,12 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
         (("--fold", 0, "--head", "pfnet"), "Did you mean 'pfenet'"),
         (("--fold", 0, "--set", "size=64"), "multiple of 8"),
         (("--fold", 0, "--benchmark", "pascal-5i"), "VOC folder"),
+        (("--fold", 0, "--set", "backbone.output_stride=0"), "output_stride"),
+        (("--fold", 0, "--svf", "--set", "train=3"), "'train' is a section"),
+        (("--fold", 0, "--svf", "--set", "train.tuning=full"), "the same thing twice"),
+        (("--fold", 0, "--labels-csv", __file__), "leave out --labels-csv"),
+        (("--fold", 0, "--benchmark", "coco-to-pascal", "--train-list", "train"), "leave out --train-list"),
+        (("--fold", 0, "--device", "cuda:99"), "device 'cuda:99' is not available"),
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_is_trained(  # type: ignore[no-untyped-def]

@@ -48,10 +48,19 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
     assert code == 0, err
     assert out.splitlines()[0] == str(tmp_path / "weights" / shipped.SHAPES_FILE)
     again = ("pretrain", "shapes", "--root", tmp_path / "empty", "--out", tmp_path / "weights", "--set", *OPTIONS)
-    assert wilss(*again)[:2] == (0, out), "what is there is not trained again"
+    code, told_again, _ = wilss(*again)
+    assert (code, told_again.splitlines()[0]) == (0, out.splitlines()[0])
+    assert "find it in this root" in out
+    assert "it was there already" in told_again
+    assert not Store(tmp_path / "empty").all("heads"), "what is there is not trained again"
     code, _, err = wilss(*again, "seed=1")
     assert code == 2
     assert "was trained with other settings; choose another folder with --out" in err
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / shipped.SHAPES_FILE).write_bytes(b"nonsense")
+    code, _, err = wilss("pretrain", "shapes", "--root", tmp_path / "empty", "--out", tmp_path / "damaged")
+    assert code == 2
+    assert "delete it, or choose another folder" in err
     trained = Store(tmp_path / "a").all("heads")[0]
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "weights")
     spec = spec_of(**TINY)
@@ -74,7 +83,7 @@ def test_mistakes_are_named(wilss, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for options, words in (
         (["--set", "silhouttes=8"], "silhouettes"),
         (["--set", "share=0.3"], "give shapes.share to wilss few-shot train"),
-        (["--out", tmp_path / "file" / "folder"], "cannot be written (Not a directory); choose another with --out"),
+        (["--out", tmp_path / "file" / "folder"], "cannot be written to (Not a directory); choose another"),
     ):
         code, _, err = wilss("pretrain", "shapes", "--root", tmp_path, *options)
         assert code == 2

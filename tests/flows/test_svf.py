@@ -170,6 +170,7 @@ def damaged(run: tuple[Path, list[str]], tmp_path: Path) -> Path:
 def test_mistakes_are_named(wilss, run: tuple[Path, list[str]], damaged: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     root, digests = run
     (tmp_path / "there").mkdir()
+    (tmp_path / "file").touch()
     loose = tmp_path / "loose"
     shutil.copytree(damaged, loose)
     (loose / "manifest.json").unlink()
@@ -185,6 +186,9 @@ def test_mistakes_are_named(wilss, run: tuple[Path, list[str]], damaged: Path, t
         (["fold", digests[1], "--step", "2", *out, *there], "know no step 2; they know the steps 0, 1"),
         (["fold", digests[1], "--out", tmp_path / "there", *there], "there' exists already"),
         (["export", digests[1], "--out", tmp_path / "there", *there], "there' is a folder"),
+        (["report", digests[1], "--out", tmp_path / "file", *there], "file' cannot be written to (File exists)"),
+        (["export", digests[1], "--out", tmp_path / "file" / "g", *there], "file' cannot be written to"),
+        (["fold", digests[1], "--out", tmp_path / "file" / "new", *there], "file' cannot be written to"),
         (["fold", damaged, *out, *there], "is not the checkpoint's own weight"),
         (["fold", damaged, *out, "--root", tmp_path], f"checkpoint {digests[0][:12]}, which is not in"),
         (["fold", loose, "--step", "9", *out, *there], "it has no manifest.json"),

@@ -76,6 +76,9 @@ def test_damaged_and_foreign_files_are_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.undo()
     with pytest.raises(FormatError, match="no vector set that this version reads"):
         load_vectors(tmp_path)
+    save_vectors(replace(STORED, checkpoint="../../elsewhere"), tmp_path)
+    with pytest.raises(FormatError, match=r"names its bases '../../elsewhere', which is no digest"):
+        load_vectors(tmp_path)
     (tmp_path / "svf.safetensors").write_bytes(b"nonsense")
     with pytest.raises(FormatError, match=r"svf\.safetensors' is damaged"):
         load_vectors(tmp_path)

@@ -48,6 +48,11 @@ def test_the_papers_settings_with_singular_values_and_for_coco(head: str) -> Non
     assert (tuned.lr_head, tuned.lr_backbone, tuned.schedule, tuned.batch_size) == (0.015, 0.0015, "cosine", 8)
     coco = make_fewshot_spec({**paper, "benchmark": "coco-20i"})
     assert (coco.size, coco.train.epochs, coco.stage1.epochs, coco.augment.scale) == (641, 50, 20, (0.8, 1.25))
+    crossing = make_fewshot_spec({**paper, "benchmark": "coco-to-pascal"})
+    assert crossing.facts() == {**coco.facts(), "benchmark": "coco-to-pascal"}
+    baseline = make_fewshot_spec({**paper, "benchmark": "coco-20i", "head": "prior"})
+    assert (baseline.size, baseline.stage1) == (641, coco.stage1), "it shares the heads' stage 1"
+    assert coco.data.canvas * coco.augment.scale[0] < coco.size < coco.data.canvas * coco.augment.scale[1]
     given = make_fewshot_spec({**paper, "benchmark": "coco-20i", "train": {"epochs": 3, "tuning": "svf"}})
     assert (given.train.epochs, given.train.lr_head) == (3, 0.015)
     assert set(HEADS) == {*TRAINED, "prior", "prototype"}

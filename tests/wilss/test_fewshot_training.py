@@ -350,6 +350,10 @@ def test_wrong_specifications_are_refused_in_words() -> None:
         make_fewshot_grid({"run": {"benchmark": "scenes-5i", "train": {"tuning": "full"}}})
     with pytest.raises(SpecError, match="each once"):
         make_fewshot_grid({"run": {"benchmark": "scenes-5i"}, "heads": ("aspp", "aspp")})
+    canvas = {"benchmark": "coco-20i", "preset": "paper", "resolution": "canvas"}
+    with pytest.raises(SpecError, match=r"at 473 and 641 pixels, which cannot be compared; take resolution=original"):
+        make_fewshot_grid({"run": canvas, "heads": ("aspp", "cwt")})
+    assert list(make_fewshot_grid({"run": {**canvas, "size": 473}, "heads": ("aspp", "cwt")}).cells())
 
 
 def test_a_section_given_in_part_keeps_the_rest() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.wilss.test_methods import segmenter
-from wilss.errors import TrainingError
+from wilss.errors import FormatError, TrainingError
 from wilss.learn.base import joint_epochs
 from wilss.learn.loop import Training, Watch, _split, last_good
 from wilss.learn.schedule import TrainSpec
@@ -155,6 +155,19 @@ def test_tuning_singular_values_leaves_a_plain_student_and_resumes(tmp_path: Pat
         torch.allclose(a, b, atol=1e-6)
         for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True)
     )
+
+
+def test_a_state_that_is_damaged_or_of_another_version_is_named(tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    training(segmenter(), SPEC, state).run()
+    content = torch.load(state, weights_only=True)
+    torch.save({**content, "student": {}}, state)
+    with pytest.raises(FormatError, match=r"state\.pt' was left by another version .* delete it"):
+        training(segmenter(), SPEC, state).run()
+    state.write_bytes(state.read_bytes()[:2000])
+    for read in (lambda: training(segmenter(), SPEC, state).run(), lambda: last_good(state)):
+        with pytest.raises(FormatError, match=r"state\.pt'.* is damaged; delete it to train from the start"):
+            read()
 
 
 def test_joint_shows_as_many_images_as_all_steps() -> None:

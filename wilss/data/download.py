@@ -17,6 +17,7 @@ from wilss._torchvision import make_torchvision_importable
 from wilss.data.files import read_mask
 from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, DataNotFoundError
+from wilss.outputs import writable_folder
 
 Name = Literal["voc", "coco"]
 
@@ -44,7 +45,7 @@ def download(name: Name, to: Path) -> Path:
 
     Raises DataNotFoundError when the network cannot be used, DataError when a checksum is wrong.
     """
-    to.mkdir(parents=True, exist_ok=True)
+    writable_folder(to)
     return _voc(to) if name == "voc" else _coco(to, COCO_ARCHIVES)
 
 

@@ -49,7 +49,13 @@ class FewShotGrid(BaseModel):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} {', '.join(map(str, values))}: name each once")
-        list(self.cells())
+        specs = [cell.spec for cell in self.cells()]
+        sizes = sorted({spec.size for spec in specs})
+        if specs[0].resolution == "canvas" and len(sizes) > 1:
+            raise ValueError(
+                f"resolution=canvas scores these heads at {' and '.join(map(str, sizes))} pixels, which cannot be "
+                "compared; take resolution=original, or give all the same --set size=..."
+            )
         return self
 
     def cells(self) -> Iterator[Cell]:

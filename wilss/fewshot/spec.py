@@ -33,7 +33,7 @@ class BackboneSpec(BaseModel):
 
     backbone: str = Field("resnet50s", description="timm ResNet, MobileNet or EfficientNet, or vgg16_bn")
     weights: str = Field("auto", description="'auto', 'none' or a safetensors file")
-    output_stride: int = Field(8, description="of all but vgg16_bn, which has 8 and 16")
+    output_stride: int = Field(8, ge=1, description="of all but vgg16_bn, which has 8 and 16")
     dilation: Literal["first-plain", "every"] = Field(
         "first-plain",
         description="'every': the first block of the last two ResNet stages too (PFENet, BAM, CWT)",

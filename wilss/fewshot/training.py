@@ -43,7 +43,7 @@ class EpisodicTrainSpec(NetTrainSpec):
     svf_form: Form = Field("factor", description="factor on the values (paper), or the values themselves (its code)")
     svf_decay: float = Field(0.0, ge=0, description="weight decay of the trained vectors (released code: 1e-4)")
     lr_transformer: float = Field(1e-4, gt=0, description="AdamW at constant rate, IPMT's transformer only")
-    decay_transformer: float = Field(1e-2, ge=0, description="of its weights; vectors have none")
+    decay_transformer: float = Field(1e-2, ge=0, description="of its matrices; biases and LayerNorm have none")
 
 
 def rate_factor(spec: NetTrainSpec, iteration: int, total: int) -> float:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, cast
+from pickle import UnpicklingError
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from wilss.errors import TrainingError
+from wilss.errors import FormatError, TrainingError
 from wilss.learn.schedule import (
     Progress,
     Rule,
@@ -117,7 +118,8 @@ class Training(Generic[B]):
     def run(self) -> History:
         """Train to the end, from the kept state where there is one; returns the mean loss terms of every epoch.
 
-        Raises TrainingError that names the batch when a loss is not finite; `last_good` then has the epoch before.
+        Raises TrainingError that names the batch when a loss is not finite; `last_good` then has the epoch before;
+        FormatError for a kept state that is damaged or of another version.
         """
         self._resume()
         for epoch in range(len(self.history), self.spec.epochs):
@@ -215,9 +217,17 @@ class Training(Generic[B]):
     def _resume(self) -> None:
         if self.watch.state is None or not self.watch.state.is_file():
             return
-        content = torch.load(self.watch.state, map_location="cpu", weights_only=True)
+        content = _read_state(self.watch.state)
         if "rules" not in content:  # written by a version with one optimiser: begin again
             return
+        try:
+            self._restore(content)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise FormatError(
+                f"'{self.watch.state}' was left by another version of this training; delete it to train from the start"
+            ) from error
+
+    def _restore(self, content: dict[str, Any]) -> None:
         self.student.load_state_dict(content["student"])
         for module, state in zip(self.objective.heads(), content["heads"], strict=True):
             module.load_state_dict(state)
@@ -236,8 +246,18 @@ def last_good(state: Path) -> tuple[dict[str, Tensor], History] | None:
     """Student weights and history of the last finite epoch of a training that stopped; None before its first."""
     if not state.is_file():
         return None
-    content = torch.load(state, map_location="cpu", weights_only=True)
+    content = _read_state(state)
     return content["folded"] or content["student"], list(content["history"])
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise FormatError(
+            f"'{path}', kept by a training that was stopped, is damaged; delete it to train from the start"
+        ) from error
+    return content
 
 
 def _split(positions: list[int], parts: int) -> list[list[int]]:

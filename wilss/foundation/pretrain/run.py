@@ -22,6 +22,7 @@ from wilss.foundation.pretrain.clip import ClipTraining, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
 from wilss.foundation.pretrain.loop import Progress
 from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
+from wilss.outputs import writable_folder
 
 Model = Literal["clip", "dino"]
 SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTraining, "dino": DinoTraining}
@@ -73,7 +74,7 @@ def pretrain(
     if path.is_file():
         _require_same(path, spec)
         return path
-    folder.mkdir(parents=True, exist_ok=True)
+    writable_folder(folder)
     start = time.monotonic()
     if isinstance(spec, ClipTraining):
         net = _clip(spec, folder, progress, device)
