@@ -28,10 +28,10 @@ def prepare_prefect(root: Path, verbose: bool = False) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
     }
     if "PREFECT_API_URL" not in os.environ:
+        from wilss.outputs import writable_folder
+
         home = Path(os.environ.get("PREFECT_HOME", root.resolve() / "prefect"))
-        home.mkdir(
-            parents=True, exist_ok=True
-        )  # Prefect does not make parent folders, and then its server never starts
+        writable_folder(home)  # Prefect does not make parent folders, and then its server never starts
         defaults["PREFECT_HOME"] = str(home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
