@@ -106,14 +106,10 @@ def pretrain(
 def _pretrain_shapes(changes: dict[str, object], settings: Settings, out: Path | None) -> None:
     from wilss.fewshot.shipped import shapes_training
 
-    spec = shapes_training(changes)  # mistakes are said before anything starts
+    shapes_training(changes)  # mistakes are said before anything starts
     prepare_prefect(settings.root)
     from flows.fewshot import run_shapes_pretraining
-    from tasks.shapes_file import is_in_store
 
     path = run_shapes_pretraining(changes, settings, out)
     print(path)
-    if is_in_store(spec, settings):
-        print("few-shot runs of the same settings find it in this root with --set shapes.weights=train")
-    else:
-        print("it was there already; this root has no such network, and few-shot runs would train one")
+    print("few-shot runs of the same settings find it in the root that trained it, with --set shapes.weights=train")

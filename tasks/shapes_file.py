@@ -38,12 +38,6 @@ def _recipe_of(path: Path) -> str:
         raise FormatError(f"'{path}' is no network over silhouettes; delete it, or choose another folder") from error
 
 
-def is_in_store(spec: FewShotSpec, settings: Settings) -> bool:
-    """Whether few-shot runs of these settings find the network without training it."""
-    ws = open_fewshot(spec, settings)
-    return ws.store.find(shapes_recipe(spec, ws.own_weights)) is not None
-
-
 @heavy_task
 def export_shapes(spec: FewShotSpec, settings: Settings, path: Path) -> None:
     """Write the network that `tasks.fewshot_stage1.shapes_net` has trained."""

@@ -43,11 +43,11 @@ def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> Checkp
     """
     if out.exists():
         raise SpecError(f"'{out}' exists already; name a folder that does not")
-    writable_folder(out.parent)
     store = Store(root)
     folder = start_folder(checkpoint, store)
     stored = require_vectors(folder)
     folder = _folder_of(step, folder, stored, store)
+    writable_folder(out.parent)
     model, index = load_checkpoint(folder)
     sets = open_sets(stored, store)
     if index.step not in sets.steps:

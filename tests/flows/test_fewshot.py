@@ -100,6 +100,11 @@ def test_report_is_refused_where_other_weights_are_found_than_the_head_began_wit
     monkeypatch.setattr(fewshot, "train_episodic", lambda *_: [])  # the network stays as it starts
     content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "shapes": None, "train": {"tuning": "svf"}}
     head = fewshot.fewshot_head.fn(make_fewshot_spec(content), Settings(root=tmp_path))
+    random = make_fewshot_spec({**content, "backbone": {"weights": "none"}})
+    digest = fewshot.fewshot_head.fn(random, Settings(root=tmp_path)).digest
+    assert wilss("svf", "report", f"heads:{digest}", "--root", tmp_path)[0] == 0
+    found = json.loads((tmp_path / "svf" / digest / "report.json").read_text())
+    assert all(abs(e["factor"] - 1) < 1e-3 for kind in ("risen", "fallen") for e in found[kind]), "the same start"
     report = ("svf", "report", f"heads:{head.digest[:12]}", "--root", tmp_path)
     code, _, err = wilss(*report)
     assert code == 0, err

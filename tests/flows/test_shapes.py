@@ -48,10 +48,7 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
     assert code == 0, err
     assert out.splitlines()[0] == str(tmp_path / "weights" / shipped.SHAPES_FILE)
     again = ("pretrain", "shapes", "--root", tmp_path / "empty", "--out", tmp_path / "weights", "--set", *OPTIONS)
-    code, told_again, _ = wilss(*again)
-    assert (code, told_again.splitlines()[0]) == (0, out.splitlines()[0])
-    assert "find it in this root" in out
-    assert "it was there already" in told_again
+    assert wilss(*again)[:2] == (0, out)
     assert not Store(tmp_path / "empty").all("heads"), "what is there is not trained again"
     code, _, err = wilss(*again, "seed=1")
     assert code == 2
