@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +52,33 @@ def _start_temporary_server() -> None:
     try:
         with get_client(sync_client=True):
             pass
+        _end_server_with_this_process()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _end_server_with_this_process() -> None:
+    """Have a shell wait for the end of this process and end the temporary server then, if there is one.
+
+    Prefect does so in an exit handler, which a killed process never reaches; its server would live on.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+
+    server = SubprocessASGIServer().server_process
+    if server is None:
+        return
+    watch = subprocess.Popen(
+        ["/bin/sh", "-c", f"read _; kill {server.pid}"],  # the read ends when no process holds the pipe's other end
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def dismiss() -> None:  # registered after Prefect's handler and so called before it
+        watch.kill()
+        watch.wait()
+
+    atexit.register(dismiss)
 
 
 def default_root() -> Path:

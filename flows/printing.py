@@ -77,4 +77,4 @@ def say_next(root: Path) -> None:
     print("\ntry next:")
     print(f"  wilss labels list{tail}")
     print(f"  wilss demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
-    print(f"  wilss compare scenes-15-5 --seeds 0{tail}      # all methods side by side")
+    print(f"  wilss compare scenes-15-5 --seeds 0{tail}      # all methods side by side, trained longer")

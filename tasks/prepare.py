@@ -24,8 +24,6 @@ def prepare_data(spec: RunSpec, settings: Settings) -> dict[str, int]:
     """
     ws = open_workspace(spec, settings)
     check_once(ws.source)
-    if ws.source.skipped:
-        say(f"left out {ws.source.skipped} unreadable images")
     tags = ws.source.tags("train")
     first = 1 if ws.start else 0  # a checkpoint stands for step 0
     counts = {}

@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from stores.artefacts import Store
 from stores.checkpoints import load_index, normalisation
 from tasks.fewshot_start import MARK, fewshot_backbone
+from tasks.progress import say
 from wilss.custom import CustomBenchmark
 from wilss.data.coco import CocoSplit, CocoToVocSource
 from wilss.data.coco80 import CocoSource
@@ -99,9 +100,11 @@ _CHECKED: list[Source] = []
 
 
 def check_once(source: Source) -> None:
-    """Look over data unless that was done in this flow. Raises what `Source.check` does."""
+    """Look over data unless that was done in this flow, and say what is left out. Raises what `Source.check` does."""
     if not any(source is checked for checked in _CHECKED):
         source.check()
+        if source.skipped:
+            say(f"left out {source.skipped} unreadable images")
         _CHECKED.append(source)
 
 
@@ -137,14 +140,16 @@ def open_source(
     if family == "voc":
         return _voc(data, settings, settings.data)
     if family == "coco":
-        return CocoSource(*_coco(data, settings.data))
+        return CocoSource(*_coco(data, settings, settings.data))
     if settings.voc is None:
         raise DataNotFoundError(f"{name} also needs {NEEDS['voc']} with --voc DIR")
-    return CocoToVocSource(*_coco(data, settings.data), _voc(data, settings, settings.voc))
+    return CocoToVocSource(*_coco(data, settings, settings.data), _voc(data, settings, settings.voc))
 
 
-def _coco(data: DataSpec, root: Path) -> tuple[CocoSplit, CocoSplit]:
-    train, evaluation = (CocoSplit(root, split) for split in (data.coco_train, data.coco_eval))
+def _coco(data: DataSpec, settings: Settings, root: Path) -> tuple[CocoSplit, CocoSplit]:
+    train, evaluation = (
+        CocoSplit(root, split, settings.skip_unreadable) for split in (data.coco_train, data.coco_eval)
+    )
     return (evaluation if train == evaluation else train), evaluation  # one annotation file is read once
 
 

@@ -38,7 +38,7 @@ def finish(root: Path) -> dict[str, Any]:
 
 
 def kill_at(root: Path, line_start: str) -> None:
-    process = start(root)
+    process = start(root, start_new_session=True)
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
@@ -46,8 +46,21 @@ def kill_at(root: Path, line_start: str) -> None:
         if line.startswith(line_start):
             os.kill(process.pid, signal.SIGKILL)
             process.wait(30)
+            wait_for_the_end_of(process.pid)  # its server ends too
             return
     pytest.fail(f"'{line_start}' never came:\n{''.join(seen)}")
+
+
+def wait_for_the_end_of(group: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.killpg(group, signal.SIGKILL)
+    pytest.fail("a process that was started by the killed one lives on")
 
 
 def files(folder: Path) -> dict[str, int]:

@@ -108,6 +108,21 @@ def test_base_images_show_no_class_of_voc_and_may_be_empty(tmp_path: Path) -> No
         source.check()
 
 
+def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
+    voc = VocSource(voc_folder(tmp_path / "voc"), "train_aug", "dev")
+    root = coco_folder(tmp_path / "coco")
+    missing, wrong_size, whole = ((root / "train2017" / f"{number:012d}.jpg") for number in (1, 2, 3))
+    missing.unlink()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(wrong_size)
+    coco = CocoSplit(root, "train2017", skip_unreadable=True)
+    assert coco.ids == (whole.stem,)
+    source = CocoToVocSource(coco, coco, voc)
+    source.check()
+    assert source.skipped == 2
+    whole.write_bytes(whole.read_bytes()[:100])
+    assert CocoSplit(root, "train2017", skip_unreadable=True).ids == ()
+
+
 def test_mistakes_are_told(tmp_path: Path) -> None:
     root = coco_folder(tmp_path / "a", categories=[{"id": 1, "name": "cat"}])
     with pytest.raises(DataNotFoundError, match="has no COCO split 'val2017'; there: train2017"):

@@ -28,3 +28,13 @@ def test_ids_follow_cocos_own_order(tmp_path: Path) -> None:
     assert source.image(first).shape == (3, 20, 30)
     assert torch.equal(source.mask(first.replace("train/", "eval/")), mask)
     source.check()
+    assert source.skipped == 0
+
+
+def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
+    root = coco_folder(tmp_path / "coco")
+    (root / "train2017" / "000000000002.jpg").write_bytes(b"no image")
+    split = CocoSplit(root, "train2017", skip_unreadable=True)
+    source = CocoSource(split, split)
+    assert source.ids("eval") == ("eval/000000000001", "eval/000000000003")
+    assert source.skipped == 1

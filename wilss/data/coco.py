@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,15 @@ class CocoSplit:
 
     Things only: stuff is background. Crowd regions are void (255) where no instance lies. Where instances overlap the
     smaller one is on top.
+
+    Args:
+        skip_unreadable: decode every image first, and leave out those that cannot be decoded or are not of the size
+            that the annotations say; minutes for the whole of COCO.
     """
 
     root: Path
     name: str
+    skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         if not self.annotations.is_file() or not (self.root / self.name).is_dir():
@@ -67,10 +74,19 @@ class CocoSplit:
             )
         return api
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """File names without suffix, ascending."""
-        return tuple(sorted(self._files))
+        names = tuple(sorted(self._files))
+        if not self.skip_unreadable:
+            return names
+        with ThreadPoolExecutor(2) as pool:
+            return tuple(compress(names, pool.map(self._readable, names)))
+
+    @property
+    def skipped(self) -> int:
+        """Images left out because they cannot be decoded."""
+        return len(self._files) - len(self.ids)
 
     @cached_property
     def _files(self) -> dict[str, dict[str, Any]]:
@@ -93,6 +109,22 @@ class CocoSplit:
             value = VOID if annotation["iscrowd"] else CLASS_OF_COCO[annotation["category_id"]]
             mask[self._api.annToMask(annotation).astype(bool)] = value
         return torch.from_numpy(mask)
+
+    def check(self, ids: Sequence[str]) -> None:
+        """Look for every image; COCO is too large to decode beforehand. Raises DataNotFoundError."""
+        for image_id in ids:
+            if not self.path(image_id).is_file():
+                raise DataNotFoundError(
+                    f"'{self.path(image_id)}' does not exist, but the annotations list it; fetch it, or leave such "
+                    "images out with --skip-unreadable"
+                )
+
+    def _readable(self, image_id: str) -> bool:
+        entry = self._files[image_id]
+        try:
+            return tuple(read_rgb(self.path(image_id)).shape[1:]) == (entry["height"], entry["width"])
+        except (DataError, DataNotFoundError):
+            return False
 
     def _annotations(self, image_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._api.imgToAnns.get(self._files[image_id]["id"], [])
@@ -177,15 +209,13 @@ class CocoToVocSource:
     def check(self) -> None:
         """Decode every VOC image and mask, and look for every COCO image; COCO is too large to decode beforehand."""
         self.voc.check()
-        for split, ids in ((self.coco_train, self._base_ids), (self.coco_eval, self.coco_eval.ids)):
-            for image_id in ids:
-                if not split.path(image_id).is_file():
-                    raise DataNotFoundError(f"'{split.path(image_id)}' does not exist, but the annotations list it")
+        self.coco_train.check(self._base_ids)
+        self.coco_eval.check(self.coco_eval.ids)
 
     @property
     def skipped(self) -> int:
-        """VOC images left out because they cannot be decoded."""
-        return self.voc.skipped
+        """Images left out because they cannot be decoded."""
+        return self.voc.skipped + sum(split.skipped for split in {self.coco_train, self.coco_eval})
 
     def _coco(self, part: str) -> CocoSplit:
         return self.coco_eval if part == "coco-eval" else self.coco_train

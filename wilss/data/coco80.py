@@ -14,7 +14,6 @@ from wilss.data.files import read_rgb
 from wilss.data.folds import COCO_CLASSES, coco_lookup
 from wilss.data.source import Split
 from wilss.digest import digest_of
-from wilss.errors import DataNotFoundError
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,13 @@ class CocoSource:
 
     @property
     def skipped(self) -> int:
-        """No image is left out."""
-        return 0
+        """Images left out because they cannot be decoded."""
+        return sum(part.skipped for part in {self.train, self.evaluation})
 
     def check(self) -> None:
-        """Look for every image; COCO is too large to decode beforehand. Raises DataNotFoundError."""
+        """Look for every image; see `CocoSplit.check`."""
         for part in (self.train, self.evaluation):
-            for name in part.ids:
-                if not part.path(name).is_file():
-                    raise DataNotFoundError(f"'{part.path(name)}' does not exist, but the annotations list it")
+            part.check(part.ids)
 
     def has_mask(self, image_id: str) -> bool:
         """Every image has one."""
