@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from stores.artefacts import Store
+from stores.artefacts import Manifest, Store
 from stores.checkpoints import load_checkpoint
 from stores.heads import load_head, part_of
 from stores.vectors import require_vectors
@@ -16,10 +16,10 @@ from tasks.fewshot_shapes import shapes_weights
 from tasks.fewshot_start import MARK
 from tasks.svf import open_sets
 from tasks.workspace import start_folder
-from wilss.data.folds import fold_of
+from wilss.data.folds import Fold, fold_of
 from wilss.errors import SpecError
 from wilss.fewshot.build import build_model
-from wilss.fewshot.spec import FAMILIES, make_fewshot_spec
+from wilss.fewshot.spec import FAMILIES, FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import find_weights
 from wilss.nets.pyramid import PyramidBackbone
 from wilss.nets.vectors import Vectors, VectorSets, vectors_between
@@ -86,31 +86,14 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
     spec = make_fewshot_spec(about["spec"])
     if manifest.recipe["stage"] != "head" or spec.train.tuning != "svf":
         raise SpecError(f"'{name}' was not tuned by its singular values; train one with wilss few-shot train --svf")
-    own = find_weights(spec.backbone.backbone, spec.backbone.weights, folder)
-    stage1, shapes = manifest.parents.get("stage1"), manifest.parents.get("shapes")
-    if shapes:
-        store.get("heads", shapes)
-    began_with = shapes_weights(own, shapes, store) if shapes else own
-    network = load_head(store.path("heads", stage1))[0] if stage1 else None
-    if not shapes and spec.start != "base" and own.digest != manifest.recipe["weights"]:
-        raise SpecError(
-            f"'{name}' began with other weights of {spec.backbone.backbone} than those that are found now, so that its "
-            "singular values cannot be told; name the folder of the weights it was trained from with --weights"
-        )
-    fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
-
-    def make() -> PyramidBackbone:
-        torch.manual_seed(spec.seed)  # as in the training, for a backbone that starts at random
-        return build_model(spec, began_with, len(fold.base), network).backbone.eval()
-
-    start, tuned = make(), make()
+    start, tuned = (_starting_backbone(name, manifest, spec, store, folder) for _ in range(2))
     tuned.load_state_dict(part_of(state, "backbone."))
     vectors = vectors_between(start, tuned, start.stage_names(spec.train.svf_stages))
-    parent = "stage1" if stage1 and spec.start == "base" else "shapes"
+    parent = "stage1" if "stage1" in manifest.parents and spec.start == "base" else "shapes"
     return Subject(
         name=manifest.digest,
         benchmark=spec.benchmark,
-        title=f"{spec.head} of {fold.describe()}, {spec.shots} shot",
+        title=f"{spec.head} of {_fold(spec).describe()}, {spec.shots} shot",
         step=None,
         on=f"{MARK}{manifest.parents[parent][:12]}" if parent in manifest.parents else "the weights that it began with",
         tuned=tuned,
@@ -121,3 +104,26 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
         std=tuple(about["input"]["std"]),
         of_scenes=FAMILIES[spec.benchmark] == "scenes",
     )
+
+
+def _starting_backbone(
+    name: str, manifest: Manifest, spec: FewShotSpec, store: Store, folder: Path | None
+) -> PyramidBackbone:
+    """The backbone as the training found it. Raises SpecError when its weights are not those that are found now."""
+    own = find_weights(spec.backbone.backbone, spec.backbone.weights, folder)
+    stage1, shapes = manifest.parents.get("stage1"), manifest.parents.get("shapes")
+    if shapes:
+        store.get("heads", shapes)
+    elif spec.start != "base" and own.digest != manifest.recipe["weights"]:
+        raise SpecError(
+            f"'{name}' began with other weights of {spec.backbone.backbone} than those that are found now, so that its "
+            "singular values cannot be told; name the folder of the weights it was trained from with --weights"
+        )
+    began_with = shapes_weights(own, shapes, store) if shapes else own
+    network = load_head(store.path("heads", stage1))[0] if stage1 else None
+    torch.manual_seed(spec.seed)  # as in the training, for a backbone that starts at random
+    return build_model(spec, began_with, len(_fold(spec).base), network).backbone.eval()
+
+
+def _fold(spec: FewShotSpec) -> Fold:
+    return fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)

@@ -33,8 +33,9 @@ from wilss.data.steps import base_data, step_data
 from wilss.errors import ArtefactNotFoundError, TrainingError
 from wilss.learn.base import train_base
 from wilss.learn.incremental import StepData, train_step
-from wilss.learn.loop import Watch, last_good
+from wilss.learn.loop import Watch
 from wilss.learn.memory import build_bank
+from wilss.learn.state import last_good
 from wilss.nets.segmenter import build_segmenter
 from wilss.spec import RunSpec, Settings
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from tests.wilss.test_methods import segmenter
 from wilss.errors import FormatError, TrainingError
 from wilss.learn.base import joint_epochs
-from wilss.learn.loop import Training, Watch, _split, last_good
+from wilss.learn.loop import Training, Watch, _split
 from wilss.learn.schedule import TrainSpec
+from wilss.learn.state import last_good
 from wilss.nets.segmenter import Segmenter
 
 IDS = tuple(f"image-{i}" for i in range(10))

@@ -14,7 +14,8 @@ from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.parts import resize
 from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules
-from wilss.learn.loop import History, Training, Watch
+from wilss.learn.loop import Training, Watch
+from wilss.learn.state import History
 
 N_THRESHOLDS = 41
 

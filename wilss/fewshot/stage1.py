@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from wilss.fewshot.spec import PspTrainSpec
 from wilss.fewshot.training import net_rule
 from wilss.learn.base import MaskedBatch
-from wilss.learn.loop import History, Training, Watch
+from wilss.learn.loop import Training, Watch
+from wilss.learn.state import History
 from wilss.nets.psp import PspNet
 
 

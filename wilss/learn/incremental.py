@@ -16,11 +16,12 @@ from wilss.data.images import TaggedImages
 from wilss.device import to_device
 from wilss.errors import SpecError
 from wilss.learn.copypaste import Pasted, PasteSpec, paste
-from wilss.learn.loop import History, Training, Watch
+from wilss.learn.loop import Training, Watch
 from wilss.learn.memory import MemoryBank
 from wilss.learn.methods import Method, StepContext, build_method
 from wilss.learn.methods.contract import StepBatch
 from wilss.learn.schedule import TrainSpec
+from wilss.learn.state import History
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
@@ -22,6 +21,7 @@ from wilss.learn.schedule import (
     epoch_batches,
     rules_of,
 )
+from wilss.learn.state import History, read_state, write_state
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.svf import Form, apply_svf, fold, folded_state, last_stages, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
@@ -34,7 +34,6 @@ LOOK_SECONDS = 2.0
 
 B = TypeVar("B")
 B_contra = TypeVar("B_contra", contravariant=True)
-History = list[dict[str, float]]
 
 
 class Objective(Protocol[B_contra]):
@@ -118,8 +117,8 @@ class Training(Generic[B]):
     def run(self) -> History:
         """Train to the end, from the kept state where there is one; returns the mean loss terms of every epoch.
 
-        Raises TrainingError that names the batch when a loss is not finite; `last_good` then has the epoch before;
-        FormatError for a kept state that is damaged or of another version.
+        Raises TrainingError that names the batch when a loss is not finite; `wilss.learn.state.last_good` then has the
+        epoch before; FormatError for a kept state that is damaged or of another version.
         """
         self._resume()
         for epoch in range(len(self.history), self.spec.epochs):
@@ -210,14 +209,12 @@ class Training(Generic[B]):
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "history": self.history,
         }
-        partial = self.watch.state.with_suffix(".partial")
-        torch.save(content, partial)
-        partial.replace(self.watch.state)
+        write_state(self.watch.state, content)
 
     def _resume(self) -> None:
         if self.watch.state is None or not self.watch.state.is_file():
             return
-        content = _read_state(self.watch.state)
+        content = read_state(self.watch.state)
         if "rules" not in content:  # written by a version with one optimiser: begin again
             return
         try:
@@ -240,24 +237,6 @@ class Training(Generic[B]):
         if content.get("cuda") is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(content["cuda"].cpu(), self.device)
         self.history = list(content["history"])
-
-
-def last_good(state: Path) -> tuple[dict[str, Tensor], History] | None:
-    """Student weights and history of the last finite epoch of a training that stopped; None before its first."""
-    if not state.is_file():
-        return None
-    content = _read_state(state)
-    return content["folded"] or content["student"], list(content["history"])
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError) as error:
-        raise FormatError(
-            f"'{path}', kept by a training that was stopped, is damaged; delete it to train from the start"
-        ) from error
-    return content
 
 
 def _split(positions: list[int], parts: int) -> list[list[int]]:
