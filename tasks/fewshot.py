@@ -77,9 +77,8 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
             watch = Watch(ws.fold.describe(), progress, folder / STATE)
             history = train_episodic(model, _with_silhouettes(ws, draw, generator), ids, spec.train, generator, watch)
         else:
-            queries = range(min(len(ids), N_FIT))
-            parts = [list(queries[k : k + batch_size(spec.shots)]) for k in queries[:: batch_size(spec.shots)]]
-            fit_threshold(model, (draw(part) for part in parts))
+            queries = torch.randperm(len(ids), generator=generator)[:N_FIT]
+            fit_threshold(model, (draw(part.tolist()) for part in queries.split(batch_size(spec.shots))))
             history = []
         save_head(
             trained_state(model, spec.train.tuning if spec.is_trained else "frozen"),

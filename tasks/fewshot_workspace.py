@@ -169,6 +169,7 @@ def head_recipe(ws: FewShotWorkspace) -> Recipe:
         "augment": spec.augment.model_dump(mode="json"),
         "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
         **({"silhouettes": spec.silhouette_share} if spec.silhouette_share else {}),
+        **({} if spec.is_trained else {"threshold": "of a sample"}),
     }
     stage1 = {"stage1": stage1_recipe(ws).digest} if spec.needs_stage1 else {}
     return Recipe("heads", facts, {**_shapes_parent(ws), **stage1})

@@ -28,8 +28,12 @@ def svf_export(checkpoint: str, out: Path, root: Path) -> StoredVectors:
         raise SpecError(f"'{out}' is a folder; name the file to write")
     folder = start_folder(checkpoint, Store(root))
     stored = require_vectors(folder)
+    if out.resolve() == (folder / VECTORS).resolve():
+        raise SpecError(f"'{out}' is the checkpoint's own vector set; name another file")
     writable_folder(out.parent)
-    shutil.copyfile(folder / VECTORS, out)
+    partial = out.with_name(f"{out.name}.partial")
+    shutil.copyfile(folder / VECTORS, partial)
+    partial.replace(out)
     return stored
 
 

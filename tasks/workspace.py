@@ -116,12 +116,13 @@ def forget_data() -> None:
 
 
 def require_device(name: str) -> None:
-    """Raise SpecError unless this machine has the device."""
+    """Raise SpecError unless this machine has the device; there, fp32 then means fp32 in convolutions too."""
     known = {"cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))}
     if name not in known and not (name == "cuda" and torch.cuda.is_available()):
         raise SpecError(
             f"device '{name}' is not available here; use cpu" + (" or cuda" if torch.cuda.is_available() else "")
         )
+    torch.backends.cudnn.allow_tf32 = False  # it is on by default, with 10 bits of mantissa
 
 
 @lru_cache(maxsize=2)

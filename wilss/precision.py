@@ -26,5 +26,6 @@ def resolved(precision: Precision, device: torch.device) -> Precision:
 def has_bf16(device: torch.device) -> bool:
     """Whether bf16 is computed natively on this device."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        with torch.cuda.device(device):  # it asks the current one
+            return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

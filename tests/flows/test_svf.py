@@ -151,6 +151,10 @@ def test_export_is_the_set_alone(wilss, run: tuple[Path, list[str]], tmp_path: P
     assert found is not None
     exported = load_file(out)
     assert all(torch.equal(exported[name], value) for name, value in found.vectors.items())
+    own = Store(root).path("checkpoints", digests[1]) / "svf.safetensors"
+    code, _, err = wilss("svf", "export", digests[1], "--out", own, "--root", root)
+    assert code == 2
+    assert "is the checkpoint's own vector set; name another file" in err
 
 
 @pytest.fixture

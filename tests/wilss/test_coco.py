@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.flows.test_cli import voc_folder
 from wilss.data.coco import CocoSplit, CocoToVocSource
@@ -121,6 +121,22 @@ def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
     assert source.skipped == 2
     whole.write_bytes(whole.read_bytes()[:100])
     assert CocoSplit(root, "train2017", skip_unreadable=True).ids == ()
+
+
+def test_images_of_another_size_than_their_annotations_are_named(tmp_path: Path) -> None:
+    split = CocoSplit(coco_folder(tmp_path), "train2017")
+    split.check(split.ids)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6  # stored lying, shown standing
+    Image.new("RGB", (20, 30)).save(split.path("000000000003"), exif=turned)
+    assert split.mask("000000000003").shape == (20, 30)
+    split.check(split.ids)
+    Image.new("RGB", (30, 20)).save(split.path("000000000003"), exif=turned)
+    with pytest.raises(DataError, match=r"is \(30, 20\), its annotations are made for \(20, 30\)"):
+        split.check(split.ids)
+    Image.new("RGB", (15, 10)).save(split.path("000000000002"))
+    with pytest.raises(DataError, match=r"is \(10, 15\), its annotations are made for \(20, 30\)"):
+        split.check(split.ids)
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """COCO's 80 classes in the numbering of few-shot folds."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -7,8 +8,10 @@ import torch
 from tests.wilss.test_coco import coco_folder
 from wilss.data.coco import CocoSplit
 from wilss.data.coco80 import CocoSource
-from wilss.data.episode_lists import read_areas
+from wilss.data.episode_lists import build_list, read_areas
 from wilss.data.folds import COCO_CLASSES
+
+CROWD = {"counts": [0, 40, 560], "size": [20, 30]}
 
 
 def test_ids_follow_cocos_own_order(tmp_path: Path) -> None:
@@ -24,11 +27,27 @@ def test_ids_follow_cocos_own_order(tmp_path: Path) -> None:
     assert source.tags("train") == ((8, 10), (1,), ())
     areas = {image.image_id: dict(image.areas) for image in read_areas(source, (first, second, third))}
     assert list(areas[first]) == [8, 10]
+    assert min(areas[first].values()) > 0
     assert areas[third] == {}
     assert source.image(first).shape == (3, 20, 30)
     assert torch.equal(source.mask(first.replace("train/", "eval/")), mask)
     source.check()
     assert source.skipped == 0
+
+
+def test_a_class_that_only_a_crowd_shows_is_known_too(tmp_path: Path) -> None:
+    root = coco_folder(tmp_path / "coco")
+    path = root / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    person = next(a for a in content["annotations"] if a["category_id"] == 1)
+    content["annotations"].append({**person, "id": 99, "image_id": 1, "iscrowd": 1, "segmentation": CROWD})
+    path.write_text(json.dumps(content))
+    split = CocoSplit(root, "train2017")
+    images = read_areas(CocoSource(split, split), ("train/000000000001", "train/000000000003"))
+    assert {c: area > 0 for c, area in images[0].areas.items()} == {1: False, 8: True, 10: True}
+    assert build_list(images, (8, 10), 1, drop=(2,)).images == images[:1]
+    assert build_list(images, (8, 10), 1, drop=(1,)).images == ()
+    assert build_list(images, (1, 8), 1).present(0) == (8,)
 
 
 def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.wilss.test_fewshot_training import TRAINED
+from wilss.errors import SpecError
 from wilss.fewshot.build import HEADS
 from wilss.fewshot.spec import make_fewshot_spec
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "key", "content"),
+    [
+        ("scenes-5i", "variant", {"variant": "contiguous"}),
+        ("pascal-5i", "names", {"names": "legacy"}),
+        ("scenes-5i", "train_list", {"data": {"train_list": "train"}}),
+        ("coco-20i", "eval_list", {"data": {"eval_list": "dev"}}),
+        ("pascal-5i", "void", {"data": {"void": "ignore"}}),
+        ("coco-to-pascal", "eval_crop", {"data": {"eval_crop": None}}),
+    ],
+)
+def test_settings_without_effect_are_refused(benchmark: str, key: str, content: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=f"{benchmark} has no use for '{key}'; leave it out"):
+        make_fewshot_spec({"benchmark": benchmark, "fold": 0, **content})
 
 
 def test_the_papers_effective_settings() -> None:

@@ -282,6 +282,7 @@ def test_baselines_find_their_threshold_and_nothing_else(head: str) -> None:
     batches = [batch_of(seed=s) for s in range(3)]
     threshold = fit_threshold(model, batches)
     assert threshold == float(model.head.threshold)
+    assert threshold == fit_threshold(model, reversed(batches)), "no batch is looked at more than another"
 
     def mean_iou(value: float) -> float:
         model.head.threshold.fill_(value)

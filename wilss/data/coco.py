@@ -19,7 +19,7 @@ from torch import Tensor
 
 from wilss.data import coco_names
 from wilss.data.coco_names import CLASS_OF_COCO, CLASS_OF_VOC, N_BASE
-from wilss.data.files import read_rgb
+from wilss.data.files import read_rgb, read_size
 from wilss.data.source import VOID, Split
 from wilss.data.voc import VocSource
 from wilss.errors import DataError, DataNotFoundError
@@ -111,20 +111,32 @@ class CocoSplit:
         return torch.from_numpy(mask)
 
     def check(self, ids: Sequence[str]) -> None:
-        """Look for every image; COCO is too large to decode beforehand. Raises DataNotFoundError."""
+        """Look at the header of every image; COCO is too large to decode beforehand.
+
+        Raises DataNotFoundError for a missing image, DataError for one of another size than its annotations say.
+        """
         for image_id in ids:
-            if not self.path(image_id).is_file():
+            path, size = self.path(image_id), self._size(image_id)
+            if not path.is_file():
                 raise DataNotFoundError(
-                    f"'{self.path(image_id)}' does not exist, but the annotations list it; fetch it, or leave such "
-                    "images out with --skip-unreadable"
+                    f"'{path}' does not exist, but the annotations list it; fetch it, or leave such images out with "
+                    "--skip-unreadable"
+                )
+            if read_size(path) != size:
+                raise DataError(
+                    f"'{path}' is {read_size(path)}, its annotations are made for {size} (height, width); take the "
+                    "images as COCO ships them, or leave such images out with --skip-unreadable"
                 )
 
     def _readable(self, image_id: str) -> bool:
-        entry = self._files[image_id]
         try:
-            return tuple(read_rgb(self.path(image_id)).shape[1:]) == (entry["height"], entry["width"])
+            return tuple(read_rgb(self.path(image_id)).shape[1:]) == self._size(image_id)
         except (DataError, DataNotFoundError):
             return False
+
+    def _size(self, image_id: str) -> tuple[int, int]:
+        entry = self._files[image_id]
+        return entry["height"], entry["width"]
 
     def _annotations(self, image_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._api.imgToAnns.get(self._files[image_id]["id"], [])
@@ -172,9 +184,12 @@ class CocoToVocSource:
 
     def ids(self, split: Split) -> tuple[str, ...]:
         """See `wilss.data.source.Source.ids`; "coco/..." (evaluation: "coco-eval/...") and "voc/..."."""
-        if split == "eval":
-            return tuple(f"coco-eval/{i}" for i in self.coco_eval.ids)
-        return (*(f"coco/{i}" for i in self._base_ids), *(f"voc/{i}" for i in self.voc.ids("train")))
+        return self._ids[split]
+
+    @cached_property
+    def _ids(self) -> dict[Split, tuple[str, ...]]:
+        train = (*(f"coco/{i}" for i in self._base_ids), *(f"voc/{i}" for i in self.voc.ids("train")))
+        return {"train": train, "eval": tuple(f"coco-eval/{i}" for i in self.coco_eval.ids)}
 
     @property
     def further_eval(self) -> Mapping[str, tuple[str, ...]]:
@@ -183,10 +198,13 @@ class CocoToVocSource:
 
     def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
         """See `wilss.data.source.Source.tags`."""
-        if split == "eval":
-            return tuple(self.coco_eval.tags(i) for i in self.coco_eval.ids)
+        return self._tags[split]
+
+    @cached_property
+    def _tags(self) -> dict[Split, tuple[tuple[int, ...], ...]]:
         voc = (tuple(sorted(CLASS_OF_VOC[c - 1] for c in tags)) for tags in self.voc.tags("train"))
-        return (*(self.coco_train.tags(i) for i in self._base_ids), *voc)
+        train = (*(self.coco_train.tags(i) for i in self._base_ids), *voc)
+        return {"train": train, "eval": tuple(self.coco_eval.tags(i) for i in self.coco_eval.ids)}
 
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""

@@ -37,7 +37,7 @@ class CocoSource:
     def fingerprint(self) -> str:
         """See `wilss.data.source.Source.fingerprint`."""
         parts = [(s.name, s.annotations.stat().st_size, list(s.ids)) for s in (self.train, self.evaluation)]
-        return digest_of({"coco80": parts})
+        return digest_of({"coco80": parts, "crowds": "known"})
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
         """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""
@@ -49,9 +49,7 @@ class CocoSource:
 
     def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
         """See `wilss.data.source.Source.tags`."""
-        part = self._part(split)
-        rank = _rank()
-        return tuple(tuple(sorted(int(rank[c]) for c in part.tags(name))) for name in part.ids)
+        return tuple(self.shown_classes(image_id) for image_id in self.ids(split))
 
     @property
     def further_eval(self) -> Mapping[str, tuple[str, ...]]:
@@ -64,9 +62,15 @@ class CocoSource:
         return sum(part.skipped for part in {self.train, self.evaluation})
 
     def check(self) -> None:
-        """Look for every image; see `CocoSplit.check`."""
+        """Look at every image; see `CocoSplit.check`."""
         for part in (self.train, self.evaluation):
             part.check(part.ids)
+
+    def shown_classes(self, image_id: str) -> tuple[int, ...]:
+        """Class ids of all annotations of an image, ascending, crowds included, which its mask leaves void."""
+        split, _, name = image_id.partition("/")
+        rank = _rank()
+        return tuple(sorted(int(rank[c]) for c in self._part(split).tags(name)))
 
     def has_mask(self, image_id: str) -> bool:
         """Every image has one."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,9 +27,21 @@ CHUNK = 64
 """Masks that one thread reads at a time: a multiple of the blocks in which scenes are drawn."""
 
 
+@runtime_checkable
+class ShowsMore(Protocol):
+    """Data whose images show classes that their masks leave void."""
+
+    def shown_classes(self, image_id: str) -> tuple[int, ...]:
+        """Class ids of all that an image shows."""
+        ...
+
+
 @dataclass(frozen=True)
 class ImageClasses:
-    """Classes of one image: id -> area in pixels of its original label. 0 and 255 are no classes."""
+    """Classes of one image: id -> area in pixels of its original label. 0 and 255 are no classes.
+
+    A class that only a void region shows, such as a crowd of COCO, has area 0.
+    """
 
     image_id: str
     areas: Mapping[int, int]
@@ -78,7 +90,10 @@ def read_areas(source: Source, ids: Sequence[str]) -> tuple[ImageClasses, ...]:
     """
 
     def read(chunk: Sequence[str]) -> list[ImageClasses]:
-        return [ImageClasses(i, class_areas(source.mask(i))) for i in chunk]
+        return [ImageClasses(i, shown(i) | class_areas(source.mask(i))) for i in chunk]
+
+    def shown(image_id: str) -> dict[int, int]:
+        return dict.fromkeys(source.shown_classes(image_id), 0) if isinstance(source, ShowsMore) else {}
 
     chunks = [ids[k : k + CHUNK] for k in range(0, len(ids), CHUNK)]
     with ThreadPoolExecutor(2) as pool:
@@ -97,7 +112,7 @@ def build_list(
     Args:
         wanted: class ids that episodes may be about.
         min_area: pixels in the original label; small images need a smaller value than photographs.
-        drop: class ids; an image with any pixel of one is left out altogether.
+        drop: class ids; an image that shows one, with any pixel or in a crowd, is left out altogether.
         names: class names for messages.
 
     Raises SpecError for no wanted class, one that is dropped too, or an area below 1; DataError for an image listed
@@ -115,7 +130,7 @@ def build_list(
             )
         seen.add(image.image_id)
         large = [c for c in wanted if image.areas.get(c, 0) >= min_area]
-        if not large or any(image.areas.get(c, 0) for c in drop):
+        if not large or any(c in image.areas for c in drop):
             continue
         kept.append(image)
         for c in large:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from wilss.errors import DataError, DataNotFoundError
 
 PIXEL_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 """Pillow refuses files of more than twice as many pixels: a small file may claim to be huge."""
+UPRIGHT = 4
+"""EXIF orientations above it are turned by a right angle."""
 
 
 def read_rgb(path: Path) -> Tensor:
@@ -25,6 +27,14 @@ def read_rgb(path: Path) -> Tensor:
     """
     with _open(path) as image:
         return _tensor(path, image, "RGB").permute(2, 0, 1)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width that `read_rgb` gives, from the file's header alone. Raises as it does."""
+    with _open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) > UPRIGHT
+    return (width, height) if turned else (height, width)
 
 
 def read_mask(path: Path) -> Tensor:

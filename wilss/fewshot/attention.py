@@ -54,7 +54,7 @@ def sine_positions(channels: int, height: int, width: int, device: torch.device 
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, penalty: Tensor, dropout: float = 0.0) -> Tensor:
-    """softmax(q k' / sqrt(d) - `PENALTY` * penalty) v; logits and softmax in float32 even under autocast.
+    """softmax(q k' / sqrt(d) - `PENALTY` * penalty) v; sum and softmax in float32 even under autocast.
 
     Args:
         query: ``(..., N, d)``. key, value: ``(..., M, d)``.

@@ -67,22 +67,24 @@ def train_episodic(
 def fit_threshold(model: FewShotModel, batches: Iterable[EpisodeBatch]) -> float:
     """Choose the threshold of an untrained head that gives the best mean IoU over base classes; returns it.
 
-    The candidates are `N_THRESHOLDS` values between the lowest and the highest score of the first batch.
+    The candidates are `N_THRESHOLDS` values between the lowest and the highest score of all batches.
     """
     head = model.head
     assert isinstance(head, UntrainedHead)
     head.threshold.zero_()
     model.eval()
-    candidates = torch.empty(0)
-    hits: dict[int, Tensor] = {}
+    queries: list[tuple[int, Tensor, Tensor]] = []
     for batch in batches:
-        score = resize(model(batch).logits[:, 1:], batch.query.shape[-2:])[:, 0]
-        if not len(candidates):
-            candidates = torch.linspace(float(score.min()), float(score.max()), N_THRESHOLDS, device=score.device)
         assert batch.query_mask is not None
-        for row, class_id in enumerate(batch.class_id.tolist()):
-            counts = _hits_and_unions(score[row], batch.query_mask[row], candidates)
-            hits[class_id] = hits.get(class_id, torch.zeros_like(counts)) + counts
+        scores = resize(model(batch).logits[:, 1:], batch.query.shape[-2:])[:, 0]
+        queries += zip(batch.class_id.tolist(), scores, batch.query_mask, strict=True)
+    ends = torch.stack([torch.stack(score.aminmax()) for _, score, _ in queries])
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    candidates = torch.linspace(low, high, N_THRESHOLDS, device=queries[0][1].device)
+    hits: dict[int, Tensor] = {}
+    for class_id, score, mask in queries:
+        counts = _hits_and_unions(score, mask, candidates)
+        hits[class_id] = hits.get(class_id, torch.zeros_like(counts)) + counts
     mean = torch.stack([counts[0] / counts[1].clamp(min=1) for counts in hits.values()]).mean(0)
     head.threshold.fill_(float(candidates[mean.argmax()]))
     return float(head.threshold)

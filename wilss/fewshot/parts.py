@@ -46,10 +46,9 @@ def prior_mask(query: Tensor, support: Tensor) -> Tensor:
     n, _, height, width = query.shape
     with torch.autocast(query.device.type, enabled=False):  # bf16 steps would be stretched to the whole range below
         exact = torch.promote_types(query.dtype, torch.float32)
-        query, support = query.flatten(2).to(exact), support.flatten(2).to(exact)
-        dots = torch.bmm(query.transpose(1, 2), support)
-        norms = query.norm(dim=1)[:, :, None] * support.norm(dim=1)[:, None]
-        best = (dots / (norms + NORM_FLOOR)).amax(2)
+        # lengths are taken out first: only one map of positions x positions is made, and kept for the gradient
+        query, support = (F.normalize(f.flatten(2).to(exact), dim=1, eps=NORM_FLOOR) for f in (query, support))
+        best = torch.bmm(query.transpose(1, 2), support).amax(2)
     low, high = best.amin(1, keepdim=True), best.amax(1, keepdim=True)
     return ((best - low) / (high - low + NORM_FLOOR)).reshape(n, 1, height, width)
 

@@ -142,7 +142,9 @@ class FewShotSpec(BaseModel):
     lists: Literal["filtered", "unfiltered"] = Field(
         "filtered", description="filtered: no training image with any pixel of a novel class (BAM)"
     )
-    rule: Literal["image", "class"] = Field("image", description="draw the query first (PFENet) or the class (HSNet)")
+    rule: Literal["image", "class"] = Field(
+        "image", description="of frozen episodes: draw the query first (PFENet) or the class (HSNet)"
+    )
     min_area: int = Field(2048, ge=1, description="pixels of a class that an image needs to be listed for it")
     size: int = Field(473, ge=33, description="side of the square that networks see; (size - 1) / 8 is whole")
     crop1: int = Field(417, ge=33, description="side of the crops of stage 1")
@@ -188,6 +190,7 @@ class FewShotSpec(BaseModel):
     def _sound(self) -> FewShotSpec:
         if self.benchmark not in FAMILIES:
             raise ValueError(f"unknown few-shot benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, FAMILIES)}")
+        self._require_effect()
         stride = 8 if self.backbone.backbone.startswith("vgg") else self.backbone.output_stride
         sides = {"size": self.size, "crop1": self.crop1}
         if self.shapes is not None:
@@ -206,6 +209,19 @@ class FewShotSpec(BaseModel):
         if not self.is_trained and self.train.tuning != "frozen":
             raise ValueError(f"'{self.head}' is not trained, and no part of its backbone is; leave it frozen")
         return self
+
+    def _require_effect(self) -> None:
+        """A key that this benchmark does not read would name other runs of the same results."""
+        family = FAMILIES[self.benchmark]
+        unread = [
+            *[("variant", self)] * (family not in ("coco", "coco-voc")),
+            *[("names", self)] * (family != "coco-voc"),
+            *[(name, self.data) for name in ("train_list", "eval_list") if family in ("scenes", "coco")],
+            *[(name, self.data) for name in ("void", "eval_crop")],
+        ]
+        for name, section in unread:
+            if getattr(section, name) != type(section).model_fields[name].default:
+                raise ValueError(f"{self.benchmark} has no use for '{name}'; leave it out")
 
     @property
     def needs_stage1(self) -> bool:
