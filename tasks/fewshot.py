@@ -23,7 +23,7 @@ from tasks.fewshot_workspace import (
     shapes_list,
     stage1_recipe,
 )
-from tasks.progress import stage_progress
+from tasks.progress import say, stage_progress
 from tasks.workspace import check_once, heavy_task
 from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
 from wilss.data.episodes import Episode, Sampler
@@ -115,6 +115,10 @@ def frozen_episodes(spec: FewShotSpec, settings: Settings, split: Split) -> Arte
         sampler = Sampler(ws.lists(split), spec.rule, spec.shots, spec.episode_seed)
         kind = spec.lists if split == "train" else "unfiltered"
         file = freeze_episodes(sampler, count, ws.fold, split, ws.source(split).fingerprint, kind)
+        missing = sorted(set(sampler.lists.wanted) - {episode.class_id for episode in file.episodes})
+        if missing:
+            names = ", ".join(sampler.lists.name_of(c) for c in missing)
+            say(f"{ws.fold.describe()}: {count} episodes ask for no object of class {names}; the mean leaves them out")
         write_episodes(file, folder / EPISODES)
         return ws.store.publish(recipe, folder, {"episodes": count}, {"fold": ws.fold.describe()}).ref
 

@@ -12,6 +12,7 @@ import torch
 from stores.artefacts import Recipe, Store
 from tasks.fewshot_shapes import pretrained_weights, shapes_recipe, shapes_source
 from tasks.workspace import open_source, require_device
+from wilss.data.area_files import load_areas, write_areas
 from wilss.data.episode_lists import (
     MIN_AREA,
     EpisodeList,
@@ -31,6 +32,9 @@ from wilss.fewshot.spec import FAMILIES, FewShotSpec, ShapesSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.spec import Settings
 
+AREAS = "areas.json"
+WAIT = 3600.0
+"""Seconds for another process that reads the same masks."""
 SIDE = 473
 """Pixels of the square for which `MIN_AREA` was made."""
 
@@ -72,7 +76,7 @@ class FewShotWorkspace:
 
     def lists(self, split: Split, kind: str | None = None) -> EpisodeList:
         """Images that episodes of a split are drawn from; ``kind``: filtered or not, instead of the specification's."""
-        areas = _areas(self.source(split), split)
+        areas = _areas(self.source(split), split, self.store if FAMILIES[self.spec.benchmark] != "scenes" else None)
         if split == "eval":
             return eval_list(areas, self.fold, self.spec.min_area)
         lists = "filtered" if (kind or self.spec.lists) == "filtered" else "unfiltered"
@@ -103,13 +107,28 @@ def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
 _AREAS: dict[tuple[int, Split], tuple[Source, tuple[ImageClasses, ...]]] = {}
 
 
-def _areas(source: Source, split: Split) -> tuple[ImageClasses, ...]:
-    """Classes of every image of a split, read once per flow."""
+def _areas(source: Source, split: Split, store: Store | None = None) -> tuple[ImageClasses, ...]:
+    """Classes of every image of a split, read once per flow; of photographs once per store, as COCO takes minutes."""
     key = (id(source), split)
     if key not in _AREAS:
-        ids = [i for i in source.ids(split) if source.has_mask(i)]
-        _AREAS[key] = (source, read_areas(source, ids))  # the source is kept, so that its id stays its own
+        areas = _read_areas(source, split) if store is None else _kept_areas(source, split, store)
+        _AREAS[key] = (source, areas)  # the source is kept, so that its id stays its own
     return _AREAS[key][1]
+
+
+def _read_areas(source: Source, split: Split) -> tuple[ImageClasses, ...]:
+    return read_areas(source, [i for i in source.ids(split) if source.has_mask(i)])
+
+
+def _kept_areas(source: Source, split: Split, store: Store) -> tuple[ImageClasses, ...]:
+    facts = {"version": FEWSHOT_VERSION, "stage": "areas", "data": source.fingerprint, "split": split}
+    recipe = Recipe("episodes", facts, {})
+    if store.find(recipe) is None:
+        with store.build(recipe, wait=WAIT) as folder:
+            areas = _read_areas(source, split)
+            write_areas(areas, folder / AREAS)
+            store.publish(recipe, folder, {"images": len(areas)})
+    return load_areas(store.path("episodes", recipe.digest) / AREAS)
 
 
 def forget_fewshot() -> None:

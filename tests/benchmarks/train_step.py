@@ -119,7 +119,7 @@ def measure(rounds: int, size: int, batch: int) -> dict[str, float | str]:
     training, method, batches = prepare(size, batch)
     positions = list(range(batch))
     calls: dict[str, Callable[[], object]] = {
-        "whole step": lambda: training._update(positions, 0),
+        "whole step": lambda: training._update(positions, 0, iter([training.draw(positions)])),
         **parts(training.student, method, batches.draw(positions).images),
         "input pipeline": lambda: batches.draw(positions),
     }

@@ -341,8 +341,11 @@ def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path)
 
 
 @pytest.mark.parametrize("benchmark", ["coco-20i", "coco-to-pascal"])
-def test_coco_and_the_way_to_pascal(wilss, benchmark: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    options = ("--set", "min_area=20", "data.coco_eval=train2017", "data.eval_list=dev")
+def test_coco_and_the_way_to_pascal(  # type: ignore[no-untyped-def]
+    wilss, benchmark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = ("data.eval_list=dev",) if benchmark == "coco-to-pascal" else ()
+    options = ("--set", "min_area=20", "data.coco_eval=train2017", *lists)
     data = ("--data", coco_squares(tmp_path / "coco"), "--voc", voc_squares(tmp_path / "voc"))
     common = ("--benchmark", benchmark, "--heads", "prior", "--fold", 1, *TINY, *options, "--root", tmp_path)
     code, out, err = wilss("few-shot", "compare", *common, *data)
@@ -353,6 +356,18 @@ def test_coco_and_the_way_to_pascal(wilss, benchmark: str, tmp_path: Path) -> No
     novel = report["novel"]["per_class_iou"]
     assert len(novel) == {"coco-20i": 20, "coco-to-pascal": 4}[benchmark]
     assert not set(novel) & set(report["base"]["per_class_iou"])
+    both = {**novel, **report["base"]["per_class_iou"]}
+    missing = [name for name, value in both.items() if value is None]
+    assert all(f"('{name}')" in err for name in missing)
+    assert ("episodes ask for no object of class" in err) == bool(missing)
+
+    def no_mask(*_: object) -> None:
+        pytest.fail("a mask is read for a list again")
+
+    monkeypatch.setattr("tasks.fewshot_workspace.read_areas", no_mask)
+    code, again, err = wilss("few-shot", "compare", *common, *data)
+    assert code == 0, err
+    assert again == out
 
 
 def coco_squares(root: Path) -> Path:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from wilss.data.area_files import load_areas, write_areas
 from wilss.data.episode_files import EpisodeFile, check_episodes, freeze_episodes, read_episodes, write_episodes
 from wilss.data.episode_lists import (
     EpisodeList,
@@ -77,6 +78,16 @@ def test_an_object_counts_from_the_least_area_on() -> None:
     assert [image.image_id for image in found.images] == ["i1", "i2"]
     assert found.present(1) == (1, 2)  # the size is not asked for again
     assert build_list(images, (1, 2), min_area=5).by_class[2] == ("i2", "i3")
+
+
+def test_areas_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
+    images = (*named([{1: 2047}, {2: 0, 1: 3000}, {}]), ImageClasses("i0", {7: 1}))  # listed twice: told later
+    write_areas(images, tmp_path / "areas.json")
+    assert load_areas(tmp_path / "areas.json") == images
+    for damaged in ("[", '{"a": 1}', '[["a", 3]]', "7"):
+        (tmp_path / "areas.json").write_text(damaged)
+        with pytest.raises(FormatError, match=r"areas.json' is damaged"):
+            load_areas(tmp_path / "areas.json")
 
 
 def test_filtered_lists_drop_an_image_for_one_novel_pixel() -> None:

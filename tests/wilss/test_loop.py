@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from tests.wilss.test_methods import segmenter
 from wilss.errors import FormatError, TrainingError
 from wilss.learn.base import joint_epochs
-from wilss.learn.loop import Training, Watch, _split
+from wilss.learn.loop import Training, Watch, _split, drawn
 from wilss.learn.schedule import TrainSpec
 from wilss.learn.state import last_good
 from wilss.nets.segmenter import Segmenter
@@ -67,7 +68,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch() -> None:
     for model, parts in zip(models, (1, 2), strict=True):
         run = training(model, SPEC.model_copy(update={"accumulate": parts}))
         model.eval()  # BatchNorm in evaluation mode: statistics are the one thing that parts change
-        run._update([0, 1, 2, 3], 0)
+        run._update([0, 1, 2, 3], 0, map(run.draw, _split([0, 1, 2, 3], parts)))
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
 
@@ -119,6 +120,32 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
         run.run()
     assert len(calls) == run.per_epoch
     assert not (tmp_path / "state.pt").exists()
+
+
+def test_batches_drawn_ahead_are_the_same_and_one_ahead() -> None:
+    parts = [[k, k + 1] for k in range(0, 12, 2)]
+    generator = torch.Generator()
+    started: list[list[int]] = []
+
+    def draw(positions: list[int]) -> list[float]:
+        started.append(positions)
+        if positions == [10, 11]:
+            raise ValueError("image 10 is damaged")
+        return [*map(float, positions), float(torch.rand((), generator=generator))]
+
+    def drawn_all(ahead: bool) -> list[list[float]]:
+        generator.manual_seed(3)
+        return list(drawn(parts[:-1], draw, ahead))
+
+    assert drawn_all(ahead=True) == drawn_all(ahead=False)
+    started.clear()
+    batches = drawn(parts, draw, ahead=True)
+    assert next(batches)[:2] == [0, 1]
+    deadline = time.monotonic() + 20
+    while started != parts[:2]:  # the second is on its way before it is asked for
+        assert time.monotonic() < deadline
+    with pytest.raises(ValueError, match="image 10 is damaged"):
+        list(batches)
 
 
 def test_a_frozen_backbone_stays_as_it_is_also_in_its_statistics() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -132,11 +133,13 @@ class Training(Generic[B]):
     def _epoch(self, epoch: int) -> dict[str, float]:
         self._train_mode()
         batches = list(epoch_batches(len(self.ids), self.spec.batch_size, self.generators[0]))
+        parts = [part for positions in batches for part in _split(positions, self.spec.accumulate)]
+        draws = drawn(parts, self.draw, ahead=self.device.type == "cuda")
         sums: dict[str, Tensor] = {}
         bad = torch.full((), -1, device=self.device)  # number of the first batch whose loss is not finite
         looked = time.monotonic()
         for number, positions in enumerate(batches):
-            terms = self._update(positions, epoch)
+            terms = self._update(positions, epoch, draws)
             finite = torch.stack(list(terms.values())).isfinite().all()
             bad = torch.where((bad < 0) & ~finite, number, bad)
             for name, value in terms.items():
@@ -150,14 +153,13 @@ class Training(Generic[B]):
         self._require_finite_weights(epoch)
         return {name: float(value) / len(batches) for name, value in sums.items()}
 
-    def _update(self, positions: list[int], epoch: int) -> dict[str, Tensor]:
+    def _update(self, positions: list[int], epoch: int, draws: Iterator[B]) -> dict[str, Tensor]:
         """One step of the optimisers, gradients summed over ``accumulate`` parts of the batch; returns the loss."""
         for rule in self.rules:
             rule.optimizer.zero_grad(set_to_none=True)
-        parts = _split(positions, self.spec.accumulate)
         totals: dict[str, Tensor] = {}
-        for part in parts:
-            batch = self.draw(part)
+        for part in _split(positions, self.spec.accumulate):
+            batch = next(draws)
             with autocast(self.spec.precision, self.device):
                 terms = self.objective.losses(batch, epoch)
             share = len(part) / len(positions)
@@ -237,6 +239,24 @@ class Training(Generic[B]):
         if content.get("cuda") is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(content["cuda"].cpu(), self.device)
         self.history = list(content["history"])
+
+
+def drawn(parts: Sequence[list[int]], draw: Callable[[list[int]], B], ahead: bool) -> Iterator[B]:
+    """Batches in order.
+
+    Args:
+        ahead: draw the next one in a thread while the last one is learnt from, as pays where the device is not the CPU
+            that draws. All draws are made one after the other, so that they are the same.
+    """
+    if not ahead:
+        yield from map(draw, parts)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(draw, parts[0])
+        for part in parts[1:]:
+            batch, coming = coming.result(), pool.submit(draw, part)
+            yield batch
+        yield coming.result()
 
 
 def _split(positions: list[int], parts: int) -> list[list[int]]:

@@ -1,0 +1,26 @@
+"""Classes and areas of all images of a split in a file, so that no mask is read for a list twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from wilss.data.episode_lists import ImageClasses
+from wilss.errors import FormatError
+
+
+def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
+    """Write ``[[image id, {class id: pixels}], ...]`` as JSON, all or nothing."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps([(image.image_id, dict(image.areas)) for image in images]))
+    partial.replace(path)
+
+
+def load_areas(path: Path) -> tuple[ImageClasses, ...]:
+    """Read what `write_areas` wrote, in its order. Raises FormatError for a damaged file."""
+    try:
+        content = json.loads(path.read_text())
+        return tuple(ImageClasses(i, {int(c): int(n) for c, n in areas.items()}) for i, areas in content)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise FormatError(f"'{path}' is damaged ({error}); delete its folder and run again") from error
