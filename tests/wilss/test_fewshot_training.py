@@ -254,6 +254,31 @@ def test_counts_are_the_same_on_the_gpu() -> None:
     assert episode_counts(found.cuda(), truth.cuda()) == episode_counts(found, truth)
 
 
+@needs_gpu
+@pytest.mark.parametrize("tuning", ["frozen", "svf", "full"])
+@pytest.mark.parametrize("head", TRAINED)
+def test_a_gpu_predicts_the_same_learns_and_goes_on(head: str, tuning: str, tmp_path: Path) -> None:
+    spec = spec_of(head, train={"tuning": tuning, "epochs": 2, "batch_size": 2, "precision": "fp32"})
+    device = torch.device("cuda")
+
+    def batch(positions: list[int]) -> EpisodeBatch:
+        return EpisodeBatch(**{name: value.to(device) for name, value in vars(batch_of(len(positions))).items()})
+
+    def train(model: FewShotModel) -> list[dict[str, float]]:
+        watch = Watch("gpu", state=tmp_path / "state.pt")
+        return train_episodic(model, batch, tuple("abcd"), spec.train, torch.Generator(), watch)
+
+    model = model_of(spec).to(device).eval()
+    torch.backends.cudnn.allow_tf32 = False
+    expected = model_of(spec).eval().predict(batch_of())
+    torch.testing.assert_close(model.predict(batch([0, 1])).cpu(), expected, rtol=1e-2, atol=1e-2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    history = train(model)
+    assert all(math.isfinite(value) for terms in history for value in terms.values())
+    assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert train(model_of(spec).to(device)) == history, "the state of a finished training is taken up"
+
+
 def test_learning_rates_follow_their_schedule_to_the_end() -> None:
     spec = EpisodicTrainSpec(tuning="full", epochs=2, schedule="cosine")
     parts = {"backbone": [torch.nn.Parameter(torch.zeros(1))], "head": [torch.nn.Parameter(torch.zeros(1))]}
