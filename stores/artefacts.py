@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,25 +108,33 @@ class Store:
         return sorted((read_manifest(folder) for folder in folders), key=lambda m: (m.created, m.digest))
 
     @contextmanager
-    def build(self, recipe: Recipe, wait: float = 0) -> Iterator[Path]:
+    def build(self, recipe: Recipe, wait: float = 0, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
         """Give the staging folder of a recipe to its only builder; on an error it stays, to be taken up again.
 
         Args:
-            wait: seconds for another process that builds the same artefact.
+            wait: seconds for another process that builds the same artefact. Who waited must look for the artefact
+                once more; a folder that is then of no use is removed.
+            on_wait: called before the waiting.
 
         Raises FormatError when it still does so.
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{folder}.lock")
+        if wait and on_wait and _is_taken(lock):
+            on_wait()
         try:
             lock.acquire(timeout=wait)
         except Timeout as error:
             raise FormatError(f"another process is building {recipe.kind} {recipe.digest[:12]}; wait for it") from error
+        made_meanwhile = self.find(recipe)
         try:
             folder.mkdir(exist_ok=True)
             yield folder
         finally:
+            if made_meanwhile:
+                shutil.rmtree(folder, ignore_errors=True)
+                Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
 
     def publish(
@@ -154,6 +162,15 @@ class Store:
             staging.replace(target)
         Path(f"{staging}.lock").unlink(missing_ok=True)
         return manifest
+
+
+def _is_taken(lock: FileLock) -> bool:
+    """Whether another process holds a lock now."""
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def read_manifest(folder: Path) -> Manifest:

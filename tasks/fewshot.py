@@ -24,7 +24,7 @@ from tasks.fewshot_workspace import (
     stage1_recipe,
 )
 from tasks.progress import say, stage_progress
-from tasks.workspace import check_once, heavy_task
+from tasks.workspace import build_in_turn, check_once, heavy_task
 from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
 from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
@@ -65,7 +65,9 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     recipe = head_recipe(ws)
     if found := ws.store.find(recipe):
         return found.ref
-    with ws.store.build(recipe) as folder, stage_progress(f"{spec.head} ({spec.train.tuning})") as progress:
+    with build_in_turn(ws.store, recipe) as folder, stage_progress(f"{spec.head} ({spec.train.tuning})") as progress:
+        if found := ws.store.find(recipe):  # made by another process meanwhile
+            return found.ref
         start = time.monotonic()
         torch.manual_seed(spec.seed)
         model = _untrained(ws).to(ws.device)
@@ -75,7 +77,8 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         draw = augmented(ws, ids, generator).of(Sampler(lists, "image", spec.shots, spec.seed))
         if spec.is_trained:
             watch = Watch(ws.fold.describe(), progress, folder / STATE)
-            history = train_episodic(model, _with_silhouettes(ws, draw, generator), ids, spec.train, generator, watch)
+            names = tuple(f"{i} (or a scene of silhouettes)" for i in ids) if spec.silhouette_share else ids
+            history = train_episodic(model, _with_silhouettes(ws, draw, generator), names, spec.train, generator, watch)
         else:
             queries = torch.randperm(len(ids), generator=generator)[:N_FIT]
             fit_threshold(model, (draw(part.tolist()) for part in queries.split(batch_size(spec.shots))))
@@ -111,7 +114,9 @@ def frozen_episodes(spec: FewShotSpec, settings: Settings, split: Split) -> Arte
     if found := ws.store.find(recipe):
         return found.ref
     count = int(recipe.facts["count"])
-    with ws.store.build(recipe) as folder:
+    with build_in_turn(ws.store, recipe) as folder:
+        if found := ws.store.find(recipe):  # made by another process meanwhile
+            return found.ref
         sampler = Sampler(ws.lists(split), spec.rule, spec.shots, spec.episode_seed)
         kind = spec.lists if split == "train" else "unfiltered"
         file = freeze_episodes(sampler, count, ws.fold, split, ws.source(split).fingerprint, kind)
@@ -130,7 +135,9 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
     recipe = scores_recipe(ws, split)
     if found := ws.store.find(recipe):
         return found.ref
-    with ws.store.build(recipe) as folder, stage_progress(f"episodes of {ws.fold.describe()}") as progress:
+    with build_in_turn(ws.store, recipe) as folder, stage_progress(f"episodes of {ws.fold.describe()}") as progress:
+        if found := ws.store.find(recipe):  # made by another process meanwhile
+            return found.ref
         model, episodes = load_model(ws), load_episodes(ws, split).episodes
         counts = []
         for done, (_, found, truth) in enumerate(predictions(ws, model, episodes, split), start=1):

@@ -13,7 +13,7 @@ from stores.heads import load_head, part_of, save_head
 from tasks.fewshot_shapes import shapes_recipe, shapes_source, shipped_for
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, stage1_recipe
 from tasks.progress import stage_progress
-from tasks.workspace import heavy_task
+from tasks.workspace import build_in_turn, heavy_task
 from wilss.fewshot.batches import Augmented, EpisodeImages
 from wilss.fewshot.build import build_shapes, build_stage1
 from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
@@ -39,7 +39,9 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     source = shapes_source(shapes)
     ids = source.ids("train")
     if shipped := shipped_for(spec, ws.own_weights):
-        with ws.store.build(recipe, wait=60) as folder:
+        with build_in_turn(ws.store, recipe) as folder:
+            if found := ws.store.find(recipe):  # made by another process meanwhile
+                return found.ref
             save_head(shipped.state, about_training(ws, shipped.history, of_fold=False), folder)
             notes = {"stage": "silhouettes", "file": shipped.path.name}
             return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
@@ -113,7 +115,9 @@ def _train(
     generator: torch.Generator,
 ) -> ArtefactRef:
     """Train a PSPNet and publish it."""
-    with ws.store.build(recipe) as folder, stage_progress(stage) as progress:
+    with build_in_turn(ws.store, recipe) as folder, stage_progress(stage) as progress:
+        if found := ws.store.find(recipe):  # made by another process meanwhile
+            return found.ref
         start = time.monotonic()
         model = make().to(ws.device)
         history = train_stage1(model, draw, ids, train, generator, Watch(stage, progress, folder / STATE))

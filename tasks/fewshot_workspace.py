@@ -11,7 +11,7 @@ import torch
 
 from stores.artefacts import Recipe, Store
 from tasks.fewshot_shapes import pretrained_weights, shapes_recipe, shapes_source
-from tasks.workspace import open_source, require_device
+from tasks.workspace import build_in_turn, open_source, require_device
 from wilss.data.area_files import load_areas, write_areas
 from wilss.data.episode_lists import (
     MIN_AREA,
@@ -33,8 +33,6 @@ from wilss.nets.pretrained import Weights, find_weights
 from wilss.spec import Settings
 
 AREAS = "areas.json"
-WAIT = 3600.0
-"""Seconds for another process that reads the same masks."""
 SIDE = 473
 """Pixels of the square for which `MIN_AREA` was made."""
 
@@ -124,10 +122,11 @@ def _kept_areas(source: Source, split: Split, store: Store) -> tuple[ImageClasse
     facts = {"version": FEWSHOT_VERSION, "stage": "areas", "data": source.fingerprint, "split": split}
     recipe = Recipe("episodes", facts, {})
     if store.find(recipe) is None:
-        with store.build(recipe, wait=WAIT) as folder:
-            areas = _read_areas(source, split)
-            write_areas(areas, folder / AREAS)
-            store.publish(recipe, folder, {"images": len(areas)})
+        with build_in_turn(store, recipe) as folder:
+            if store.find(recipe) is None:
+                areas = _read_areas(source, split)
+                write_areas(areas, folder / AREAS)
+                store.publish(recipe, folder, {"images": len(areas)})
     return load_areas(store.path("episodes", recipe.digest) / AREAS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +12,7 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from stores.artefacts import Store
+from stores.artefacts import Recipe, Store
 from stores.checkpoints import load_index, normalisation
 from tasks.fewshot_start import MARK, fewshot_backbone
 from tasks.progress import say
@@ -33,6 +35,8 @@ NEEDS = {
     "folder": "the folder that holds images/ and labels.csv",
 }
 
+PATIENCE = 86400.0
+"""Seconds for another process that builds what this one needs too."""
 heavy_task = task(cache_policy=NO_CACHE, persist_result=False)
 """Tasks whose cache is the store: Prefect's own result cache stays off."""
 
@@ -113,6 +117,17 @@ def forget_data() -> None:
     open_workspace.cache_clear()
     open_source.cache_clear()
     _CHECKED.clear()
+
+
+@contextmanager
+def build_in_turn(store: Store, recipe: Recipe) -> Iterator[Path]:
+    """`Store.build` that waits for another process, and says so; look for the artefact again inside."""
+
+    def say_so() -> None:
+        say(f"another process is building {recipe.kind} {recipe.digest[:12]}; waiting for it")
+
+    with store.build(recipe, PATIENCE, say_so) as folder:
+        yield folder
 
 
 def require_device(name: str) -> None:

@@ -92,6 +92,34 @@ def _hold(root: Path, ready: object, release: object) -> None:
         release.wait(30)  # type: ignore[attr-defined]
 
 
+def _publish_when_told(root: Path, ready: object, release: object) -> None:
+    store = Store(root)
+    with store.build(RECIPE) as folder:
+        ready.set()  # type: ignore[attr-defined]
+        release.wait(30)  # type: ignore[attr-defined]
+        store.publish(RECIPE, folder, {"n": 1})
+
+
+def test_who_waits_for_another_process_finds_what_it_made(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, release = context.Event(), context.Event()
+    holder = context.Process(target=_publish_when_told, args=(tmp_path, ready, release))
+    holder.start()
+    assert ready.wait(30)
+    store, waited = Store(tmp_path), []
+    assert store.find(RECIPE) is None
+
+    def on_wait() -> None:
+        waited.append(True)
+        release.set()
+
+    with store.build(RECIPE, wait=30, on_wait=on_wait):
+        assert store.find(RECIPE) is not None
+    assert waited == [True]
+    assert not list((tmp_path / "banks").glob(".staging*"))
+    holder.join()
+
+
 def test_two_processes_never_build_the_same_artefact(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     ready, release = context.Event(), context.Event()
