@@ -8,10 +8,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from flows import cli_fewshot
 from stores.artefacts import Store
@@ -20,8 +18,6 @@ from tasks import fewshot, fewshot_stage1, svf_subject
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
 from tasks.workspace import open_workspace
-from wilss.data.coco_names import COCO_IDS
-from wilss.data.voc import save_palette_png
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot import shipped
 from wilss.fewshot.batches import DrawEpisodes, evaluation_batch
@@ -112,17 +108,6 @@ def test_report_is_refused_where_other_weights_are_found_than_the_head_began_wit
     code, _, err = wilss(*report)
     assert code == 2
     assert "began with other weights of resnet_scenes" in err
-
-
-def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    folder = voc_squares(tmp_path / "voc")
-    gone = sorted((folder / "JPEGImages").iterdir())[7]
-    gone.unlink()
-    lists = ("data.train_list=dev", "data.eval_list=dev", "min_area=20")
-    common = ("--benchmark", "pascal-5i", "--fold", 1, *TINY, *lists, "--data", folder, "--root", tmp_path)
-    code, _, err = wilss("few-shot", "eval", *common)
-    assert code == 2
-    assert gone.name in err
 
 
 def test_another_fold_than_the_trained_one_is_refused(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
@@ -338,68 +323,3 @@ def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path)
     code, _, err = wilss("few-shot", "compare", "--head", "prior", "--svf", "--tunings", "full", *common)
     assert code == 2
     assert "the same thing twice" in err
-
-
-@pytest.mark.parametrize("benchmark", ["coco-20i", "coco-to-pascal"])
-def test_coco_and_the_way_to_pascal(  # type: ignore[no-untyped-def]
-    wilss, benchmark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lists = ("data.eval_list=dev",) if benchmark == "coco-to-pascal" else ()
-    options = ("--set", "min_area=20", "data.coco_eval=train2017", *lists)
-    data = ("--data", coco_squares(tmp_path / "coco"), "--voc", voc_squares(tmp_path / "voc"))
-    common = ("--benchmark", benchmark, "--heads", "prior", "--fold", 1, *TINY, *options, "--root", tmp_path)
-    code, out, err = wilss("few-shot", "compare", *common, *data)
-    assert code == 0, err
-    assert "prior, 1 shot" in out
-    reports = [json.loads(path.read_text()) for path in (tmp_path / "fewshot").glob(f"{benchmark}*/fewshot.json")]
-    (report,) = reports
-    novel = report["novel"]["per_class_iou"]
-    assert len(novel) == {"coco-20i": 20, "coco-to-pascal": 4}[benchmark]
-    assert not set(novel) & set(report["base"]["per_class_iou"])
-    both = {**novel, **report["base"]["per_class_iou"]}
-    missing = [name for name, value in both.items() if value is None]
-    assert all(f"('{name}')" in err for name in missing)
-    assert ("episodes ask for no object of class" in err) == bool(missing)
-
-    def no_mask(*_: object) -> None:
-        pytest.fail("a mask is read for a list again")
-
-    monkeypatch.setattr("tasks.fewshot_workspace.read_areas", no_mask)
-    code, again, err = wilss("few-shot", "compare", *common, *data)
-    assert code == 0, err
-    assert again == out
-
-
-def coco_squares(root: Path) -> Path:
-    """Three images of a square for each of COCO's 80 classes."""
-    (root / "annotations").mkdir(parents=True)
-    (root / "train2017").mkdir()
-    images, annotations = [], []
-    for number, category in enumerate(k for k in COCO_IDS for _ in range(3)):
-        left, name = 4 + number % 3 * 8, f"{number:012d}.png"
-        picture = np.full((48, 48, 3), 60, np.uint8)
-        picture[8:28, left : left + 20] = 200
-        Image.fromarray(picture).save(root / "train2017" / name)
-        images.append({"id": number, "file_name": name, "height": 48, "width": 48})
-        box = [left, 8, left + 20, 8, left + 20, 28, left, 28]
-        facts = {"segmentation": [box], "iscrowd": 0, "area": 400.0, "bbox": [left, 8, 20, 20]}
-        annotations.append({"id": number + 1, "image_id": number, "category_id": category, **facts})
-    categories = [{"id": k, "name": name} for k, name in COCO_IDS.items()]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    (root / "annotations" / "instances_train2017.json").write_text(json.dumps(content))
-    return root
-
-
-def voc_squares(root: Path) -> Path:
-    """Three images of a square for each of VOC's 20 classes."""
-    for name in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
-        (root / name).mkdir(parents=True)
-    ids = [f"2007_{number:06d}" for number in range(60)]
-    for number, image_id in enumerate(ids):
-        mask = torch.zeros(48, 48, dtype=torch.uint8)
-        mask[8:28, 4 : 24 + number % 3 * 8] = 1 + number // 3
-        picture = np.where(mask.numpy()[..., None] > 0, 200, 60).astype(np.uint8).repeat(3, 2)
-        Image.fromarray(picture).save(root / "JPEGImages" / f"{image_id}.jpg")
-        save_palette_png(mask, root / "SegmentationClassAug" / f"{image_id}.png")
-    (root / "ImageSets" / "Segmentation" / "dev.txt").write_text("\n".join(ids))
-    return root

@@ -1,0 +1,99 @@
+"""Few-shot runs on VOC, on COCO, and from COCO to VOC, over folders of squares."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from flows import cli_fewshot
+from wilss.data.coco_names import COCO_IDS
+from wilss.data.voc import save_palette_png
+
+pytestmark = pytest.mark.usefixtures("prefect_backend")
+TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
+
+
+@pytest.fixture(autouse=True)
+def own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_fewshot, "prepare_prefect", lambda root, verbose=False: None)
+
+
+def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = voc_squares(tmp_path / "voc")
+    gone = sorted((folder / "JPEGImages").iterdir())[7]
+    gone.unlink()
+    lists = ("data.train_list=dev", "data.eval_list=dev", "min_area=20")
+    common = ("--benchmark", "pascal-5i", "--fold", 1, *TINY, *lists, "--data", folder, "--root", tmp_path)
+    code, _, err = wilss("few-shot", "eval", *common)
+    assert code == 2
+    assert gone.name in err
+
+
+@pytest.mark.parametrize("benchmark", ["coco-20i", "coco-to-pascal"])
+def test_coco_and_the_way_to_pascal(  # type: ignore[no-untyped-def]
+    wilss, benchmark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = ("data.eval_list=dev",) if benchmark == "coco-to-pascal" else ()
+    options = ("--set", "min_area=20", "data.coco_eval=train2017", *lists)
+    data = ("--data", coco_squares(tmp_path / "coco"), "--voc", voc_squares(tmp_path / "voc"))
+    common = ("--benchmark", benchmark, "--heads", "prior", "--fold", 1, *TINY, *options, "--root", tmp_path)
+    code, out, err = wilss("few-shot", "compare", *common, *data)
+    assert code == 0, err
+    assert "prior, 1 shot" in out
+    reports = [json.loads(path.read_text()) for path in (tmp_path / "fewshot").glob(f"{benchmark}*/fewshot.json")]
+    (report,) = reports
+    novel = report["novel"]["per_class_iou"]
+    assert len(novel) == {"coco-20i": 20, "coco-to-pascal": 4}[benchmark]
+    assert not set(novel) & set(report["base"]["per_class_iou"])
+    both = {**novel, **report["base"]["per_class_iou"]}
+    missing = [name for name, value in both.items() if value is None]
+    assert all(f"('{name}')" in err for name in missing)
+    assert ("episodes ask for no object of class" in err) == bool(missing)
+
+    def no_mask(*_: object) -> None:
+        pytest.fail("a mask is read for a list again")
+
+    monkeypatch.setattr("tasks.fewshot_workspace.read_areas", no_mask)
+    code, again, err = wilss("few-shot", "compare", *common, *data)
+    assert code == 0, err
+    assert again == out
+
+
+def coco_squares(root: Path) -> Path:
+    """Three images of a square for each of COCO's 80 classes."""
+    (root / "annotations").mkdir(parents=True)
+    (root / "train2017").mkdir()
+    images, annotations = [], []
+    for number, category in enumerate(k for k in COCO_IDS for _ in range(3)):
+        left, name = 4 + number % 3 * 8, f"{number:012d}.png"
+        picture = np.full((48, 48, 3), 60, np.uint8)
+        picture[8:28, left : left + 20] = 200
+        Image.fromarray(picture).save(root / "train2017" / name)
+        images.append({"id": number, "file_name": name, "height": 48, "width": 48})
+        box = [left, 8, left + 20, 8, left + 20, 28, left, 28]
+        facts = {"segmentation": [box], "iscrowd": 0, "area": 400.0, "bbox": [left, 8, 20, 20]}
+        annotations.append({"id": number + 1, "image_id": number, "category_id": category, **facts})
+    categories = [{"id": k, "name": name} for k, name in COCO_IDS.items()]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (root / "annotations" / "instances_train2017.json").write_text(json.dumps(content))
+    return root
+
+
+def voc_squares(root: Path) -> Path:
+    """Three images of a square for each of VOC's 20 classes."""
+    for name in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
+        (root / name).mkdir(parents=True)
+    ids = [f"2007_{number:06d}" for number in range(60)]
+    for number, image_id in enumerate(ids):
+        mask = torch.zeros(48, 48, dtype=torch.uint8)
+        mask[8:28, 4 : 24 + number % 3 * 8] = 1 + number // 3
+        picture = np.where(mask.numpy()[..., None] > 0, 200, 60).astype(np.uint8).repeat(3, 2)
+        Image.fromarray(picture).save(root / "JPEGImages" / f"{image_id}.jpg")
+        save_palette_png(mask, root / "SegmentationClassAug" / f"{image_id}.png")
+    (root / "ImageSets" / "Segmentation" / "dev.txt").write_text("\n".join(ids))
+    return root
