@@ -108,25 +108,27 @@ class Store:
         return sorted((read_manifest(folder) for folder in folders), key=lambda m: (m.created, m.digest))
 
     @contextmanager
-    def build(self, recipe: Recipe, wait: float = 0, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
+    def build(self, recipe: Recipe, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
         """Give the staging folder of a recipe to its only builder; on an error it stays, to be taken up again.
 
         Args:
-            wait: seconds for another process that builds the same artefact. Who waited must look for the artefact
-                once more; a folder that is then of no use is removed.
-            on_wait: called before the waiting.
+            on_wait: called before waiting for another process that builds the same artefact. Who waited must look for
+                the artefact once more; a folder that is then of no use is removed.
 
-        Raises FormatError when it still does so.
+        Raises FormatError when another process builds it and ``on_wait`` is None.
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{folder}.lock")
-        if wait and on_wait and _is_taken(lock):
-            on_wait()
         try:
-            lock.acquire(timeout=wait)
+            lock.acquire(timeout=0)
         except Timeout as error:
-            raise FormatError(f"another process is building {recipe.kind} {recipe.digest[:12]}; wait for it") from error
+            if on_wait is None:
+                raise FormatError(
+                    f"another process is building {recipe.kind} {recipe.digest[:12]}; wait for it"
+                ) from error
+            on_wait()
+            lock.acquire()
         made_meanwhile = self.find(recipe)
         try:
             folder.mkdir(exist_ok=True)
@@ -162,15 +164,6 @@ class Store:
             staging.replace(target)
         Path(f"{staging}.lock").unlink(missing_ok=True)
         return manifest
-
-
-def _is_taken(lock: FileLock) -> bool:
-    """Whether another process holds a lock now."""
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def read_manifest(folder: Path) -> Manifest:

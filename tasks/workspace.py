@@ -25,6 +25,7 @@ from wilss.data.source import Source
 from wilss.data.voc import VocSource
 from wilss.errors import DataNotFoundError, SpecError
 from wilss.nets.pretrained import Weights, find_weights
+from wilss.precision import require_full_fp32
 from wilss.protocol import Benchmark
 from wilss.spec import DataSpec, RunSpec, Settings
 
@@ -35,8 +36,6 @@ NEEDS = {
     "folder": "the folder that holds images/ and labels.csv",
 }
 
-PATIENCE = 86400.0
-"""Seconds for another process that builds what this one needs too."""
 heavy_task = task(cache_policy=NO_CACHE, persist_result=False)
 """Tasks whose cache is the store: Prefect's own result cache stays off."""
 
@@ -126,18 +125,18 @@ def build_in_turn(store: Store, recipe: Recipe) -> Iterator[Path]:
     def say_so() -> None:
         say(f"another process is building {recipe.kind} {recipe.digest[:12]}; waiting for it")
 
-    with store.build(recipe, PATIENCE, say_so) as folder:
+    with store.build(recipe, say_so) as folder:
         yield folder
 
 
 def require_device(name: str) -> None:
-    """Raise SpecError unless this machine has the device; there, fp32 then means fp32 in convolutions too."""
+    """Raise SpecError unless this machine has the device."""
     known = {"cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))}
     if name not in known and not (name == "cuda" and torch.cuda.is_available()):
         raise SpecError(
             f"device '{name}' is not available here; use cpu" + (" or cuda" if torch.cuda.is_available() else "")
         )
-    torch.backends.cudnn.allow_tf32 = False  # it is on by default, with 10 bits of mantissa
+    require_full_fp32()
 
 
 @lru_cache(maxsize=2)

@@ -16,6 +16,11 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
 
 
+def require_full_fp32() -> None:
+    """Let fp32 be fp32 in CUDA's convolutions too: by default they take TF32, with 10 bits of mantissa."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def resolved(precision: Precision, device: torch.device) -> Precision:
     """What "auto" means on this device, for digests: results differ between bf16 and fp32."""
     if precision != "auto":

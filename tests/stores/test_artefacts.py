@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,12 +88,6 @@ def test_unknown_digest_lists_what_is_there(tmp_path: Path) -> None:
 
 
 def _hold(root: Path, ready: object, release: object) -> None:
-    with Store(root).build(RECIPE):
-        ready.set()  # type: ignore[attr-defined]
-        release.wait(30)  # type: ignore[attr-defined]
-
-
-def _publish_when_told(root: Path, ready: object, release: object) -> None:
     store = Store(root)
     with store.build(RECIPE) as folder:
         ready.set()  # type: ignore[attr-defined]
@@ -100,35 +95,41 @@ def _publish_when_told(root: Path, ready: object, release: object) -> None:
         store.publish(RECIPE, folder, {"n": 1})
 
 
-def test_who_waits_for_another_process_finds_what_it_made(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready, release = context.Event(), context.Event()
-    holder = context.Process(target=_publish_when_told, args=(tmp_path, ready, release))
-    holder.start()
-    assert ready.wait(30)
-    store, waited = Store(tmp_path), []
-    assert store.find(RECIPE) is None
-
-    def on_wait() -> None:
-        waited.append(True)
-        release.set()
-
-    with store.build(RECIPE, wait=30, on_wait=on_wait):
-        assert store.find(RECIPE) is not None
-    assert waited == [True]
-    assert not list((tmp_path / "banks").glob(".staging*"))
-    holder.join()
-
-
-def test_two_processes_never_build_the_same_artefact(tmp_path: Path) -> None:
+@pytest.fixture
+def release_holder(tmp_path: Path) -> Iterator[Callable[[bool], None]]:
+    """Another process builds the artefact; it publishes when told True and is killed when told False."""
     context = multiprocessing.get_context("spawn")
     ready, release = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(tmp_path, ready, release))
     holder.start()
     assert ready.wait(30)
-    with pytest.raises(FormatError, match="another process is building"), Store(tmp_path).build(RECIPE):
-        pass
-    holder.kill()  # a killed builder leaves no lock behind
+    yield lambda publish: release.set() if publish else holder.kill()
+    release.set()
     holder.join()
-    build(tmp_path)
-    assert Store(tmp_path).find(RECIPE) is not None
+
+
+def test_who_waits_for_another_process_finds_what_it_made(
+    tmp_path: Path, release_holder: Callable[[bool], None]
+) -> None:
+    store, waited = Store(tmp_path), []
+    assert store.find(RECIPE) is None
+
+    def on_wait() -> None:
+        waited.append(True)
+        release_holder(True)
+
+    with store.build(RECIPE, on_wait):
+        assert store.find(RECIPE) is not None
+    assert waited == [True]
+    assert not list((tmp_path / "banks").glob(".staging*"))
+
+
+def test_two_processes_never_build_the_same_artefact(tmp_path: Path, release_holder: Callable[[bool], None]) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(FormatError, match="another process is building"), store.build(RECIPE):
+        pass
+    release_holder(False)  # a killed builder leaves no lock behind
+    with store.build(RECIPE, lambda: None) as folder:
+        assert store.find(RECIPE) is None
+        store.publish(RECIPE, folder, {"n": 1})
+    assert store.find(RECIPE) is not None

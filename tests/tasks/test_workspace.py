@@ -18,8 +18,10 @@ from wilss.protocol import benchmarks
 def test_only_devices_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     for name in ("cpu", "cuda", "cuda:0"):
         require_device(name)
+    assert torch.backends.cudnn.allow_tf32 is False
     for name in ("cuda:1", "cudax", "gpu"):
         with pytest.raises(SpecError, match=f"'{name}' is not available here; use cpu or cuda"):
             require_device(name)

@@ -23,6 +23,7 @@ from wilss.learn.loop import Watch
 from wilss.measure.episodes import EpisodeScores, episode_counts, summarise
 from wilss.nets.pretrained import find_weights
 from wilss.nets.svf import apply_svf
+from wilss.precision import require_full_fp32
 
 TRAINED = ("aspp", "pfenet", "bam", "cwt", "ipmt")
 WEIGHTS = find_weights("resnet_scenes", "auto", None)
@@ -266,7 +267,7 @@ def test_a_gpu_predicts_the_same_learns_and_goes_on(head: str, tuning: str, tmp_
         return train_episodic(model, batch, tuple("abcd"), spec.train, torch.Generator(), watch)
 
     model = model_of(spec).to(device).eval()
-    torch.backends.cudnn.allow_tf32 = False
+    require_full_fp32()
     expected = model_of(spec).eval().predict(batch_of())
     torch.testing.assert_close(model.predict(batch([0, 1])).cpu(), expected, rtol=1e-2, atol=1e-2)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -24,6 +24,13 @@ from wilss.spec import DataSpec, explain, merge, with_section_defaults
 HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
 FAMILIES = {"scenes-5i": "scenes", "pascal-5i": "voc", "coco-20i": "coco", "coco-to-pascal": "coco-voc"}
 """Whose data a benchmark uses."""
+UNREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "scenes": (("variant", "names"), ("train_list", "eval_list")),
+    "voc": (("variant", "names"), ()),
+    "coco": (("names",), ("train_list", "eval_list")),
+    "coco-voc": ((), ()),
+}
+"""Keys that these data have no use for: of the specification, and of its section ``data``."""
 
 
 class BackboneSpec(BaseModel):
@@ -212,14 +219,9 @@ class FewShotSpec(BaseModel):
 
     def _require_effect(self) -> None:
         """A key that this benchmark does not read would name other runs of the same results."""
-        family = FAMILIES[self.benchmark]
-        unread = [
-            *[("variant", self)] * (family not in ("coco", "coco-voc")),
-            *[("names", self)] * (family != "coco-voc"),
-            *[(name, self.data) for name in ("train_list", "eval_list") if family in ("scenes", "coco")],
-            *[(name, self.data) for name in ("void", "eval_crop")],
-        ]
-        for name, section in unread:
+        own, of_data = UNREAD[FAMILIES[self.benchmark]]
+        keys = [(self, name) for name in own] + [(self.data, name) for name in (*of_data, "void", "eval_crop")]
+        for section, name in keys:
             if getattr(section, name) != type(section).model_fields[name].default:
                 raise ValueError(f"{self.benchmark} has no use for '{name}'; leave it out")
 
