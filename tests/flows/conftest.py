@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from flows import cli, cli_foundations
+from flows import cli, cli_fewshot, cli_foundations
 
 
 @pytest.fixture
 def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Run the command line in this process: (exit code, standard output, standard error)."""
     monkeypatch.delenv("WILSS_DATA", raising=False)
-    for module in (cli, cli_foundations):  # the tests bring their own Prefect server
+    for module in (cli, cli_fewshot, cli_foundations):  # the tests bring their own Prefect server
         monkeypatch.setattr(module, "prepare_prefect", lambda root, verbose=False: None)
 
     def call(*arguments: object) -> tuple[int, str, str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows import cli_fewshot
 from stores.artefacts import Store
 from stores.heads import load_about, load_head
 from tasks import fewshot, fewshot_stage1, svf_subject
@@ -34,11 +33,6 @@ TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fewshot")
-
-
-@pytest.fixture(autouse=True)
-def own_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_fewshot, "prepare_prefect", lambda root, verbose=False: None)
 
 
 def test_evaluation_says_what_to_train_first(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -10,17 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from flows import cli_fewshot
+from tests.flows.test_fewshot import TINY
 from wilss.data.coco_names import COCO_IDS
 from wilss.data.voc import save_palette_png
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
-TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
-
-
-@pytest.fixture(autouse=True)
-def own_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_fewshot, "prepare_prefect", lambda root, verbose=False: None)
 
 
 def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
