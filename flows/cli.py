@@ -190,8 +190,8 @@ def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: P
 
 
 def main() -> None:
-    """Entry point: a `WilssError` becomes one message and exit code 2, nothing else is caught."""
-    from wilss.errors import WilssError
+    """Entry point: a `WilssError`, or a GPU without memory, becomes one message and exit code 2."""
+    from wilss.errors import WilssError, gpu_memory_advice
 
     try:
         app(exit_on_error=False)
@@ -199,6 +199,11 @@ def main() -> None:
         sys.exit(2)
     except WilssError as error:
         print(f"wilss: {error}", file=sys.stderr)
+        sys.exit(2)
+    except RuntimeError as error:
+        if not (advice := gpu_memory_advice(error)):
+            raise
+        print(f"wilss: {advice}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -109,25 +109,21 @@ class Store:
 
     @contextmanager
     def build(self, recipe: Recipe, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
-        """Give the staging folder of a recipe to its only builder; on an error it stays, to be taken up again.
+        """Give the staging folder of a recipe to one builder at a time; on an error it stays, to be taken up again.
+
+        Who had to wait must look for the artefact once more; a folder that is then of no use is removed.
 
         Args:
-            on_wait: called before waiting for another process that builds the same artefact. Who waited must look for
-                the artefact once more; a folder that is then of no use is removed.
-
-        Raises FormatError when another process builds it and ``on_wait`` is None.
+            on_wait: called before waiting for another process that builds the same artefact.
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{folder}.lock")
         try:
             lock.acquire(timeout=0)
-        except Timeout as error:
-            if on_wait is None:
-                raise FormatError(
-                    f"another process is building {recipe.kind} {recipe.digest[:12]}; wait for it"
-                ) from error
-            on_wait()
+        except Timeout:
+            if on_wait is not None:
+                on_wait()
             lock.acquire()
         made_meanwhile = self.find(recipe)
         try:

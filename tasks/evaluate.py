@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from stores.labels import LabelSet
 from tasks.progress import stage_progress
 from tasks.recipes import checkpoint_recipe, evaluation_recipe
 from tasks.train import require
-from tasks.workspace import Workspace, heavy_task, open_workspace
+from tasks.workspace import Workspace, build_once, heavy_task, open_workspace
 from wilss.data.images import to_canvas
 from wilss.data.source import VOID
 from wilss.data.steps import evaluation_data
@@ -27,24 +28,27 @@ def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     """Score the checkpoint of a step on all evaluation images, full size and, where wanted, centre crops."""
     ws = open_workspace(spec, settings)
     recipe = evaluation_recipe(ws, step)
-    if found := ws.store.find(recipe):
-        return found.ref
-    require(ws, checkpoint_recipe(ws, step), f"the student of step {step}")
-    with ws.store.build(recipe) as folder, stage_progress(f"evaluate step {step}") as progress:
+    if ws.store.find(recipe) is None:
+        require(ws, checkpoint_recipe(ws, step), f"the student of step {step}")
+
+    def make(folder: Path) -> Manifest:
         path = ws.store.path("checkpoints", recipe.parents["checkpoint"])
         model, index = load_checkpoint(path, ws.class_names(step))
         model, weights = model.to(ws.device), normalisation(index)
         tables: dict[str, Tensor] = {}
-        for part in ("", *ws.source.further_eval):
-            data = evaluation_data(ws.source, ws.protocol, step, spec.data.canvas, part)
-            name = f"{part} " if part else ""
-            tables[f"{name}full"] = score_images(model, data, weights, progress=progress)
-            if spec.data.eval_crop:
-                tables[f"{name}crop"] = score_crops(model, data, weights, spec.data.eval_crop, progress=progress)
+        with stage_progress(f"evaluate step {step}") as progress:
+            for part in ("", *ws.source.further_eval):
+                data = evaluation_data(ws.source, ws.protocol, step, spec.data.canvas, part)
+                name = f"{part} " if part else ""
+                tables[f"{name}full"] = score_images(model, data, weights, progress=progress)
+                if spec.data.eval_crop:
+                    tables[f"{name}crop"] = score_crops(model, data, weights, spec.data.eval_crop, progress=progress)
         content = {"classes": index.classes, "tables": {name: table.tolist() for name, table in tables.items()}}
         (folder / "confusion.json").write_text(json.dumps(content))
         counts = {"images": len(ws.source.ids("eval")), "pixels": int(tables["full"].sum())}
-        return ws.store.publish(recipe, folder, counts).ref
+        return ws.store.publish(recipe, folder, counts)
+
+    return build_once(ws.store, recipe, make)
 
 
 def read_confusions(ws: Workspace, step: int) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stores.artefacts import ArtefactRef
+from stores.artefacts import ArtefactRef, Manifest
 from stores.heads import load_head, save_head
 from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
@@ -24,7 +24,7 @@ from tasks.fewshot_workspace import (
     stage1_recipe,
 )
 from tasks.progress import say, stage_progress
-from tasks.workspace import build_in_turn, check_once, heavy_task
+from tasks.workspace import build_once, check_once, heavy_task
 from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
 from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
@@ -63,26 +63,12 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     """Train a head over episodes of the base classes; an untrained baseline finds its threshold on them."""
     ws = open_fewshot(spec, settings)
     recipe = head_recipe(ws)
-    if found := ws.store.find(recipe):
-        return found.ref
-    with build_in_turn(ws.store, recipe) as folder, stage_progress(f"{spec.head} ({spec.train.tuning})") as progress:
-        if found := ws.store.find(recipe):  # made by another process meanwhile
-            return found.ref
+
+    def make(folder: Path) -> Manifest:
         start = time.monotonic()
         torch.manual_seed(spec.seed)
         model = _untrained(ws).to(ws.device)
-        lists = ws.lists("train")
-        ids = tuple(image.image_id for image in lists.images)
-        generator = torch.Generator().manual_seed(spec.seed)
-        draw = augmented(ws, ids, generator).of(Sampler(lists, "image", spec.shots, spec.seed))
-        if spec.is_trained:
-            watch = Watch(ws.fold.describe(), progress, folder / STATE)
-            names = tuple(f"{i} (or a scene of silhouettes)" for i in ids) if spec.silhouette_share else ids
-            history = train_episodic(model, _with_silhouettes(ws, draw, generator), names, spec.train, generator, watch)
-        else:
-            queries = torch.randperm(len(ids), generator=generator)[:N_FIT]
-            fit_threshold(model, (draw(part.tolist()) for part in queries.split(batch_size(spec.shots))))
-            history = []
+        history = _train_head(ws, model, folder) if spec.is_trained else _fit_baseline(ws, model)
         save_head(
             trained_state(model, spec.train.tuning if spec.is_trained else "frozen"),
             about_training(ws, history),
@@ -90,7 +76,34 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         )
         (folder / STATE).unlink(missing_ok=True)
         notes = {"fold": ws.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
-        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
+        return ws.store.publish(recipe, folder, {"images": len(ws.lists("train").images)}, notes)
+
+    return build_once(ws.store, recipe, make)
+
+
+def _train_head(ws: FewShotWorkspace, model: FewShotModel, folder: Path) -> list[dict[str, float]]:
+    ids, draw, generator = _training_episodes(ws)
+    names = tuple(f"{i} (or a scene of silhouettes)" for i in ids) if ws.spec.silhouette_share else ids
+    with stage_progress(f"{ws.spec.head} ({ws.spec.train.tuning})") as progress:
+        watch = Watch(ws.fold.describe(), progress, folder / STATE)
+        draw = _with_silhouettes(ws, draw, generator)
+        return train_episodic(model, draw, names, ws.spec.train, generator, watch)
+
+
+def _fit_baseline(ws: FewShotWorkspace, model: FewShotModel) -> list[dict[str, float]]:
+    ids, draw, generator = _training_episodes(ws)
+    queries = torch.randperm(len(ids), generator=generator)[:N_FIT]
+    fit_threshold(model, (draw(part.tolist()) for part in queries.split(batch_size(ws.spec.shots))))
+    return []
+
+
+def _training_episodes(ws: FewShotWorkspace) -> tuple[tuple[str, ...], DrawEpisodes, torch.Generator]:
+    """Ids of the training images, what draws episodes with queries among them, and what decides in it."""
+    lists = ws.lists("train")
+    ids = tuple(image.image_id for image in lists.images)
+    generator = torch.Generator().manual_seed(ws.spec.seed)
+    sampler = Sampler(lists, "image", ws.spec.shots, ws.spec.seed)
+    return ids, augmented(ws, ids, generator).of(sampler), generator
 
 
 def _with_silhouettes(ws: FewShotWorkspace, draw: DrawEpisodes, generator: torch.Generator) -> DrawEpisodes:
@@ -111,12 +124,9 @@ def frozen_episodes(spec: FewShotSpec, settings: Settings, split: Split) -> Arte
     """Draw the episodes that every method meets."""
     ws = open_fewshot(spec, settings)
     recipe = episodes_recipe(ws, split)
-    if found := ws.store.find(recipe):
-        return found.ref
-    count = int(recipe.facts["count"])
-    with build_in_turn(ws.store, recipe) as folder:
-        if found := ws.store.find(recipe):  # made by another process meanwhile
-            return found.ref
+
+    def make(folder: Path) -> Manifest:
+        count = int(recipe.facts["count"])
         sampler = Sampler(ws.lists(split), spec.rule, spec.shots, spec.episode_seed)
         kind = spec.lists if split == "train" else "unfiltered"
         file = freeze_episodes(sampler, count, ws.fold, split, ws.source(split).fingerprint, kind)
@@ -125,7 +135,9 @@ def frozen_episodes(spec: FewShotSpec, settings: Settings, split: Split) -> Arte
             names = ", ".join(sampler.lists.name_of(c) for c in missing)
             say(f"{ws.fold.describe()}: {count} episodes ask for no object of class {names}; the mean leaves them out")
         write_episodes(file, folder / EPISODES)
-        return ws.store.publish(recipe, folder, {"episodes": count}, {"fold": ws.fold.describe()}).ref
+        return ws.store.publish(recipe, folder, {"episodes": count}, {"fold": ws.fold.describe()})
+
+    return build_once(ws.store, recipe, make)
 
 
 @heavy_task
@@ -133,19 +145,19 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
     """Run a model over its frozen episodes."""
     ws = open_fewshot(spec, settings)
     recipe = scores_recipe(ws, split)
-    if found := ws.store.find(recipe):
-        return found.ref
-    with build_in_turn(ws.store, recipe) as folder, stage_progress(f"episodes of {ws.fold.describe()}") as progress:
-        if found := ws.store.find(recipe):  # made by another process meanwhile
-            return found.ref
+
+    def make(folder: Path) -> Manifest:
         model, episodes = load_model(ws), load_episodes(ws, split).episodes
         counts = []
-        for done, (_, found, truth) in enumerate(predictions(ws, model, episodes, split), start=1):
-            counts.append(episode_counts(found, truth))
-            progress("scored", done, len(episodes), 0.0)
+        with stage_progress(f"episodes of {ws.fold.describe()}") as progress:
+            for done, (_, found, truth) in enumerate(predictions(ws, model, episodes, split), start=1):
+                counts.append(episode_counts(found, truth))
+                progress("scored", done, len(episodes), 0.0)
         content = {"class_ids": [episode.class_id for episode in episodes], "counts": counts}
         (folder / SCORES).write_text(json.dumps(content))
-        return ws.store.publish(recipe, folder, {"episodes": len(episodes)}).ref
+        return ws.store.publish(recipe, folder, {"episodes": len(episodes)})
+
+    return build_once(ws.store, recipe, make)
 
 
 def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:

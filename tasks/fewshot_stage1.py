@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from stores.artefacts import ArtefactRef, Recipe
+from stores.artefacts import ArtefactRef, Manifest, Recipe
 from stores.heads import load_head, part_of, save_head
 from tasks.fewshot_shapes import shapes_recipe, shapes_source, shipped_for
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, stage1_recipe
 from tasks.progress import stage_progress
-from tasks.workspace import build_in_turn, heavy_task
+from tasks.workspace import build_once, heavy_task
 from wilss.fewshot.batches import Augmented, EpisodeImages
 from wilss.fewshot.build import build_shapes, build_stage1
 from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
@@ -32,31 +34,30 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     """Train the backbone on scenes of random silhouettes, or take what is shipped where it has the same recipe."""
     ws = open_fewshot(spec, settings)
     recipe = shapes_recipe(spec, ws.own_weights)
-    if found := ws.store.find(recipe):
-        return found.ref
     shapes = spec.shapes
     assert shapes is not None
     source = shapes_source(shapes)
     ids = source.ids("train")
-    if shipped := shipped_for(spec, ws.own_weights):
-        with build_in_turn(ws.store, recipe) as folder:
-            if found := ws.store.find(recipe):  # made by another process meanwhile
-                return found.ref
-            save_head(shipped.state, about_training(ws, shipped.history, of_fold=False), folder)
-            notes = {"stage": "silhouettes", "file": shipped.path.name}
-            return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
-    generator = torch.Generator().manual_seed(shapes.seed)
-    data = EpisodeImages(source, ids, shapes.world.image_size)
-    classes = tuple(range(1, shapes.silhouettes + 1))
-    draws = Augmented(data, shapes.augment, shapes.world.image_size, classes, ws.own_weights, generator, ws.device)
 
-    def make() -> PspNet:
+    def take(folder: Path) -> Manifest:
+        shipped = shipped_for(spec, ws.own_weights)
+        if shipped is None:
+            return train(folder)
+        save_head(shipped.state, about_training(ws, shipped.history, of_fold=False), folder)
+        notes = {"stage": "silhouettes", "file": shipped.path.name}
+        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes)
+
+    def train(folder: Path) -> Manifest:
+        generator = torch.Generator().manual_seed(shapes.seed)
+        data = EpisodeImages(source, ids, shapes.world.image_size)
+        classes = tuple(range(1, shapes.silhouettes + 1))
+        draws = Augmented(data, shapes.augment, shapes.world.image_size, classes, ws.own_weights, generator, ws.device)
         torch.manual_seed(shapes.seed)
-        return build_shapes(spec, ws.own_weights)
+        model = build_shapes(spec, ws.own_weights)
+        draw = partial(draws.base_classes, novel="background")
+        return _train(ws, recipe, folder, "silhouettes", model, draw, ids, shapes.train, generator)
 
-    return _train(
-        ws, recipe, "silhouettes", make, lambda p: draws.base_classes(p, "background"), ids, shapes.train, generator
-    )
+    return build_once(ws.store, recipe, take)
 
 
 @heavy_task
@@ -64,24 +65,20 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
     """Train the PSPNet of the fold's base classes."""
     ws = open_fewshot(spec, settings)
     recipe = stage1_recipe(ws)
-    if found := ws.store.find(recipe):
-        return found.ref
-    ids = tuple(image.image_id for image in ws.lists("train", spec.stage1.lists).images)
-    generator = torch.Generator().manual_seed(spec.seed)
-    draws = augmented(ws, ids, generator, stage1=True)
-    ws.require_pretrained()
 
-    def make() -> PspNet:
+    def make(folder: Path) -> Manifest:
+        ws.require_pretrained()
+        ids = tuple(image.image_id for image in ws.lists("train", spec.stage1.lists).images)
+        generator = torch.Generator().manual_seed(spec.seed)
+        draw = partial(augmented(ws, ids, generator, stage1=True).base_classes, novel=spec.stage1.novel)
         torch.manual_seed(spec.seed)
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
         if spec.keeps_decoder:
             state, _ = load_head(ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest))
             model.decoder.load_state_dict(part_of(state, "decoder."))
-        return model
+        return _train(ws, recipe, folder, "stage 1", model, draw, ids, spec.stage1, generator)
 
-    return _train(
-        ws, recipe, "stage 1", make, lambda p: draws.base_classes(p, spec.stage1.novel), ids, spec.stage1, generator
-    )
+    return build_once(ws.store, recipe, make)
 
 
 def augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generator, stage1: bool = False) -> Augmented:
@@ -107,21 +104,20 @@ def about_training(ws: FewShotWorkspace, history: list[dict[str, float]], of_fol
 def _train(
     ws: FewShotWorkspace,
     recipe: Recipe,
+    folder: Path,
     stage: str,
-    make: Callable[[], PspNet],
+    model: PspNet,
     draw: Callable[[list[int]], MaskedBatch],
     ids: tuple[str, ...],
     train: PspTrainSpec,
     generator: torch.Generator,
-) -> ArtefactRef:
-    """Train a PSPNet and publish it."""
-    with build_in_turn(ws.store, recipe) as folder, stage_progress(stage) as progress:
-        if found := ws.store.find(recipe):  # made by another process meanwhile
-            return found.ref
-        start = time.monotonic()
-        model = make().to(ws.device)
-        history = train_stage1(model, draw, ids, train, generator, Watch(stage, progress, folder / STATE))
-        save_head(model.state_dict(), about_training(ws, history, of_fold=recipe.facts["stage"] == "stage 1"), folder)
-        (folder / STATE).unlink(missing_ok=True)
-        notes = {"stage": stage, "seconds": time.monotonic() - start}
-        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes).ref
+) -> Manifest:
+    """Train a PSPNet in the staging folder and publish it."""
+    start = time.monotonic()
+    with stage_progress(stage) as progress:
+        watch = Watch(stage, progress, folder / STATE)
+        history = train_stage1(model.to(ws.device), draw, ids, train, generator, watch)
+    save_head(model.state_dict(), about_training(ws, history, of_fold=recipe.facts["stage"] == "stage 1"), folder)
+    (folder / STATE).unlink(missing_ok=True)
+    notes = {"stage": stage, "seconds": time.monotonic() - start}
+    return ws.store.publish(recipe, folder, {"images": len(ids)}, notes)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from stores.artefacts import Recipe, Store
+from stores.artefacts import Manifest, Recipe, Store
 from tasks.fewshot_shapes import pretrained_weights, shapes_recipe, shapes_source
-from tasks.workspace import build_in_turn, open_source, require_device
+from tasks.workspace import build_once, open_source, require_device
 from wilss.data.area_files import load_areas, write_areas
 from wilss.data.episode_lists import (
     MIN_AREA,
@@ -121,12 +122,13 @@ def _read_areas(source: Source, split: Split) -> tuple[ImageClasses, ...]:
 def _kept_areas(source: Source, split: Split, store: Store) -> tuple[ImageClasses, ...]:
     facts = {"version": FEWSHOT_VERSION, "stage": "areas", "data": source.fingerprint, "split": split}
     recipe = Recipe("episodes", facts, {})
-    if store.find(recipe) is None:
-        with build_in_turn(store, recipe) as folder:
-            if store.find(recipe) is None:
-                areas = _read_areas(source, split)
-                write_areas(areas, folder / AREAS)
-                store.publish(recipe, folder, {"images": len(areas)})
+
+    def make(folder: Path) -> Manifest:
+        areas = _read_areas(source, split)
+        write_areas(areas, folder / AREAS)
+        return store.publish(recipe, folder, {"images": len(areas)})
+
+    build_once(store, recipe, make)
     return load_areas(store.path("episodes", recipe.digest) / AREAS)
 
 

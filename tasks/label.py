@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stores.artefacts import ArtefactRef
+from stores.artefacts import ArtefactRef, Manifest
 from stores.labels import LabelIndex, LabelWriter, layers_of
 from tasks.progress import stage_progress
 from tasks.recipes import final_labels_recipe, labels_recipe
-from tasks.workspace import Workspace, heavy_task, open_workspace
+from tasks.workspace import Workspace, build_in_turn, build_once, heavy_task, open_workspace
 from wilss.data.augment import normalise
 from wilss.data.images import ImageTable, TaggedImages, same_size_batches
 from wilss.data.steps import step_data
@@ -35,7 +36,9 @@ def plan_labels(spec: RunSpec, settings: Settings, step: int) -> list[int]:
         return []
     check_prompts(ws, step)
     data = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
-    with ws.store.build(recipe) as folder:
+    with build_in_turn(ws.store, recipe) as folder:
+        if ws.store.find(recipe):  # made by another process meanwhile
+            return []
         writer = LabelWriter(folder, _index(ws, step, data))
         return [shard for shard in range(writer.index.n_shards) if not writer.is_done(shard)]
 
@@ -45,14 +48,18 @@ def label_shard(spec: RunSpec, settings: Settings, step: int, shard: int) -> int
     """Co-segment the images of one shard and write it; returns the number of images."""
     ws = open_workspace(spec, settings)
     data = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
-    recipe = labels_recipe(ws, step)
-    with ws.store.build(recipe) as folder, stage_progress(f"labels, shard {shard}") as progress:
-        writer = LabelWriter(folder, _index(ws, step, data))
-        rows = list(writer.index.rows(shard))
+    index = _index(ws, step, data)
+    recipe, rows = labels_recipe(ws, step), list(index.rows(shard))
+    with build_in_turn(ws.store, recipe) as folder, stage_progress(f"labels, shard {shard}") as progress:
+        if ws.store.find(recipe):  # made by another process meanwhile, as the shard below may have been
+            return len(rows)
+        writer = LabelWriter(folder, index)
+        if writer.is_done(shard):
+            return len(rows)
         parts: dict[str, list[Tensor]] = {}
         order: list[int] = []
         for batch in same_size_batches(data.images, rows, BATCH):
-            labels = _label_batch(ws, step, data, batch, writer.index.grid)
+            labels = _label_batch(ws, step, data, batch, index.grid)
             for name, values in layers_of(labels).items():
                 parts.setdefault(name, []).append(values)
             order += batch
@@ -69,17 +76,18 @@ def publish_labels(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     """Commit the label set once all its shards are written."""
     ws = open_workspace(spec, settings)
     recipe = labels_recipe(ws, step)
-    if found := ws.store.find(recipe):
-        return found.ref
-    data = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
-    with ws.store.build(recipe) as folder:
+
+    def make(folder: Path) -> Manifest:
+        data = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
         writer = LabelWriter(folder, _index(ws, step, data))
         missing = [shard for shard in range(writer.index.n_shards) if not writer.is_done(shard)]
         if missing:
             raise FormatError(f"shards {missing} of label set {recipe.digest[:12]} are not written; run the step again")
         counts = {"images": len(data), "shards": writer.index.n_shards}
         counts |= dict(zip(writer.index.classes, data.tags.sum(0).tolist(), strict=True))
-        return ws.store.publish(recipe, folder, counts, _notes(ws, step)).ref
+        return ws.store.publish(recipe, folder, counts, _notes(ws, step))
+
+    return build_once(ws.store, recipe, make)
 
 
 def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Method) -> ArtefactRef | None:
@@ -88,7 +96,7 @@ def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Met
     if found := ws.store.find(recipe):
         return found.ref
     start = time.monotonic()
-    with ws.store.build(recipe) as folder:
+    with build_in_turn(ws.store, recipe) as folder:
         writer = None
         for shard_rows in _shards(_index(ws, step, data)):
             shard, rows = shard_rows

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from stores.artefacts import ArtefactRef, Recipe
+from stores.artefacts import ArtefactRef, Manifest, Recipe
 from stores.bank import load_bank, save_bank
 from stores.checkpoints import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
 from stores.labels import LabelSet, LayerCache
@@ -28,7 +28,7 @@ from tasks.recipes import (
     step_recipe,
     uses_bank,
 )
-from tasks.workspace import Workspace, heavy_task, open_workspace
+from tasks.workspace import Workspace, build_once, heavy_task, open_workspace
 from wilss.data.steps import base_data, step_data
 from wilss.errors import ArtefactNotFoundError, TrainingError
 from wilss.learn.base import train_base
@@ -49,30 +49,32 @@ def base_student(spec: RunSpec, settings: Settings) -> ArtefactRef:
     """Train the student of step 0 on masks of the base classes."""
     ws = open_workspace(spec, settings)
     recipe = base_recipe(ws)
-    if found := ws.store.find(recipe):
-        return found.ref
-    if ws.start:
-        return _adopt(ws, recipe, ws.start)
-    with ws.store.build(recipe) as folder, stage_progress("base student") as progress:
-        start = time.monotonic()
-        data = base_data(ws.source, ws.protocol, spec.scenario, spec.data.canvas, spec.data.void)
-        torch.manual_seed(spec.seed)
-        model = build_segmenter(spec.student, ws.weights, ws.protocol.sizes(0)).to(ws.device)
+
+    def make(folder: Path) -> Manifest:
+        return _adopt(ws, recipe, folder, ws.start) if ws.start else _train_base(ws, recipe, folder)
+
+    return build_once(ws.store, recipe, make)
+
+
+def _train_base(ws: Workspace, recipe: Recipe, folder: Path) -> Manifest:
+    start, spec = time.monotonic(), ws.spec
+    data = base_data(ws.source, ws.protocol, spec.scenario, spec.data.canvas, spec.data.void)
+    torch.manual_seed(spec.seed)
+    model = build_segmenter(spec.student, ws.weights, ws.protocol.sizes(0)).to(ws.device)
+    with stage_progress("base student") as progress, _keep_last_good(ws, 0, folder):
         watch = Watch("base", progress, folder / STATE)
-        with _keep_last_good(ws, 0, folder):
-            history = train_base(model, data, base_training(ws), spec.augment, ws.weights, spec.seed, watch)
-        save_checkpoint(model, _index(ws, 0, history), folder)
-        notes = {"seconds": time.monotonic() - start}
-        return _publish(ws, recipe, folder, len(data), notes)
+        history = train_base(model, data, base_training(ws), spec.augment, ws.weights, spec.seed, watch)
+    save_checkpoint(model, _index(ws, 0, history), folder)
+    notes = {"seconds": time.monotonic() - start}
+    return _publish(ws, recipe, folder, len(data), notes)
 
 
-def _adopt(ws: Workspace, recipe: Recipe, start: Path) -> ArtefactRef:
+def _adopt(ws: Workspace, recipe: Recipe, folder: Path, start: Path) -> Manifest:
     """Take a checkpoint for step 0. Raises SpecError when it knows other classes than the benchmark's base step."""
     model, index = load_checkpoint(start, ws.class_names(0))
     model.merge_classifiers()  # whatever steps it was taught in, here they are step 0
-    with ws.store.build(recipe) as folder:
-        save_checkpoint(model, _index(ws, 0, index.history).model_copy(update={"canvas": index.canvas}), folder)
-        return _publish(ws, recipe, folder, 0, {"start": str(start)})
+    save_checkpoint(model, _index(ws, 0, index.history).model_copy(update={"canvas": index.canvas}), folder)
+    return _publish(ws, recipe, folder, 0, {"start": str(start)})
 
 
 @heavy_task
@@ -83,14 +85,15 @@ def memory_bank(spec: RunSpec, settings: Settings) -> ArtefactRef | None:
         say("no base images with masks, so there is no memory bank: nothing is pasted")
         return None
     recipe = bank_recipe(ws)
-    if found := ws.store.find(recipe):
-        return found.ref
-    with ws.store.build(recipe) as folder:
+
+    def make(folder: Path) -> Manifest:
         data = base_data(ws.source, ws.protocol, spec.scenario, spec.data.canvas, spec.data.void)
         bank = build_bank(data, spec.fmwiss.memory, spec.seed)
         save_bank(bank, folder)
         counts = {ws.class_names(0)[channel - 1]: n for channel, n in bank.counts().items()}
-        return ws.store.publish(recipe, folder, counts).ref
+        return ws.store.publish(recipe, folder, counts)
+
+    return build_once(ws.store, recipe, make)
 
 
 @heavy_task
@@ -98,12 +101,12 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     """Learn the classes of step t >= 1 from its label set; the teacher's masks are kept as a label set of their own."""
     ws = open_workspace(spec, settings)
     recipe = step_recipe(ws, step)
-    if found := ws.store.find(recipe):
-        return found.ref
-    require(ws, checkpoint_recipe(ws, step - 1), f"the student of step {step - 1}")
-    if spec.uses_labels:
-        require(ws, labels_recipe(ws, step), f"the label set of step {step}")
-    with ws.store.build(recipe) as folder, stage_progress(f"step {step}: {spec.method}") as progress:
+    if ws.store.find(recipe) is None:
+        require(ws, checkpoint_recipe(ws, step - 1), f"the student of step {step - 1}")
+        if spec.uses_labels:
+            require(ws, labels_recipe(ws, step), f"the label set of step {step}")
+
+    def make(folder: Path) -> Manifest:
         start = time.monotonic()
         images = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
         previous = recipe.parents["previous"]
@@ -112,7 +115,7 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
         bases, chain = open_chain(previous, old.backbone, ws.store) if tuned else (None, None)
         labels = LabelSet.open(ws.store.path("labels", recipe.parents["labels"])) if spec.uses_labels else None
         bank = load_bank(ws.store.path("banks", recipe.parents["bank"])) if "bank" in recipe.parents else None
-        with _keep_last_good(ws, step, folder):
+        with stage_progress(f"step {step}: {spec.method}") as progress, _keep_last_good(ws, step, folder):
             result = train_step(
                 old.to(ws.device),
                 StepData(images, LayerCache(labels) if labels else None, bank),
@@ -131,6 +134,8 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
             save_vectors(replace(bases, vectors=dict(result.vectors)), folder)
         notes = {"seconds": time.monotonic() - start}
         return _publish(ws, recipe, folder, len(images), notes)
+
+    return build_once(ws.store, recipe, make)
 
 
 def require(ws: Workspace, recipe: Recipe, what: str) -> None:
@@ -159,11 +164,11 @@ def _keep_last_good(ws: Workspace, step: int, folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _publish(ws: Workspace, recipe: Recipe, folder: Path, images: int, notes: dict[str, object]) -> ArtefactRef:
+def _publish(ws: Workspace, recipe: Recipe, folder: Path, images: int, notes: dict[str, object]) -> Manifest:
     """Commit a checkpoint; what only a resumed training needs goes."""
     (folder / STATE).unlink(missing_ok=True)
     shutil.rmtree(folder / LAST_GOOD, ignore_errors=True)
-    return ws.store.publish(recipe, folder, {"images": images}, notes).ref
+    return ws.store.publish(recipe, folder, {"images": images}, notes)
 
 
 def _index(ws: Workspace, step: int, history: list[dict[str, float]]) -> CheckpointIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +12,7 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from stores.artefacts import Recipe, Store
+from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
 from stores.checkpoints import load_index, normalisation
 from tasks.fewshot_start import MARK, fewshot_backbone
 from tasks.progress import say
@@ -127,6 +127,18 @@ def build_in_turn(store: Store, recipe: Recipe) -> Iterator[Path]:
 
     with store.build(recipe, say_so) as folder:
         yield folder
+
+
+def build_once(store: Store, recipe: Recipe, make: Callable[[Path], Manifest]) -> ArtefactRef:
+    """The artefact of a recipe: found in the store, made by another process while this one waits, or made here.
+
+    Args:
+        make: fills the staging folder that it is given, and publishes it.
+    """
+    if found := store.find(recipe):
+        return found.ref
+    with build_in_turn(store, recipe) as folder:
+        return (store.find(recipe) or make(folder)).ref
 
 
 def require_device(name: str) -> None:

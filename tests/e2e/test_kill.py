@@ -1,4 +1,4 @@
-"""A run that is killed and started again ends as if nothing had happened, and redoes no finished shard."""
+"""Killed runs that are started again end as if nothing had happened; runs side by side share what they make."""
 
 from __future__ import annotations
 
@@ -88,6 +88,20 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     assert report["artefacts"] == expected["artefacts"]
     assert {p: p.stat().st_mtime_ns for p in base} == base
     assert not list(cut.glob("*/.staging-*"))
+
+
+def test_two_runs_on_one_store_share_what_they_make(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    assert first.stdout is not None
+    for line in first.stdout:
+        if line.startswith("base student: "):
+            break
+    second = start(tmp_path)
+    outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    assert "another process is building checkpoints" in outputs[1]
+    assert len(list((tmp_path / "checkpoints").glob("??/*/manifest.json"))) == 2  # two steps, each made once
+    assert not list(tmp_path.glob("*/.staging-*"))
 
 
 @pytest.mark.timeout(120)

@@ -228,3 +228,22 @@ def test_help_is_quick_and_lists_the_commands() -> None:
         check=True,
     )
     assert loaded.stdout.strip() == "set()"
+
+
+def test_a_gpu_without_memory_is_a_sentence_and_other_errors_stay_errors(
+    wilss, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    def fail_with(error: Exception) -> None:
+        def show(*given: object) -> None:
+            raise error
+
+        monkeypatch.setattr("tasks.inspect.show_labels", show)
+
+    fail_with(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"))
+    code, _, err = wilss("labels", "show", "abc")
+    assert code == 2
+    assert err.startswith("wilss: the memory of the GPU is used up (CUDA out of memory. Tried to allocate 2.00 GiB.). ")
+    assert "step.batch_size=4" in err
+    fail_with(RuntimeError("a bug"))
+    with pytest.raises(RuntimeError, match="a bug"):
+        wilss("labels", "show", "abc")

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from stores.artefacts import Recipe, Store
+from stores.artefacts import Store
 from stores.heads import load_about, load_head
 from tasks import fewshot, fewshot_stage1, svf_subject
 from tasks.fewshot import load_episodes, load_model
@@ -215,10 +213,15 @@ def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_h
 
 
 def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batches that reach the training: episodes of base classes know their class's place, others have none."""
-    seen: list[int] = []
+    """The batches that reach the training: episodes of base classes know their class's place, others have none.
 
-    def look(model: object, draw: DrawEpisodes, *_: object) -> None:
+    What is said of images when a loss breaks allows for silhouettes.
+    """
+    seen: list[int] = []
+    said: list[str] = []
+
+    def look(model: object, draw: DrawEpisodes, names: tuple[str, ...], *_: object) -> None:
+        said.append(names[0])
         for _k in range(12):
             seen.append(int(draw([0, 1]).base_class.max()))
         raise KeyboardInterrupt
@@ -232,23 +235,7 @@ def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(KeyboardInterrupt):
             fewshot.fewshot_head.fn(spec, Settings(root=tmp_path))
         assert {place < 0 for place in seen} == expected
-
-
-def test_what_another_process_made_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, settings = make_fewshot_spec({"benchmark": "scenes-5i", "fold": 3, "preset": "tiny"}), Settings(root=tmp_path)
-    freeze, in_turn, frozen = fewshot.freeze_episodes, fewshot.build_in_turn, []
-
-    @contextmanager
-    def too_late(store: Store, recipe: Recipe) -> Iterator[Path]:
-        monkeypatch.setattr(fewshot, "build_in_turn", in_turn)
-        frozen.append(fewshot.frozen_episodes.fn(spec, settings, "eval"))  # the other process
-        with in_turn(store, recipe) as folder:
-            yield folder
-
-    monkeypatch.setattr(fewshot, "build_in_turn", too_late)
-    monkeypatch.setattr(fewshot, "freeze_episodes", lambda *given: frozen.append(None) or freeze(*given))
-    assert fewshot.frozen_episodes.fn(spec, settings, "eval") == frozen[-1]
-    assert frozen[:-1] == [None], "drawn once"
+        assert said.pop().endswith(" (or a scene of silhouettes)") == (shapes is not None)
 
 
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

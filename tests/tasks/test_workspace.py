@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from flows.environment import prepare_prefect
+from stores.artefacts import Manifest, Recipe, Store
 from tasks.fewshot_start import _require_lists
-from tasks.workspace import require_device
+from tasks.workspace import build_once, require_device
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.protocol import benchmarks
@@ -25,6 +26,31 @@ def test_only_devices_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch) 
     for name in ("cuda:1", "cudax", "gpu"):
         with pytest.raises(SpecError, match=f"'{name}' is not available here; use cpu or cuda"):
             require_device(name)
+
+
+def test_what_another_process_made_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, here, there = Recipe("banks", {"a": 1}, {}), Store(tmp_path), Store(tmp_path)
+    made: list[Store] = []
+
+    def make(store: Store, folder: Path) -> Manifest:
+        made.append(store)
+        return store.publish(recipe, folder, {})
+
+    look, looks = here.find, []
+
+    def too_early(wanted: Recipe) -> Manifest | None:
+        """The first look comes before the other process is done."""
+        looks.append(look(wanted))
+        if len(looks) == 1:
+            build_once(there, recipe, lambda folder: make(there, folder))
+        return looks[-1]
+
+    monkeypatch.setattr(here, "find", too_early)
+    ref = build_once(here, recipe, lambda folder: make(here, folder))
+    assert looks[0] is None
+    assert ref == build_once(here, recipe, lambda folder: make(here, folder))
+    assert made == [there], "made once"
+    assert not list((tmp_path / "banks").glob(".staging*"))
 
 
 def test_a_root_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tests.wilss.test_fewshot_training import WEIGHTS, batch_of
+from tests.wilss.tiny_heads import WEIGHTS, batch_of
 from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
 from wilss.data.episode_lists import build_list, read_areas
 from wilss.data.episodes import Sampler

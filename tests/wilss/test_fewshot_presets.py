@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.wilss.test_fewshot_training import TRAINED
+from tests.wilss.tiny_heads import TRAINED
 from wilss.errors import SpecError
 from wilss.fewshot.build import HEADS
 from wilss.fewshot.spec import make_fewshot_spec

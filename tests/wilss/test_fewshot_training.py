@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,47 +8,21 @@ import pytest
 import torch
 
 from tests.wilss.contracts import needs_gpu
+from tests.wilss.tiny_heads import TRAINED, WEIGHTS, batch_of, model_of, spec_of
 from wilss.fewshot import episodic, stage1
-from wilss.fewshot.build import build_model, build_stage1
+from wilss.fewshot.build import build_stage1
 from wilss.fewshot.contract import EpisodeBatch
 from wilss.fewshot.cwt import CwtHead
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel
-from wilss.fewshot.spec import FewShotSpec, PspTrainSpec, make_fewshot_spec
+from wilss.fewshot.spec import PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules, rate_factor
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
 from wilss.measure.episodes import EpisodeScores, episode_counts, summarise
-from wilss.nets.pretrained import find_weights
 from wilss.nets.svf import apply_svf
 from wilss.precision import require_full_fp32
-
-TRAINED = ("aspp", "pfenet", "bam", "cwt", "ipmt")
-WEIGHTS = find_weights("resnet_scenes", "auto", None)
-
-
-def spec_of(head: str, **changes: object) -> FewShotSpec:
-    return make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, "preset": "tiny", "head": head, **changes})
-
-
-def model_of(spec: FewShotSpec) -> FewShotModel:
-    torch.manual_seed(0)
-    return build_model(spec, WEIGHTS, 15, build_stage1(spec, WEIGHTS, 15).state_dict())
-
-
-def batch_of(n: int = 2, shots: int = 1, side: int = 65, seed: int = 0) -> EpisodeBatch:
-    """Queries and supports with a bright square, which is the object."""
-    gen = torch.Generator().manual_seed(seed)
-    images = torch.randn(n * (1 + shots), 3, side, side, generator=gen) * 0.3
-    masks = torch.zeros(n * (1 + shots), side, side, dtype=torch.uint8)
-    masks[:, 16:40, 16:48] = 1
-    masks[:, 60:] = 255
-    images += 2.0 * (masks == 1)[:, None]
-    pad = torch.zeros(n * (1 + shots), side, side, dtype=torch.bool)
-    support = [x[n:].unflatten(0, (n, shots)) for x in (images, masks, pad)]
-    classes = torch.arange(n) + 6
-    return EpisodeBatch(images[:n], masks[:n], pad[:n], *support, classes, classes - 6)
 
 
 @pytest.mark.parametrize("tuning", ["frozen", "svf", "full"])
@@ -93,20 +66,8 @@ def test_the_last_stage_meets_every_image_once(head: str) -> None:
     last = model.backbone.body.get_submodule(model.backbone.stages[-1][-1])
     last.register_forward_hook(lambda layer, arguments, maps: rows.append(len(maps)))
     model.predict(batch_of(n=2, shots=3))
-    supports = 6 if model.mirror else 3
+    supports = 3 * model.views.factor
     assert sum(rows) == 2 + 2 * supports, "supports masked or whole, never both"
-
-
-def test_mirrored_supports_are_further_shots_with_their_masks() -> None:
-    batch = batch_of(n=2, shots=2)
-    left = batch.support_mask.clone()
-    left[..., 30:] = 0  # the object is no longer symmetric
-    batch = replace(batch, support_mask=left)
-    twins = {name: getattr(batch, name) for name in ("support", "support_mask", "support_pad")}
-    both = replace(batch, **{name: torch.cat([x, torch.flip(x, (-1,))], 1) for name, x in twins.items()})
-    plain, mirrored = (model_of(spec_of("cwt", cwt={"mirror": mirror})).eval() for mirror in (False, True))
-    torch.testing.assert_close(mirrored.predict(batch), plain.predict(both))
-    assert not torch.allclose(mirrored.predict(batch), plain.predict(batch), atol=1e-3)
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -96,6 +96,13 @@ def draw_episode_view(
     return EpisodeView(matrix, blurred, crop)
 
 
+def turned_view(degrees: float, count: int, side: int) -> EpisodeView:
+    """``count`` images ``side`` pixels wide and high, turned by the same angle about their centres."""
+    ones = torch.ones(count)
+    matrix = _about_centre(ones, ones * math.radians(degrees), ones, torch.full((count, 2), float(side)))
+    return EpisodeView(matrix, torch.zeros(count, dtype=torch.bool), side)
+
+
 def _about_centre(scale: Tensor, angle: Tensor, mirror: Tensor, sizes: Tensor) -> Tensor:
     """Mirror, turn and scale about the image's centre, which goes to the centre of the scaled image."""
     cos, sin = angle.cos() * scale, angle.sin() * scale

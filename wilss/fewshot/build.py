@@ -17,6 +17,7 @@ from wilss.fewshot.ipmt import IpmtHead
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.pfenet import PfenetHead
 from wilss.fewshot.spec import FewShotSpec
+from wilss.fewshot.views import SupportViews
 from wilss.nets.pretrained import Weights
 from wilss.nets.psp import PspNet
 from wilss.nets.pyramid import PyramidBackbone
@@ -75,4 +76,5 @@ def build_model(spec: FewShotSpec, weights: Weights, n_base: int, stage1: Mappin
     head = HEADS[spec.head].make(spec, backbone.channels)
     built_upon = net if cast(Head, head).stage1 else None
     shared = spec.start == "base" and spec.train.tuning == "frozen"
-    return FewShotModel(backbone, head, built_upon, shared, mirror=spec.head == "cwt" and spec.cwt.mirror)
+    views = SupportViews(spec.cwt.mirror, spec.cwt.turns) if spec.head == "cwt" else SupportViews()
+    return FewShotModel(backbone, head, built_upon, shared, views)

@@ -7,10 +7,9 @@ Rows of support features are ordered episode by episode: row ``b * K + k``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from wilss.nets.pyramid import Features, MiddleFeatures
@@ -39,12 +38,6 @@ class EpisodeBatch:
     support_pad: Tensor
     class_id: Tensor
     base_class: Tensor
-
-
-def with_mirrored_supports(batch: EpisodeBatch) -> EpisodeBatch:
-    """Episodes with 2 K supports: the K, then their images mirrored left to right, masks and padding with them."""
-    pairs = {name: getattr(batch, name) for name in ("support", "support_mask", "support_pad")}
-    return replace(batch, **{name: torch.cat([value, value.flip(-1)], 1) for name, value in pairs.items()})
 
 
 @dataclass(frozen=True)

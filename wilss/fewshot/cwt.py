@@ -41,6 +41,11 @@ class CwtSpec(BaseModel):
     )
     balance_loss: float = Field(1.0, ge=0, le=1, description="the same power in the transformer's loss (published: 1)")
     mirror: bool = Field(False, description="fit to the supports and their mirror images (ours)")
+    turns: tuple[float, ...] = Field(
+        (),
+        max_length=16,
+        description="fit to the supports turned by these angles too, degrees, except while it is trained (ours)",
+    )
     norm: Literal["layer", "rms"] = Field(
         "layer",
         description="of adapted classifiers; 'rms' does not centre them: with few channels, none negative, their mean "
@@ -167,7 +172,8 @@ class CwtHead(nn.Module):
     computed in the dtype of the head's parameters, also under autocast: 200 steps of bfloat16 would not add up.
     No gradient passes through the fit; through the query's features it does.
 
-    K > 1: one classifier is fitted to the K supports together, as in the released code; with ``mirror`` to 2 K.
+    K > 1: one classifier is fitted to the K supports together, as in the released code, with ``mirror`` and ``turns``
+    to further views of each.
 
     Args:
         channels: of c2, c3, c4 and c5; not used, the head sees only the bottleneck.

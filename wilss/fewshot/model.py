@@ -8,8 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wilss.fewshot.contract import EpisodeBatch, Head, HeadInput, HeadOutput, with_mirrored_supports
+from wilss.fewshot.contract import EpisodeBatch, Head, HeadInput, HeadOutput
 from wilss.fewshot.parts import resize
+from wilss.fewshot.views import SupportViews
 from wilss.nets.psp import PspNet
 from wilss.nets.pyramid import Features, MiddleFeatures, PyramidBackbone
 
@@ -22,7 +23,7 @@ class FewShotModel(nn.Module):
         head: see `wilss.fewshot.contract.Head`.
         stage1: the network that the head builds upon, frozen and always in evaluation mode; None where it needs none.
         shared: the backbone is that of ``stage1`` and not trained, so that its features serve both.
-        mirror: the head meets every support and its mirror image: 2 K supports.
+        views: further views of the supports that the head meets; turned ones in evaluation mode only.
     """
 
     def __init__(
@@ -31,10 +32,10 @@ class FewShotModel(nn.Module):
         head: nn.Module,
         stage1: PspNet | None,
         shared: bool,
-        mirror: bool = False,
+        views: SupportViews | None = None,
     ) -> None:
         super().__init__()
-        self.mirror = mirror
+        self.views = views or SupportViews()
         self.backbone = backbone
         self.head = head
         self.stage1 = stage1.requires_grad_(False).eval() if stage1 is not None else None
@@ -49,8 +50,7 @@ class FewShotModel(nn.Module):
 
     def forward(self, batch: EpisodeBatch) -> HeadOutput:
         """Predictions at feature resolution; the query's mask is not looked at."""
-        if self.mirror:
-            batch = with_mirrored_supports(batch)
+        batch = self.views.add(batch, turned=not self.training)
         middle, support = self._middle(batch.query, batch.support.flatten(0, 1))
         query = Features(*middle, self.backbone.last_stage(middle.c4))
         inputs = HeadInput(

@@ -93,6 +93,7 @@ DEMO: dict[str, Any] = {
                 "balance_fit": 0.3,
                 "balance_loss": 0.3,
                 "mirror": True,
+                "turns": (-20.0, 20.0),
                 "norm": "rms",
                 "scale": "unit",
                 "temperature": 10.0,
