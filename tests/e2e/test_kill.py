@@ -39,14 +39,18 @@ def finish(root: Path) -> dict[str, Any]:
 
 def kill_at(root: Path, line_start: str) -> None:
     process = start(root, start_new_session=True)
+    read_until(process, line_start)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(30)
+    wait_for_the_end_of(process.pid)  # its server ends too
+
+
+def read_until(process: subprocess.Popen[str], line_start: str) -> None:
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
         seen.append(line)
         if line.startswith(line_start):
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait(30)
-            wait_for_the_end_of(process.pid)  # its server ends too
             return
     pytest.fail(f"'{line_start}' never came:\n{''.join(seen)}")
 
@@ -91,15 +95,19 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
 
 
 def test_two_runs_on_one_store_share_what_they_make(tmp_path: Path) -> None:
-    first = start(tmp_path)
-    assert first.stdout is not None
-    for line in first.stdout:
-        if line.startswith("base student: "):
-            break
-    second = start(tmp_path)
-    outputs = [process.communicate(timeout=300)[0] for process in (first, second)]
-    assert [first.returncode, second.returncode] == [0, 0], outputs
-    assert "another process is building checkpoints" in outputs[1]
+    few = ("--set", "data.n_train=160")
+    runs = [start(tmp_path, *few)]
+    try:
+        read_until(runs[0], "base student: ")
+        runs[0].send_signal(signal.SIGSTOP)  # so that it cannot be done before the second one asks for the same
+        runs.append(start(tmp_path, *few))
+        read_until(runs[1], "another process is building checkpoints")
+        runs[0].send_signal(signal.SIGCONT)
+        outputs = [run.communicate(timeout=300)[0] for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
+    assert [run.returncode for run in runs] == [0, 0], outputs
     assert len(list((tmp_path / "checkpoints").glob("??/*/manifest.json"))) == 2  # two steps, each made once
     assert not list(tmp_path.glob("*/.staging-*"))
 
@@ -111,10 +119,7 @@ def test_control_c_ends_in_one_sentence(tmp_path: Path) -> None:
 
     process = start(tmp_path, "--set", "base.epochs=100", start_new_session=True, preexec_fn=heed_control_c)
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("base student: base"):
-                break
+        read_until(process, "base student: base")
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
         sent = time.monotonic()
         output, _ = process.communicate(timeout=60)
