@@ -191,7 +191,7 @@ def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: P
 
 def main() -> None:
     """Entry point: a `WilssError`, or a GPU without memory, becomes one message and exit code 2."""
-    from wilss.errors import WilssError, gpu_memory_advice
+    from wilss.errors import WilssError
 
     try:
         app(exit_on_error=False)
@@ -201,7 +201,9 @@ def main() -> None:
         print(f"wilss: {error}", file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:
-        if not (advice := gpu_memory_advice(error)):
+        from wilss.device import memory_advice
+
+        if not (advice := memory_advice(error)):
             raise
         print(f"wilss: {advice}", file=sys.stderr)
         sys.exit(2)

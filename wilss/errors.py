@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterable
 
 
@@ -37,17 +36,6 @@ class FormatError(WilssError, RuntimeError):
 
 class TrainingError(WilssError, RuntimeError):
     """Training that cannot go on, for example a loss that is not finite."""
-
-
-def gpu_memory_advice(error: RuntimeError) -> str | None:
-    """What to do about PyTorch's error of a GPU whose memory is used up; None for any other error."""
-    torch = sys.modules.get("torch")  # it takes seconds to import, and what has not been imported has not failed
-    if torch is None or not isinstance(error, torch.OutOfMemoryError):
-        return None
-    return (
-        f"the memory of the GPU is used up ({str(error).splitlines()[0]}). Take smaller batches, such as --set "
-        "step.batch_size=4 (of few-shot: train.batch_size=4), smaller images, or --device cpu; finished stages are kept"
-    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

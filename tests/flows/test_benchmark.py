@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,29 @@ def finished(tmp_path_factory: pytest.TempPathFactory, prefect_backend: None) ->
 def modified(root: Path) -> dict[str, int]:
     found = [p for kind in ("labels", "banks", "checkpoints", "evaluations") for p in (root / kind).rglob("*")]
     return {str(p): p.stat().st_mtime_ns for p in found if p.is_file()}
+
+
+def test_shards_that_another_process_wrote_meanwhile_are_not_labelled_again(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks import label
+
+    root = tmp_path / "root"
+    shutil.copytree(finished[0], root)
+    spec = make_spec(TINY)
+
+    def again(*given: object) -> None:
+        raise AssertionError("labelled again")
+
+    monkeypatch.setattr(label, "cosegment", again)
+    manifest = next(m for m in Store(root).all("labels") if "teacher" not in m.parents)
+    assert label.label_shard.fn(spec, settings(root), 1, 0) == manifest.counts["images"]  # published
+    assert not list((root / "labels").glob(".staging*"))
+    published, staging = (find("labels", manifest.digest) for find in (Store(root).path, Store(root).staging))
+    (published / "manifest.json").unlink()
+    published.rename(staging)
+    assert label.label_shard.fn(spec, settings(root), 1, 0) == manifest.counts["images"]  # written, not yet published
+    assert label.publish_labels.fn(spec, settings(root), 1).digest == manifest.digest
 
 
 def test_report_has_what_it_promises(finished: tuple[Path, dict[str, Any]]) -> None:

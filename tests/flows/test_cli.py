@@ -230,9 +230,7 @@ def test_help_is_quick_and_lists_the_commands() -> None:
     assert loaded.stdout.strip() == "set()"
 
 
-def test_a_gpu_without_memory_is_a_sentence_and_other_errors_stay_errors(
-    wilss, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
+def test_a_gpu_without_memory_is_a_sentence(wilss, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     def fail_with(error: Exception) -> None:
         def show(*given: object) -> None:
             raise error

@@ -65,8 +65,10 @@ def test_the_last_stage_meets_every_image_once(head: str) -> None:
     rows: list[int] = []
     last = model.backbone.body.get_submodule(model.backbone.stages[-1][-1])
     last.register_forward_hook(lambda layer, arguments, maps: rows.append(len(maps)))
-    model.predict(batch_of(n=2, shots=3))
-    supports = 3 * model.views.factor
+    batch = batch_of(n=2, shots=3)
+    model.predict(batch)
+    supports = model.views.add(batch).support.shape[1]
+    assert supports == (18 if head == "cwt" else 3)
     assert sum(rows) == 2 + 2 * supports, "supports masked or whole, never both"
 
 

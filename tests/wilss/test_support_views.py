@@ -27,7 +27,7 @@ def test_turned_supports_are_further_shots_with_their_masks() -> None:
     batch = replace(batch, support_pad=pad, support_mask=batch.support_mask.masked_fill(pad, 255))
     shown = SupportViews(mirror=True, turns=(90.0, -20.0)).add(batch)
     kept, quarter, turned, mirrored = shown.support[:, :2], shown.support[:, 2:4], shown.support[:, 4:6], 6
-    assert shown.support.shape[1] == 2 * SupportViews(mirror=True, turns=(90.0, -20.0)).factor == 12
+    assert shown.support.shape[1] == 12
     assert torch.equal(kept, batch.support)
     torch.testing.assert_close(quarter, batch.support.rot90(1, (-2, -1)), atol=1e-4, rtol=0)
     assert torch.equal(shown.support_mask[:, 2:4], batch.support_mask.rot90(1, (-2, -1)))
@@ -52,4 +52,4 @@ def test_a_head_fits_to_all_views_that_its_settings_name() -> None:
     more.eval().predict(batch)
     more.train().losses(batch)
     assert met == [8, 4], "turned ones in evaluation only"
-    assert model_of(spec_of("aspp")).views.factor == 1
+    assert model_of(spec_of("aspp")).views == SupportViews()

@@ -21,13 +21,8 @@ class SupportViews:
     mirror: bool = False
     turns: tuple[float, ...] = ()
 
-    @property
-    def factor(self) -> int:
-        """Supports that each becomes."""
-        return (1 + len(self.turns)) * (1 + self.mirror)
-
     def add(self, batch: EpisodeBatch, turned: bool = True) -> EpisodeBatch:
-        """Episodes with ``factor`` times K supports: the K, then these turned by each angle, then all mirrored.
+        """Episodes with more supports: the K, then these turned by each angle in turn, then all of them mirrored.
 
         What a turn brings in from outside the canvas is the mean colour, 255 in masks and padding.
 
