@@ -149,12 +149,10 @@ def compare(
     from flows.fewshot import run_fewshot_comparison
 
     content = run_fewshot_comparison(grid, settings)
-    print_table(
-        f"{content['benchmark']}: {content['title']}",
-        ["", *content["columns"]],
-        [[name, *cells] for name, cells in content["rows"]],
-    )
-    print(f"table, pictures: {Path(content['folder']) / 'compare.html'}")
+    for table in content["tables"]:
+        rows = [[name, *cells] for name, cells in table["rows"]]
+        print_table(f"{content['benchmark']}: {table['title']}", ["", *table["columns"]], rows)
+    print(f"tables, pictures: {Path(content['folder']) / 'compare.html'}")
 
 
 def _specs(model: ModelOptions, options: FewShotOptions, machine: MachineOptions) -> tuple[list[FewShotSpec], Settings]:

@@ -18,11 +18,12 @@ from tasks.fewshot_workspace import FewShotWorkspace, episodes_recipe, head_reci
 from tasks.report import peak_rss_bytes, versions
 from tasks.workspace import heavy_task
 from wilss.data.episode_canvas import fit
+from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.measure.compare import markdown
-from wilss.measure.episodes import summarise
-from wilss.measure.fewshot import entry, grid_table, page, run_tables
+from wilss.measure.episodes import Gain, gain, summarise
+from wilss.measure.fewshot import TuningGain, entry, gain_table, grid_table, page, run_tables
 from wilss.measure.render import contact_sheet, loss_curves, png, spotlight
 from wilss.spec import Settings
 
@@ -83,7 +84,9 @@ def write_fewshot_comparison(
         by_name.setdefault(cell.name, []).append(report)
     first = next(grid.cells()).spec
     folder = fewshot_comparison_folder(settings.root, grid)
-    table = grid_table(by_name, grid.folds, grid.shots)
+    tables = [grid_table(by_name, grid.folds, grid.shots)]
+    if gains := _gains(grid, settings):
+        tables.append(gain_table(gains, grid.folds))
     title = f"{first.benchmark}: {', '.join(grid.heads)}"
     notes = [
         f"seeds {', '.join(map(str, grid.seeds))}; {first.lists} lists; {first.episodes} episodes a fold, the same for "
@@ -93,19 +96,39 @@ def write_fewshot_comparison(
     content = {
         "folder": str(folder),
         "benchmark": first.benchmark,
-        "title": table.title,
-        "columns": table.columns,
-        "rows": table.rows,
+        "tables": [{"key": t.key, "title": t.title, "columns": t.columns, "rows": t.rows} for t in tables],
         "runs": [report["run"] for report in reports],
     }
     files = {
         "compare.json": json.dumps(content, indent=1, allow_nan=False),
-        "table.md": markdown(title, [table]),
+        "table.md": markdown(title, tables),
         "scores.csv": _csv(reports),
-        "compare.html": page(title, notes, [table], "", pictures),
+        "compare.html": page(title, notes, tables, "", pictures),
     }
     write_run(folder, files)
     return content
+
+
+def _gains(grid: FewShotGrid, settings: Settings) -> dict[str, list[TuningGain]]:
+    """Tuned models against the same head on the frozen backbone, where the grid has both."""
+    specs = [cell.spec for cell in grid.cells()]
+    frozen = {_but_tuning(spec): spec for spec in specs if spec.train.tuning == "frozen"}
+    found: dict[str, list[TuningGain]] = {}
+    for cell in grid.cells():
+        spec, plain = cell.spec, frozen.get(_but_tuning(cell.spec))
+        if plain is not None and spec.train.tuning != "frozen":
+            novel, base = _gain(spec, plain, settings, "eval"), _gain(spec, plain, settings, "train")
+            found.setdefault(cell.name, []).append(TuningGain(spec.fold, spec.seed, novel, base))
+    return found
+
+
+def _but_tuning(spec: FewShotSpec) -> tuple[str, int, int, int]:
+    return spec.head, spec.shots, spec.fold, spec.seed
+
+
+def _gain(spec: FewShotSpec, plain: FewShotSpec, settings: Settings, split: Split) -> Gain:
+    of, over = open_fewshot(spec, settings), open_fewshot(plain, settings)
+    return gain(read_scores(of, split), read_scores(over, split), of.fold.wanted(split))
 
 
 def _csv(reports: Sequence[dict[str, Any]]) -> str:

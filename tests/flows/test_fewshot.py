@@ -134,6 +134,11 @@ def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> 
     with (folder / "scores.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [(r["head"], r["tuning"]) for r in rows] == [("prior", "frozen"), ("aspp", "frozen"), ("aspp", "full")]
+    ((name, gains),) = json.loads((folder / "compare.json").read_text())["tables"][1]["rows"]
+    assert name == "aspp + full, 1 shot", "the only model that is tuned"
+    assert float(gains[0]) == pytest.approx(
+        100 * (float(rows[2]["novel_miou"]) - float(rows[1]["novel_miou"])), abs=0.06
+    )
     heads = [m for m in Store(root).all("heads") if m.recipe.get("head") in ("prior", "aspp")]
     assert len({m.parents["stage1"] for m in heads}) == 1, "one stage 1 for all"
     assert len({m.parents["shapes"] for m in heads}) == 1, "one pretraining for all"

@@ -20,7 +20,8 @@ from wilss.fewshot.stage1 import train_stage1
 from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules, rate_factor
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
-from wilss.measure.episodes import EpisodeScores, episode_counts, summarise
+from wilss.measure.episodes import EpisodeScores, Gain, episode_counts, gain, summarise
+from wilss.measure.fewshot import TuningGain, gain_table
 from wilss.nets.svf import apply_svf
 from wilss.precision import require_full_fp32
 
@@ -306,3 +307,25 @@ def test_mean_iou_is_over_classes_and_fb_iou_over_all_episodes() -> None:
     assert found.mean_iou == 0.5
     assert found.fb_iou == pytest.approx((14 / 28 + 178 / 200) / 2)
     assert 0 < found.error < 0.5
+
+
+def test_what_makes_an_episode_hard_for_both_models_cancels_out_of_their_difference() -> None:
+    generator = np.random.default_rng(0)
+    classes, hits = np.arange(200) % 2 + 1, generator.integers(10, 90, 200)
+    over = EpisodeScores(classes, np.stack([hits, np.full(200, 100), hits, np.full(200, 100)], 1))
+    better = EpisodeScores(classes, over.counts + np.array([5, 0, 5, 0]))
+    found = gain(better, over, (1, 2))
+    assert found.mean_iou == pytest.approx(0.05)
+    assert found.error == pytest.approx(0, abs=1e-9), "the same five points more in every episode"
+    assert summarise(better, (1, 2)).error > 0.01
+    shuffled = EpisodeScores(classes, generator.permutation(better.counts))
+    assert gain(shuffled, over, (1, 2)).error > summarise(over, (1, 2)).error, "unrelated models keep both errors"
+    with pytest.raises(ValueError, match="different episodes"):
+        gain(EpisodeScores(classes[::-1].copy(), better.counts), over, (1, 2))
+
+
+def test_gains_are_averaged_over_folds_and_spread_over_seeds() -> None:
+    one = [TuningGain(f, s, Gain(0.01 * (f + s), 0.02), Gain(0.1, 0.01)) for f in (0, 1) for s in (0, 1)]
+    ((name, cells),) = gain_table({"aspp + svf": one}, (0, 1)).rows
+    assert name == "aspp + svf"
+    assert cells == ("0.5 ± 0.7", "1.5 ± 0.7", "1.0 ± 0.7", "1.4", "10.0 ± 0.0", "0.7")

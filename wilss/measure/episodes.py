@@ -65,16 +65,45 @@ def summarise(scores: EpisodeScores, class_ids: Sequence[int], seed: int = 0) ->
     """
     per_class = _class_ious(scores.class_ids, scores.counts, class_ids)
     total = scores.counts.sum(0)
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(scores.counts), size=(N_RESAMPLES, len(scores.counts)))
-    means = [np.nanmean(_class_ious(scores.class_ids[rows], scores.counts[rows], class_ids)) for rows in drawn]
     return Summary(
         dict(zip(class_ids, per_class.tolist(), strict=True)),
         float(np.nanmean(per_class)),
         float((total[0] / max(total[1], 1) + total[2] / max(total[3], 1)) / 2),
-        float(np.std(means, ddof=1)),
+        float(np.std(_resampled_means(scores, class_ids, seed), ddof=1)),
         len(scores.counts),
     )
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much higher the mean IoU of one model is than another's, over the same episodes.
+
+    error: standard error of the difference. What makes an episode hard for both models cancels out, so it is smaller
+    than the errors of the two scores suggest.
+    """
+
+    mean_iou: float
+    error: float
+
+
+def gain(scores: EpisodeScores, over: EpisodeScores, class_ids: Sequence[int], seed: int = 0) -> Gain:
+    """Difference of two models, with episodes resampled for both together.
+
+    Raises ValueError for models that did not meet the same episodes.
+    """
+    if not np.array_equal(scores.class_ids, over.class_ids):
+        raise ValueError("the two models met different episodes; score both on the same ones")
+    means = [float(np.nanmean(_class_ious(s.class_ids, s.counts, class_ids))) for s in (scores, over)]
+    resampled = [_resampled_means(s, class_ids, seed) for s in (scores, over)]
+    return Gain(means[0] - means[1], float(np.std(resampled[0] - resampled[1], ddof=1)))
+
+
+def _resampled_means(scores: EpisodeScores, class_ids: Sequence[int], seed: int) -> NDArray[np.float64]:
+    """Mean IoU over episodes drawn with replacement, `N_RESAMPLES` times; one seed draws the same for every model."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(scores.counts), size=(N_RESAMPLES, len(scores.counts)))
+    means = [np.nanmean(_class_ious(scores.class_ids[rows], scores.counts[rows], class_ids)) for rows in drawn]
+    return np.asarray(means, np.float64)
 
 
 def _class_ious(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import hypot, sqrt
 from pathlib import Path
 from statistics import fmean
@@ -12,7 +13,7 @@ from typing import Any
 from jinja2 import Environment
 
 from wilss.measure.compare import Table, spread
-from wilss.measure.episodes import Summary
+from wilss.measure.episodes import Gain, Summary
 from wilss.measure.report import percent
 
 TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
@@ -60,13 +61,47 @@ def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequen
             for part, key in (("novel", "mean_iou"), ("novel", "fb_iou"), ("base", "mean_iou"))
         )
         gap = [b - n for b, n in zip(base, novel, strict=True)]
-        errors = [r["novel"]["standard_error"] for r in runs]
-        error = hypot(*errors) / sqrt(len(errors) * len(folds))
+        error = _error_of_mean([r["novel"]["standard_error"] for r in runs], len(folds))
         cells = [*(spread(of_fold[f]) for f in folds), spread(novel), percent(error)]
         rows.append((name, tuple(map(str, [*cells, *(spread(v) for v in (both, base, gap))]))))
     kinds = " and ".join(map(str, shots))
     title = f"Foreground IoU over novel classes, {kinds} shot; base: classes that were trained, in training images; %"
     return Table("folds", title, columns, tuple(rows))
+
+
+@dataclass(frozen=True)
+class TuningGain:
+    """What tuning the backbone changed: one model against the same head on the frozen one, over the same episodes."""
+
+    fold: int
+    seed: int
+    novel: Gain
+    base: Gain
+
+
+def gain_table(gains: Mapping[str, Sequence[TuningGain]], folds: Sequence[int]) -> Table:
+    """One row a tuned model: points of mIoU that it has more than the frozen one in every fold, and in the mean.
+
+    Mean ± sample standard deviation over seeds where there are several; errors as in `grid_table`.
+    """
+    columns = (*(f"fold {fold}" for fold in folds), "mean", "error", "base", "error of base")
+    rows = []
+    for name, found in gains.items():
+        seeds = sorted({one.seed for one in found})
+        of_fold = [spread([one.novel.mean_iou for one in found if one.fold == fold]) for fold in folds]
+        cells = list(map(str, of_fold))
+        for part in ("novel", "base"):
+            of_seed = [fmean(getattr(one, part).mean_iou for one in found if one.seed == seed) for seed in seeds]
+            error = _error_of_mean([getattr(one, part).error for one in found], len(folds))
+            cells += [str(spread(of_seed)), percent(error)]
+        rows.append((name, tuple(cells)))
+    title = "What tuning adds to the frozen backbone, over novel classes and (base) over trained ones; points of mIoU"
+    return Table("gains", title, columns, tuple(rows))
+
+
+def _error_of_mean(errors: Sequence[float], n_folds: int) -> float:
+    """Of a mean over folds and seeds; folds are independent, the seeds of a fold share its episodes."""
+    return hypot(*errors) / sqrt(len(errors) * n_folds)
 
 
 def page(
