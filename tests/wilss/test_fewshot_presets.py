@@ -75,3 +75,15 @@ def test_the_papers_settings_with_singular_values_and_for_coco(head: str) -> Non
     given = make_fewshot_spec({**paper, "benchmark": "coco-20i", "train": {"epochs": 3, "tuning": "svf"}})
     assert (given.train.epochs, given.train.lr_head) == (3, 0.015)
     assert set(HEADS) == {*TRAINED, "prior", "prototype"}
+
+
+@pytest.mark.parametrize("preset", ["demo", "small"])
+def test_all_weights_take_a_tenth_of_the_rate_of_singular_values(preset: str) -> None:
+    def rates(head: str, tuning: str, **train: Any) -> tuple[float, float]:
+        own = {"head": head, "preset": preset, "train": {"tuning": tuning, **train}}
+        spec = make_fewshot_spec({"benchmark": "scenes-5i" if preset == "demo" else "pascal-5i", "fold": 0, **own})
+        return spec.train.lr_backbone, spec.train.lr_head
+
+    for head in TRAINED:
+        assert rates(head, "full") == (pytest.approx(rates(head, "svf")[0] / 10), rates(head, "svf")[1])
+    assert rates("aspp", "full", lr_backbone=0.5)[0] == 0.5, "what is given stays"

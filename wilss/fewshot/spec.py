@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -119,16 +120,14 @@ def _require_stride(name: str, train: PspTrainSpec, crop: int) -> None:
 
 
 def _preset(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset with its parts for the head and, of those, for the benchmark and the tuning."""
+    """A preset with its parts for the tuning and for the head and, of the latter, for the benchmark and the tuning."""
     named = dict(FEWSHOT_PRESETS[name])
     by_head = dict(named.pop("heads", {}).get(content.get("head", "aspp"), {}))
     train = content.get("train")
-    tuning = train.get("tuning") if isinstance(train, Mapping) else None
-    by_benchmark, by_tuning = (
-        by_head.pop(part, {}).get(str(key), {})
-        for part, key in (("benchmarks", content["benchmark"]), ("tunings", tuning))
-    )
-    return merge(merge(merge(named, by_head), by_benchmark), by_tuning)
+    tuning = str(train.get("tuning")) if isinstance(train, Mapping) else None
+    of_tuning = named.pop("tunings", {}).get(tuning, {})
+    own = [by_head.pop("benchmarks", {}).get(str(content["benchmark"]), {}), by_head.pop("tunings", {}).get(tuning, {})]
+    return reduce(merge, [of_tuning, by_head, *own], named)
 
 
 class FewShotSpec(BaseModel):
