@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from flows.environment import prepare_prefect
-from flows.options import NO_MACHINE_OPTIONS, MachineOptions
+from flows.options import NO_MACHINE_OPTIONS, MachineOptions, chosen_lists
 from flows.printing import percent, print_table
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class FewShotOptions:
 
     def content(self, machine: MachineOptions) -> dict[str, Any]:
         """What was given of a specification."""
-        from wilss.data.voc import choose_lists
         from wilss.errors import SpecError
+        from wilss.fewshot.spec import FAMILIES
         from wilss.spec import merge, nested
 
         settings = machine.settings()
@@ -57,9 +57,7 @@ class FewShotOptions:
             raise SpecError("few-shot classes are read off the masks; leave out --labels-csv")
         if self.train_list and self.benchmark == "coco-to-pascal":
             raise SpecError("coco-to-pascal trains on COCO, which has no split files; leave out --train-list")
-        folder = settings.voc if self.benchmark == "coco-to-pascal" else settings.data
-        chosen = choose_lists(folder, self.train_list, self.eval_list)
-        lists = {name: value for name, value in zip(("train_list", "eval_list"), chosen, strict=True) if value}
+        lists = chosen_lists(FAMILIES.get(self.benchmark), settings, self.train_list, self.eval_list)
         given: dict[str, Any] = {"benchmark": self.benchmark}
         given |= {key: value for key, value in (("preset", self.preset), ("lists", self.lists)) if value}
         if lists:

@@ -75,8 +75,8 @@ def specify(
 def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict[str, Any]:
     """What was given of a run's specification, without method and seed."""
     from wilss.custom import read_benchmark
-    from wilss.data.voc import choose_lists
     from wilss.errors import SpecError
+    from wilss.protocol import benchmarks
     from wilss.spec import merge, nested
 
     changes = nested(list(options.set))
@@ -84,10 +84,9 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
         if key in changes:
             raise SpecError(f"'{key}' is no setting; give it as --{key}, or the benchmark as the first argument")
     custom = read_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
-    two_folders = benchmark == "coco-to-voc" or custom.get("data") == "coco-voc"
-    photographs = settings.voc if two_folders else settings.data
-    train, evaluation = choose_lists(photographs, options.train_list, options.eval_list)
-    lists = {name: value for name, value in (("train_list", train), ("eval_list", evaluation)) if value}
+    known = benchmarks().get(benchmark)
+    family = known.family if known else custom.get("data")
+    lists = chosen_lists(family, settings, options.train_list, options.eval_list)
     given: dict[str, Any] = {"benchmark": benchmark, "scenario": options.scenario}
     if custom:
         given |= {"benchmark": custom.get("name", ""), "custom": custom}
@@ -98,6 +97,15 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     if lists:
         given["data"] = lists
     return merge(given, changes)
+
+
+def chosen_lists(family: str | None, settings: Settings, train: str | None, evaluation: str | None) -> dict[str, str]:
+    """Split files of a specification's data: as given, else what the VOC folder holds; other data have none."""
+    from wilss.data.voc import choose_lists
+
+    folder = {"voc": settings.data, "coco-voc": settings.voc}.get(family or "")
+    names = zip(("train_list", "eval_list"), choose_lists(folder, train, evaluation), strict=True)
+    return {name: value for name, value in names if value}
 
 
 NO_RUN_OPTIONS = RunOptions()

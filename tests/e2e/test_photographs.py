@@ -101,5 +101,6 @@ def test_few_shot_baselines_on_photographs(real_data: Path, tmp_path: Path) -> N
     table = wilss("few-shot", "compare", "--heads", "prior", "prototype", "--folds", 3, "--set", *short, *options)
     assert "prototype, 1 shot" in table
     content = json.loads(next((tmp_path / "root" / "comparisons").glob("*/compare.json")).read_text())
-    assert [name for name, _ in content["rows"]] == ["prior, 1 shot", "prototype, 1 shot"]
-    assert all(0 < float(cells[0]) < 100 for _, cells in content["rows"])
+    (scores,) = content["tables"]
+    assert [name for name, _ in scores["rows"]] == ["prior, 1 shot", "prototype, 1 shot"]
+    assert all(0 < float(cells[0]) < 100 for _, cells in scores["rows"])

@@ -334,13 +334,13 @@ def test_episodes_are_held_against_the_data() -> None:
 def test_labels_of_an_episode() -> None:
     mask = torch.tensor([[0, 3, 7], [255, 3, 20]], dtype=torch.uint8)
     before = mask.clone()
-    assert episode_labels(mask, 3).tolist() == [[0, 1, 0], [255, 1, 0]]
-    assert episode_labels(mask, 3).dtype == torch.uint8
+    assert episode_labels(mask, 3, "a").tolist() == [[0, 1, 0], [255, 1, 0]]
+    assert episode_labels(mask, 3, "a").dtype == torch.uint8
     assert torch.equal(mask, before)
-    with pytest.raises(DataError, match=r"size \(2, 3\) is void"):
-        episode_labels(torch.full_like(mask, 255), 3)
+    with pytest.raises(DataError, match=r"label of 'a', of size \(2, 3\), is void"):
+        episode_labels(torch.full_like(mask, 255), 3, "a")
     with pytest.raises(SpecError, match="class id 255 has no labels"):
-        episode_labels(mask, 255)
+        episode_labels(mask, 255, "a")
 
 
 def test_labels_of_stage_one() -> None:

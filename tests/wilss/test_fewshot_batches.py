@@ -78,6 +78,8 @@ def test_crops_keep_their_foreground_and_views_agree() -> None:
     view = draw_episode_view(EpisodeAugmentSpec(scale=(1.5, 1.5), blur=0.0), sizes, labels, 64, gen)
     kept = (view.labels(labels) == 1).sum((1, 2)) / (labels == 1).sum((1, 2)) / 1.5**2
     assert (kept > 0.8).float().mean() > 0.9, "redrawn until the object is in the crop"
+    twelfth = draw_episode_view(EpisodeAugmentSpec(scale=(1.5, 1.5)), sizes, 12 * labels, 64, gen).labels(12 * labels)
+    assert ((twelfth == 12).sum((1, 2)) > 300).float().mean() > 0.7, "whatever the number of its class"
     image = (labels == 1).float()[:, None].expand(-1, 3, -1, -1)
     agree = (view.images(image)[:, 0] > 0.5) == (view.labels(labels) == 1)
     assert agree.float().mean() > 0.99

@@ -58,6 +58,16 @@ def test_every_block_of_the_last_stages_may_dilate_as_in_pfenet() -> None:
     plain, every = pyramid("resnet50s"), pyramid("resnet50s", dilation="every")
     rates = [[b.body.get_submodule(f"layer{k}.0.conv2").dilation[0] for k in (3, 4)] for b in (plain, every)]
     assert rates == [[1, 2], [2, 4]]
+    coarse = pyramid("resnet50s", dilation="every", output_stride=16)
+    assert [coarse.body.get_submodule(f"layer{k}.0.conv2").dilation[0] for k in (3, 4)] == [1, 2]
+    with torch.no_grad():
+        assert coarse(torch.randn(1, 3, 65, 65)).c5.shape[-1] == 5
+
+
+@pytest.mark.parametrize(("model", "stride"), [("resnet_scenes", 8), ("mobilenetv2_100", 8), ("resnet50s", 32)])
+def test_dilation_without_effect_is_refused(model: str, stride: int) -> None:
+    with pytest.raises(SpecError, match=r"dilation 'every'.*leave it at 'first-plain'"):
+        pyramid(model, dilation="every", output_stride=stride)
 
 
 @pytest.mark.parametrize("model", ["vit_scenes", "vgg11_bn"])

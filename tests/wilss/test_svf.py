@@ -89,6 +89,11 @@ def test_composition_stays_float32_under_autocast() -> None:
         assert tuned(torch.randn(1, 12, 8, 8)).dtype == torch.bfloat16
 
 
+def test_weights_in_another_precision_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"weight of '0' is torch.float64; make the backbone .float\(\) first"):
+        apply_svf(convolution().double(), ["0"])
+
+
 @pytest.mark.parametrize(("name", "count"), [("resnet50d", 12_544), ("resnet101d", 25_600)])
 def test_trainable_counts_of_deep_stem_resnets(name: str, count: int) -> None:
     backbone = timm.create_model(name, features_only=True)

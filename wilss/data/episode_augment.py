@@ -75,7 +75,7 @@ def draw_episode_view(
 
     Args:
         sizes_N2: true (height, width) of the images, which fill the top left of their canvas.
-        labels_NSS: uint8, 1 foreground; on the CPU, as the generator.
+        labels_NSS: uint8, 0 background, 255 void, all else foreground; on the CPU, as the generator.
     """
     n = len(sizes_N2)
     scale = torch.empty(n).uniform_(*spec.scale, generator=generator)
@@ -85,11 +85,11 @@ def draw_episode_view(
     blurred = torch.rand(n, generator=generator) < spec.blur
     turned = _about_centre(scale, angle, mirror, sizes_N2.float())
     scaled = sizes_N2.float() * scale[:, None]
-    wanted = spec.keep * (labels_NSS == 1).sum((1, 2)) * scale**2
+    wanted = spec.keep * _foreground_pixels(labels_NSS) * scale**2
     matrix, open_rows = turned.clone(), torch.arange(n)
     for _ in range(spec.draws):
         matrix[open_rows] = _crop(turned[open_rows], scaled[open_rows], crop, generator)
-        found = (_warp_labels(labels_NSS[open_rows], matrix[open_rows], crop) == 1).sum((1, 2))
+        found = _foreground_pixels(_warp_labels(labels_NSS[open_rows], matrix[open_rows], crop))
         open_rows = open_rows[found < wanted[open_rows]]
         if not len(open_rows):
             break
@@ -101,6 +101,10 @@ def turned_view(degrees: float, count: int, side: int) -> EpisodeView:
     ones = torch.ones(count)
     matrix = _about_centre(ones, ones * math.radians(degrees), ones, torch.full((count, 2), float(side)))
     return EpisodeView(matrix, torch.zeros(count, dtype=torch.bool), side)
+
+
+def _foreground_pixels(labels_NSS: Tensor) -> Tensor:
+    return ((labels_NSS != 0) & (labels_NSS != VOID)).sum((1, 2))
 
 
 def _about_centre(scale: Tensor, angle: Tensor, mirror: Tensor, sizes: Tensor) -> Tensor:

@@ -117,8 +117,8 @@ def _one_of(ids: Sequence[str], rng: np.random.Generator) -> str:
     return ids[int(rng.integers(len(ids)))]
 
 
-def episode_labels(mask: Tensor, class_id: int) -> Tensor:
-    """Labels of an episode from an original label uint8 ``(H, W)``: the class 1, void 255, all else 0.
+def episode_labels(mask: Tensor, class_id: int, image_id: str) -> Tensor:
+    """Labels of an episode from the original label uint8 ``(H, W)`` of an image: the class 1, void 255, all else 0.
 
     Raises SpecError for an id that no class has, DataError for a label that is void everywhere: nothing in it counts.
     """
@@ -127,8 +127,8 @@ def episode_labels(mask: Tensor, class_id: int) -> Tensor:
     void = mask == VOID
     if bool(void.all()):
         raise DataError(
-            f"the label of size {tuple(mask.shape)} is void ({VOID}) everywhere, for class {class_id} as for any; "
-            "leave its image out of the lists"
+            f"the label of '{image_id}', of size {tuple(mask.shape)}, is void ({VOID}) everywhere, for class "
+            f"{class_id} as for any; leave the image out of the lists"
         )
     return (mask == class_id).to(torch.uint8).masked_fill(void, VOID)
 

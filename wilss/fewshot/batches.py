@@ -132,7 +132,7 @@ def evaluation_batch(
     ids = [e.query for e in episodes] + [s for e in episodes for s in e.supports]
     classes = torch.tensor([e.class_id for e in episodes])
     of_class = [*classes.tolist(), *classes.repeat_interleave(shots).tolist()]
-    masks = [episode_labels(source.mask(i), c) for i, c in zip(ids, of_class, strict=True)]
+    masks = [episode_labels(source.mask(i), c, i) for i, c in zip(ids, of_class, strict=True)]
     canvases, sizes = canvas_images([source.image(i) for i in ids], side, legacy)
     images = normalise(canvases.to(device).float() / 255, weights.mean, weights.std)
     labels, pad = canvas_labels(masks, side, legacy), pad_masks(sizes, side)

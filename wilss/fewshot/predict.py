@@ -60,7 +60,7 @@ def predict_episodes(
                 assert batch.query_mask is not None
                 yield Prediction(part[row], logits.argmax(0).bool(), batch.query_mask[row].cpu())
             else:
-                truth = episode_labels(source.mask(part[row].query), part[row].class_id)
+                truth = episode_labels(source.mask(part[row].query), part[row].class_id, part[row].query)
                 height, width = truth.shape
                 full = at_original_size(logits[None], height, width, legacy=legacy, square=legacy)
                 yield Prediction(part[row], full[0].argmax(0).bool(), truth)

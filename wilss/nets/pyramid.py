@@ -44,8 +44,8 @@ class PyramidBackbone(nn.Module):
 
     Args:
         weights: of a timm ResNet-, EfficientNet- or VGG-like model, whose stages follow one another.
-        dilation: "first-plain" dilates as torchvision and timm do; "every" dilates the first block of the last two
-            stages of a ResNet too, as PFENet, BAM and CWT do.
+        dilation: "first-plain" dilates as torchvision and timm do; "every" dilates the first block of a bottleneck
+            ResNet's last two stages as the others of its stage, as PFENet, BAM and CWT do.
         train_batchnorm: let BatchNorm use and update batch statistics in training. False keeps its statistics, and
             `train` cannot undo that.
 
@@ -143,10 +143,16 @@ def _vgg_stages(body: nn.Module) -> list[list[str]]:
 
 
 def _dilate_first_blocks(body: nn.Module) -> None:
-    """Let the first block of the last two stages of a bottleneck ResNet dilate as the others of its stage do."""
-    for name, rate in (("layer3.0.conv2", 2), ("layer4.0.conv2", 4)):
-        try:
-            layer = body.get_submodule(name)
-        except AttributeError as error:
-            raise SpecError("dilation 'every' is for bottleneck ResNets; leave it at 'first-plain'") from error
-        cast(nn.Conv2d, layer).dilation = cast(nn.Conv2d, layer).padding = (rate, rate)
+    """Let the first block of the last two stages of a bottleneck ResNet dilate as the others of its stage do.
+
+    Raises SpecError for another network, and where nothing is dilated, so that the setting would have no effect.
+    """
+    changed = False
+    for stage in (cast(Any, getattr(body, name, ())) for name in ("layer3", "layer4")):
+        if len(stage) < 2 or not hasattr(stage[0], "conv3"):
+            raise SpecError("dilation 'every' is for bottleneck ResNets; leave it at 'first-plain'")
+        first, rate = stage[0].conv2, stage[1].conv2.dilation
+        changed |= first.dilation != rate
+        first.dilation = first.padding = rate
+    if not changed:
+        raise SpecError("dilation 'every' changes nothing at this output stride; leave it at 'first-plain'")

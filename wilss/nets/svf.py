@@ -66,7 +66,8 @@ def apply_svf(module: nn.Module, layers: Sequence[str], form: Form = "factor") -
     Args:
         layers: names of modules; every Conv2d and Linear in and below them is decomposed.
 
-    Raises SpecError for a name that is not there, when there is nothing to decompose, or when it is decomposed already.
+    Raises SpecError for a name that is not there, when there is nothing to decompose, when it is decomposed already, or
+    for weights that are not float32, in which they are composed.
     """
     if any(svf_layers(module)):
         raise SpecError("the backbone is decomposed already; fold it first")
@@ -81,6 +82,8 @@ def apply_svf(module: nn.Module, layers: Sequence[str], form: Form = "factor") -
         if isinstance(layer, nn.Conv2d | nn.Linear) and any(
             name == top or name.startswith(f"{top}.") for top in layers
         ):
+            if layer.weight.dtype != torch.float32:
+                raise SpecError(f"the weight of '{name}' is {layer.weight.dtype}; make the backbone .float() first")
             groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
             parametrize.register_parametrization(layer, "weight", SingularValues(layer.weight, groups, form))
             vector = _trained(layer)

@@ -1,0 +1,65 @@
+"""Counts of episodes, their mean IoU, and the difference of two models over the same episodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.wilss.contracts import needs_gpu
+from wilss.measure.episodes import EpisodeScores, Gain, episode_counts, gain, summarise
+from wilss.measure.fewshot import TuningGain, gain_table
+
+
+def test_counts_ignore_void_and_change_nothing() -> None:
+    truth = torch.tensor([[0, 1, 1, 255], [0, 0, 1, 255]], dtype=torch.uint8)
+    found = torch.tensor([[1, 1, 0, 1], [0, 0, 1, 0]], dtype=torch.uint8)
+    kept = truth.clone(), found.clone()
+    assert episode_counts(found, truth) == (2, 4, 2, 4)
+    assert torch.equal(truth, kept[0])
+    assert torch.equal(found, kept[1])
+    with pytest.raises(ValueError, match="shape"):
+        episode_counts(found[:1], truth)
+
+
+def test_mean_iou_is_over_classes_and_fb_iou_over_all_episodes() -> None:
+    scores = EpisodeScores(
+        np.array([1, 1, 2, 2]), np.array([[5, 10, 80, 90], [5, 10, 80, 90], [0, 4, 9, 10], [4, 4, 9, 10]])
+    )
+    found = summarise(scores, (1, 2, 3))
+    assert found.per_class[1] == 0.5
+    assert found.per_class[2] == 0.5
+    assert np.isnan(found.per_class[3])
+    assert found.mean_iou == 0.5
+    assert found.fb_iou == pytest.approx((14 / 28 + 178 / 200) / 2)
+    assert 0 < found.error < 0.5
+
+
+def test_what_makes_an_episode_hard_for_both_models_cancels_out_of_their_difference() -> None:
+    generator = np.random.default_rng(0)
+    classes, hits = np.arange(200) % 2 + 1, generator.integers(10, 90, 200)
+    over = EpisodeScores(classes, np.stack([hits, np.full(200, 100), hits, np.full(200, 100)], 1))
+    better = EpisodeScores(classes, over.counts + np.array([5, 0, 5, 0]))
+    found = gain(better, over, (1, 2))
+    assert found.mean_iou == pytest.approx(0.05)
+    assert found.error == pytest.approx(0, abs=1e-9), "the same five points more in every episode"
+    assert summarise(better, (1, 2)).error > 0.01
+    shuffled = EpisodeScores(classes, generator.permutation(better.counts))
+    assert gain(shuffled, over, (1, 2)).error > summarise(over, (1, 2)).error, "unrelated models keep both errors"
+    with pytest.raises(ValueError, match="different episodes"):
+        gain(EpisodeScores(classes[::-1].copy(), better.counts), over, (1, 2))
+
+
+def test_gains_are_averaged_over_folds_and_spread_over_seeds() -> None:
+    one = [TuningGain(f, s, Gain(0.01 * (f + s), 0.02), Gain(0.1, 0.01)) for f in (0, 1) for s in (0, 1)]
+    ((name, cells),) = gain_table({"aspp + svf": one}, (0, 1)).rows
+    assert name == "aspp + svf"
+    assert cells == ("0.5 ± 0.7", "1.5 ± 0.7", "1.0 ± 0.7", "1.4", "10.0 ± 0.0", "0.7")
+
+
+@needs_gpu
+def test_counts_are_the_same_on_the_gpu() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.tensor([0, 1, 255], dtype=torch.uint8)[torch.randint(3, (50, 60), generator=generator)]
+    found = torch.randint(2, (50, 60), generator=generator)
+    assert episode_counts(found.cuda(), truth.cuda()) == episode_counts(found, truth)
