@@ -91,6 +91,7 @@ def write_fewshot_comparison(
     notes = [
         f"seeds {', '.join(map(str, grid.seeds))}; {first.lists} lists; {first.episodes} episodes a fold, the same for "
         "every model; the model of the last epoch",
+        "errors are over episodes; how far another training would land, only several seeds tell",
     ]
     pictures = [(f"Fold {grid.folds[0]}, the same episodes", _side_by_side(grid, settings))]
     content = {
