@@ -16,7 +16,7 @@ from wilss.nets.svf import FactoredConv2d, apply_svf, fold, last_stages, load_sv
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a - b).norm() / b.norm())
+    return float(((a - b).norm() / b.norm()).detach())
 
 
 def convolution(**changes: object) -> nn.Sequential:
