@@ -99,11 +99,15 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     return merge(given, changes)
 
 
-def chosen_lists(family: str | None, settings: Settings, train: str | None, evaluation: str | None) -> dict[str, str]:
-    """Split files of a specification's data: as given, else what the VOC folder holds; other data have none."""
+def chosen_lists(family: object, settings: Settings, train: str | None, evaluation: str | None) -> dict[str, str]:
+    """Split files of a specification's data: as given, else what the VOC folder holds; other data have none.
+
+    Args:
+        family: whose data, as it was written: it has not been validated yet.
+    """
     from wilss.data.voc import choose_lists
 
-    folder = {"voc": settings.data, "coco-voc": settings.voc}.get(family or "")
+    folder = settings.data if family == "voc" else settings.voc if family == "coco-voc" else None
     names = zip(("train_list", "eval_list"), choose_lists(folder, train, evaluation), strict=True)
     return {name: value for name, value in names if value}
 

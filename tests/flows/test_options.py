@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli_fewshot import FewShotOptions
-from flows.options import MachineOptions, RunOptions, run_content
+from flows.options import MachineOptions, RunOptions, run_content, specify
+from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 
 
@@ -31,6 +32,15 @@ def test_a_voc_folder_lends_its_lists_to_voc_only(machine: MachineOptions) -> No
     settings = machine.settings()
     assert run_content("voc-15-5", RunOptions(), settings)["data"] == {"eval_list": "dev"}
     assert "data" not in run_content("scenes-15-5", RunOptions(), settings)
+
+
+def test_a_benchmark_of_ones_own_over_voc_takes_its_lists_and_nonsense_is_named(machine: MachineOptions) -> None:
+    file = machine.settings().root.with_name("own.yaml")
+    for data, lists in (("voc", {"eval_list": "dev"}), ("folder", None), ("[voc]", None)):
+        file.write_text(f"name: own\ndata: {data}\nsteps: [[cat], [dog]]\n")
+        assert run_content(str(file), RunOptions(), machine.settings()).get("data") == lists
+    with pytest.raises(SpecError, match="data"):
+        specify(str(file), "fmwiss", 0, RunOptions(), machine)
 
 
 def test_the_folder_of_the_later_step_lends_its_lists(machine: MachineOptions) -> None:
