@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ def write_comparison(grid: Comparison, settings: Settings, reports: list[dict[st
         "methods": grid.methods,
         "seeds": grid.seeds,
         "convention": "C",
-        "tables": [{"key": t.key, "title": t.title, "columns": t.columns, "rows": t.rows} for t in found],
+        "tables": [asdict(table) for table in found],
         "runs": runs,
     }
     pictures = [(f"Evaluation images after the last step, seed {grid.seeds[0]}", _pictures(grid, settings))]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -97,7 +98,7 @@ def write_fewshot_comparison(
     content = {
         "folder": str(folder),
         "benchmark": first.benchmark,
-        "tables": [{"key": t.key, "title": t.title, "columns": t.columns, "rows": t.rows} for t in tables],
+        "tables": [asdict(table) for table in tables],
         "runs": [report["run"] for report in reports],
     }
     files = {

@@ -16,6 +16,7 @@ def test_counts_ignore_void_and_change_nothing() -> None:
     found = torch.tensor([[1, 1, 0, 1], [0, 0, 1, 0]], dtype=torch.uint8)
     kept = truth.clone(), found.clone()
     assert episode_counts(found, truth) == (2, 4, 2, 4)
+    assert EpisodeScores(np.array([1]), np.array([episode_counts(found, truth)])).pixels == [6], "void does not count"
     assert torch.equal(truth, kept[0])
     assert torch.equal(found, kept[1])
     with pytest.raises(ValueError, match="shape"):
@@ -38,16 +39,20 @@ def test_mean_iou_is_over_classes_and_fb_iou_over_all_episodes() -> None:
 def test_what_makes_an_episode_hard_for_both_models_cancels_out_of_their_difference() -> None:
     generator = np.random.default_rng(0)
     classes, hits = np.arange(200) % 2 + 1, generator.integers(10, 90, 200)
-    over = EpisodeScores(classes, np.stack([hits, np.full(200, 100), hits, np.full(200, 100)], 1))
-    better = EpisodeScores(classes, over.counts + np.array([5, 0, 5, 0]))
+    over = EpisodeScores(classes, np.stack([hits, np.full(200, 100), np.full(200, 50), np.full(200, 90)], 1))
+    better = EpisodeScores(classes, over.counts + np.array([5, 0, 0, 0]))
     found = gain(better, over, (1, 2))
     assert found.mean_iou == pytest.approx(0.05)
     assert found.error == pytest.approx(0, abs=1e-9), "the same five points more in every episode"
     assert summarise(better, (1, 2)).error > 0.01
     shuffled = EpisodeScores(classes, generator.permutation(better.counts))
     assert gain(shuffled, over, (1, 2)).error > summarise(over, (1, 2)).error, "unrelated models keep both errors"
-    with pytest.raises(ValueError, match="different episodes"):
-        gain(EpisodeScores(classes[::-1].copy(), better.counts), over, (1, 2))
+    for other in (
+        EpisodeScores(classes[::-1].copy(), better.counts),
+        EpisodeScores(classes, better.counts + np.array([0, 1, 0, 0])),
+    ):
+        with pytest.raises(ValueError, match="different episodes"):
+            gain(other, over, (1, 2))
 
 
 def test_gains_are_averaged_over_folds_and_spread_over_seeds() -> None:

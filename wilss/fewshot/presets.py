@@ -60,14 +60,14 @@ PAPER: dict[str, Any] = {
 }
 SHORT: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine"}
 """Short schedules converge faster with AdamW than with the papers' SGD."""
-WHOLE: dict[str, Any] = {"full": {"train": {"lr_backbone": 1e-4}}}
-"""All weights need a lower rate than their singular values; chosen for PFENet in the built-in world."""
+FULL = {"train": {"lr_backbone": 1e-4}}
+"""All weights need a lower rate than their singular values; chosen with PFENet in the built-in world."""
 SMALL: dict[str, Any] = {
     "data": {"canvas": 320},
     "size": 257,
     "backbone": {"backbone": "mobilenetv2_100"},
     "start": "base",
-    "tunings": WHOLE,
+    "tunings": {"full": FULL},
     "aspp": {"channels": 128},
     "pfenet": {"channels": 128},
     "bam": {"channels": 128},
@@ -89,7 +89,7 @@ DEMO: dict[str, Any] = {
     "size": 97,
     "backbone": {"backbone": "resnet_scenes"},
     "start": "pretrained",
-    "tunings": WHOLE,
+    "tunings": {"full": FULL},
     "heads": {
         "cwt": {
             "start": "base",

@@ -43,6 +43,12 @@ class EpisodeScores:
     class_ids: NDArray[np.int64]
     counts: NDArray[np.int64]
 
+    @property
+    def pixels(self) -> NDArray[np.int64]:
+        """Pixels of every query that count: the foreground's union, and what both call background."""
+        total: NDArray[np.int64] = self.counts[:, 1] + self.counts[:, 2]
+        return total
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -58,7 +64,7 @@ class Summary:
     episodes: int
 
 
-def summarise(scores: EpisodeScores, class_ids: Sequence[int], seed: int = 0) -> Summary:
+def summarise(scores: EpisodeScores, class_ids: Sequence[int]) -> Summary:
     """Intersections and unions are summed over the episodes of a class, then divided (PFENet's rule).
 
     FB-IoU is the mean of the foreground's and the background's IoU, both over all episodes alike.
@@ -69,7 +75,7 @@ def summarise(scores: EpisodeScores, class_ids: Sequence[int], seed: int = 0) ->
         dict(zip(class_ids, per_class.tolist(), strict=True)),
         float(np.nanmean(per_class)),
         float((total[0] / max(total[1], 1) + total[2] / max(total[3], 1)) / 2),
-        float(np.std(_resampled_means(scores, class_ids, seed), ddof=1)),
+        float(np.std(_resampled_means(scores, class_ids), ddof=1)),
         len(scores.counts),
     )
 
@@ -86,21 +92,21 @@ class Gain:
     error: float
 
 
-def gain(scores: EpisodeScores, over: EpisodeScores, class_ids: Sequence[int], seed: int = 0) -> Gain:
+def gain(scores: EpisodeScores, over: EpisodeScores, class_ids: Sequence[int]) -> Gain:
     """Difference of two models, with episodes resampled for both together.
 
-    Raises ValueError for models that did not meet the same episodes.
+    Raises ValueError for models whose episodes differ, in class or in the number of pixels that count.
     """
-    if not np.array_equal(scores.class_ids, over.class_ids):
+    if not np.array_equal(scores.class_ids, over.class_ids) or not np.array_equal(scores.pixels, over.pixels):
         raise ValueError("the two models met different episodes; score both on the same ones")
     means = [float(np.nanmean(_class_ious(s.class_ids, s.counts, class_ids))) for s in (scores, over)]
-    resampled = [_resampled_means(s, class_ids, seed) for s in (scores, over)]
+    resampled = [_resampled_means(s, class_ids) for s in (scores, over)]
     return Gain(means[0] - means[1], float(np.std(resampled[0] - resampled[1], ddof=1)))
 
 
-def _resampled_means(scores: EpisodeScores, class_ids: Sequence[int], seed: int) -> NDArray[np.float64]:
-    """Mean IoU over episodes drawn with replacement, `N_RESAMPLES` times; one seed draws the same for every model."""
-    rng = np.random.default_rng(seed)
+def _resampled_means(scores: EpisodeScores, class_ids: Sequence[int]) -> NDArray[np.float64]:
+    """Mean IoU over episodes drawn with replacement, `N_RESAMPLES` times; the same draws for every model."""
+    rng = np.random.default_rng(0)
     drawn = rng.integers(len(scores.counts), size=(N_RESAMPLES, len(scores.counts)))
     means = [np.nanmean(_class_ious(scores.class_ids[rows], scores.counts[rows], class_ids)) for rows in drawn]
     return np.asarray(means, np.float64)
