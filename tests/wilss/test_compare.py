@@ -6,6 +6,7 @@ import pytest
 
 from wilss.grid import VARIANTS, make_grid
 from wilss.measure.compare import Spread, shown, spread, step_curves, summary
+from wilss.measure.report import percent
 from wilss.spec import make_spec
 
 
@@ -45,3 +46,8 @@ def test_cells_differ_in_method_seed_and_their_one_switch_only() -> None:
     assert not by_name["fmwiss-no-paste"].pastes
     assert by_name["fmwiss-no-seeds"].foundation.cosegment.fusion == "scores"
     assert all(spec.step == plain.step and spec.base == plain.base for spec in by_name.values())  # equal budgets
+
+
+def test_what_rounds_to_zero_has_no_sign() -> None:
+    assert [str(Spread(value, None)) for value in (-0.0004, 0.0, -0.001)] == ["0.0", "0.0", "-0.1"]
+    assert [percent(value) for value in (-0.0004, -0.001, None)] == ["0.0", "-0.1", "–"]

@@ -30,9 +30,9 @@ class Spread:
     std: float | None
 
     def __str__(self) -> str:
-        """In percent."""
+        """In percent; what rounds to zero has no sign."""
         spread = "" if self.std is None else f" ± {100 * self.std:.1f}"
-        return f"{100 * self.mean:.1f}{spread}"
+        return f"{100 * self.mean:z.1f}{spread}"
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:

@@ -15,8 +15,8 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 def percent(value: float | None) -> str:
-    """A share as percentage with one digit; a dash for None."""
-    return "–" if value is None else f"{100 * value:.1f}"
+    """A share as percentage with one digit, zero without a sign; a dash for None."""
+    return "–" if value is None else f"{100 * value:z.1f}"
 
 
 def render_report(
