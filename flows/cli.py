@@ -194,7 +194,7 @@ def main() -> None:
     from wilss.errors import WilssError
 
     try:
-        app(exit_on_error=False)
+        app(sys.argv[1:], exit_on_error=False)
     except CycloptsError:
         sys.exit(2)
     except WilssError as error:

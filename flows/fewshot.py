@@ -9,21 +9,17 @@ from prefect import flow
 
 from flows.environment import machine_settings
 from flows.stages import Seconds, timed
-from tasks.fewshot import fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
+from tasks.fewshot import SPLITS, fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
 from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
 from tasks.fewshot_stage1 import shapes_net, stage1_net
 from tasks.fewshot_workspace import forget_fewshot
 from tasks.progress import say
 from tasks.shapes_file import export_shapes, shapes_path
 from tasks.workspace import forget_data
-from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.shipped import shapes_training
 from wilss.fewshot.spec import FewShotSpec
 from wilss.spec import Settings
-
-SPLITS: tuple[Split, Split] = ("eval", "train")
-"""Novel classes in test images, and base classes in training images."""
 
 
 @flow(name="few-shot", persist_result=False)

@@ -29,7 +29,7 @@ from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes
 from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
-from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes
+from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes, require_visible
 from wilss.fewshot.build import build_model
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel, trained_state
@@ -39,6 +39,8 @@ from wilss.learn.loop import Watch
 from wilss.measure.episodes import EpisodeScores, episode_counts
 from wilss.spec import Settings
 
+SPLITS: tuple[Split, Split] = ("eval", "train")
+"""Novel classes in test images, and base classes in training images."""
 EPISODES, SCORES = "episodes.json", "scores.json"
 N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""
@@ -46,7 +48,10 @@ N_FIT = 200
 
 @heavy_task
 def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
-    """Look at lists and classes before anything is trained. Raises DataError for a class with too few images."""
+    """Look at lists and classes before anything is trained.
+
+    Raises DataError for a class with too few images, or with an object that is too small for the canvas.
+    """
     ws = open_fewshot(spec, settings)
     for source in (ws.train, ws.test):
         check_once(source)
@@ -56,6 +61,8 @@ def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
     if spec.needs_stage1 and not ws.lists("train", spec.stage1.lists).images:
         raise DataError(f"no image is left for stage 1 of {ws.fold.describe()}; take unfiltered lists or more images")
     Sampler(ws.lists("eval"), spec.rule, spec.shots, spec.episode_seed)
+    for split in SPLITS:
+        require_visible(ws.source(split), ws.lists(split), spec.size, spec.resolution == "legacy")
 
 
 @heavy_task

@@ -28,6 +28,24 @@ def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  
     assert gone.name in err
 
 
+def test_an_object_too_small_for_the_canvas_is_named_before_anything_is_trained(  # type: ignore[no-untyped-def]
+    wilss, tmp_path: Path
+) -> None:
+    folder, image_id = voc_squares(tmp_path / "voc"), "2007_000015"
+    speck = torch.zeros(192, 192, dtype=torch.uint8)
+    speck[0, 0] = 6
+    Image.fromarray(np.full((192, 192, 3), 60, np.uint8)).save(folder / "JPEGImages" / f"{image_id}.jpg")
+    save_palette_png(speck, folder / "SegmentationClassAug" / f"{image_id}.png")
+    lists = ("data.train_list=dev", "data.eval_list=dev", "min_area=1")
+    common = ("--benchmark", "pascal-5i", "--fold", 1, *TINY, *lists, "--data", folder, "--root", tmp_path / "root")
+    code, _, err = wilss("few-shot", "train", *common)
+    assert code == 2
+    assert f"class 6 ('bus') has an area of 1 in '{image_id}', and no pixel is left of it at 65 pixels" in " ".join(
+        err.split()
+    )
+    assert not (tmp_path / "root" / "heads").exists()
+
+
 @pytest.mark.parametrize("benchmark", ["coco-20i", "coco-to-pascal"])
 def test_coco_and_the_way_to_pascal(  # type: ignore[no-untyped-def]
     wilss, benchmark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

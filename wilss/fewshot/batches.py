@@ -11,6 +11,7 @@ from torch import Tensor
 from wilss.data.augment import normalise
 from wilss.data.episode_augment import EpisodeAugmentSpec, EpisodeView, draw_episode_view
 from wilss.data.episode_canvas import canvas_images, canvas_labels, pad_masks
+from wilss.data.episode_lists import EpisodeList
 from wilss.data.episodes import Episode, Sampler, base_labels, episode_labels
 from wilss.data.images import ImageTable, MaskedImages
 from wilss.data.source import VOID, Source
@@ -143,6 +144,22 @@ def evaluation_batch(
                 "anew, or with a larger min_area"
             )
     return _as_batch(images, labels, pad, classes, base, device)
+
+
+def require_visible(source: Source, lists: EpisodeList, side: int, legacy: bool) -> None:
+    """Look at the least object of each class of a list, before anything is trained.
+
+    Raises DataError when nothing of it is left on the canvas: `evaluation_batch` would refuse it as a support.
+    """
+    areas = {image.image_id: image.areas for image in lists.images}
+    for class_id, ids in lists.by_class.items():
+        least = min(ids, key=lambda image_id: areas[image_id][class_id])
+        if not bool((canvas_labels([source.mask(least)], side, legacy) == class_id).any()):
+            area = areas[least][class_id]
+            raise DataError(
+                f"class {lists.name_of(class_id)} has an area of {area} in '{least}', and no pixel is left of it at "
+                f"{side} pixels: a support would be empty. Take a min_area above {area}, or a larger size"
+            )
 
 
 def _of_class(labels: Tensor, classes: Tensor) -> Tensor:
