@@ -58,7 +58,7 @@ def prepare_fewshot(spec: FewShotSpec, settings: Settings) -> None:
     Sampler(ws.lists("train"), "image", spec.shots, spec.seed)
     if spec.shapes is not None and spec.silhouette_share:
         shapes_list(spec.shapes, spec.shots)
-    if spec.needs_stage1 and not ws.lists("train", spec.stage1.lists).images:
+    if spec.needs_stage1 and not ws.stage1_ids():
         raise DataError(f"no image is left for stage 1 of {ws.fold.describe()}; take unfiltered lists or more images")
     Sampler(ws.lists("eval"), spec.rule, spec.shots, spec.episode_seed)
     for split in SPLITS:

@@ -68,7 +68,7 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
 
     def make(folder: Path) -> Manifest:
         ws.require_pretrained()
-        ids = tuple(image.image_id for image in ws.lists("train", spec.stage1.lists).images)
+        ids = ws.stage1_ids()
         generator = torch.Generator().manual_seed(spec.seed)
         draw = partial(augmented(ws, ids, generator, stage1=True).base_classes, novel=spec.stage1.novel)
         torch.manual_seed(spec.seed)

@@ -59,11 +59,11 @@ def _its_backbone(spec: FewShotSpec, parents: Mapping[str, str]) -> str:
 
 def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:
     """Where images with objects of later steps are hidden, none of them may have been seen at all."""
-    lists = {spec.stage1.lists} if stage == "stage 1" or spec.start == "base" else set()
+    lists: set[str] = {spec.stage1.lists} if stage == "stage 1" or spec.needs_stage1 else set()
     lists |= {spec.lists} if stage == "head" else set()
-    if (scenario == "disjoint" or protocol.keeps_empty) and "unfiltered" in lists:
+    if (scenario == "disjoint" or protocol.keeps_empty) and lists - {"filtered"}:
         scenario_of = "" if protocol.keeps_empty else "the disjoint scenario of "
         raise SpecError(
-            f"{scenario_of}{protocol.name} hides images with later classes, but this model was trained on "
-            "unfiltered lists; train one with --lists filtered --set stage1.lists=filtered"
+            f"{scenario_of}{protocol.name} hides images with later classes, but this model, or the stage 1 that it was "
+            "trained with, saw unfiltered lists; train one with --lists filtered --set stage1.lists=filtered"
         )

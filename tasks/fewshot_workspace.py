@@ -73,13 +73,23 @@ class FewShotWorkspace:
                 "built upon it, with: wilss few-shot train"
             )
 
+    def stage1_ids(self) -> tuple[str, ...]:
+        """Images that stage 1 is trained on."""
+        kind = self.spec.stage1.lists
+        images = self._images("train") if kind == "all" else self.lists("train", kind).images
+        return tuple(image.image_id for image in images)
+
     def lists(self, split: Split, kind: str | None = None) -> EpisodeList:
         """Images that episodes of a split are drawn from; ``kind``: filtered or not, instead of the specification's."""
-        areas = _areas(self.source(split), split, self.store if FAMILIES[self.spec.benchmark] != "scenes" else None)
+        areas = self._images(split)
         if split == "eval":
             return eval_list(areas, self.fold, self.spec.min_area)
         lists = "filtered" if (kind or self.spec.lists) == "filtered" else "unfiltered"
         return train_list(areas, self.fold, lists, self.spec.min_area)
+
+    def _images(self, split: Split) -> tuple[ImageClasses, ...]:
+        kept = self.store if FAMILIES[self.spec.benchmark] != "scenes" else None
+        return _areas(self.source(split), split, kept)
 
 
 @lru_cache(maxsize=4)

@@ -10,10 +10,12 @@ import torch
 from flows.environment import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
 from tasks.fewshot_start import _require_lists
+from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot
 from tasks.workspace import build_once, require_device
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.protocol import benchmarks
+from wilss.spec import Settings
 
 
 def test_only_devices_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +71,26 @@ def test_backbones_of_unfiltered_lists_are_refused_where_later_classes_are_hidde
         _require_lists(unfiltered, "head", "overlap", hiding)
     _require_lists(unfiltered, "head", "overlap", showing)
     _require_lists(make_fewshot_spec(given), "head", "overlap", hiding)
+
+
+@pytest.mark.parametrize("lists", ["unfiltered", "all"])
+def test_so_are_those_whose_stage_1_saw_such_lists_wherever_they_began(lists: str) -> None:
+    """BAM's loss goes through its stage 1 into the backbone, also where that began without it."""
+    given = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "start": "pretrained", "stage1": {"lists": lists}}
+    protocol = benchmarks()["scenes-15-5"]
+    with pytest.raises(
+        SpecError, match=r"disjoint scenario of scenes-15-5 hides .* the stage 1 that it was trained with"
+    ):
+        _require_lists(make_fewshot_spec({**given, "head": "bam"}), "head", "disjoint", protocol)
+    _require_lists(make_fewshot_spec({**given, "head": "aspp"}), "head", "disjoint", protocol)
+    filtered = {**given, "head": "bam", "stage1": {"lists": "filtered"}}
+    _require_lists(make_fewshot_spec(filtered), "head", "disjoint", protocol)
+
+
+def test_stage_1_sees_the_images_that_are_asked_for(tmp_path: Path) -> None:
+    def opened(lists: str) -> FewShotWorkspace:
+        given = {"benchmark": "scenes-5i", "fold": 0, "preset": "tiny", "stage1": {"lists": lists}}
+        return open_fewshot(make_fewshot_spec(given), Settings(root=tmp_path))
+
+    filtered, unfiltered, everything = (set(opened(lists).stage1_ids()) for lists in ("filtered", "unfiltered", "all"))
+    assert filtered < unfiltered < everything == set(opened("all").train.ids("train"))

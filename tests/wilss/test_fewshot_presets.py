@@ -9,7 +9,7 @@ import pytest
 from tests.wilss.tiny_heads import TRAINED
 from wilss.errors import SpecError
 from wilss.fewshot.build import HEADS
-from wilss.fewshot.spec import make_fewshot_spec
+from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,29 @@ def test_the_papers_effective_settings() -> None:
         True,
     )
     assert not rates["cwt"].psp.classifier_bias
+    assert {h: s.stage1.lists for h, s in rates.items() if s.stage1.lists != "all"} == {"cwt": "unfiltered"}
+    assert all(
+        (s.crop1, s.augment1.scale, s.augment1.keep, s.stage1.epochs, s.stage1.batch_size, s.stage1.momentum)
+        == (417, (0.5, 2.0), 0, 100, 12, 0.9)
+        for s in rates.values()
+    )
+    fit = rates["cwt"].cwt
+    assert (fit.inner_steps, fit.inner_lr, fit.heads, fit.attention_dropout, fit.output_dropout) == (
+        200,
+        0.1,
+        4,
+        0.1,
+        0.5,
+    )
+    ipmt, train = rates["ipmt"].ipmt, rates["ipmt"].train
+    assert (ipmt.dim, ipmt.layers, ipmt.hidden) == (384, 5, 1152)
+    assert (ipmt.final_weight, ipmt.init_weight, ipmt.query_masks_weight, ipmt.support_masks_weight) == (
+        0.7,
+        0.3,
+        0.3,
+        0.7,
+    )
+    assert (train.lr_transformer, train.decay_transformer) == (1e-4, 1e-2)
 
 
 @pytest.mark.parametrize("head", ["aspp", "pfenet", "bam"])
@@ -75,6 +98,20 @@ def test_the_papers_settings_with_singular_values_and_for_coco(head: str) -> Non
     given = make_fewshot_spec({**paper, "benchmark": "coco-20i", "train": {"epochs": 3, "tuning": "svf"}})
     assert (given.train.epochs, given.train.lr_head) == (3, 0.015)
     assert set(HEADS) == {*TRAINED, "prior", "prototype"}
+
+
+def test_the_papers_settings_for_coco_by_head() -> None:
+    def on_coco(head: str) -> FewShotSpec:
+        return make_fewshot_spec({"benchmark": "coco-20i", "fold": 0, "preset": "paper", "head": head})
+
+    pfenet, cwt, ipmt = map(on_coco, ("pfenet", "cwt", "ipmt"))
+    assert (pfenet.train.lr_head, pfenet.train.batch_size, pfenet.train.schedule) == (0.05, 8, "poly")
+    assert pfenet.pfenet.bins == (1.0, 0.5, 0.25, 0.125)
+    assert (cwt.size, cwt.train.epochs, cwt.train.lr_head, cwt.stage1.epochs) == (473, 20, 0.001, 20)
+    assert (ipmt.size, ipmt.train.epochs, ipmt.train.lr_head, ipmt.train.batch_size) == (473, 50, 0.0375, 4)
+    assert ipmt.augment.scale == (0.8, 1.25)
+    assert [spec.stage1.lr_backbone for spec in (pfenet, cwt, ipmt)] == [2.5e-3] * 3
+    assert on_coco("bam").stage1.lists == "all" != cwt.stage1.lists
 
 
 @pytest.mark.parametrize("preset", ["demo", "small"])

@@ -1,7 +1,8 @@
 """Named few-shot settings: what a specification takes for every key that is not given, by head.
 
 The published values are the effective ones, traps of the released configurations included in the reckoning: PFENet's
-and BAM's rates are ten times those of their files, CWT's those of its script.
+and BAM's rates are ten times those of their files, CWT's those of its script. ASPP on a frozen backbone takes what it
+takes with singular values.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ COCO_PFENET = {**COCO, "train": {"epochs": 50, "lr_head": 0.05, "batch_size": 8}
 BINS = {"bins": (60, 30, 15, 8)}
 PAPER: dict[str, Any] = {
     "data": {"canvas": 640},  # no image of VOC or COCO is larger: none is shrunk, as published
+    "stage1": {"lists": "all"},  # BAM's, and so that of every head but CWT
     "heads": {
         "prior": on_coco(COCO),
         "prototype": on_coco(COCO),
@@ -47,6 +49,7 @@ PAPER: dict[str, Any] = {
                 "use_nesterov": True,
                 "schedule": "cosine",
                 "smoothing": 0.1,
+                "lists": "unfiltered",
                 "novel": "ignore",
             },
             "psp": {"classifier_bias": False},
@@ -54,7 +57,7 @@ PAPER: dict[str, Any] = {
         },
         "ipmt": {
             "train": {"lr_head": 0.0375, "schedule": "poly", "batch_size": 4},
-            **on_coco({"train": {"epochs": 50}, "stage1": COCO_STAGE1}),
+            **on_coco({key: part for key, part in COCO.items() if key != "size"}),
         },
     },
 }

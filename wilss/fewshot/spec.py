@@ -68,7 +68,10 @@ class PspTrainSpec(NetTrainSpec):
 class Stage1Spec(PspTrainSpec):
     """Training of the PSPNet that BAM and CWT build upon."""
 
-    lists: Literal["filtered", "unfiltered"] = Field("unfiltered", description="images it sees (BAM: all)")
+    lists: Literal["filtered", "unfiltered", "all"] = Field(
+        "unfiltered",
+        description="images it sees: those that episodes may have; or all, also those with no large base object (BAM)",
+    )
     novel: Literal["background", "ignore"] = Field(
         "background", description="novel objects in base images (CWT: ignore)"
     )
