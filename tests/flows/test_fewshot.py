@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stores.artefacts import Store
+from stores.artefacts import Manifest, Store
 from stores.heads import load_about, load_head
 from tasks import fewshot, fewshot_stage1, svf_subject
 from tasks.fewshot import load_episodes, load_model
@@ -28,11 +28,25 @@ from wilss.spec import Settings, make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
+BAM = ("--head", "bam", "--svf", "--shots", 2, *TINY)
+COMPARED = ("--heads", "prior", "aspp", "--tunings", "frozen", "full", "--folds", 3, *TINY, "start=base")
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that the tests of this file share, so that none trains again what another has trained."""
     return tmp_path_factory.mktemp("fewshot")
+
+
+def compared_heads(folder: Path, root: Path) -> list[Manifest]:
+    """Heads of a comparison, in the order of its rows."""
+    runs = json.loads((folder / "compare.json").read_text())["runs"]
+    reports = [json.loads((root / "fewshot" / run / "fewshot.json").read_text()) for run in runs]
+    return [Store(root).get("heads", report["artefacts"]["head"]) for report in reports]
+
+
+def newest_comparison(root: Path) -> Path:
+    return max((root / "comparisons").glob("*/compare.json"), key=lambda path: path.stat().st_mtime_ns).parent
 
 
 def test_evaluation_says_what_to_train_first(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -43,7 +57,7 @@ def test_evaluation_says_what_to_train_first(wilss, tmp_path: Path) -> None:  # 
 
 
 def test_train_then_eval_writes_a_report(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
-    arguments = ("--fold", 3, "--head", "bam", "--svf", "--shots", 2, *TINY, "--root", root)
+    arguments = ("--fold", 3, *BAM, "--root", root)
     assert wilss("few-shot", "train", *arguments)[0] == 0
     code, out, _ = wilss("few-shot", "eval", *arguments)
     assert code == 0
@@ -62,6 +76,7 @@ def test_report_on_the_singular_values_of_a_few_shot_model(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert wilss("few-shot", "train", "--fold", 3, *BAM, "--root", root)[0] == 0
     heads = [m for m in Store(root).all("heads") if m.recipe.get("head") == "bam"]
     shapes = heads[0].parents["shapes"]
     another = {name: value.flip(0) for name, value in load_head(Store(root).path("heads", shapes))[0].items()}
@@ -105,7 +120,8 @@ def test_report_is_refused_where_other_weights_are_found_than_the_head_began_wit
 
 
 def test_another_fold_than_the_trained_one_is_refused(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
-    arguments = ("--head", "bam", "--svf", "--shots", 2, *TINY, "--root", root)
+    arguments = (*BAM, "--root", root)
+    assert wilss("few-shot", "train", "--fold", 3, *arguments)[0] == 0
     assert wilss("few-shot", "eval", "--fold", 3, *arguments)[0] == 0
     code, _, err = wilss("few-shot", "eval", "--fold", 2, *arguments)
     assert code == 2
@@ -113,24 +129,11 @@ def test_another_fold_than_the_trained_one_is_refused(wilss, root: Path) -> None
 
 
 def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
-    arguments = (
-        "--heads",
-        "prior",
-        "aspp",
-        "--tunings",
-        "frozen",
-        "full",
-        "--folds",
-        3,
-        *TINY,
-        "start=base",
-        "--root",
-        root,
-    )
+    arguments = (*COMPARED, "--root", root)
     code, out, _ = wilss("few-shot", "compare", *arguments)
     assert code == 0
     assert "aspp + full, 1 shot" in out
-    folder = next((root / "comparisons").glob("scenes-5i-few-shot-*"))
+    folder = newest_comparison(root)
     with (folder / "scores.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [(r["head"], r["tuning"]) for r in rows] == [("prior", "frozen"), ("aspp", "frozen"), ("aspp", "full")]
@@ -139,10 +142,10 @@ def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> 
     assert float(gains[0]) == pytest.approx(
         100 * (float(rows[2]["novel_miou"]) - float(rows[1]["novel_miou"])), abs=0.06
     )
-    heads = [m for m in Store(root).all("heads") if m.recipe.get("head") in ("prior", "aspp")]
+    heads = compared_heads(folder, root)
     assert len({m.parents["stage1"] for m in heads}) == 1, "one stage 1 for all"
     assert len({m.parents["shapes"] for m in heads}) == 1, "one pretraining for all"
-    scores = [m for m in Store(root).all("evaluations") if m.parents["head"] in {h.digest for h in heads}]
+    scores = [m for m in Store(root).all("evaluations") if m.parents.get("head") in {h.digest for h in heads}]
     assert len({m.parents["episodes"] for m in scores}) == 2, "one file of novel, one of base classes"
     again = wilss("few-shot", "compare", *arguments)
     assert again[1] == out, "nothing is trained twice, and the table stays the same"
@@ -244,9 +247,9 @@ def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytes
 
 
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    stage1 = next(m for m in Store(root).all("heads") if m.recipe["stage"] == "stage 1")
-    frozen = next(m for m in Store(root).all("heads") if m.recipe.get("head") == "prior")
-    (shapes,) = (m for m in Store(root).all("heads") if m.recipe["stage"] == "shapes")
+    assert wilss("few-shot", "compare", *COMPARED, "--root", root)[0] == 0
+    frozen = compared_heads(newest_comparison(root), root)[0]
+    stage1, shapes = (Store(root).get("heads", frozen.parents[key]) for key in ("stage1", "shapes"))
 
     def start(benchmark: str, digest: str, *more: str) -> tuple[int, str, str]:
         common = ("--preset", "tiny", "--root", root, "--step", 0, "--method", "finetune")
@@ -307,6 +310,7 @@ def test_an_empty_support_mask_is_refused(root: Path) -> None:
         {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "episodes": 12, "base_episodes": 12}
     )
     ws = open_fewshot(spec, Settings(root=root))
+    fewshot.frozen_episodes.fn(spec, ws.settings, "eval")
     episode = load_episodes(ws, "eval").episodes[0]
     without = next(i for i in ws.test.ids("eval") if not bool((ws.test.mask(i) == episode.class_id).any()))
     wrong = type(episode)(episode.query, episode.class_id, (without,))
