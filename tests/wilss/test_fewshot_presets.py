@@ -65,21 +65,12 @@ def test_the_papers_effective_settings() -> None:
         for s in rates.values()
     )
     fit = rates["cwt"].cwt
-    assert (fit.inner_steps, fit.inner_lr, fit.heads, fit.attention_dropout, fit.output_dropout) == (
-        200,
-        0.1,
-        4,
-        0.1,
-        0.5,
-    )
+    assert (fit.inner_steps, fit.inner_lr, fit.heads) == (200, 0.1, 4)
+    assert (fit.attention_dropout, fit.output_dropout) == (0.1, 0.5)
     ipmt, train = rates["ipmt"].ipmt, rates["ipmt"].train
     assert (ipmt.dim, ipmt.layers, ipmt.hidden) == (384, 5, 1152)
-    assert (ipmt.final_weight, ipmt.init_weight, ipmt.query_masks_weight, ipmt.support_masks_weight) == (
-        0.7,
-        0.3,
-        0.3,
-        0.7,
-    )
+    assert (ipmt.final_weight, ipmt.init_weight) == (0.7, 0.3)
+    assert (ipmt.query_masks_weight, ipmt.support_masks_weight) == (0.3, 0.7)
     assert (train.lr_transformer, train.decay_transformer) == (1e-4, 1e-2)
 
 

@@ -19,7 +19,8 @@ def on_coco(part: dict[str, Any]) -> dict[str, Any]:
 
 
 COCO_STAGE1 = {"epochs": 20, "lr_backbone": 2.5e-3}
-COCO = {"size": 641, "augment": {"scale": (0.8, 1.25)}, "train": {"epochs": 50}, "stage1": COCO_STAGE1}
+COCO_473 = {"augment": {"scale": (0.8, 1.25)}, "train": {"epochs": 50}, "stage1": COCO_STAGE1}
+COCO = {"size": 641, **COCO_473}
 COCO_PFENET = {**COCO, "train": {"epochs": 50, "lr_head": 0.05, "batch_size": 8}}
 # at 473 pixels the shares of PFENet's bins would give 60, 30, 15 and 7; SVF keeps these at 641 too
 BINS = {"bins": (60, 30, 15, 8)}
@@ -57,7 +58,7 @@ PAPER: dict[str, Any] = {
         },
         "ipmt": {
             "train": {"lr_head": 0.0375, "schedule": "poly", "batch_size": 4},
-            **on_coco({key: part for key, part in COCO.items() if key != "size"}),
+            **on_coco(COCO_473),
         },
     },
 }
