@@ -18,6 +18,7 @@ from wilss.data.episode_lists import (
     MIN_AREA,
     EpisodeList,
     ImageClasses,
+    ListKind,
     build_list,
     eval_list,
     read_areas,
@@ -79,13 +80,12 @@ class FewShotWorkspace:
         images = self._images("train") if kind == "all" else self.lists("train", kind).images
         return tuple(image.image_id for image in images)
 
-    def lists(self, split: Split, kind: str | None = None) -> EpisodeList:
+    def lists(self, split: Split, kind: ListKind | None = None) -> EpisodeList:
         """Images that episodes of a split are drawn from; ``kind``: filtered or not, instead of the specification's."""
         areas = self._images(split)
         if split == "eval":
             return eval_list(areas, self.fold, self.spec.min_area)
-        lists = "filtered" if (kind or self.spec.lists) == "filtered" else "unfiltered"
-        return train_list(areas, self.fold, lists, self.spec.min_area)
+        return train_list(areas, self.fold, kind or self.spec.lists, self.spec.min_area)
 
     def _images(self, split: Split) -> tuple[ImageClasses, ...]:
         kept = self.store if FAMILIES[self.spec.benchmark] != "scenes" else None
