@@ -80,7 +80,7 @@ class ModelOptions:
     fold: int
     "0 to 3"
     head: str = "aspp"
-    "aspp, pfenet, bam, cwt or ipmt; prior and prototype need no training"
+    "aspp, pfenet, bam, cwt or ipmt; or the baselines prior and prototype, whose training finds a threshold"
     svf: bool = False
     "tune the singular values of the backbone; frozen otherwise, all weights with --set train.tuning=full"
     shots: Numbers = (1,)

@@ -80,9 +80,8 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
     _forget()
     settings = settings or machine_settings()
     cells = list(grid.cells())
-    for fold in grid.folds:  # what a fold cannot do is said before anything is trained
-        of_fold = [cell.spec for cell in cells if cell.spec.fold == fold]
-        prepare_fewshot(max(of_fold, key=lambda spec: (spec.shots, spec.needs_stage1)), settings)
+    for spec in {_needs(cell.spec): cell.spec for cell in cells}.values():
+        prepare_fewshot(spec, settings)  # what a cell cannot do is said before any is trained
     reports = []
     for number, cell in enumerate(cells, start=1):
         say(f"model {number} of {len(cells)}: {cell.name}, fold {cell.spec.fold}, seed {cell.spec.seed}")
@@ -133,6 +132,11 @@ def score_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dic
             frozen_episodes(spec, settings, split)
             fewshot_scores(spec, settings, split)
     return write_fewshot_report(spec, settings, seconds)
+
+
+def _needs(spec: FewShotSpec) -> tuple[object, ...]:
+    """What `prepare_fewshot` looks at; cells that are alike in it are prepared once."""
+    return spec.fold, spec.shots, spec.size, spec.needs_stage1 and spec.stage1.lists, spec.silhouette_share > 0
 
 
 def _forget() -> None:

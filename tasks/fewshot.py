@@ -32,6 +32,7 @@ from wilss.errors import ArtefactNotFoundError, DataError, FormatError
 from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes, require_visible
 from wilss.fewshot.build import build_model
 from wilss.fewshot.episodic import fit_threshold, train_episodic
+from wilss.fewshot.grid import row_name
 from wilss.fewshot.model import FewShotModel, trained_state
 from wilss.fewshot.predict import Prediction, batch_size, predict_episodes
 from wilss.fewshot.spec import FewShotSpec
@@ -173,7 +174,7 @@ def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:
     try:
         content = json.loads((folder / SCORES).read_text())
         return EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"'{folder / SCORES}' is damaged ({error}); delete its folder and run again") from error
 
 
@@ -192,8 +193,8 @@ def load_model(ws: FewShotWorkspace) -> FewShotModel:
     found = ws.store.find(head_recipe(ws))
     if found is None:
         raise ArtefactNotFoundError(
-            f"no {ws.spec.head} of {ws.fold.describe()}, {ws.spec.shots} shots, {ws.spec.train.tuning}, seed "
-            f"{ws.spec.seed} is in '{ws.settings.root}'; train it first with: wilss few-shot train"
+            f"no '{row_name(ws.spec.head, ws.spec.train.tuning, ws.spec.shots)}' of {ws.fold.describe()}, seed "
+            f"{ws.spec.seed} is in '{ws.settings.root}'; train it first, with the same options: wilss few-shot train"
         )
     torch.manual_seed(ws.spec.seed)  # a backbone that starts at random is not stored where it is frozen
     model = _untrained(ws)

@@ -58,12 +58,27 @@ def _its_backbone(spec: FewShotSpec, parents: Mapping[str, str]) -> str:
 
 
 def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:
-    """Where images with objects of later steps are hidden, none of them may have been seen at all."""
-    lists: set[str] = {spec.stage1.lists} if stage == "stage 1" or spec.needs_stage1 else set()
-    lists |= {spec.lists} if stage == "head" else set()
+    """Only images of the base step may have been seen, and of their later classes nothing but what it shows.
+
+    Where images with objects of later steps are hidden, none of them may have been seen at all; in the overlap scenario
+    none without a base class, and nothing may have told where later classes are.
+    """
+    uses_stage1 = stage == "stage 1" or spec.needs_stage1
+    lists: set[str] = ({spec.stage1.lists} if uses_stage1 else set()) | ({spec.lists} if stage == "head" else set())
+    advice = "train one with --lists filtered --set stage1.lists=filtered"
     if (scenario == "disjoint" or protocol.keeps_empty) and lists - {"filtered"}:
         scenario_of = "" if protocol.keeps_empty else "the disjoint scenario of "
         raise SpecError(
             f"{scenario_of}{protocol.name} hides images with later classes, but this model, or the stage 1 that it was "
-            "trained with, saw unfiltered lists; train one with --lists filtered --set stage1.lists=filtered"
+            f"trained with, saw unfiltered lists; {advice}"
+        )
+    if uses_stage1 and spec.stage1.novel == "ignore" and spec.stage1.lists != "filtered":
+        raise SpecError(
+            f"{protocol.name} lends no mask of a later class, but stage 1 of this model left their objects out of its "
+            f"loss, so their masks were used; {advice}, or with --set stage1.novel=background"
+        )
+    if "all" in lists:
+        raise SpecError(
+            f"the base step of {protocol.name} has no image without a base class, but stage 1 of this model saw all "
+            f"images; {advice}, or with --set stage1.lists=unfiltered"
         )

@@ -36,7 +36,7 @@ def prepare_data(spec: RunSpec, settings: Settings) -> dict[str, int]:
             check_prompts(ws, step)
     _require_masks_for_joint(ws)
     if spec.step.tuning == "svf" and len(ws.protocol.steps) > 1:
-        last_stages(build_backbone(spec.student, ws.weights), SVF_STAGES)  # said before step 0 is trained
+        last_stages(build_backbone(ws.spec.student, ws.weights), SVF_STAGES)  # said before step 0 is trained
     say(", ".join(f"{name}: {count} images" for name, count in counts.items()))
     return counts
 

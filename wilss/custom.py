@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from wilss.data.catalogue import class_names
 from wilss.digest import canonical_json
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
 from wilss.protocol import Benchmark, benchmarks
+from wilss.section import Section
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 
 
-class CustomBenchmark(BaseModel):
+class CustomBenchmark(Section):
     """A benchmark that is not built in.
 
     Args:
@@ -28,12 +29,10 @@ class CustomBenchmark(BaseModel):
         ignore: names in labels.csv that no step learns ("folder" only).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     data: Literal["scenes", "voc", "coco-voc", "folder"]
     steps: tuple[tuple[Name, ...], ...] = Field(min_length=1)
-    prompts: dict[str, tuple[Name, ...]] = {}
+    prompts: dict[str, tuple[Name, ...]] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
 
     @field_validator("name")

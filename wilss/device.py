@@ -22,5 +22,6 @@ def memory_advice(error: RuntimeError) -> str | None:
         return None
     return (
         f"the memory of the GPU is used up ({str(error).splitlines()[0]}). Take smaller batches, such as --set "
-        "step.batch_size=4 (of few-shot: train.batch_size=4), smaller images, or --device cpu; finished stages are kept"
+        "step.batch_size=4 (of few-shot: train.batch_size, stage1.batch_size or shapes.train.batch_size), smaller "
+        "images, or --device cpu; finished stages are kept"
     )

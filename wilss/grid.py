@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from wilss.errors import SpecError, did_you_mean
 from wilss.learn.methods import METHODS
+from wilss.section import Section
 from wilss.spec import RunSpec, explain, make_spec, merge
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -32,13 +33,11 @@ class GridRun:
     spec: RunSpec
 
 
-class Comparison(BaseModel):
+class Comparison(Section):
     """Methods x seeds on one benchmark.
 
     run: a run's specification without method and seed; it holds for every cell alike.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     run: dict[str, Any]
     methods: tuple[str, ...] = Field(("finetune", "wilson", "fmwiss", "joint"), min_length=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from wilss.custom import CustomBenchmark
 from wilss.data.augment import AugmentSpec
@@ -24,14 +24,13 @@ from wilss.learn.schedule import TrainSpec
 from wilss.nets.segmenter import StudentSpec
 from wilss.presets import DEFAULT_PRESET, PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
+from wilss.section import Section, Seed
 
 MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
 
 
-class DataSpec(BaseModel):
+class DataSpec(Section):
     """Which images are used, and at what size."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     canvas: int = Field(512, ge=32, description="longer sides above this are shrunk to it")
     train_list: str = Field("train_aug", description="split file of the training images (VOC folders)")
@@ -49,10 +48,8 @@ class DataSpec(BaseModel):
     )
 
 
-class RunSpec(BaseModel):
+class RunSpec(Section):
     """Everything that determines the results of a run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
     custom: CustomBenchmark | None = Field(None, description="a benchmark of one's own; then ``benchmark`` is its name")
@@ -64,7 +61,7 @@ class RunSpec(BaseModel):
     )
     scenario: Scenario = "overlap"
     method: MethodName = "fmwiss"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     data: DataSpec = DataSpec()
     foundation: FoundationSpec = FoundationSpec()
     student: StudentSpec = StudentSpec()
@@ -126,10 +123,8 @@ class RunSpec(BaseModel):
         return self.model_dump(mode="json", exclude={"preset"})
 
 
-class Settings(BaseModel):
+class Settings(Section):
     """Facts of this machine. They change where and how fast a run computes, never what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path
     data: Path | None = None
@@ -216,7 +211,11 @@ def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str
         model: whose keys are known; `RunSpec` when left out.
     """
     lines = []
-    for problem in error.errors():
+    problems = error.errors()
+    wrong_inside = {problem["loc"][:-1] for problem in problems if problem["loc"]}
+    for problem in problems:
+        if problem["type"] == "too_short" and problem["loc"] in wrong_inside:
+            continue  # pydantic counts only the entries that are right
         location = [str(part) for part in problem["loc"]]
         key = ".".join(location)
         if problem["type"] == "extra_forbidden":

@@ -241,7 +241,7 @@ def test_a_gpu_without_memory_is_a_sentence(wilss, monkeypatch: pytest.MonkeyPat
     code, _, err = wilss("labels", "show", "abc")
     assert code == 2
     assert err.startswith("wilss: the memory of the GPU is used up (CUDA out of memory. Tried to allocate 2.00 GiB.). ")
-    assert "step.batch_size=4" in err
+    assert "step.batch_size=4 (of few-shot: train.batch_size, stage1.batch_size or shapes.train.batch_size)" in err
     fail_with(RuntimeError("a bug"))
     with pytest.raises(RuntimeError, match="a bug"):
         wilss("labels", "show", "abc")

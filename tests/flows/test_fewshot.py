@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import flows.fewshot
 from stores.artefacts import Manifest, Store
 from stores.heads import load_about, load_head
 from tasks import fewshot, fewshot_stage1, svf_subject
@@ -20,7 +21,8 @@ from tasks.workspace import open_workspace
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot import shipped
 from wilss.fewshot.batches import DrawEpisodes, evaluation_batch
-from wilss.fewshot.spec import make_fewshot_spec
+from wilss.fewshot.grid import make_fewshot_grid
+from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.foundation.pretrain.run import write_weights
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_backbone
@@ -52,8 +54,32 @@ def newest_comparison(root: Path) -> Path:
 def test_evaluation_says_what_to_train_first(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     code, _, err = wilss("few-shot", "eval", "--fold", 3, *TINY, "--root", tmp_path)
     assert code == 2
-    assert "no aspp of scenes-5i fold 3" in err
+    assert "no 'aspp, 1 shot' of scenes-5i fold 3" in err
     assert "wilss few-shot train" in err
+
+
+def test_a_comparison_looks_at_all_that_its_cells_need_before_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[tuple[object, ...]] = []
+
+    def look(spec: FewShotSpec, settings: Settings) -> None:
+        looked.append((spec.fold, spec.head, spec.size, spec.stage1.lists))
+
+    def stop(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(flows.fewshot, "prepare_fewshot", look)
+    monkeypatch.setattr(flows.fewshot, "train_stages", stop)
+    run = {"benchmark": "coco-20i", "preset": "paper"}
+    grid = make_fewshot_grid({"run": run, "heads": ("aspp", "cwt"), "folds": (1, 2), "seeds": (0, 1)})
+    with pytest.raises(InterruptedError):
+        flows.fewshot.run_fewshot_comparison.fn(grid, Settings(root=Path("root")))
+    needs = (("aspp", 641, "all"), ("cwt", 473, "unfiltered"))
+    assert looked == [(fold, *need) for fold in (1, 2) for need in needs]
+    looked.clear()
+    grid = make_fewshot_grid({"run": {"benchmark": "scenes-5i"}, "heads": ("prior", "aspp"), "folds": (0,)})
+    with pytest.raises(InterruptedError):
+        flows.fewshot.run_fewshot_comparison.fn(grid, Settings(root=Path("root")))
+    assert [one[1] for one in looked] == ["prior", "aspp"], "only one of them meets silhouettes"
 
 
 def test_train_then_eval_writes_a_report(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]

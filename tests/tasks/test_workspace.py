@@ -9,13 +9,18 @@ import torch
 
 from flows.environment import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
+from stores.checkpoints import CheckpointIndex, save_checkpoint
 from tasks.fewshot_start import _require_lists
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot
+from tasks.prepare import prepare_data
 from tasks.workspace import build_once, require_device
+from wilss.data.catalogue import class_names
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
+from wilss.nets.pretrained import find_weights
+from wilss.nets.segmenter import StudentSpec, build_segmenter
 from wilss.protocol import benchmarks
-from wilss.spec import Settings
+from wilss.spec import Settings, make_spec
 
 
 def test_only_devices_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +92,26 @@ def test_so_are_those_whose_stage_1_saw_such_lists_wherever_they_began(lists: st
     _require_lists(make_fewshot_spec(filtered), "head", "disjoint", protocol)
 
 
+@pytest.mark.parametrize(
+    ("stage1", "words"),
+    [
+        ({"lists": "unfiltered", "novel": "ignore"}, r"so their masks were used; .*stage1\.novel=background"),
+        ({"lists": "all", "novel": "background"}, r"has no image without a base class, .*stage1\.lists=unfiltered"),
+    ],
+)
+def test_nor_may_stage_1_know_more_than_the_base_step_shows(stage1: dict[str, str], words: str) -> None:
+    given = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny"}
+    protocol = benchmarks()["scenes-15-5"]
+    told = make_fewshot_spec({**given, "head": "cwt", "stage1": stage1})
+    for stage in ("stage 1", "head"):
+        with pytest.raises(SpecError, match=words):
+            _require_lists(told, stage, "overlap", protocol)
+    for allowed in ({"lists": "unfiltered", "novel": "background"}, {"lists": "filtered", "novel": "ignore"}):
+        _require_lists(make_fewshot_spec({**given, "head": "cwt", "stage1": allowed}), "stage 1", "overlap", protocol)
+    without = make_fewshot_spec({**given, "head": "aspp", "start": "pretrained", "stage1": stage1})
+    _require_lists(without, "head", "overlap", protocol)
+
+
 def test_stage_1_sees_the_images_that_are_asked_for(tmp_path: Path) -> None:
     def opened(lists: str) -> FewShotWorkspace:
         given = {"benchmark": "scenes-5i", "fold": 0, "preset": "tiny", "stage1": {"lists": lists}}
@@ -94,3 +119,28 @@ def test_stage_1_sees_the_images_that_are_asked_for(tmp_path: Path) -> None:
 
     filtered, unfiltered, everything = (set(opened(lists).stage1_ids()) for lists in ("filtered", "unfiltered", "all"))
     assert filtered < unfiltered < everything == set(opened("all").train.ids("train"))
+
+
+def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp_path: Path) -> None:
+    """A ViT has no other stride than its own; the preset's, which is 8, would be refused."""
+    protocol = benchmarks()["scenes-15-5"]
+    student = StudentSpec(backbone="deit_tiny_patch16_224", weights="none", output_stride=16, aspp_channels=8)
+    weights = find_weights(student.backbone, "none", None)
+    content = {"benchmark": "scenes-15-5", "preset": "tiny", "start": str(tmp_path), "step": {"tuning": "svf"}}
+    spec, settings = make_spec(content), Settings(root=tmp_path / "root")
+    index = CheckpointIndex(
+        benchmark=protocol.name,
+        step=0,
+        student=student,
+        step_sizes=(15,),
+        classes=class_names("scenes")[:15],
+        class_ids=protocol.steps[0],
+        mean=weights.mean,
+        std=weights.std,
+        arguments={},
+        canvas=64,
+        history=[],
+    )
+    save_checkpoint(build_segmenter(student, weights, (15,)), index, tmp_path)
+    assert spec.student.output_stride == 8
+    assert set(prepare_data.fn(spec, settings)) == {"step 0", "step 1"}

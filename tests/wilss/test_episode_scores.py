@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from tests.wilss.contracts import needs_gpu
 from wilss.measure.episodes import EpisodeScores, Gain, episode_counts, gain, summarise
-from wilss.measure.fewshot import TuningGain, gain_table
+from wilss.measure.fewshot import TuningGain, gain_table, grid_table
 
 
 def test_counts_ignore_void_and_change_nothing() -> None:
@@ -60,6 +62,20 @@ def test_gains_are_averaged_over_folds_and_spread_over_seeds() -> None:
     ((name, cells),) = gain_table({"aspp + svf": one}, (0, 1)).rows
     assert name == "aspp + svf"
     assert cells == ("0.5 ± 0.7", "1.5 ± 0.7", "1.0 ± 0.7", "1.4", "10.0 ± 0.0", "0.7")
+
+
+def test_scores_are_averaged_over_folds_and_spread_over_seeds() -> None:
+    def report(fold: int, seed: int, novel: float, base: float) -> dict[str, Any]:
+        scores = {"mean_iou": novel, "fb_iou": novel + 0.2, "standard_error": 0.01}
+        return {"fold": fold, "seed": seed, "novel": scores, "base": {"mean_iou": base}}
+
+    runs = [report(0, 0, 0.60, 0.70), report(0, 1, 0.62, 0.72), report(1, 0, 0.50, 0.70), report(1, 1, 0.54, 0.74)]
+    table = grid_table({"aspp": runs, "once": runs[::2]}, (0, 1), (1,))
+    assert table.columns == ("fold 0", "fold 1", "mean", "error", "FB-IoU", "base", "gap")
+    assert table.rows == (
+        ("aspp", ("61.0 ± 1.4", "52.0 ± 2.8", "56.5 ± 2.1", "0.7", "76.5 ± 2.1", "71.5 ± 2.1", "15.0 ± 0.0")),
+        ("once", ("60.0", "50.0", "55.0", "0.7", "75.0", "70.0", "15.0")),
+    )
 
 
 @needs_gpu

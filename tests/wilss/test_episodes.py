@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,6 +89,8 @@ def test_areas_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
         (tmp_path / "areas.json").write_text(damaged)
         with pytest.raises(FormatError, match=r"areas.json' is damaged"):
             load_areas(tmp_path / "areas.json")
+    with pytest.raises(FormatError, match=r"No such file .*; delete its folder and run again"):
+        load_areas(tmp_path / "none.json")
 
 
 def test_filtered_lists_drop_an_image_for_one_novel_pixel() -> None:
@@ -116,6 +119,23 @@ def test_real_lists_follow_the_written_rule(
         assert len(expected[0]) > 30
         same_as_literal(train_list(images, that, kind, min_area), expected)
         same_as_literal(eval_list(images, that, min_area), literal_list(masks, that.novel, False, min_area))
+
+
+def test_voc_val_has_the_published_numbers_of_images() -> None:
+    """PFENet's lists for testing; its lists for training are of 5,953 images that VOC does not name."""
+    folder = os.environ.get("WILSS_VOC2012")
+    if folder is None:
+        pytest.skip("whole PASCAL VOC 2012: set WILSS_VOC2012 to the folder that holds JPEGImages")
+    source = VocSource(Path(folder), train_list="train", eval_list="val")
+    images = read_areas(source, source.ids("eval"))
+    found = [eval_list(images, fold_of("pascal-5i", number)) for number in range(4)]
+    assert [len(that.images) for that in found] == [364, 445, 592, 336]
+    assert [[len(ids) for _, ids in sorted(that.by_class.items())] for that in found] == [
+        [81, 63, 89, 61, 71],
+        [70, 100, 118, 110, 69],
+        [73, 125, 76, 74, 386],
+        [63, 53, 90, 82, 69],
+    ]
 
 
 def test_scenes_have_lists_and_episodes_too() -> None:

@@ -32,6 +32,12 @@ def test_wrong_specifications_are_refused_in_words() -> None:
         ({"stage1": {"tuning": "svf"}}, "stage1.tuning"),
         ({"stage1": {"smoothing": 0.95}}, "0.9"),
         ({"head": ["aspp"]}, "head"),
+        ({"train": {"lr_head": "inf"}}, "'train.lr_head' is 'inf': input should be a finite number"),
+        ({"head": "cwt", "cwt": {"turns": ["nan"]}}, "'cwt.turns.0' is 'nan'"),
+        ({"augment": {"scale": [0.9, "inf"]}}, "finite"),
+        ({"seed": 2**64}, "'seed' is 18446744073709551616: input should be less than 4611686018427387904"),
+        ({"cwt": {"init_seed": 2**63}}, "'cwt.init_seed'"),
+        ({"backbone": {"backbone": "vgg16_bn", "output_stride": 16}}, "vgg16_bn always has 8"),
     ):
         with pytest.raises(SpecError, match=words):
             make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, **content})
@@ -39,6 +45,9 @@ def test_wrong_specifications_are_refused_in_words() -> None:
         make_fewshot_grid({"run": {"benchmark": "scenes-5i", "train": {"tuning": "full"}}})
     with pytest.raises(SpecError, match="each once"):
         make_fewshot_grid({"run": {"benchmark": "scenes-5i"}, "heads": ("aspp", "aspp")})
+    with pytest.raises(SpecError) as caught:
+        make_fewshot_grid({"run": {"benchmark": "scenes-5i"}, "heads": ("apps",)})
+    assert str(caught.value) == "unknown heads.0 'apps'. Did you mean 'aspp'?"
     canvas = {"benchmark": "coco-20i", "preset": "paper", "resolution": "canvas"}
     with pytest.raises(SpecError, match=r"at 473 and 641 pixels, which cannot be compared; take resolution=original"):
         make_fewshot_grid({"run": canvas, "heads": ("aspp", "cwt")})

@@ -18,9 +18,9 @@ def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
 
 
 def load_areas(path: Path) -> tuple[ImageClasses, ...]:
-    """Read what `write_areas` wrote, in its order. Raises FormatError for a damaged file."""
+    """Read what `write_areas` wrote, in its order. Raises FormatError for a damaged or missing file."""
     try:
         content = json.loads(path.read_text())
         return tuple(ImageClasses(i, {int(c): int(n) for c, n in areas.items()}) for i, areas in content)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise FormatError(f"'{path}' is damaged ({error}); delete its folder and run again") from error

@@ -8,16 +8,15 @@ from functools import lru_cache
 import torch
 from kornia.enhance import adjust_hue, adjust_saturation, normalize
 from kornia.geometry.transform import warp_affine
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from wilss.device import to_device
+from wilss.section import Section
 
 
-class AugmentSpec(BaseModel):
+class AugmentSpec(Section):
     """Random resized crop and horizontal flip; colour jitter is off, as in the paper."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     crop: int = Field(512, ge=16, description="side of the square training crop in pixels")
     min_area: float = Field(0.5, gt=0, le=1, description="smallest crop, share of the image area")

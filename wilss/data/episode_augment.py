@@ -8,20 +8,19 @@ from dataclasses import dataclass
 import torch
 from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import warp_affine
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from wilss.data.source import VOID
 from wilss.device import to_device
+from wilss.section import Section
 
 BLUR_KERNEL, BLUR_SIGMA = 5, 1.1
 """OpenCV's kernel of 5 pixels has this deviation."""
 
 
-class EpisodeAugmentSpec(BaseModel):
+class EpisodeAugmentSpec(Section):
     """Defaults are PFENet's for PASCAL; its scale for COCO is 0.8 to 1.25."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scale: tuple[float, float] = (0.9, 1.1)
     rotation: float = Field(10.0, ge=0, le=180, description="largest rotation to either side, degrees")

@@ -17,23 +17,22 @@ from zlib import crc32
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from wilss.data.silhouettes import CLASSES, MAX_OBJECTS, N_BLOBS, ShapeSet, class_shapes
+from wilss.section import Section, Seed
 
 BLOCK = 32
 N_CLUTTER = 2
 IGNORE = 255
 
 
-class World(BaseModel):
+class World(Section):
     """How scenes look. Sizes are fractions of the image side, angles are degrees."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     image_size: int = Field(96, ge=32, le=512, description="side of the square images in pixels")
-    seed: int = 0
+    seed: Seed = 0
     min_scale: float = Field(0.25, gt=0, le=1.5, description="smallest object size, fraction of the image side")
     max_scale: float = Field(0.6, gt=0, le=1.5, description="largest object size, fraction of the image side")
     max_objects: int = Field(MAX_OBJECTS, ge=1, le=MAX_OBJECTS, description="one to this many objects a scene")

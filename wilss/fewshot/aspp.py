@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
@@ -19,12 +19,11 @@ from wilss.fewshot.parts import (
     resize,
     two_convolutions,
 )
+from wilss.section import Section
 
 
-class AsppSpec(BaseModel):
+class AsppSpec(Section):
     """Settings of the ASPP head; the defaults are those of the released code at 473 pixels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(256, ge=8)
     rates: tuple[PositiveInt, ...] = Field((6, 12, 18), min_length=1, description="dilations of the 3x3 branches")

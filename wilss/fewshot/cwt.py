@@ -12,26 +12,23 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.parts import resize
+from wilss.section import Section, Seed
 
 
-class CwtSpec(BaseModel):
+class CwtSpec(Section):
     """Settings of the CWT head; the defaults are those of the released scripts; ``init_seed`` is ours."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     inner_steps: int = Field(200, ge=0, description="full-batch gradient steps on the supports of an episode")
     inner_lr: float = Field(0.1, gt=0)
     inner_resolution: Literal["image", "features"] = Field(
         "image", description="where the loss of the supports is taken; at the size of the features it is cheaper"
     )
-    init_seed: int = Field(
-        0, ge=0, description="of the start of every fit (the released code draws a new one each time)"
-    )
+    init_seed: Seed = Field(0, description="of the start of every fit (the released code draws a new one each time)")
     balance_fit: float = Field(
         1.0,
         ge=0,

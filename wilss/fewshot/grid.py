@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from wilss.errors import SpecError
 from wilss.fewshot.spec import FewShotSpec, HeadName, make_fewshot_spec
+from wilss.section import Section
 from wilss.spec import explain, merge
 
 Tuning = Literal["frozen", "svf", "full"]
@@ -24,13 +25,11 @@ class Cell:
     spec: FewShotSpec
 
 
-class FewShotGrid(BaseModel):
+class FewShotGrid(Section):
     """Which models are compared.
 
     run: a specification without head, tuning, shots, fold and seed; it holds for every cell alike.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     run: dict[str, Any]
     heads: tuple[HeadName, ...] = Field(("prior", "prototype", "aspp", "pfenet", "bam", "cwt", "ipmt"), min_length=1)

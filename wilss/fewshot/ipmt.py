@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from wilss.fewshot.attention import DeformableAttention, SpatialReductionAttention, tokens_of
@@ -29,14 +29,13 @@ from wilss.fewshot.parts import (
     soft_masks,
     two_convolutions,
 )
+from wilss.section import Section
 
 DICE_FLOOR = 1e-8
 
 
-class IpmtSpec(BaseModel):
+class IpmtSpec(Section):
     """Settings of the IPMT head; the defaults are those of the released code but for the self-attention."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dim: int = Field(384, ge=8, multiple_of=8)
     layers: int = Field(5, ge=1)

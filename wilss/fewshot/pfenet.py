@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
@@ -20,16 +20,15 @@ from wilss.fewshot.parts import (
     resize,
     two_convolutions,
 )
+from wilss.section import Section
 
 
-class PfenetSpec(BaseModel):
+class PfenetSpec(Section):
     """Settings of PFENet.
 
     The released code uses the bins (60, 30, 15, 8) for PASCAL at 473 pixels and the default for COCO at 641. At 473
     pixels the default gives 60, 30, 15 and 7.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(256, ge=8)
     bins: tuple[float, ...] = Field(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import reduce
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from wilss.data.episode_augment import EpisodeAugmentSpec
 from wilss.data.random_silhouettes import LEAST, MOST
@@ -20,6 +20,7 @@ from wilss.fewshot.pfenet import PfenetSpec
 from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
 from wilss.fewshot.training import EpisodicTrainSpec, NetTrainSpec, Schedule
 from wilss.nets.psp import PspSpec
+from wilss.section import Section, Seed
 from wilss.spec import DataSpec, explain, merge, with_section_defaults
 
 HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
@@ -34,10 +35,8 @@ UNREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Keys that these data have no use for: of the specification, and of its section ``data``."""
 
 
-class BackboneSpec(BaseModel):
+class BackboneSpec(Section):
     """Backbone of few-shot heads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: str = Field("resnet50s", description="timm ResNet, MobileNet or EfficientNet, or vgg16_bn")
     weights: str = Field("auto", description="'auto', 'none' or a safetensors file")
@@ -81,16 +80,14 @@ class Stage1Spec(PspTrainSpec):
     )
 
 
-class ShapesSpec(BaseModel):
+class ShapesSpec(Section):
     """Scenes of random silhouettes: backbones are pretrained on them, as others are on ImageNet; heads may meet some.
 
     It is ours. Without it a backbone for the built-in world knows twenty silhouettes only, and a head fifteen.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     silhouettes: int = Field(250, ge=LEAST, le=MOST, description="its classes, unlike the world's twenty")
-    seed: int = Field(0, ge=0, description="of the silhouettes, and of the training")
+    seed: Seed = Field(0, description="of the silhouettes, and of the training")
     images: int = Field(6400, ge=64)
     world: World = World(image_size=97, seed=7)
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
@@ -133,16 +130,14 @@ def _preset(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     return reduce(merge, [of_tuning, by_head, *own], named)
 
 
-class FewShotSpec(BaseModel):
+class FewShotSpec(Section):
     """Everything that determines a few-shot model and its score."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
     fold: int = Field(ge=0, le=3)
     head: HeadName = "aspp"
     shots: int = Field(1, ge=1, le=20, description="supports of an episode, in training and evaluation")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     preset: str | None = Field(None, description="named settings that fill every key not given")
     variant: Literal["stride", "contiguous"] = Field("stride", description="how COCO's classes are divided into folds")
     names: Literal["correct", "legacy"] = Field(
@@ -165,7 +160,7 @@ class FewShotSpec(BaseModel):
     )
     episodes: int = Field(1000, ge=1, description="over the novel classes, the same for every model")
     base_episodes: int = Field(300, ge=1, description="over base classes in training images, to show the gap")
-    episode_seed: int = Field(0, ge=0)
+    episode_seed: Seed = 0
     data: DataSpec = DataSpec()
     backbone: BackboneSpec = BackboneSpec()
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec()
@@ -200,7 +195,7 @@ class FewShotSpec(BaseModel):
         if self.benchmark not in FAMILIES:
             raise ValueError(f"unknown few-shot benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, FAMILIES)}")
         self._require_effect()
-        stride = 8 if self.backbone.backbone.startswith("vgg") else self.backbone.output_stride
+        stride = self.backbone.output_stride
         sides = {"size": self.size, "crop1": self.crop1}
         if self.shapes is not None:
             sides["shapes.world.image_size"] = self.shapes.world.image_size
@@ -226,6 +221,11 @@ class FewShotSpec(BaseModel):
         for section, name in keys:
             if getattr(section, name) != type(section).model_fields[name].default:
                 raise ValueError(f"{self.benchmark} has no use for '{name}'; leave it out")
+        if self.backbone.backbone.startswith("vgg") and self.backbone.output_stride != 8:
+            raise ValueError(
+                f"backbone.output_stride is {self.backbone.output_stride}, but {self.backbone.backbone} always has 8; "
+                "leave it out"
+            )
 
     @property
     def needs_stage1(self) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
+
+from wilss.section import Section
 
 Scale = Annotated[float, Field(gt=0, le=4)]
 
@@ -14,10 +16,8 @@ def split_text(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-class CosegmentSpec(BaseModel):
+class CosegmentSpec(Section):
     """How the two foundation models are combined. UNKNOWN and RECALLED items of the paper are fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float = Field(0.5, gt=0, lt=1, description="initial mask: min-max normalised score above this (unknown)")
     n_seeds: int = Field(10, ge=1, description="N seed points per labelled class (unknown in the paper)")
@@ -60,10 +60,8 @@ class CosegmentSpec(BaseModel):
         return self.refine_threshold or self.threshold
 
 
-class FoundationSpec(BaseModel):
+class FoundationSpec(Section):
     """Names and input settings of scorer and grouper."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scorer: str = Field(
         "clip:scenes",

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import torch
 from kornia.geometry.transform import warp_affine
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from wilss.device import to_device
 from wilss.learn.memory import MemoryBank
+from wilss.section import Section
 
 
-class PasteSpec(BaseModel):
+class PasteSpec(Section):
     """How instances are pasted. Probability and count are recalled, the rest is unknown in the paper."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     probability: float = Field(0.5, ge=0, le=1, description="share of images that get instances (recalled)")
     count: int = Field(2, ge=1, description="instances per chosen image (recalled)")

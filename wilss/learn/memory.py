@@ -8,19 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy import ndimage
 from torch import Tensor
 
 from wilss.data.images import MaskedImages
 from wilss.data.source import VOID
 from wilss.errors import DataError
+from wilss.section import Section
 
 
-class MemorySpec(BaseModel):
+class MemorySpec(Section):
     """What the bank keeps."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_class: int = Field(50, ge=1, description="B instances per old class (50: second-hand; per class: recalled)")
     side: int = Field(256, ge=16, description="instances are shrunk to this many pixels on their longer side")

@@ -8,20 +8,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from wilss.precision import Precision
+from wilss.section import Section
 
 Progress = Callable[[str, int, int, float], None]
 """Called with (stage, done, total, loss)."""
 
 
-class TrainSpec(BaseModel):
+class TrainSpec(Section):
     """One training run. Defaults follow WILSON's code (SGD, Nesterov, poly 0.9)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(30, ge=1)
     batch_size: int = Field(24, ge=2)

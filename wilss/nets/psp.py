@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from wilss.errors import SpecError
 from wilss.nets.pyramid import PyramidBackbone
+from wilss.section import Section
 
 IGNORE = 255
 
 
-class PspSpec(BaseModel):
+class PspSpec(Section):
     """Settings of the stage-1 network above its backbone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     bins: tuple[PositiveInt, ...] = Field((1, 2, 3, 6), min_length=1, description="sides of the pooled maps")
     channels: int = Field(512, ge=8, description="of the bottleneck")

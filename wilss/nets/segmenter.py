@@ -8,18 +8,17 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from wilss.errors import SpecError
 from wilss.nets.aspp import ASPP
 from wilss.nets.pretrained import Weights, build
+from wilss.section import Section
 
 
-class StudentSpec(BaseModel):
+class StudentSpec(Section):
     """Architecture of the student."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: str = Field("resnet101", description="timm model with features_only")
     weights: str = Field("auto", description="'auto', 'none', a safetensors file, or heads:DIGEST of a few-shot model")

@@ -15,7 +15,7 @@ import timm
 import torch
 import torch.nn.functional as F
 from open_clip.loss import ClipLoss
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from wilss.foundation.pretrain.loop import (
@@ -30,12 +30,11 @@ from wilss.foundation.pretrain.loop import (
 from wilss.foundation.pretrain.pairs import Pairs, batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
 from wilss.precision import autocast
+from wilss.section import Section, Seed
 
 
-class Phase(BaseModel):
+class Phase(Section):
     """One stretch of the training: which pairs, how large, how fine a grid."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pairs: Literal["easy", "scenes"]
     steps: int = Field(ge=1)
@@ -43,10 +42,8 @@ class Phase(BaseModel):
     output_stride: Literal[8, 16, 32] = 16
 
 
-class ClipTraining(BaseModel):
+class ClipTraining(Section):
     """Settings of the contrastive run. The defaults made the weights that ship."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     phases: tuple[Phase, ...] = Field(
         (
@@ -64,7 +61,7 @@ class ClipTraining(BaseModel):
     weight_decay: float = Field(0.05, ge=0)
     token_weight: float = Field(1.0, ge=0, description="weight of the caption-token classification")
     save_every: int = Field(200, ge=1, description="steps between two states that a killed run goes on from")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _enough_pairs(self) -> Self:

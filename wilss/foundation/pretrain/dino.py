@@ -12,7 +12,7 @@ from typing import Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -20,12 +20,11 @@ from wilss.foundation.pretrain.loop import Progress, State, cosine, require_fini
 from wilss.foundation.pretrain.pairs import batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
 from wilss.precision import autocast
+from wilss.section import Section, Seed
 
 
-class DinoTraining(BaseModel):
+class DinoTraining(Section):
     """Settings of the self-distillation run. The defaults made the weights that ship."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(1800, ge=1)
     batch_size: int = Field(48, ge=2)
@@ -41,7 +40,7 @@ class DinoTraining(BaseModel):
     image_size: int = Field(96, ge=32)
     n_images: int = Field(24576, ge=1, description="images of the pretraining world; captions are not looked at")
     save_every: int = Field(100, ge=1, description="steps between two states that a killed run goes on from")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from wilss.learn.copypaste import PasteSpec
@@ -23,12 +23,11 @@ from wilss.learn.memory import MemorySpec
 from wilss.learn.methods.contract import StepBatch, StepContext
 from wilss.learn.targets import class_shares, layer_shares
 from wilss.learn.teacher import Teacher
+from wilss.section import Section
 
 
-class FmwissSpec(BaseModel):
+class FmwissSpec(Section):
     """Every weight and switch of FMWISS. The descriptions say what the paper is known to use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (recalled 0.5)")
     contrastive_weight: float = Field(0.1, ge=0, description="lambda of L_DCL (recalled 0.1); 0 switches it off")

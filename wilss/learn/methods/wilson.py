@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from wilss.foundation.refine import pamr
@@ -22,12 +22,11 @@ from wilss.learn.weak_losses import (
     pooled_scores,
     self_supervision_loss,
 )
+from wilss.section import Section
 
 
-class WilsonSpec(BaseModel):
+class WilsonSpec(Section):
     """Settings of WILSON's incremental step; the defaults are those of its released code for VOC."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (0.9 for COCO-to-VOC)")
     warmup_epochs: int = Field(5, ge=0, description="epochs before the localizer supervises itself and the student")
