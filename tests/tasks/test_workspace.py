@@ -10,12 +10,13 @@ import torch
 from flows.environment import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
 from stores.checkpoints import CheckpointIndex, save_checkpoint
+from tasks.fewshot import SCORES, read_scores
 from tasks.fewshot_start import _require_lists
-from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot
+from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
 from tasks.prepare import prepare_data
 from tasks.workspace import build_once, require_device
 from wilss.data.catalogue import class_names
-from wilss.errors import SpecError
+from wilss.errors import FormatError, SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import StudentSpec, build_segmenter
@@ -119,6 +120,19 @@ def test_stage_1_sees_the_images_that_are_asked_for(tmp_path: Path) -> None:
 
     filtered, unfiltered, everything = (set(opened(lists).stage1_ids()) for lists in ("filtered", "unfiltered", "all"))
     assert filtered < unfiltered < everything == set(opened("all").train.ids("train"))
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"class_ids": [1]}', '{"class_ids": ["a"], "counts": [[1]]}'])
+def test_scores_that_are_gone_or_damaged_are_told(tmp_path: Path, content: str | None) -> None:
+    ws = open_fewshot(
+        make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, "preset": "tiny"}), Settings(root=tmp_path)
+    )
+    folder = ws.store.path("evaluations", scores_recipe(ws, "eval").digest)
+    if content is not None:
+        folder.mkdir(parents=True)
+        (folder / SCORES).write_text(content)
+    with pytest.raises(FormatError, match=r"scores\.json' is damaged .*; delete its folder and run again"):
+        read_scores(ws, "eval")
 
 
 def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp_path: Path) -> None:
