@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ DEMO_SCHEDULE = ("base.epochs=4", "step.epochs=4", "fmwiss.warmup_epochs=1")
 app = App(
     name="wilss",
     help="Teach a segmentation model new classes from image-level tags alone.",
+    version=lambda: version("wilss"),
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")

@@ -44,14 +44,22 @@ def _start_temporary_server() -> None:
     """Start it before any flow does, with Ctrl-C blocked, which the server inherits; nothing happens if one is named.
 
     A terminal sends Ctrl-C to all processes of a command: a server that dies with it leaves the flow retrying for
-    minutes to report its own end.
+    minutes to report its own end. Raises ServerNotFoundError for one that is named and does not answer.
     """
     from prefect.client.orchestration import get_client
 
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with get_client(sync_client=True):
-            pass
+        with get_client(sync_client=True) as client:
+            problem = client.api_healthcheck()
+        if problem is not None:
+            from wilss.errors import ServerNotFoundError
+
+            url = str(client.api_url).rstrip("/")
+            raise ServerNotFoundError(
+                f"no Prefect server answers at {url} ({problem}); start it with 'prefect --no-prompt server start', or "
+                "unset PREFECT_API_URL to run without one"
+            )
         _end_server_with_this_process()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

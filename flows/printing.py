@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,8 @@ def print_comparison(content: dict[str, Any]) -> None:
 def say_next(root: Path) -> None:
     """Three commands to try after the demo."""
     tail = "" if root == Path("wilss-data") else f" --root {root}"
+    wilss = "wilss" if shutil.which("wilss") else os.path.relpath(Path(sys.executable).with_name("wilss"))
     print("\ntry next:")
-    print(f"  wilss labels list{tail}")
-    print(f"  wilss demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
-    print(f"  wilss compare scenes-15-5 --seeds 0{tail}      # all methods side by side, trained longer")
+    print(f"  {wilss} labels list{tail}")
+    print(f"  {wilss} demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
+    print(f"  {wilss} compare scenes-15-5 --seeds 0{tail}      # all methods side by side, trained longer")

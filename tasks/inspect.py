@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def truth_picture(ws: Workspace, image_id: str, image: Tensor) -> Tensor:
 
 
 def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
-    """Write one palette PNG per image, named by its id, at the image's own size; returns how many.
+    """Write one palette PNG per image, named by its id (see `safe_name`), at the image's own size; returns how many.
 
     Overlapping masks are flattened, the smaller one on top. Raises SpecError for a stage the set does not have.
     """
@@ -91,6 +92,7 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
         raise SpecError(
             f"label set {manifest.digest[:12]} has no stage '{chosen}'.{did_you_mean(chosen, labels.index.stages)}"
         )
+    names = _file_names(labels.index.ids)
     writable_folder(to)
     class_ids = tuple(manifest.notes["class_ids"])
     for shard in range(labels.index.n_shards):
@@ -101,7 +103,7 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
             height, width = sizes[place]
             flat = flatten_layers(layers[place, :, :height, :width], class_ids)
             large = F.interpolate(flat[None, None].float(), tuple(originals[place]), mode="nearest-exact")[0, 0]
-            save_palette_png(large.to(torch.uint8), to / f"{safe_name(labels.index.ids[row])}.png")
+            save_palette_png(large.to(torch.uint8), to / f"{names[row]}.png")
     return len(labels)
 
 
@@ -139,6 +141,15 @@ def predict_image(model: Segmenter, index: CheckpointIndex, image_3HW: Tensor) -
     logits = model(normalise(small[None].float() / 255, index.mean, index.std).to(device))
     large = F.interpolate(logits.float(), image_3HW.shape[-2:], mode="bilinear", align_corners=False)
     return torch.tensor([0, *index.class_ids], dtype=torch.uint8)[large.argmax(1)[0].cpu()]
+
+
+def _file_names(image_ids: Sequence[str]) -> list[str]:
+    """A file name for each image; those that would overwrite each other get a number."""
+    names: dict[str, None] = {}
+    for name in map(safe_name, image_ids):
+        numbered = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
+        names[next(one for one in numbered if one not in names)] = None
+    return list(names)
 
 
 def safe_name(image_id: str) -> str:

@@ -141,9 +141,11 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
 def require(ws: Workspace, recipe: Recipe, what: str) -> None:
     """Raise ArtefactNotFoundError that says what is missing and how to make it."""
     if ws.store.find(recipe) is None:
+        name = ws.protocol.name
+        whole = f"wilss run with the YAML file of '{name}'" if ws.spec.custom else f"wilss run {name}"
         raise ArtefactNotFoundError(
             f"{what} ({recipe.kind} {recipe.digest[:12]}) does not exist in '{ws.store.root}'; run the step before "
-            f"with the same options first, or the whole benchmark: wilss run {ws.protocol.name}"
+            f"with the same options first, or the whole benchmark: {whole}"
         )
 
 

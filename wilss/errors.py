@@ -30,6 +30,10 @@ class ArtefactNotFoundError(WilssError, FileNotFoundError):
     """An artefact that has to exist before this stage can run."""
 
 
+class ServerNotFoundError(WilssError, ConnectionError):
+    """A Prefect server that is named and does not answer."""
+
+
 class FormatError(WilssError, RuntimeError):
     """A store or checkpoint whose format this version cannot read."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from flows.printing import say_next
 from stores.checkpoints import CheckpointIndex, save_checkpoint
+from tasks.inspect import _file_names
 from wilss.data.voc import save_palette_png
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import StudentSpec, build_segmenter
@@ -245,3 +250,43 @@ def test_a_gpu_without_memory_is_a_sentence(wilss, monkeypatch: pytest.MonkeyPat
     fail_with(RuntimeError("a bug"))
     with pytest.raises(RuntimeError, match="a bug"):
         wilss("labels", "show", "abc")
+
+
+def test_version_is_that_of_the_package() -> None:
+    done = subprocess.run([sys.executable, "-m", "flows.cli", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == importlib.metadata.version("wilss")
+
+
+def test_a_named_server_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    with socket.socket() as probe:  # a port that nobody listens on
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/api"
+        command = [sys.executable, "-m", "flows.cli", "run", "scenes-15-5", "--preset", "tiny", "--root", tmp_path]
+        env = {**os.environ, "PREFECT_API_URL": url}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"wilss: no Prefect server answers at {url} (")
+    assert "unset PREFECT_API_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_exported_masks_do_not_overwrite_each_other() -> None:
+    assert _file_names(["a b", "a_b", "../a", ".x", "x", "a/b", "é"]) == [
+        "a_b",
+        "a_b-2",
+        "_a",
+        "x",
+        "x-2",
+        "a_b-3",
+        "é",
+    ]
+
+
+def test_next_commands_are_found_without_an_activated_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.chdir(tmp_path)
+    say_next(Path("wilss-data"))
+    assert "\n  .venv/bin/wilss labels list\n" in capsys.readouterr().out
