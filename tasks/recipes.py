@@ -98,6 +98,8 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
         "cosegment": spec.foundation.cosegment.model_dump(mode="json"),
         "seed": spec.seed,
     }
+    if ws.protocol.family == "folder" and facts["old"]:  # ids of a folder's classes do not tell their names
+        facts["old_names"] = [ws.source.classes[c - 1] for c in ws.protocol.seen(step - 1)]
     names = [ws.source.classes[c - 1] for c in ws.protocol.seen(step)]
     words = {name: ws.prompts[name] for name in names if ws.prompts[name] != (name,)}
     return Recipe("labels", {**facts, "prompts": words} if words else facts, {})

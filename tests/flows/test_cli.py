@@ -51,6 +51,12 @@ def voc_folder(root: Path, n: int = 6) -> Path:
         (["run", "scenes-15-5", "--set", "studnet.backbone=x"], "unknown key 'studnet'. Did you mean 'student'?"),
         (["run", "scenes-15-5", "--set", "step.epoch=3"], "unknown key 'step.epoch'. Did you mean 'epochs'?"),
         (["run", "scenes-15-5", "--set", "step.epochs=0"], "'step.epochs' is '0': input should be greater"),
+        (
+            ["run", "scenes-15-5", "--set", "student.aspp_rates=[0]"],
+            "'student.aspp_rates.0' is 0: input should be greater",
+        ),
+        (["run", "scenes-15-5", "--set", "wilson.pamr_dilations=[-1]"], "'wilson.pamr_dilations.0' is -1"),
+        (["run", "scenes-15-5", "--set", "fmwiss.paste.min_scale=2"], "paste.min_scale is 2.0, above max_scale 1.25"),
         (["run", "scenes-15-5", "--set", "fmwiss.alpha"], "is no assignment; write --set section.key=value"),
         (["run", "scenes-15-5", "--set", "student.backbone=resnet51"], "timm has no model 'resnet51'"),
         (["run", "scenes-15-5", "--device", "cuda:7"], "device 'cuda:7' is not available here"),

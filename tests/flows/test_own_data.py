@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tasks.recipes import labels_recipe
+from tasks.workspace import open_workspace
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
 from wilss.data.files import read_mask
@@ -16,6 +18,7 @@ from wilss.data.scenes_source import ScenesSource
 from wilss.data.silhouettes import CLASSES
 from wilss.data.voc import save_palette_png
 from wilss.measure.render import to_pil
+from wilss.spec import Settings, make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 
@@ -221,3 +224,16 @@ def test_coco_to_voc_end_to_end(wilss, tmp_path: Path) -> None:  # type: ignore[
     )
     assert code == 0, err
     assert Path(out.strip()).is_file()
+
+
+def test_a_label_set_depends_on_the_old_classes_that_compete_in_it(tmp_path: Path) -> None:
+    data = own_folder(tmp_path / "data", masks=False)
+
+    def digest(old: tuple[str, ...], old_names: bool) -> str:
+        ignored = [name for name in BASE if name not in old]
+        custom = {"name": "mine", "data": "folder", "steps": [old, NEW], "ignore": ignored}
+        content = {"benchmark": "mine", "custom": custom, "preset": "tiny", "foundation": {"old_names": old_names}}
+        return labels_recipe(open_workspace(make_spec(content), Settings(root=tmp_path, data=data)), 1).digest
+
+    assert digest(BASE[:2], True) != digest(BASE[2:4], True)
+    assert digest(BASE[:2], False) == digest(BASE[2:4], False)

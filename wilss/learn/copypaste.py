@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from kornia.geometry.transform import warp_affine
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from wilss.device import to_device
@@ -22,6 +22,12 @@ class PasteSpec(Section):
     min_scale: float = Field(0.75, gt=0, description="size factor is drawn from min_scale to max_scale")
     max_scale: float = Field(1.25, gt=0)
     flip: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _smaller_first(self) -> PasteSpec:
+        if self.min_scale > self.max_scale:
+            raise ValueError(f"paste.min_scale is {self.min_scale}, above max_scale {self.max_scale}; swap them")
+        return self
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from wilss.errors import SpecError
@@ -24,7 +24,7 @@ class StudentSpec(Section):
     weights: str = Field("auto", description="'auto', 'none', a safetensors file, or heads:DIGEST of a few-shot model")
     output_stride: int = Field(16, description="8 or 16 (32 for backbones that cannot dilate)")
     aspp_channels: int = Field(256, ge=8)
-    aspp_rates: tuple[int, ...] = Field((6, 12, 18), min_length=1)
+    aspp_rates: tuple[PositiveInt, ...] = Field((6, 12, 18), min_length=1)
     prior: float = Field(
         0.05, gt=0, lt=1, description="initial sigmoid output of a new classifier channel (WILSON: 0.5, bias zero)"
     )

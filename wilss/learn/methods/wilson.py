@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from wilss.foundation.refine import pamr
@@ -38,7 +38,7 @@ class WilsonSpec(Section):
     cutoff: float = Field(0.6, gt=0, lt=1, description="share of a class's maximum that a confident pixel exceeds")
     background_cutoff: float = Field(0.7, gt=0, lt=1, description="the same for the background")
     pamr_iterations: int = Field(10, ge=1)
-    pamr_dilations: tuple[int, ...] = Field((1, 2, 4, 8, 12), min_length=1)
+    pamr_dilations: tuple[PositiveInt, ...] = Field((1, 2, 4, 8, 12), min_length=1)
     soft_untagged: bool = Field(
         False, description="old and untagged classes keep their soft part in q (the description of the code is unclear)"
     )
