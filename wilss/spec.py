@@ -95,6 +95,19 @@ class RunSpec(Section):
             raise ValueError("the joint upper bound learns all classes at once; it cannot start from a checkpoint")
         return self
 
+    @model_validator(mode="after")
+    def _every_epoch_trains(self) -> RunSpec:
+        """Without a teacher the encoder loss is all there is in the warm-up, and it needs a backbone that learns."""
+        own = self.method_settings
+        if not isinstance(own, FmwissSpec) or own.teacher or not own.warmup_epochs:
+            return self
+        if not own.encoder_weight or self.step.tuning == "frozen":
+            raise ValueError(
+                "with fmwiss.teacher=false, and no encoder loss or a frozen backbone, nothing is trained in the "
+                f"{own.warmup_epochs} epochs of warm-up; add --set fmwiss.warmup_epochs=0"
+            )
+        return self
+
     @property
     def protocol(self) -> Benchmark:
         """The benchmark, built in or one's own."""

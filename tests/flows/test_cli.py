@@ -57,6 +57,14 @@ def voc_folder(root: Path, n: int = 6) -> Path:
         ),
         (["run", "scenes-15-5", "--set", "wilson.pamr_dilations=[-1]"], "'wilson.pamr_dilations.0' is -1"),
         (["run", "scenes-15-5", "--set", "fmwiss.paste.min_scale=2"], "paste.min_scale is 2.0, above max_scale 1.25"),
+        (
+            ["run", "scenes-15-5", "--set", "fmwiss.teacher=false", "step.tuning=frozen"],
+            "add --set fmwiss.warmup_epochs=0",
+        ),
+        (
+            ["run", "scenes-15-5", "--set", "fmwiss.teacher=0", "fmwiss.encoder_weight=0"],
+            "nothing is trained in the 2 epochs",
+        ),
         (["run", "scenes-15-5", "--set", "fmwiss.alpha"], "is no assignment; write --set section.key=value"),
         (["run", "scenes-15-5", "--set", "student.backbone=resnet51"], "timm has no model 'resnet51'"),
         (["run", "scenes-15-5", "--device", "cuda:7"], "device 'cuda:7' is not available here"),
