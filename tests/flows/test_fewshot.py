@@ -151,7 +151,7 @@ def test_another_fold_than_the_trained_one_is_refused(wilss, root: Path) -> None
     assert wilss("few-shot", "eval", "--fold", 3, *arguments)[0] == 0
     code, _, err = wilss("few-shot", "eval", "--fold", 2, *arguments)
     assert code == 2
-    assert "no bam of scenes-5i fold 2" in err
+    assert "no 'bam + svf, 2 shots' of scenes-5i fold 2" in err
 
 
 def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
