@@ -80,8 +80,9 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
     _forget()
     settings = settings or machine_settings()
     cells = list(grid.cells())
-    for spec in {_needs(cell.spec): cell.spec for cell in cells}.values():
-        prepare_fewshot(spec, settings)  # what a cell cannot do is said before any is trained
+    # what a cell cannot do is said before any is trained; tunings and seeds of a head have the same data
+    for spec in {(c.spec.fold, c.spec.shots, c.spec.head): c.spec for c in cells}.values():
+        prepare_fewshot(spec, settings)
     reports = []
     for number, cell in enumerate(cells, start=1):
         say(f"model {number} of {len(cells)}: {cell.name}, fold {cell.spec.fold}, seed {cell.spec.seed}")
@@ -132,11 +133,6 @@ def score_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dic
             frozen_episodes(spec, settings, split)
             fewshot_scores(spec, settings, split)
     return write_fewshot_report(spec, settings, seconds)
-
-
-def _needs(spec: FewShotSpec) -> tuple[object, ...]:
-    """What `prepare_fewshot` looks at; cells that are alike in it are prepared once."""
-    return spec.fold, spec.shots, spec.size, spec.needs_stage1 and spec.stage1.lists, spec.silhouette_share > 0
 
 
 def _forget() -> None:
