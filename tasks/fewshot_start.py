@@ -35,6 +35,7 @@ def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, s
     if manifest.recipe["stage"] != "shapes":  # random silhouettes belong to no fold
         may_feed(fold_of(spec.benchmark, spec.fold, spec.variant, spec.names), protocol)
         _require_lists(spec, str(manifest.recipe["stage"]), scenario, protocol)
+        _require_untold(spec, str(manifest.recipe["stage"]), protocol)
     if spec.backbone.backbone != model:
         raise SpecError(f"'{name}' has the backbone '{spec.backbone.backbone}', the student '{model}'; set one alike")
     if not has_backbone(folder):
@@ -57,28 +58,37 @@ def _its_backbone(spec: FewShotSpec, parents: Mapping[str, str]) -> str:
     return "its backbone is as it was found; name its weights, or take a head that was trained with another tuning"
 
 
-def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:
-    """Only images of the base step may have been seen, and of their later classes nothing but what it shows.
+ADVICE = "train one with --lists filtered --set stage1.lists=filtered"
 
-    Where images with objects of later steps are hidden, none of them may have been seen at all; in the overlap scenario
-    none without a base class, and nothing may have told where later classes are.
+
+def _require_lists(spec: FewShotSpec, stage: str, scenario: Scenario, protocol: Benchmark) -> None:
+    """Only images of the base step may have been seen.
+
+    Where images with objects of later steps are hidden, none of them; in overlap none without a base class.
     """
-    uses_stage1 = stage == "stage 1" or spec.needs_stage1
-    lists: set[str] = ({spec.stage1.lists} if uses_stage1 else set()) | ({spec.lists} if stage == "head" else set())
-    advice = "train one with --lists filtered --set stage1.lists=filtered"
+    lists: set[str] = {spec.stage1.lists} if _uses_stage1(spec, stage) else set()
+    lists |= {spec.lists} if stage == "head" else set()
     if (scenario == "disjoint" or protocol.keeps_empty) and lists - {"filtered"}:
         scenario_of = "" if protocol.keeps_empty else "the disjoint scenario of "
         raise SpecError(
             f"{scenario_of}{protocol.name} hides images with later classes, but this model, or the stage 1 that it was "
-            f"trained with, saw unfiltered lists; {advice}"
-        )
-    if uses_stage1 and spec.stage1.novel == "ignore" and spec.stage1.lists != "filtered":
-        raise SpecError(
-            f"{protocol.name} lends no mask of a later class, but stage 1 of this model left their objects out of its "
-            f"loss, so their masks were used; {advice}, or with --set stage1.novel=background"
+            f"trained with, saw unfiltered lists; {ADVICE}"
         )
     if "all" in lists:
         raise SpecError(
             f"the base step of {protocol.name} has no image without a base class, but stage 1 of this model saw all "
-            f"images; {advice}, or with --set stage1.lists=unfiltered"
+            f"images; {ADVICE}, or with --set stage1.lists=unfiltered"
         )
+
+
+def _require_untold(spec: FewShotSpec, stage: str, protocol: Benchmark) -> None:
+    """Nothing may have told where later classes are; a stage 1 with ``novel=ignore`` leaves out what masks show."""
+    if _uses_stage1(spec, stage) and spec.stage1.novel == "ignore" and spec.stage1.lists != "filtered":
+        raise SpecError(
+            f"{protocol.name} lends no mask of a later class, but stage 1 of this model left their objects out of its "
+            f"loss, so their masks were used; {ADVICE}, or with --set stage1.novel=background"
+        )
+
+
+def _uses_stage1(spec: FewShotSpec, stage: str) -> bool:
+    return stage == "stage 1" or spec.needs_stage1
