@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wilss.custom import CustomBenchmark
 from wilss.data.augment import AugmentSpec
@@ -136,8 +136,10 @@ class RunSpec(Section):
         return self.model_dump(mode="json", exclude={"preset"})
 
 
-class Settings(Section):
+class Settings(BaseModel):
     """Facts of this machine. They change where and how fast a run computes, never what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path
     data: Path | None = None
