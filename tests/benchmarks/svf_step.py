@@ -91,14 +91,14 @@ def in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
 
 def peak(form: str, size: int, batch: int) -> int:
     """Largest resident memory of two steps in this process, bytes above what it has before inputs and network."""
-    before = _resident()
+    before = _peak_resident()
     run = step_of(form, pictures(size, batch))
     run()
     run()
-    return _resident() - before
+    return _peak_resident() - before
 
 
-def _resident() -> int:
+def _peak_resident() -> int:
     """Largest resident memory of this process so far, bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
