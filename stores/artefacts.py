@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.outputs import whole_file
 
 Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "heads"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -149,9 +150,8 @@ class Store:
             counts=counts,
             notes=notes or {},
         )
-        partial = staging / "manifest.json.partial"
-        partial.write_text(manifest.model_dump_json(indent=1))
-        partial.replace(staging / "manifest.json")
+        with whole_file(staging / "manifest.json") as partial:
+            partial.write_text(manifest.model_dump_json(indent=1))
         target = self.path(recipe.kind, recipe.digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         if (target / "manifest.json").is_file():

@@ -28,6 +28,7 @@ from zarr.codecs import ZstdCodec
 
 from wilss.errors import ArtefactNotFoundError, DataError, did_you_mean
 from wilss.foundation.cosegment import PseudoLabels
+from wilss.outputs import whole_file
 
 SHARD_BYTES = 32 << 20
 STAGES = ("initial", "refined", "final")
@@ -68,9 +69,8 @@ class LabelWriter:
         written = folder / "index.json"
         if not written.is_file():
             _create_arrays(folder / "labels.zarr", index)
-            partial = folder / "index.json.partial"
-            partial.write_text(index.model_dump_json())
-            partial.replace(written)
+            with whole_file(written) as partial:
+                partial.write_text(index.model_dump_json())
         self.group = zarr.open_group(folder / "labels.zarr", mode="r+")
 
     def is_done(self, shard: int) -> bool:

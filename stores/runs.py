@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from wilss.digest import digest_of
 from wilss.errors import FormatError
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
+from wilss.outputs import whole_file
 from wilss.spec import RunSpec
 
 
@@ -43,9 +43,8 @@ def write_run(folder: Path, files: dict[str, str]) -> None:
     """Write the files of a run; each appears whole or not at all, in the given order."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        partial = folder / f"{name}.{uuid4().hex}.partial"  # its own: another process may write the same report
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(folder / name)
+        with whole_file(folder / name, shared=True) as partial:
+            partial.write_text(content, encoding="utf-8")
 
 
 def all_runs(root: Path) -> list[dict[str, Any]]:

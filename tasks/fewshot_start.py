@@ -8,9 +8,10 @@ from typing import Any
 from stores.artefacts import Store
 from stores.heads import BACKBONE, WEIGHTS, has_backbone, load_about
 from wilss.data.folds import fold_of, may_feed
+from wilss.digest import file_digest
 from wilss.errors import SpecError
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
-from wilss.nets.pretrained import Weights, file_digest
+from wilss.nets.pretrained import Weights
 from wilss.protocol import Benchmark, Scenario
 
 MARK = "heads:"

@@ -10,12 +10,11 @@ from stores.artefacts import Recipe
 from tasks.fewshot_start import MARK
 from tasks.workspace import Workspace
 from wilss.data.steps import base_positions
-from wilss.digest import ALGORITHM_VERSION
+from wilss.digest import ALGORITHM_VERSION, file_digest
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.base import joint_epochs
 from wilss.learn.methods import FmwissSpec
 from wilss.learn.schedule import TrainSpec
-from wilss.nets.pretrained import file_digest
 from wilss.protocol import step_images
 
 

@@ -13,7 +13,7 @@ from stores.vectors import VECTORS, StoredVectors, bases_folder, load_bases, req
 from tasks.workspace import start_folder
 from wilss.errors import FormatError, SpecError
 from wilss.nets.vectors import VectorSets
-from wilss.outputs import writable_folder
+from wilss.outputs import whole_file, writable_folder
 
 TOLERANCE = 1e-4
 """A folded weight may differ from the checkpoint's own by this share of its norm: another machine rounds otherwise."""
@@ -31,9 +31,8 @@ def svf_export(checkpoint: str, out: Path, root: Path) -> StoredVectors:
     if out.resolve() == (folder / VECTORS).resolve():
         raise SpecError(f"'{out}' is the checkpoint's own vector set; name another file")
     writable_folder(out.parent)
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.copyfile(folder / VECTORS, partial)
-    partial.replace(out)
+    with whole_file(out) as partial:
+        shutil.copyfile(folder / VECTORS, partial)
     return stored
 
 
@@ -59,10 +58,9 @@ def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> Checkp
     backbone = sets.fold(index.step)
     _require_same(backbone, model.backbone, folder)
     model.backbone = backbone
-    partial = out.with_name(f"{out.name}.partial")
-    partial.mkdir(exist_ok=True)
-    save_checkpoint(model, index, partial)
-    partial.replace(out)
+    with whole_file(out) as partial:
+        partial.mkdir(exist_ok=True)
+        save_checkpoint(model, index, partial)
     return index
 
 

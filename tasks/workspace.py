@@ -24,6 +24,7 @@ from wilss.data.scenes_source import ScenesSource
 from wilss.data.source import Source
 from wilss.data.voc import VocSource
 from wilss.errors import DataNotFoundError, SpecError
+from wilss.foundation.zoo import forget_models
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.precision import require_full_fp32
 from wilss.protocol import Benchmark
@@ -112,7 +113,8 @@ def check_once(source: Source) -> None:
 
 
 def forget_data() -> None:
-    """Open data anew from now on: a flow that starts in a long-lived process must see what lies there today."""
+    """Open data and weights anew from now on: a flow in a long-lived process must see what lies there today."""
+    forget_models()
     open_workspace.cache_clear()
     open_source.cache_clear()
     _CHECKED.clear()
@@ -156,6 +158,11 @@ def open_source(
     family: str, base: tuple[int, ...], custom: CustomBenchmark | None, data: DataSpec, settings: Settings
 ) -> Source:
     """Open a data set; runs that differ in other things share it, with its lists, annotations and decoded files."""
+    if settings.labels_csv and family not in ("voc", "coco-voc"):
+        raise SpecError(
+            f"'{settings.labels_csv}' would be ignored: only VOC's image-level labels can come from a file of their "
+            "own (those of a folder of yours stand in its labels.csv); leave out --labels-csv"
+        )
     if family == "scenes":
         return ScenesSource(data.world, data.n_train, data.n_eval)
     name = custom.name if custom else family

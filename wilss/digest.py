@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 ALGORITHM_VERSION = 3
@@ -21,3 +23,15 @@ def canonical_json(facts: Any) -> str:
 def digest_of(facts: Any) -> str:
     """First 32 hexadecimal digits of the SHA-256 of the canonical JSON of ``facts``."""
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal; a file is read again when its size or time of change is another."""
+    facts = path.stat()
+    return _file_digest(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 17)
+def _file_digest(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

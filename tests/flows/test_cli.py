@@ -19,16 +19,16 @@ from PIL import Image
 from flows.printing import say_next
 from stores.checkpoints import CheckpointIndex, save_checkpoint
 from tasks.inspect import _file_names
-from wilss.data.voc import save_palette_png
+from wilss.data.voc import VocSource, save_palette_png
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import StudentSpec, build_segmenter
 
 
 def voc_folder(root: Path, n: int = 6) -> Path:
-    """A tiny VOC folder: squares of class 1 and 16."""
+    """A tiny VOC folder: squares of class 1 and 16, n images to train on and six to score on."""
     for name in ("JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"):
         (root / name).mkdir(parents=True)
-    ids = [f"2007_{i:06d}" for i in range(n)]
+    ids = [f"2007_{i:06d}" for i in range(n + 6)]
     for i, image_id in enumerate(ids):
         mask = torch.zeros(40, 48, dtype=torch.uint8)
         mask[5:25, 5:25] = 1 if i % 2 else 16
@@ -36,8 +36,8 @@ def voc_folder(root: Path, n: int = 6) -> Path:
         image[mask.numpy() > 0] = 200
         Image.fromarray(image).save(root / "JPEGImages" / f"{image_id}.jpg")
         save_palette_png(mask, root / "SegmentationClassAug" / f"{image_id}.png")
-    for split in ("train_aug", "dev"):
-        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(ids))
+    for split, listed in (("train_aug", ids[:n]), ("dev", ids[n:])):
+        (root / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(listed))
     return root
 
 
@@ -68,6 +68,7 @@ def voc_folder(root: Path, n: int = 6) -> Path:
         (["run", "scenes-15-5", "--set", "fmwiss.alpha"], "is no assignment; write --set section.key=value"),
         (["run", "scenes-15-5", "--set", "student.backbone=resnet51"], "timm has no model 'resnet51'"),
         (["run", "scenes-15-5", "--device", "cuda:7"], "device 'cuda:7' is not available here"),
+        (["run", "scenes-15-5", "--labels-csv", "t.csv"], "'t.csv' would be ignored: only VOC's image-level labels"),
         (["run", "voc-15-5"], "give the VOC folder (the one that holds JPEGImages) with --data DIR"),
         (["run", "voc-15-5", "--data", "nowhere"], "'nowhere' is no VOC folder: 'JPEGImages' is missing. Expected"),
         (["labels", "show", "abc"], "'abc' does not exist among the labels"),
@@ -117,7 +118,22 @@ def empty_list(root: Path) -> str:
     return "is empty; it needs one image id a line"
 
 
-@pytest.mark.parametrize("damage", [break_jpeg, remove_image, unknown_value, colour_mask, other_size, empty_list])
+def repeated_line(root: Path) -> str:
+    path = root / "ImageSets" / "Segmentation" / "train_aug.txt"
+    path.write_text(path.read_text() + "\n2007_000001")
+    return f"'{path}' lists images more than once (1, first '2007_000001')"
+
+
+def scored_image_in_training(root: Path) -> str:
+    path = root / "ImageSets" / "Segmentation" / "train_aug.txt"
+    path.write_text(path.read_text() + "\n2007_000008")
+    return "'train_aug' holds images of 'dev', which is scored on (1, first '2007_000008')"
+
+
+DAMAGE = [break_jpeg, remove_image, unknown_value, colour_mask, other_size, empty_list, repeated_line]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, scored_image_in_training])
 def test_bad_data_stop_the_run_before_training(wilss, tmp_path: Path, prefect_backend: None, damage) -> None:  # type: ignore[no-untyped-def]
     root = voc_folder(tmp_path / "voc")
     message = damage(root)
@@ -134,7 +150,7 @@ def test_unreadable_images_can_be_left_out(wilss, tmp_path: Path, prefect_backen
     # clip:scenes knows no photographs; what counts here is that the run ends
     code, out, err = wilss("run", "voc-15-5", "--data", root, *options, "--root", tmp_path / "out")
     assert code == 0, err
-    assert "left out 2 unreadable images" in err  # once in each list
+    assert "left out 1 unreadable image" in err
     assert "report:" in out
 
 
@@ -145,7 +161,7 @@ def test_unreadable_images_can_be_left_out(wilss, tmp_path: Path, prefect_backen
         ("2007_000000,aeroplane", "row 3 of '{csv}' repeats image id '2007_000000'"),
         (",aeroplane", "row 3 of '{csv}' has no image id"),
         ("2009_000001,aeroplane", "row 3 of '{csv}' names image '2009_000001', which is not in"),
-        ("2007_000001,aeroplane", "'{csv}' has no row for image '2007_000002'"),
+        ("2007_000001,aeroplane", "no row for 4 images of the training list 'train_aug', first '2007_000002'"),
     ],
 )
 def test_bad_labels_name_their_row(wilss, tmp_path: Path, prefect_backend: None, row: str, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -156,6 +172,15 @@ def test_bad_labels_name_their_row(wilss, tmp_path: Path, prefect_backend: None,
     )
     assert code == 2
     assert message.format(csv=table) in err
+
+
+def test_a_table_of_labels_names_training_images_only(tmp_path: Path) -> None:
+    root, table = voc_folder(tmp_path / "voc"), tmp_path / "labels.csv"
+    rows = [f"2007_{i:06d},aeroplane dog" for i in range(6)]
+    table.write_text("\n".join(["image_id,labels", *rows]))
+    source = VocSource(root, eval_list="dev", labels_csv=table)
+    assert source.tags("train") == ((1, 12),) * 6
+    assert source.tags("eval") == VocSource(root, eval_list="dev").tags("eval") == ((16,), (1,)) * 3
 
 
 def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -> None:  # type: ignore[no-untyped-def]

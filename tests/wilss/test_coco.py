@@ -101,7 +101,7 @@ def test_base_images_show_no_class_of_voc_and_may_be_empty(tmp_path: Path) -> No
     assert set(source.mask("voc/2007_000000").unique().tolist()) == {0, plant}
     assert source.image("voc/2007_000000").shape == (3, 40, 48)
     assert source.ids("eval") == tuple(f"coco-eval/{i}" for i in coco.ids)
-    assert source.further_eval["voc"][0] == "voc/2007_000000"
+    assert source.further_eval["voc"][0] == "voc/2007_000006"
     source.check()
     coco.path("000000000003").unlink()
     with pytest.raises(DataNotFoundError, match="does not exist, but the annotations list it"):

@@ -55,6 +55,10 @@ def test_evaluation_images_need_masks_and_are_never_trained_on(tmp_path: Path) -
     (root / "eval.txt").write_text("e\n")
     assert source(root).ids("eval") == ("e",)
     assert "e" not in source(root).ids("train")
+    (root / "eval.txt").write_text("e\ne\n")
+    with pytest.raises(DataError, match=r"lists images more than once \(1, first 'e'\)"):
+        source(root).ids("eval")
+    assert "more than once" in check_folder(root).problems[0]
     (root / "eval.txt").write_text("c\n")
     with pytest.raises(DataError, match=r"lists 'c', which needs images/c.jpg and masks/c.png"):
         source(root).ids("eval")
@@ -70,6 +74,18 @@ def test_fingerprint_follows_labels_and_files_of_the_images_asked_for(tmp_path: 
     assert source(root).fingerprint_of(("a",), (1, 3)) != of_a
     Image.new("RGB", (32, 24)).save(root / "images" / "a.jpg")
     assert source(root).fingerprint_of(("a",), (1,)) != of_a
+
+
+def test_first_line_must_be_a_header(tmp_path: Path) -> None:
+    root = own_folder(tmp_path)
+    for rows in ("a.jpg,cat\nb,hamster\n", "a,\nb,hamster\n"):
+        (root / "labels.csv").write_text(rows)
+        with pytest.raises(DataError, match=r"begins with the labels of 'a.*'; its first line must be a header"):
+            source(root).tags("train")
+        assert "its first line must be a header" in check_folder(root).problems[0]
+    (root / "labels.csv").write_text("a,cat\n")
+    with pytest.raises(DataError, match="first line must be a header"):
+        read_labels(root / "labels.csv", CLASSES)  # no images are known
 
 
 @pytest.mark.parametrize(

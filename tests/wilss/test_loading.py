@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from os import utime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from wilss.digest import file_digest
 from wilss.errors import WeightsNotFoundError
 from wilss.foundation.catalogue import catalogue, describe
 from wilss.foundation.loading import load_clip
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_scorer, require_known
+from wilss.nets.pretrained import SHIPPED, find_weights
 
 CONFIG = {
     "embed_dim": 16,
@@ -52,6 +56,23 @@ def test_file_in_the_weights_folder_path_and_folder_give_the_same_model(tiny: Pa
     assert loaded[0].digest == loaded[1].digest != loaded[2].digest  # the folder brings its own normalisation
     assert loaded[2].mean == (0.5, 0.5, 0.5)
     assert not loaded[0].model.visual.proj.requires_grad
+
+
+def test_a_folder_may_be_named_from_home(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tiny))
+    assert load_clip("~/own", None).digest == load_clip(str(tiny / "own"), None).digest
+    (tiny / "vit.safetensors").write_bytes((SHIPPED / "dino_scenes.safetensors").read_bytes())
+    assert find_weights("vit_scenes", "~/vit.safetensors", None).path == tiny / "vit.safetensors"
+
+
+def test_a_file_that_changed_has_another_digest(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(b"one")
+    first = file_digest(path)
+    assert first == hashlib.sha256(b"one").hexdigest()
+    path.write_bytes(b"two")
+    utime(path, ns=(1, 1))  # a clock may be too coarse to tell the two
+    assert file_digest(path) == hashlib.sha256(b"two").hexdigest()
 
 
 def test_a_loaded_clip_scores_any_size(tiny: Path) -> None:

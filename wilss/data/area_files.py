@@ -8,13 +8,13 @@ from pathlib import Path
 
 from wilss.data.episode_lists import ImageClasses
 from wilss.errors import FormatError
+from wilss.outputs import whole_file
 
 
 def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
     """Write ``[[image id, {class id: pixels}], ...]`` as JSON, all or nothing."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps([(image.image_id, dict(image.areas)) for image in images]))
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps([(image.image_id, dict(image.areas)) for image in images]))
 
 
 def load_areas(path: Path) -> tuple[ImageClasses, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from wilss.data.files import read_mask, read_rgb
 from wilss.data.folder import LAYOUT, find_images
+from wilss.data.id_lists import read_ids
 from wilss.data.source import VOID
 from wilss.data.tags import LabelRow, label_rows
 from wilss.data.voc import VOC_PROMPTS
@@ -63,9 +64,9 @@ def check_folder(root: Path, classes: Sequence[str] = (), ignore: Sequence[str] 
             f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
         )
     files, problems = find_images(root)
-    rows, wrong = _read_rows(root / "labels.csv", (*classes, *ignore))
-    problems += wrong
     by_name = {path.name: path.stem for path in files.values()} | {stem: stem for stem in files}
+    rows, wrong = _read_rows(root / "labels.csv", (*classes, *ignore), by_name)
+    problems += wrong
     problems += [
         f"row {r.number} names image '{r.image}', which does not exist" for r in rows if r.image not in by_name
     ]
@@ -75,9 +76,9 @@ def check_folder(root: Path, classes: Sequence[str] = (), ignore: Sequence[str] 
     masks = {path.stem: path for path in sorted((root / "masks").glob("*.png"))} if (root / "masks").is_dir() else {}
     problems += [f"mask '{name}.png' has no image" for name in masks if name not in files]
     if (root / "eval.txt").is_file():
-        held_out = [line.strip() for line in (root / "eval.txt").read_text().splitlines() if line.strip()]
+        held_out, wrong = _read_list(root / "eval.txt")
         bad = [name for name in held_out if name not in files or name not in masks]
-        problems += [f"eval.txt lists '{name}', which has no image or no mask" for name in bad]
+        problems += wrong + [f"eval.txt lists '{name}', which has no image or no mask" for name in bad]
     unreadable = _unreadable(files, masks, len(classes))
     balance = Counter(name for names in tags.values() for name in names)
     return DataReport(
@@ -108,9 +109,11 @@ def _check_voc(root: Path) -> DataReport:
         if name in files and name not in unreadable:
             values = [v for v in torch.unique(read_mask(path)).tolist() if 0 < v < VOID]
             tags[files[name]] = tuple(names[v - 1] for v in values)
-    problems = []
+    problems: list[str] = []
     for path in sorted((root / "ImageSets" / "Segmentation").glob("*.txt")):
-        missing = [i for i in path.read_text().split() if i not in files or i not in masks]
+        listed, wrong = _read_list(path)
+        problems += wrong
+        missing = [i for i in listed if i not in files or i not in masks]
         if missing:
             problems.append(
                 f"list '{path.stem}' names {len(missing)} images without file or mask, first '{missing[0]}'"
@@ -130,11 +133,18 @@ def _check_voc(root: Path) -> DataReport:
     )
 
 
-def _read_rows(path: Path, classes: Sequence[str]) -> tuple[list[LabelRow], list[str]]:
+def _read_rows(path: Path, classes: Sequence[str], images: Collection[str]) -> tuple[list[LabelRow], list[str]]:
     try:
-        return list(label_rows(path, classes)), []
+        return list(label_rows(path, classes, images)), []
     except (DataError, DataNotFoundError) as error:
         return [], [str(error)]
+
+
+def _read_list(path: Path) -> tuple[tuple[str, ...], list[str]]:
+    try:
+        return read_ids(path), []
+    except DataError as error:
+        return (), [str(error)]
 
 
 def _unreadable(files: dict[str, Path], masks: dict[str, Path], n_classes: int) -> dict[str, str]:

@@ -14,6 +14,7 @@ from wilss.data.episodes import Episode, Rule, Sampler
 from wilss.data.folds import Fold, NameTable, Variant, fold_of
 from wilss.data.source import Split
 from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
+from wilss.outputs import whole_file
 
 FORMAT: Literal["wilss-episodes-2"] = "wilss-episodes-2"
 AGAIN = "delete its folder and run again"
@@ -79,9 +80,8 @@ def write_episodes(file: EpisodeFile, path: Path) -> None:
     """Write a file as JSON, all or nothing. Raises as `check_episodes` does."""
     check_episodes(file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(file.model_dump_json() + "\n", encoding="utf-8")
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(file.model_dump_json() + "\n", encoding="utf-8")
 
 
 def read_episodes(

@@ -6,16 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from wilss.data.files import read_mask, read_rgb
+from wilss.data.id_lists import read_ids
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
-from wilss.digest import digest_of
+from wilss.digest import digest_of, file_digest
 from wilss.errors import DataError, DataNotFoundError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -65,7 +66,8 @@ class FolderSource:
         tags = {i: t for split in SPLITS for i, t in zip(self.ids(split), self.tags(split), strict=True)}
         for image_id in ids:
             paths = (self._files[image_id], self._mask_path(image_id))
-            files = [_content(path) for path in paths if path.is_file()]
+            # bytes, as people mend masks without changing their size
+            files = [file_digest(path) for path in paths if path.is_file()]
             shown = [c for c in tags[image_id] if c in classes]
             digest.update(f"{image_id} {files} {shown}\n".encode())
         return digest.hexdigest()[:32]
@@ -104,7 +106,7 @@ class FolderSource:
         path = self.root / "eval.txt"
         if not path.is_file():
             return ()
-        names = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
+        names = read_ids(path)
         for name in names:
             if name not in self._files or not self._mask_path(name).is_file():
                 raise DataError(f"'{path}' lists '{name}', which needs images/{name}.jpg and masks/{name}.png")
@@ -199,15 +201,3 @@ def find_images(root: Path) -> tuple[dict[str, Path], list[str]]:
     if not files:
         problems.append(f"'{root / 'images'}' holds no image; put {', '.join(SUFFIXES[:3])} files there")
     return files, problems
-
-
-def _content(path: Path) -> str:
-    """Digest of a file's bytes; people mend masks without changing their size."""
-    facts = path.stat()
-    return _content_of(path, facts.st_size, facts.st_mtime_ns)
-
-
-@lru_cache(maxsize=1 << 17)
-def _content_of(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -20,22 +20,32 @@ class LabelRow:
     names: tuple[str, ...]
 
 
-def label_rows(path: Path, classes: Collection[str]) -> Iterator[LabelRow]:
-    """Rows of a table with a header line; nothing is checked.
+def label_rows(path: Path, classes: Collection[str], images: Collection[str] = ()) -> Iterator[LabelRow]:
+    """Rows of a table with a header line; nothing but the header is checked.
 
     The first column names the image, all others class names: one a column, or several in a column separated by ";" or
     "|", or by spaces where the column as a whole is no known class.
 
-    Raises DataNotFoundError when there is no file, DataError when it is no text.
+    Args:
+        classes, images: what is known of both; a first line that names one of them is no header.
+
+    Raises DataNotFoundError when there is no file, DataError when it is no text or has no header.
     """
     if not path.is_file():
         raise DataNotFoundError(f"labels file '{path}' does not exist; give a CSV with the header image_id,labels")
     with path.open(newline="", encoding="utf-8-sig") as handle:
         try:
             for number, row in enumerate(csv.reader(handle), start=1):
-                if number > 1 and any(cell.strip() for cell in row):
-                    names = [name for cell in row[1:] for name in _split(cell.strip(), classes)]
+                if not any(cell.strip() for cell in row):
+                    continue
+                names = [name for cell in row[1:] for name in _split(cell.strip(), classes)]
+                if number > 1:
                     yield LabelRow(number, row[0].strip(), tuple(dict.fromkeys(names)))
+                elif row[0].strip() in images or any(name in classes for name in names):
+                    raise DataError(
+                        f"'{path}' begins with the labels of '{row[0].strip()}'; its first line must be a header, such "
+                        "as image_id,labels"
+                    )
         except (UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"'{path}' is no CSV in UTF-8 ({error}); save it as one") from error
 
@@ -57,7 +67,7 @@ def read_labels(
     one; DataNotFoundError when the table itself is not there.
     """
     table: dict[str, tuple[int, ...]] = {}
-    for row in label_rows(path, (*classes, *ignore)):
+    for row in label_rows(path, (*classes, *ignore), images or ()):
         if not row.image or row.image in table:
             problem = "repeats image id " + repr(row.image) if row.image else "has no image id"
             raise DataError(f"row {row.number} of '{path}' {problem}; every image needs exactly one row")

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from wilss.data.files import read_mask, read_rgb
+from wilss.data.id_lists import read_ids, require_apart
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
 from wilss.errors import DataError, DataNotFoundError, did_you_mean
@@ -52,9 +53,10 @@ class VocSource:
 
     Args:
         root: the folder.
-        train_list, eval_list: names under ``ImageSets/Segmentation`` without ".txt".
-        labels_csv: image-level labels ("image_id,labels", names separated by spaces). When None they are read off the
-            masks once; the masks of later steps serve for nothing else.
+        train_list, eval_list: names under ``ImageSets/Segmentation`` without ".txt". Two lists must not overlap; who
+            names one twice wants to score on training images.
+        labels_csv: image-level labels of the training images ("image_id,labels", names separated by spaces). When None
+            they are read off the masks once; the masks of later steps serve for nothing else.
         skip_unreadable: leave out images that cannot be decoded instead of stopping.
     """
 
@@ -97,6 +99,8 @@ class VocSource:
     @cached_property
     def _lists(self) -> dict[str, tuple[str, ...]]:
         lists = {"train": self._read_list(self.train_list), "eval": self._read_list(self.eval_list)}
+        if self.train_list != self.eval_list:
+            require_apart(lists["train"], lists["eval"], (self.train_list, self.eval_list))
         if self.skip_unreadable:
             lists = {split: tuple(i for i in ids if self._readable(i)) for split, ids in lists.items()}
         return lists
@@ -109,13 +113,11 @@ class VocSource:
 
     @cached_property
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
-        if self.labels_csv:
-            folder = self.root / "JPEGImages"
-            images = {path.stem for path in folder.glob("*.jpg")}
-            table = read_labels(self.labels_csv, self.classes, images, where=folder)
-            return {split: tuple(self._from_table(table, i) for i in self.ids(split)) for split in ("train", "eval")}
         with ThreadPoolExecutor(2) as pool:
-            return {split: tuple(pool.map(self._tags_of_mask, self.ids(split))) for split in ("train", "eval")}
+            scored = tuple(pool.map(self._tags_of_mask, self.ids("eval")))
+            if self.labels_csv:
+                return {"train": self._read_tags(self.labels_csv), "eval": scored}
+            return {"train": tuple(pool.map(self._tags_of_mask, self.ids("train"))), "eval": scored}
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
         """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""
@@ -180,12 +182,16 @@ class VocSource:
     def _tags_of_mask(self, image_id: str) -> tuple[int, ...]:
         return tuple(v for v in torch.unique(self.mask(image_id)).tolist() if 0 < v < VOID)
 
-    def _from_table(self, table: dict[str, tuple[int, ...]], image_id: str) -> tuple[int, ...]:
-        if image_id not in table:
+    def _read_tags(self, path: Path) -> tuple[tuple[int, ...], ...]:
+        folder = self.root / "JPEGImages"
+        table = read_labels(path, self.classes, {image.stem for image in folder.glob("*.jpg")}, where=folder)
+        missing = [image_id for image_id in self.ids("train") if image_id not in table]
+        if missing:
             raise DataError(
-                f"'{self.labels_csv}' has no row for image '{image_id}' of list '{self.train_list}'; add one"
+                f"'{path}' has no row for {len(missing)} images of the training list '{self.train_list}', first "
+                f"'{missing[0]}'; add one for each"
             )
-        return table[image_id]
+        return tuple(table[image_id] for image_id in self.ids("train"))
 
     def _read_list(self, name: str) -> tuple[str, ...]:
         folder = self.root / "ImageSets" / "Segmentation"
@@ -196,10 +202,7 @@ class VocSource:
                 f"split file '{path}' does not exist.{did_you_mean(name, known)} Choose one with "
                 "--train-list and --eval-list"
             )
-        ids = tuple(line.strip() for line in path.read_text().splitlines() if line.strip())
-        if not ids:
-            raise DataError(f"split file '{path}' is empty; it needs one image id a line")
-        return ids
+        return read_ids(path)
 
     def _image_path(self, image_id: str) -> Path:
         return self.root / "JPEGImages" / f"{image_id}.jpg"

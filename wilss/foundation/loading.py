@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from timm.layers import Format
 
 from wilss._logs import quiet_logs
-from wilss.digest import digest_of
+from wilss.digest import digest_of, file_digest
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 from wilss.foundation.clip_towers import dense_features, new_scenes_clip
-from wilss.nets.pretrained import SHIPPED, file_digest, read_weights, require_any_size
+from wilss.nets.pretrained import SHIPPED, read_weights, require_any_size
 
 SCENES_FILE = SHIPPED / "clip_scenes.safetensors"
 
@@ -42,9 +42,9 @@ def load_clip(name: str, folder: Path | None) -> LoadedClip:
     Raises SpecError for an unknown model, WeightsNotFoundError when weights are missing: never random ones.
     """
     if name == "scenes" or name.startswith("scenes@"):
-        return _scenes(Path(name.partition("@")[2]) if "@" in name else SCENES_FILE)
+        return _scenes(Path(name.partition("@")[2]).expanduser() if "@" in name else SCENES_FILE)
     if name.endswith("/") or name.startswith(("/", ".", "~")) or Path(name).is_dir():
-        model, tokenizer, facts = _from_folder(Path(name))
+        model, tokenizer, facts = _from_folder(Path(name).expanduser())
     else:
         model, tokenizer, facts = _named(name, folder)
     visual = _frozen(model).visual

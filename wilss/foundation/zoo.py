@@ -54,6 +54,12 @@ def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str 
     return grouper
 
 
+def forget_models() -> None:
+    """Build scorers and groupers anew from now on."""
+    build_scorer.cache_clear()
+    build_grouper.cache_clear()
+
+
 def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:
     """Raise SpecError for an empty ontology, an empty class, or a class that this scorer cannot know.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wilss.errors import FormatError
+from wilss.outputs import whole_file
 
 History = list[dict[str, float]]
 """Mean loss terms of every epoch, by name."""
@@ -17,9 +18,8 @@ History = list[dict[str, float]]
 
 def write_state(path: Path, content: dict[str, Any]) -> None:
     """Write what `read_state` reads, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save(content, partial)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        torch.save(content, partial)
 
 
 def read_state(path: Path) -> dict[str, Any]:

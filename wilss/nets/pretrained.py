@@ -5,11 +5,9 @@ A model is never silently left with random weights: ``weights="none"`` has to be
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 import wilss.nets.scenes_resnet
 import wilss.nets.scenes_vit  # noqa: F401  (both register their model with timm)
 from wilss._logs import quiet_logs
+from wilss.digest import file_digest
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 
 SHIPPED = Path(__file__).parent.parent / "foundation" / "weights"
@@ -46,13 +45,6 @@ class Weights:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     arguments: tuple[tuple[str, str], ...] = ()
-
-
-@lru_cache(maxsize=32)
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def find_weights(model: str, weights: str, folder: Path | None) -> Weights:
@@ -165,11 +157,12 @@ def _names_in_file(name: str) -> tuple[str, ...]:
 
 def _local_file(model: str, weights: str, folder: Path | None) -> tuple[Path | None, str]:
     if weights != "auto":
-        if not Path(weights).is_file():
+        path = Path(weights).expanduser()
+        if not path.is_file():
             raise WeightsNotFoundError(
                 f"weights file '{weights}' does not exist; give a .safetensors file, 'auto' or 'none'"
             )
-        return Path(weights), ""
+        return path, ""
     if model in SHIPPED_TRUNKS:
         name, prefix = SHIPPED_TRUNKS[model]
         return SHIPPED / name, prefix

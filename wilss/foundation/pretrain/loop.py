@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from wilss.digest import ALGORITHM_VERSION, digest_of
 from wilss.errors import FormatError, TrainingError
+from wilss.outputs import whole_file
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, all steps, loss)."""
@@ -84,9 +85,8 @@ class State:
         values = {
             name: part if isinstance(part, torch.Tensor) else part.state_dict() for name, part in self.parts.items()
         }
-        partial = self.path.with_suffix(".partial")
-        torch.save({"digest": self.digest, "step": step, "parts": values}, partial)
-        partial.replace(self.path)
+        with whole_file(self.path) as partial:
+            torch.save({"digest": self.digest, "step": step, "parts": values}, partial)
 
 
 def set_output_stride(trunk: nn.Module, template: nn.Module) -> None:

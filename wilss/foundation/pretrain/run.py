@@ -22,7 +22,7 @@ from wilss.foundation.pretrain.clip import ClipTraining, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
 from wilss.foundation.pretrain.loop import Progress
 from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
-from wilss.outputs import writable_folder
+from wilss.outputs import whole_file, writable_folder
 
 Model = Literal["clip", "dino"]
 SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTraining, "dino": DinoTraining}
@@ -129,6 +129,5 @@ def write_weights(state: Mapping[str, Tensor], path: Path, notes: dict[str, str]
         for name, value in state.items()
         if not name.endswith(("attn_mask", "num_batches_tracked"))
     }
-    partial = path.with_suffix(".partial")
-    save_file(halves, partial, notes)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        save_file(halves, partial, notes)
