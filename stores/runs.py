@@ -12,31 +12,36 @@ from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
 from wilss.outputs import whole_file
-from wilss.spec import RunSpec
+from wilss.spec import RunSpec, Settings
 
 
-def run_folder(root: Path, spec: RunSpec) -> Path:
-    """The folder of a specification; the same specification always has the same."""
-    digest = digest_of(spec.facts())
-    return root / "runs" / f"{spec.benchmark}-{spec.scenario}-{spec.method}-s{spec.seed}-{digest[:8]}"
+def run_folder(settings: Settings, spec: RunSpec) -> Path:
+    """The folder of a specification; over the same data folder the same specification always has the same."""
+    name = f"{spec.benchmark}-{spec.scenario}-{spec.method}-s{spec.seed}"
+    return settings.root / "runs" / f"{name}-{_ending(spec.facts(), settings)}"
 
 
-def comparison_folder(root: Path, grid: Comparison) -> Path:
-    """The folder of a comparison; the same grid always has the same."""
+def comparison_folder(settings: Settings, grid: Comparison) -> Path:
+    """The folder of a comparison; see `run_folder`."""
     run = grid.spec_of(grid.methods[0], grid.seeds[0])
-    return root / "comparisons" / f"{run.benchmark}-{run.scenario}-{digest_of(grid.facts())[:8]}"
+    return settings.root / "comparisons" / f"{run.benchmark}-{run.scenario}-{_ending(grid.facts(), settings)}"
 
 
-def fewshot_folder(root: Path, spec: FewShotSpec) -> Path:
-    """The folder of a few-shot specification; the same specification always has the same."""
+def fewshot_folder(settings: Settings, spec: FewShotSpec) -> Path:
+    """The folder of a few-shot specification; see `run_folder`."""
     name = f"{spec.benchmark}-f{spec.fold}-{spec.head}-{spec.train.tuning}-k{spec.shots}-s{spec.seed}"
-    return root / "fewshot" / f"{name}-{digest_of(spec.facts())[:8]}"
+    return settings.root / "fewshot" / f"{name}-{_ending(spec.facts(), settings)}"
 
 
-def fewshot_comparison_folder(root: Path, grid: FewShotGrid) -> Path:
-    """The folder of a few-shot comparison; the same grid always has the same."""
+def fewshot_comparison_folder(settings: Settings, grid: FewShotGrid) -> Path:
+    """The folder of a few-shot comparison; see `run_folder`."""
     benchmark = next(grid.cells()).spec.benchmark
-    return root / "comparisons" / f"{benchmark}-few-shot-{digest_of(grid.facts())[:8]}"
+    return settings.root / "comparisons" / f"{benchmark}-few-shot-{_ending(grid.facts(), settings)}"
+
+
+def _ending(facts: dict[str, Any], settings: Settings) -> str:
+    """Tells runs of one name apart."""
+    return digest_of({**facts, "sources": settings.sources} if settings.sources else facts)[:8]
 
 
 def write_run(folder: Path, files: dict[str, str]) -> None:

@@ -42,7 +42,7 @@ def write_comparison(grid: Comparison, settings: Settings, reports: list[dict[st
         for cell, report in zip(cells, reports, strict=True)
     ]
     drawing = plot(spec.benchmark, by_name)
-    folder = comparison_folder(settings.root, grid)
+    folder = comparison_folder(settings, grid)
     content = {
         "folder": str(folder),
         "benchmark": spec.benchmark,

@@ -58,9 +58,10 @@ def write_fewshot_report(spec: FewShotSpec, settings: Settings, seconds: dict[st
         "peak_rss_bytes": peak_rss_bytes(),
         "versions": versions(),
         "artefacts": {"head": head_recipe(ws).digest, "episodes": episodes_recipe(ws, "eval").digest},
+        "sources": settings.sources,
         "spec": spec.model_dump(mode="json"),
     }
-    folder = fewshot_folder(settings.root, spec)
+    folder = fewshot_folder(settings, spec)
     report["run"] = folder.name
     title = f"{spec.benchmark} fold {spec.fold}: {spec.head} ({spec.train.tuning}), {spec.shots} shot"
     notes = [f"seed {spec.seed}, {spec.lists} lists, query drawn by {spec.rule}; the model of the last epoch"]
@@ -84,7 +85,7 @@ def write_fewshot_comparison(
     for cell, report in zip(grid.cells(), reports, strict=True):
         by_name.setdefault(cell.name, []).append(report)
     first = next(grid.cells()).spec
-    folder = fewshot_comparison_folder(settings.root, grid)
+    folder = fewshot_comparison_folder(settings, grid)
     tables = [grid_table(by_name, grid.folds, grid.shots)]
     if gains := _gains(grid, settings):
         tables.append(gain_table(gains, grid.folds))

@@ -42,7 +42,7 @@ def write_report(spec: RunSpec, settings: Settings, last_step: int, stage_second
     ws = open_workspace(spec, settings)
     steps = [_step_entry(ws, step) for step in range(last_step + 1)]
     label_sets = [entry for step in range(1, last_step + 1) for entry in _label_entries(ws, step)]
-    folder = run_folder(settings.root, spec)
+    folder = run_folder(settings, spec)
     report = {
         "run": folder.name,
         "benchmark": spec.benchmark,
@@ -60,6 +60,7 @@ def write_report(spec: RunSpec, settings: Settings, last_step: int, stage_second
         "versions": versions(),
         "artefacts": _artefacts(ws, last_step),
         "skipped_images": ws.source.skipped,
+        "sources": settings.sources,
         "spec": spec.model_dump(mode="json"),
     }
     html = render_report(report, _pictures(ws, last_step), _curves(ws, last_step), _new_names(ws, last_step))

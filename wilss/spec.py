@@ -149,6 +149,12 @@ class Settings(BaseModel):
     skip_unreadable: bool = False
     device: str = "cpu"
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """Folders and files that a run reads, by option; runs over other ones are other runs."""
+        named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
+        return {option: str(path.expanduser().resolve()) for option, path in named.items() if path is not None}
+
 
 def _family(content: Any) -> str | None:
     """Whose data a specification that is not validated yet uses; None when it cannot be told."""

@@ -5,7 +5,26 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stores.runs import write_run
+import pytest
+
+from stores.runs import fewshot_folder, run_folder, write_run
+from wilss.fewshot.spec import make_fewshot_spec
+from wilss.spec import Settings, make_spec
+
+
+def test_runs_over_other_folders_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, few = make_spec({"benchmark": "voc-15-5"}), make_fewshot_spec({"benchmark": "pascal-5i", "fold": 0})
+    monkeypatch.chdir(tmp_path)
+
+    def folders(**options: Path) -> tuple[str, str]:
+        settings = Settings(root=tmp_path, **options)
+        return run_folder(settings, run).name, fewshot_folder(settings, few).name
+
+    plain, first, second = folders(), folders(data=Path("one")), folders(data=Path("two"))
+    for kind in range(2):
+        assert len({names[kind] for names in (plain, first, second)}) == 3
+    assert folders(data=tmp_path / "one") == first  # however it is written
+    assert folders(data=Path("one"), weights=Path("w")) != first
 
 
 def test_several_writers_of_one_report_leave_a_whole_one(tmp_path: Path) -> None:
