@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any, cast
 
+import torch
+from torch import Tensor
+
+from tests.wilss.boxes import Boxes
 from tests.wilss.tiny_heads import WEIGHTS, batch_of
 from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
 from wilss.data.episode_lists import build_list, read_areas
-from wilss.data.episodes import Sampler
+from wilss.data.episodes import Episode, Sampler
 from wilss.data.scenes import World
 from wilss.data.scenes_source import ScenesSource
-from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes
+from wilss.data.source import Source
+from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, evaluation_batch, mix_episodes
 from wilss.fewshot.contract import EpisodeBatch
 
 
@@ -85,3 +90,79 @@ def test_crops_keep_their_foreground_and_views_agree() -> None:
     assert agree.float().mean() > 0.99
     small = draw_episode_view(EpisodeAugmentSpec(), sizes, labels, 128, gen)
     assert (small.labels(labels) == 255).any(), "what lies outside is void"
+
+
+IDS = tuple(str(k) for k in range(15))
+CLASSES = (1, 2, 3, 4, 5)
+PLAIN = EpisodeAugmentSpec(blur=0.0)
+
+
+def boxes() -> Source:
+    return cast(Source, Boxes())
+
+
+def augmented(base: tuple[int, ...] = CLASSES) -> Augmented:
+    data = EpisodeImages(boxes(), IDS, 128)
+    return Augmented(data, PLAIN, 129, base, WEIGHTS, torch.Generator().manual_seed(0), torch.device("cpu"))
+
+
+def shows(images: Tensor, masks: Tensor) -> bool:
+    """Whether what is bright in every image ``(..., 3, H, W)`` is the object of its own mask."""
+    bright, found, known = images[..., 0, :, :] > 0.5, masks == 1, masks != 255
+    both, either = (bright & found).flatten(-2).sum(-1), ((bright | found) & known).flatten(-2).sum(-1)
+    return bool((both / either > 0.93).all())
+
+
+def test_training_images_show_what_their_masks_say() -> None:
+    lists = build_list(read_areas(boxes(), IDS), CLASSES, 20)
+    batch = augmented().of(Sampler(lists, "image", 2, 0))(list(range(12)))
+    assert batch.query_mask is not None
+    assert shows(batch.query, batch.query_mask)
+    assert shows(batch.support, batch.support_mask)
+    assert not shows(batch.query.flip(0), batch.query_mask)
+    assert not shows(batch.support.flip(1), batch.support_mask)
+
+
+def test_images_of_stage_1_show_what_their_labels_say() -> None:
+    order = [7, 2, 11, 0, 5, 8]
+    drawn = augmented().base_classes(order, "ignore")
+    objects = (drawn.labels > 0).to(torch.uint8).masked_fill(drawn.labels == 255, 255)
+    assert shows(drawn.images, objects)
+    for row, position in enumerate(order):
+        assert set(drawn.labels[row].unique().tolist()) - {0, 255} == {position % 5 + 1}
+    base = (2, 4)
+    kept, hidden = (augmented(base).base_classes(order, novel).labels for novel in ("background", "ignore"))
+    novel, within = torch.tensor([position % 5 + 1 not in base for position in order]), objects == 1
+    assert set(kept[novel][within[novel]].tolist()) == {0}
+    assert set(hidden[novel][within[novel]].tolist()) == {255}
+    assert torch.equal(kept[~novel], hidden[~novel])
+    assert {position % 5 + 1 for position in order} & set(base) == {2, 4}
+    assert set(kept[~novel][within[~novel]].tolist()) == {1, 2}
+
+
+def test_scored_images_show_what_their_masks_say_and_void_is_no_padding() -> None:
+    episodes = [Episode(str(k), k % 5 + 1, (str((k + 5) % 15), str((k + 10) % 15))) for k in range(15)]
+
+    def read(source: Any, legacy: bool = False) -> EpisodeBatch:
+        return evaluation_batch(source, episodes, 129, legacy, WEIGHTS, torch.device("cpu"), CLASSES)
+
+    batch = read(boxes())
+    assert batch.query_mask is not None
+    assert shows(batch.query, batch.query_mask)
+    assert shows(batch.support, batch.support_mask)
+    assert not shows(batch.support.flip(1), batch.support_mask)
+    assert batch.base_class.tolist() == [k % 5 for k in range(15)]
+
+    class Void(Boxes):
+        def mask(self, image_id: str) -> Tensor:
+            mask = super().mask(image_id)
+            return mask.masked_fill(mask == 0, 255)
+
+    for legacy in (False, True):
+        plain, ringed = read(boxes(), legacy), read(Void(), legacy)
+        for mask, pad in ((plain.query_mask, plain.query_pad), (plain.support_mask, plain.support_pad)):
+            assert mask is not None
+            assert (mask[pad] == 255).all()
+            assert ((mask == 255) & ~pad).flatten(-2).any(-1).all(), "void at the lower edge of every image"
+        assert torch.equal(plain.query_pad, ringed.query_pad)
+        assert torch.equal(plain.support_pad, ringed.support_pad)

@@ -7,6 +7,7 @@ import copy
 import pytest
 import timm
 import torch
+from timm.layers import Conv2dSame, ScaledStdConv2d
 from torch import nn
 
 from wilss.errors import SpecError
@@ -50,6 +51,34 @@ def test_composed_equals_factored_equals_the_layer(changes: dict[str, object]) -
     assert relative(fold(tuned)(images), expected) < 1e-5
     assert type(tuned[0]) is nn.Conv2d
     assert set(tuned.state_dict()) == set(plain.state_dict())
+
+
+def test_layers_with_tensorflows_padding_too() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(Conv2dSame(4, 6, 3, stride=2), nn.ReLU())
+    images = torch.randn(2, 4, 10, 11)
+    assert relative(FactoredConv2d(copy.deepcopy(plain[0]))(images), plain[0](images)) < 1e-5
+    tuned = copy.deepcopy(plain)
+    apply_svf(tuned, ["0"])
+    composed = tuned(images)
+    assert relative(composed, plain(images)) < 1e-5
+    assert torch.equal(fold(tuned)(images), composed)
+    with pytest.raises(SpecError, match="of Conv2d and Conv2dSame, not ScaledStdConv2d; compose it"):
+        FactoredConv2d(ScaledStdConv2d(4, 6, 3))
+
+
+def test_a_refusal_leaves_the_module_as_it_was() -> None:
+    mixed = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3).double(), nn.ReLU())
+    for layers, words in (
+        (["0", "1"], "make the backbone .float\\(\\) first"),
+        (["0", "9"], "no module '9'"),
+        (["2"], "nothing"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            apply_svf(mixed, layers)
+        assert not any(svf_layers(mixed))
+        assert all(p.requires_grad for p in mixed.parameters())
+    assert len(apply_svf(mixed.float(), ["0", "1"])) == 2
 
 
 def test_linear_layers_too() -> None:

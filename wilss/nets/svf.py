@@ -11,11 +11,13 @@ there for comparison.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -67,33 +69,38 @@ def apply_svf(module: nn.Module, layers: Sequence[str], form: Form = "factor") -
         layers: names of modules; every Conv2d and Linear in and below them is decomposed.
 
     Raises SpecError for a name that is not there, when there is nothing to decompose, when it is decomposed already, or
-    for weights that are not float32, in which they are composed.
+    for weights that are not float32, in which they are composed; the module is then as it was.
     """
     if any(svf_layers(module)):
         raise SpecError("the backbone is decomposed already; fold it first")
+    chosen = _layers_to_decompose(module, layers)
     module.requires_grad_(False)
+    for layer in chosen:
+        groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+        parametrize.register_parametrization(layer, "weight", SingularValues(layer.weight, groups, form))
+        _trained(layer).requires_grad_(True)
+    for norm in _batchnorms(module):
+        norm.register_forward_pre_hook(_use_kept_statistics)
+    return [_trained(layer) for layer in chosen]
+
+
+def _layers_to_decompose(module: nn.Module, layers: Sequence[str]) -> list[nn.Conv2d | nn.Linear]:
     known = dict(module.named_modules())
     for name in layers:
         if name not in known:
             top = ", ".join(child for child, _ in module.named_children())
             raise SpecError(f"the backbone has no module '{name}'; its first level: {top}")
-    found = []
-    for name, layer in known.items():
-        if isinstance(layer, nn.Conv2d | nn.Linear) and any(
-            name == top or name.startswith(f"{top}.") for top in layers
-        ):
-            if layer.weight.dtype != torch.float32:
-                raise SpecError(f"the weight of '{name}' is {layer.weight.dtype}; make the backbone .float() first")
-            groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
-            parametrize.register_parametrization(layer, "weight", SingularValues(layer.weight, groups, form))
-            vector = _trained(layer)
-            vector.requires_grad_(True)
-            found.append(vector)
-    if not found:
+    chosen = {
+        name: layer
+        for name, layer in known.items()
+        if isinstance(layer, nn.Conv2d | nn.Linear) and any(f"{name}.".startswith(f"{top}.") for top in layers)
+    }
+    if not chosen:
         raise SpecError(f"no convolution or linear layer lies in {', '.join(layers)}; nothing could be tuned")
-    for layer in _batchnorms(module):
-        layer.register_forward_pre_hook(_use_kept_statistics)
-    return found
+    for name, layer in chosen.items():
+        if layer.weight.dtype != torch.float32:
+            raise SpecError(f"the weight of '{name}' is {layer.weight.dtype}; make the backbone .float() first")
+    return list(chosen.values())
 
 
 def last_stages(backbone: nn.Module, count: int) -> tuple[str, ...]:
@@ -185,23 +192,27 @@ def decomposition(layer: nn.Module) -> SingularValues:
 class FactoredConv2d(nn.Module):
     """The released code's form of a decomposed convolution: V^T (k x k), the singular values, U (1 x 1).
 
-    For comparison only: it is slower and larger than the composed form, and equal to it.
+    For comparison only: it is slower and larger than the composed form, and equal to it. Raises SpecError for a layer
+    with a forward of its own, other than timm's with TensorFlow's padding.
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
         super().__init__()
+        if type(layer) not in (nn.Conv2d, Conv2dSame):
+            raise SpecError(f"the factored form is of Conv2d and Conv2dSame, not {type(layer).__name__}; compose it")
         groups = layer.groups
         decomposed = SingularValues(layer.weight, groups, "direct")
         rank = decomposed.values.shape[1]
         self.layer = layer.requires_grad_(False)
-        self.register_buffer("first", decomposed.right.reshape(groups * rank, *layer.weight.shape[1:]).contiguous())
+        self.first = copy.deepcopy(layer)  # pads as the layer does
+        right = decomposed.right.reshape(groups * rank, *layer.weight.shape[1:]).contiguous()
+        self.first.weight, self.first.bias = nn.Parameter(right, requires_grad=False), None
         self.register_buffer("last", decomposed.left.reshape(-1, rank, 1, 1).contiguous())
         self.values = nn.Parameter(decomposed.values.clone())
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
-        inner = cast(Any, self.layer)._conv_forward(images, self.first, None)
-        scaled = inner * self.values.flatten()[:, None, None]
+        scaled = self.first(images) * self.values.flatten()[:, None, None]
         return F.conv2d(scaled, cast(Tensor, self.last), self.layer.bias, groups=self.layer.groups)
 
 
