@@ -10,24 +10,28 @@ from stores.heads import BACKBONE, WEIGHTS, has_backbone, load_about
 from wilss.data.folds import fold_of, may_feed
 from wilss.digest import file_digest
 from wilss.errors import SpecError
-from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.fewshot.spec import FAMILIES, FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import Weights
 from wilss.protocol import Benchmark, Scenario
+from wilss.spec import DataSpec
 
 MARK = "heads:"
 """``student.weights=heads:DIGEST`` takes the backbone of that few-shot model, stage-1 or silhouette network."""
 
 
-def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, scenario: Scenario) -> Weights:
+def fewshot_backbone(
+    name: str, model: str, store: Store, protocol: Benchmark, scenario: Scenario, data: DataSpec
+) -> Weights:
     """Weights of a few-shot model's backbone.
 
     Args:
         name: `MARK` and (the first digits of) the digest of an artefact of kind "heads".
         model: timm name of the student's backbone.
-        protocol: the benchmark that is to start from them.
+        protocol: the benchmark that is to start from them. data: its images.
 
-    Raises SpecError for a fold whose training saw masks of classes that the benchmark may not (the leak rule), another
-    backbone, or a head that was trained on a frozen one; ArtefactNotFoundError for an unknown digest.
+    Raises SpecError for a fold whose training saw masks of classes that the benchmark may not (the leak rule), a
+    training on images that the benchmark scores, another backbone, or a head that was trained on a frozen one;
+    ArtefactNotFoundError for an unknown digest.
     """
     manifest = store.get("heads", name.removeprefix(MARK))
     folder = store.path("heads", manifest.digest)
@@ -37,6 +41,7 @@ def fewshot_backbone(name: str, model: str, store: Store, protocol: Benchmark, s
         may_feed(fold_of(spec.benchmark, spec.fold, spec.variant, spec.names), protocol)
         _require_lists(spec, str(manifest.recipe["stage"]), scenario, protocol)
         _require_untold(spec, str(manifest.recipe["stage"]), protocol)
+        _require_unscored(name, spec, protocol, data)
     if spec.backbone.backbone != model:
         raise SpecError(f"'{name}' has the backbone '{spec.backbone.backbone}', the student '{model}'; set one alike")
     if not has_backbone(folder):
@@ -88,6 +93,22 @@ def _require_untold(spec: FewShotSpec, stage: str, protocol: Benchmark) -> None:
         raise SpecError(
             f"{protocol.name} lends no mask of a later class, but stage 1 of this model left their objects out of its "
             f"loss, so their masks were used; {ADVICE}, or with --set stage1.novel=background"
+        )
+
+
+def _require_unscored(name: str, spec: FewShotSpec, protocol: Benchmark, data: DataSpec) -> None:
+    """No image that is scored may have been trained on; lists are told apart by their names."""
+    kind = FAMILIES[spec.benchmark].split("-")[0]  # from COCO to VOC: trained on COCO
+    lists = {
+        "voc": (spec.data.train_list, data.eval_list, data.train_list),
+        "coco": (spec.data.coco_train, data.coco_eval, data.coco_train),
+    }
+    if kind not in lists or kind not in protocol.family.split("-"):
+        return  # scenes are trained on or scored, never both
+    trained, scored, own = lists[kind]
+    if trained == scored != own:
+        raise SpecError(
+            f"'{name}' was trained on images of '{trained}', which {protocol.name} scores; train one on other images"
         )
 
 

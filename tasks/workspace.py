@@ -86,7 +86,7 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
         index = load_index(start)
         weights, spec = normalisation(index), spec.model_copy(update={"student": index.student})
     elif spec.student.weights.startswith(MARK):
-        weights = fewshot_backbone(spec.student.weights, spec.student.backbone, store, wanted, spec.scenario)
+        weights = fewshot_backbone(spec.student.weights, spec.student.backbone, store, wanted, spec.scenario, spec.data)
     else:
         weights = find_weights(spec.student.backbone, spec.student.weights, settings.weights)
     protocol = wanted.merged() if spec.method == "joint" else wanted

@@ -23,7 +23,7 @@ from wilss.fewshot.spec import make_fewshot_spec
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import StudentSpec, build_segmenter
 from wilss.protocol import benchmarks
-from wilss.spec import Settings, make_spec
+from wilss.spec import DataSpec, Settings, make_spec
 
 
 def test_only_devices_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,16 +109,48 @@ def test_nor_may_stage_1_know_more_than_the_base_step_shows(
     tmp_path: Path, stage: str, stage1: dict[str, str], words: str | None
 ) -> None:
     store, protocol = Store(tmp_path), benchmarks()["scenes-15-5"]
-    content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "head": "cwt", "stage1": stage1}
-    spec = make_fewshot_spec({**content, "stage1": {"novel": "background", **stage1}})
+    content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "head": "cwt"}
+    name = stored(store, stage, {**content, "stage1": {"novel": "background", **stage1}})
+    with nullcontext() if words is None else pytest.raises(SpecError, match=words):
+        fewshot_backbone(name, "resnet_scenes", store, protocol, "overlap", DataSpec())
+
+
+@pytest.mark.parametrize("stage", ["stage 1", "head"])
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_no_other_fold_may_start_15_5(tmp_path: Path, stage: str, fold: int) -> None:
+    store, protocol = Store(tmp_path), benchmarks()["scenes-15-5"]
+    name = stored(store, stage, {"benchmark": "scenes-5i", "fold": fold, "preset": "tiny", "head": "aspp"})
+    with pytest.raises(SpecError, match="has seen masks of"):
+        fewshot_backbone(name, "resnet_scenes", store, protocol, "overlap", DataSpec())
+
+
+@pytest.mark.parametrize(
+    ("few_shot", "data", "words"),
+    [
+        ({"train_list": "val"}, {}, "was trained on images of 'val', which voc-15-5 scores"),
+        ({"train_list": "val"}, {"eval_list": "dev"}, None),
+        ({}, {}, None),
+    ],
+)
+def test_nor_may_the_images_that_are_scored_have_been_trained_on(
+    tmp_path: Path, few_shot: dict[str, str], data: dict[str, str], words: str | None
+) -> None:
+    store, protocol = Store(tmp_path), benchmarks()["voc-15-5"]
+    content = {"benchmark": "pascal-5i", "fold": 3, "preset": "tiny", "head": "aspp", "data": few_shot}
+    name = stored(store, "head", {**content, "backbone": {"backbone": "resnet_scenes"}})
+    with nullcontext() if words is None else pytest.raises(SpecError, match=words):
+        fewshot_backbone(name, "resnet_scenes", store, protocol, "overlap", DataSpec(**data))  # type: ignore[arg-type]
+
+
+def stored(store: Store, stage: str, content: dict[str, object]) -> str:
+    """A few-shot model with hardly any weights; returns how a student names it."""
     known = {"mean": [0.5], "std": [0.5], "arguments": {}}
     recipe = Recipe("heads", {"stage": stage}, {})
     with store.build(recipe) as folder:
-        state = {"backbone.body.conv1.weight": torch.zeros(1)}
-        save_head(state, {"spec": spec.model_dump(mode="json"), "input": known}, folder)
+        about = {"spec": make_fewshot_spec(content).model_dump(mode="json"), "input": known}
+        save_head({"backbone.body.conv1.weight": torch.zeros(1)}, about, folder)
         store.publish(recipe, folder, {})
-    with nullcontext() if words is None else pytest.raises(SpecError, match=words):
-        fewshot_backbone(f"heads:{recipe.digest}", "resnet_scenes", store, protocol, "overlap")
+    return f"heads:{recipe.digest}"
 
 
 def test_stage_1_sees_the_images_that_are_asked_for(tmp_path: Path) -> None:
