@@ -291,6 +291,9 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
     state, _ = load_head(Store(root).path("heads", stage1.digest))
     kept = {n: v for n, v in student.items() if not n.endswith("num_batches_tracked")}
     assert all(torch.equal(value, state[f"backbone.body.{name}"]) for name, value in kept.items())
+    tuned = compared_heads(newest_comparison(root), root)[-1]
+    assert load_head(Store(root).path("heads", tuned.digest))[1]["spec"]["train"]["tuning"] == "full"
+    assert start("scenes-15-5", tuned.digest)[0] == 0
     assert start("scenes-10-10", shapes.digest)[0] == 0  # random silhouettes belong to no fold
     code, _, err = start("scenes-10-10", stage1.digest)
     assert code == 2

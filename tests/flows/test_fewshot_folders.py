@@ -28,6 +28,21 @@ def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  
     assert gone.name in err
 
 
+def test_a_head_learns_from_photographs_and_is_scored(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    data = ("--data", voc_squares(tmp_path / "voc"), "--root", tmp_path)
+    lists = ("--set", "data.train_list=dev", "data.eval_list=dev", "min_area=20")
+    head = ("--benchmark", "pascal-5i", "--fold", 1, "--head", "pfenet", "--svf", "--shots", 1, 2)
+    for command in ("train", "eval"):
+        code, _, err = wilss("few-shot", command, *head, *TINY, *lists, *data)
+        assert code == 0, err
+    reports = [json.loads(path.read_text()) for path in (tmp_path / "fewshot").glob("pascal-5i*/fewshot.json")]
+    assert sorted(report["shots"] for report in reports) == [1, 2]
+    for report in reports:
+        assert (report["head"], report["tuning"]) == ("pfenet", "svf")
+        assert set(report["novel"]["per_class_iou"]) == {"bus", "car", "cat", "chair", "cow"}
+        assert report["sources"] == {"data": str(tmp_path / "voc")}
+
+
 def test_an_object_too_small_for_the_canvas_is_named_before_anything_is_trained(  # type: ignore[no-untyped-def]
     wilss, tmp_path: Path
 ) -> None:

@@ -79,3 +79,17 @@ def test_an_empty_support_and_a_void_query_are_refused() -> None:
 
     with pytest.raises(DataError, match=r"label of '0'.*is void"):
         run(spec(), [Episode("0", 1, ("5",))], Void())
+
+
+@pytest.mark.parametrize(("base", "places"), [((5, 1), [1, -1, -1, -1, 0]), ((), [-1] * 5)])
+def test_a_model_is_told_which_base_class_an_episode_is_about(base: tuple[int, ...], places: list[int]) -> None:
+    told: list[int] = []
+
+    class Listens(Bright):
+        def predict(self, batch: EpisodeBatch) -> Tensor:
+            told.extend(batch.base_class.tolist())
+            return super().predict(batch)
+
+    episodes = [Episode(str(k), k % 5 + 1, (str(k + 5),)) for k in range(5)]
+    list(predict_episodes(cast(FewShotModel, Listens()), spec(), WEIGHTS, cast(Source, Boxes()), episodes, base))
+    assert told == places
