@@ -153,7 +153,7 @@ class Settings(BaseModel):
     def sources(self) -> dict[str, str]:
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
-        return {option: str(path.expanduser().resolve()) for option, path in named.items() if path is not None}
+        return {option: str(path.resolve()) for option, path in named.items() if path is not None}
 
 
 def _family(content: Any) -> str | None:

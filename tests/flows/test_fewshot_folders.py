@@ -28,7 +28,7 @@ def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  
     assert gone.name in err
 
 
-def test_a_head_learns_from_photographs_and_is_scored(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_head_is_trained_on_a_voc_folder_and_scored(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     data = ("--data", voc_squares(tmp_path / "voc"), "--root", tmp_path)
     lists = ("--set", "data.train_list=dev", "data.eval_list=dev", "min_area=20")
     head = ("--benchmark", "pascal-5i", "--fold", 1, "--head", "pfenet", "--svf", "--shots", 1, 2)

@@ -60,6 +60,7 @@ def test_a_folder_with_masks_runs_from_base_to_report(wilss, tmp_path: Path) -> 
     report = json.loads(path.read_text())
     assert list(report["per_class_iou"]) == ["background", *BASE, *NEW]
     assert report["metrics"]["old"] is not None
+    assert report["sources"] == {"data": str(data)}
     assert report["label_sets"][0]["iou"]["refined"] is not None  # some step images have masks to compare with
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from flows.environment import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
@@ -16,10 +17,13 @@ from tasks.fewshot import SCORES, read_scores
 from tasks.fewshot_start import _require_lists, fewshot_backbone
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
 from tasks.prepare import prepare_data
-from tasks.workspace import build_once, require_device
+from tasks.workspace import build_once, forget_data, require_device
 from wilss.data.catalogue import class_names
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.spec import make_fewshot_spec
+from wilss.foundation.loading import SCENES_FILE
+from wilss.foundation.spec import FoundationSpec
+from wilss.foundation.zoo import build_scorer
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import StudentSpec, build_segmenter
 from wilss.protocol import benchmarks
@@ -140,6 +144,19 @@ def test_nor_may_the_images_that_are_scored_have_been_trained_on(
     name = stored(store, "head", {**content, "backbone": {"backbone": "resnet_scenes"}})
     with nullcontext() if words is None else pytest.raises(SpecError, match=words):
         fewshot_backbone(name, "resnet_scenes", store, protocol, "overlap", DataSpec(**data))  # type: ignore[arg-type]
+
+
+def test_a_flow_sees_weights_that_were_made_anew_under_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "clip.safetensors"
+    spec, state = FoundationSpec(scorer=f"clip:scenes@{path}"), load_file(SCENES_FILE)
+    save_file(state, path)
+    first = build_scorer(spec).digest
+    forget_data()
+    assert build_scorer(spec).digest == first
+    save_file({**state, "logit_scale": state["logit_scale"] + 1}, path)
+    assert build_scorer(spec).digest == first, "one flow keeps to one model"
+    forget_data()
+    assert build_scorer(spec).digest != first
 
 
 def stored(store: Store, stage: str, content: dict[str, object]) -> str:

@@ -13,17 +13,12 @@ def read_ids(path: Path) -> tuple[str, ...]:
     ids = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     if not ids:
         raise DataError(f"'{path}' is empty; it needs one image id a line")
-    again = repeated(ids)
+    again = [image_id for image_id, count in Counter(ids).items() if count > 1]
     if again:
         raise DataError(
             f"'{path}' lists images more than once ({len(again)}, first '{again[0]}'); leave one line of each"
         )
     return ids
-
-
-def repeated(ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Ids that stand in a list more than once."""
-    return tuple(image_id for image_id, count in Counter(ids).items() if count > 1)
 
 
 def require_apart(training: tuple[str, ...], scored: tuple[str, ...], names: tuple[str, str]) -> None:
