@@ -14,12 +14,13 @@ from stores.artefacts import Manifest, Recipe, Store
 from stores.checkpoints import CheckpointIndex, save_checkpoint
 from stores.heads import save_head
 from tasks.fewshot import SCORES, read_scores
-from tasks.fewshot_start import _require_lists, fewshot_backbone
+from tasks.fewshot_start import fewshot_backbone
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
 from tasks.prepare import prepare_data
 from tasks.workspace import build_once, forget_data, require_device
 from wilss.data.catalogue import class_names
 from wilss.errors import FormatError, SpecError
+from wilss.fewshot.leak_rule import _require_lists
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.foundation.loading import SCENES_FILE
 from wilss.foundation.spec import FoundationSpec
