@@ -175,9 +175,9 @@ def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
         "backbone": _backbone_facts(spec, {"weights", "train_batchnorm"}),  # BatchNorm always learns here
         "stage": "stage 1",
         "crop": spec.crop1,
-        "augment": spec.augment1.model_dump(mode="json"),
-        "psp": spec.psp.model_dump(mode="json"),
-        "train": spec.stage1.model_dump(mode="json", exclude={"decoder"}),
+        "augment": spec.augment1.plain(),
+        "psp": spec.psp.plain(),
+        "train": spec.stage1.plain({"decoder"}),
         "keeps decoder": spec.keeps_decoder,
     }
     return Recipe("heads", facts, _shapes_parent(ws))
@@ -191,13 +191,13 @@ def head_recipe(ws: FewShotWorkspace) -> Recipe:
         **_training_facts(ws),
         "stage": "head",
         "head": spec.head,
-        "settings": getattr(spec, section).model_dump(mode="json") if section else None,
+        "settings": getattr(spec, section).plain() if section else None,
         "shots": spec.shots,
         "lists": spec.lists,
         "size": spec.size,
         "start": spec.start,
-        "augment": spec.augment.model_dump(mode="json"),
-        "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
+        "augment": spec.augment.plain(),
+        "train": spec.train.plain() if spec.is_trained else None,
         **({"silhouettes": spec.silhouette_share} if spec.silhouette_share else {}),
         **({} if spec.is_trained else {"threshold": "of a sample"}),
     }
@@ -246,7 +246,7 @@ def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:
 
 
 def _backbone_facts(spec: FewShotSpec, exclude: set[str]) -> dict[str, Any]:
-    return spec.backbone.model_dump(mode="json", exclude=exclude)
+    return spec.backbone.plain(exclude)
 
 
 def _shapes_parent(ws: FewShotWorkspace) -> dict[str, str]:

@@ -114,10 +114,10 @@ class RunSpec(Section):
         return self.custom.benchmark() if self.custom else benchmark(self.benchmark)
 
     @property
-    def method_settings(self) -> BaseModel | None:
+    def method_settings(self) -> Section | None:
         """The section of the method; None for one without settings."""
         section = METHODS[self.method].section if self.method in METHODS else None
-        settings: BaseModel | None = getattr(self, section) if section else None
+        settings: Section | None = getattr(self, section) if section else None
         return settings
 
     @property
@@ -133,7 +133,7 @@ class RunSpec(Section):
 
     def facts(self) -> dict[str, Any]:
         """Plain data that determine the results: everything but the preset's name."""
-        return self.model_dump(mode="json", exclude={"preset"})
+        return self.plain({"preset"})
 
 
 class Settings(BaseModel):

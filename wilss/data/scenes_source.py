@@ -47,7 +47,7 @@ class ScenesSource:
     @cached_property
     def fingerprint(self) -> str:
         """See `wilss.data.source.Source.fingerprint`."""
-        facts = {"world": self.world.model_dump(), "train": self.n_train, "eval": self.n_eval}
+        facts = {"world": self.world.plain(), "train": self.n_train, "eval": self.n_eval}
         if self.silhouettes is not None:
             facts["silhouettes"] = [SILHOUETTES_VERSION, *self.silhouettes]
         return digest_of({"scenes": SCENES_VERSION, **facts})

@@ -250,7 +250,7 @@ class FewShotSpec(Section):
 
     def facts(self) -> dict[str, Any]:
         """Plain data that determine the results: everything but the preset's name."""
-        return self.model_dump(mode="json", exclude={"preset"})
+        return self.plain({"preset"})
 
 
 def make_fewshot_spec(content: Mapping[str, Any]) -> FewShotSpec:
