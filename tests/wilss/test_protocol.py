@@ -12,7 +12,7 @@ from wilss.data.scenes_source import ScenesSource
 from wilss.data.steps import base_data, evaluation_data, step_data
 from wilss.data.tags import read_labels
 from wilss.data.voc import VOC_PROMPTS
-from wilss.errors import SpecError
+from wilss.errors import DataError, SpecError
 from wilss.protocol import SPLITS, Benchmark, benchmark, count_steps, output_channels, step_images, visible_tags
 
 TAGS = [(1,), (1, 16), (16, 17), (2, 3), (), (20,)]
@@ -145,3 +145,11 @@ def test_base_masks_know_base_classes_only(source: ScenesSource) -> None:
 def test_step_zero_has_no_tagged_data(source: ScenesSource) -> None:
     with pytest.raises(ValueError, match="base step"):
         step_data(source, benchmark("scenes-15-5"), 0, "overlap", 32)
+
+
+def test_a_step_that_the_scenario_leaves_empty_says_so(source: ScenesSource) -> None:
+    protocol = Benchmark("own", "scenes", ((1,), (2,), tuple(range(3, 21))))
+    assert len(step_data(source, protocol, 1, "overlap", 32))
+    words = r"step 1 of own \(disjoint\): none holds .* and no class unknown by then; .*the scenario overlap"
+    with pytest.raises(DataError, match=words):
+        step_data(source, protocol, 1, "disjoint", 32)
