@@ -67,7 +67,8 @@ def load_index(folder: Path) -> CheckpointIndex:
     path = folder / "index.json"
     if not path.is_file() or not (folder / "student.safetensors").is_file():
         raise ArtefactNotFoundError(f"'{folder}' holds no checkpoint (index.json and student.safetensors)")
-    return checked(CheckpointIndex, read_json(path, ADVICE), path, ADVICE)
+    content = read_json(path, ADVICE)
+    return checked(CheckpointIndex, content, path, ADVICE, "describes no checkpoint of this version")
 
 
 def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tuple[Segmenter, CheckpointIndex]:

@@ -1,4 +1,4 @@
-"""What the arrays of a label set may say of themselves, before zarr looks at them: it runs what their files name."""
+"""What the arrays of a label set may say of themselves, before zarr decodes with whatever they name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wilss.errors import FormatError
 from wilss.outside import read_json
 
 CODECS = {"sharding_indexed", "bytes", "zstd", "crc32c"}
-"""Those that are written here; others may unpickle, or make gigabytes of a few bytes."""
+"""Those that are written here; no other one is given what came from others."""
 MOST_ROWS = 128
 FILE_BYTES = 1 << 20
 
@@ -40,7 +40,7 @@ def _problem(content: Any, dtype: str, shape: tuple[int, ...]) -> str:
     for chunk in chunks:
         if not isinstance(chunk, list) or chunk[1:] != list(shape[1:]) or chunk[0] not in range(1, MOST_ROWS + 1):
             return f"its chunks are {chunk!s:.100}; expected are 1 to {MOST_ROWS} whole rows"
-    odd = [name for name in _codec_names(content.get("codecs")) if name not in CODECS]
+    odd = [name for name in _codec_names(content.get("codecs")) if not isinstance(name, str) or name not in CODECS]
     return f"it is coded by {odd[0]!s:.60}; read are {', '.join(sorted(CODECS))}" if odd else ""
 
 

@@ -150,7 +150,7 @@ class LabelSet:
             raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
         index = checked(LabelIndex, read_json(path, AGAIN, INDEX_BYTES), path, AGAIN)
         require_layers(folder / "labels.zarr", index.layers, AGAIN)
-        # of this format, and as the checked files describe it: older arrays may be unpickled, a group may retell others
+        # of this format and from the files that were looked at: a group may tell of its arrays otherwise
         group = zarr.open_group(folder / "labels.zarr", mode="r", zarr_format=3, use_consolidated=False)
         return cls(index, group)
 

@@ -176,9 +176,12 @@ def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:
     path = ws.store.path("evaluations", scores_recipe(ws, split).digest) / SCORES
     content = read_json(path, AGAIN)
     try:
-        return EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
+        scores = EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
+    if scores.class_ids.ndim != 1 or scores.counts.shape != (len(scores.class_ids), 4):
+        raise FormatError(f"'{path}' is damaged (class ids and counts are not of the same episodes); {AGAIN}")
+    return scores
 
 
 def load_episodes(ws: FewShotWorkspace, split: Split) -> EpisodeFile:

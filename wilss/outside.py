@@ -62,12 +62,15 @@ def parse_yaml(text: str, problem: str, advice: str) -> Any:
             reason = _refused(text)
             if not reason:
                 return yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+            reason = f"{error.problem}{line}"
         except (yaml.YAMLError, ValueError) as error:
             reason = _first_line(error)
     raise SpecError(f"{problem} ({reason}); {advice}")
 
 
-def checked(model: type[Model], content: Any, path: Path, advice: str) -> Model:
+def checked(model: type[Model], content: Any, path: Path, advice: str, fault: str = "is damaged") -> Model:
     """Validate the content of a file. Raises FormatError that names the file, its first bad key, and the value seen."""
     strict = model.model_config.get("strict")  # strictly speaking a list is a tuple only in JSON
     try:
@@ -77,7 +80,7 @@ def checked(model: type[Model], content: Any, path: Path, advice: str) -> Model:
         key = ".".join(str(part) for part in first["loc"])
         value = "" if first["type"] == "missing" else f" is {first['input']!r:.60}"
         named = f": '{key:.60}'{value}" if key else ""
-        raise FormatError(f"'{path}' is damaged{named} ({first['msg']:.300}); {advice}") from error
+        raise FormatError(f"'{path}' {fault}{named} ({first['msg']:.300}); {advice}") from error
 
 
 def _text(path: Path, limit: int, error: type[WilssError], problem: str, advice: str) -> str:
