@@ -26,7 +26,7 @@ from wilss.measure.render import colour, contact_sheet, flatten_layers, overlay,
 from wilss.nets.segmenter import Segmenter
 from wilss.outputs import writable_folder
 from wilss.outside import checked
-from wilss.spec import Settings, make_spec
+from wilss.spec import RunSpec, Settings, make_spec
 
 STAGE_TITLES = {"final": "teacher"}
 AGAIN = "delete its folder and run again"
@@ -51,7 +51,7 @@ def show_labels(digest: str, image_id: str | None, out: Path | None, count: int,
     sets = [LabelSet.open(store.path("labels", m.digest)) for m in family(store, manifest)]
     notes = _notes(manifest, sets[0], store.path("labels", manifest.digest))
     rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
-    ws = open_workspace(make_spec(notes.spec), _with_data(settings, notes))
+    ws = open_workspace(_without_networks(make_spec(notes.spec)), _with_data(settings, notes))
     out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
     writable_folder(out.parent)
     sheet(ws, sets, rows, notes.class_ids).save(out)
@@ -181,6 +181,13 @@ def _notes(manifest: Manifest, labels: LabelSet, folder: Path) -> LabelNotes:
             f"{len(labels.index.classes)} classes); {AGAIN}"
         )
     return notes
+
+
+def _without_networks(spec: RunSpec) -> RunSpec:
+    """To look at images no network is needed, nor any file of one that the notes name."""
+    return spec.model_copy(
+        update={"start": None, "student": spec.student.model_copy(update={"weights": "none"})},
+    )
 
 
 def _with_data(settings: Settings, notes: LabelNotes) -> Settings:

@@ -79,8 +79,8 @@ def checked(model: type[Model], content: Any, path: Path, advice: str, fault: st
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         value = "" if first["type"] == "missing" else f" is {first['input']!r:.60}"
-        named = f": '{key:.60}'{value}" if key else ""
-        raise FormatError(f"'{path}' {fault}{named} ({first['msg']:.300}); {advice}") from error
+        named, rule = f": '{key:.60}'{value}" if key else "", first["msg"].removeprefix("Value error, ")
+        raise FormatError(f"'{path}' {fault}{named} ({rule:.300}); {advice}") from error
 
 
 def _text(path: Path, limit: int, error: type[WilssError], problem: str, advice: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wilss.data import coco_names
@@ -102,12 +103,21 @@ class CocoSplit:
         return self.root / self.name / Path(self._files[image_id]["file_name"]).name
 
     def mask(self, image_id: str) -> Tensor:
-        """Class ids, uint8 ``(H, W)``."""
+        """Class ids, uint8 ``(H, W)``. Raises DataError for an outline that cannot be drawn."""
         mask = np.zeros(self._size(image_id), np.uint8)
         for annotation in sorted(self._annotations(image_id), key=lambda a: (not a["iscrowd"], -a["area"])):
             value = VOID if annotation["iscrowd"] else CLASS_OF_COCO[annotation["category_id"]]
-            mask[self._api.annToMask(annotation).astype(bool)] = value
+            mask[self._inside(annotation, mask.shape)] = value
         return torch.from_numpy(mask)
+
+    def _inside(self, annotation: dict[str, Any], size: tuple[int, ...]) -> NDArray[np.bool_]:
+        try:
+            inside: NDArray[np.bool_] = self._api.annToMask(annotation).astype(bool)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise DataError(f"'{self.annotations}': annotation {annotation['id']!s:.40} ({error})") from error
+        if inside.shape != size:
+            raise DataError(f"'{self.annotations}': annotation {annotation['id']!s:.40} is of another image's size")
+        return inside
 
     def check(self, ids: Sequence[str]) -> None:
         """Look at the header of every image; COCO is too large to decode beforehand.

@@ -187,7 +187,7 @@ def _described_input(
             notes = handle.metadata() or {}
     except SafetensorError as error:
         raise _damaged(path, error) from error
-    found = re.search(r"mean ([\d.]+), std ([\d.]+)", notes.get("input", ""))
+    found = re.search(r"mean (\d*\.?\d+), std (\d*\.?\d+)", notes.get("input", ""))
     if found:
         mean, std = (float(found[1]),) * 3, (float(found[2]),) * 3
     arguments = tuple(re.findall(r"(\w+)='(\w+)'", notes.get("architecture", "")))
