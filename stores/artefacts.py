@@ -6,26 +6,29 @@ is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` an
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
 from wilss.outputs import whole_file
+from wilss.outside import checked, read_json
 
 Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "heads"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FORMAT = 1
 """Version of the on-disk format written by this code."""
+AGAIN = "delete its folder and run again to rebuild it"
+Digest = Annotated[str, Field(pattern="^[0-9A-Za-z]{1,64}$")]
+"""A manifest comes from others too: what it names is looked for in the store, and nowhere else."""
 
 
 class ArtefactRef(BaseModel):
@@ -45,10 +48,10 @@ class Manifest(BaseModel):
 
     format: int
     kind: Kind
-    digest: str
+    digest: Digest
     created: str
     recipe: dict[str, Any]
-    parents: dict[str, str]
+    parents: dict[str, Digest]
     counts: dict[str, int]
     notes: dict[str, Any] = {}
 
@@ -170,16 +173,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / "manifest.json"
     if not path.is_file():
         raise ArtefactNotFoundError(f"'{folder}' is no finished artefact: it has no manifest.json")
-    try:
-        content = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise FormatError(f"'{path}' is damaged ({error}); delete its folder and run again to rebuild it") from error
+    content = read_json(path, AGAIN)
     version = content.get("format") if isinstance(content, dict) else None
     if not isinstance(version, int) or version > FORMAT:
         raise FormatError(f"'{path}' has format {version}; this version reads up to {FORMAT}. Upgrade wilss")
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        raise FormatError(
-            f"'{path}' is damaged ({error.error_count()} fields); delete its folder and run again"
-        ) from error
+    return checked(Manifest, content, path, AGAIN)

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from wilss.errors import ArtefactNotFoundError, FormatError, SpecError
+from wilss.architecture import MOST_CLASSES, MOST_PIXELS, Count, Deviation, Mean, ModelArguments
+from wilss.errors import ArtefactNotFoundError, SpecError
+from wilss.nets.fit import load_into, require_fit
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
+from wilss.outside import checked, read_json
+
+ADVICE = "take the folder anew, or delete it and run again"
 
 
 class CheckpointIndex(BaseModel):
-    """What is needed to build the network again and to name its outputs."""
+    """What is needed to build the network again and to name its outputs. It may come from others: it names no file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     benchmark: str
-    step: int
+    step: int = Field(ge=0)
     student: StudentSpec
-    step_sizes: tuple[int, ...]
+    step_sizes: tuple[Count, ...] = Field(min_length=1, max_length=MOST_CLASSES)
     classes: tuple[str, ...]
-    class_ids: tuple[int, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    arguments: dict[str, str]
-    canvas: int
+    class_ids: tuple[Count, ...]
+    mean: Mean
+    std: Deviation
+    arguments: ModelArguments
+    canvas: int = Field(ge=1, le=MOST_PIXELS)
     history: list[dict[str, float]]
+
+    @model_validator(mode="after")
+    def _one_output_a_class(self) -> CheckpointIndex:
+        counts = {sum(self.step_sizes), len(self.classes), len(self.class_ids), len(set(self.class_ids))}
+        if len(counts) > 1 or max(counts) > MOST_CLASSES:
+            raise ValueError(
+                f"{sum(self.step_sizes)} outputs, {len(self.classes)} class names and {len(set(self.class_ids))} ids; "
+                f"every output has a name and an id of its own, and there are at most {MOST_CLASSES}"
+            )
+        return self
 
 
 def save_checkpoint(model: Segmenter, index: CheckpointIndex, folder: Path) -> None:
@@ -47,14 +60,15 @@ def save_weights(weights: Mapping[str, Tensor], index: CheckpointIndex, folder: 
 
 
 def load_index(folder: Path) -> CheckpointIndex:
-    """Read the description of a checkpoint. Raises ArtefactNotFoundError when the folder holds none."""
+    """Read the description of a checkpoint.
+
+    Raises ArtefactNotFoundError when the folder holds none, FormatError for one that this version cannot read.
+    """
     path = folder / "index.json"
     if not path.is_file() or not (folder / "student.safetensors").is_file():
         raise ArtefactNotFoundError(f"'{folder}' holds no checkpoint (index.json and student.safetensors)")
-    try:
-        return CheckpointIndex.model_validate(json.loads(path.read_text()))
-    except (ValueError, ValidationError) as error:  # JSON errors are ValueErrors
-        raise FormatError(f"'{path}' describes no checkpoint of this version ({str(error).splitlines()[0]})") from error
+    content = read_json(path, ADVICE)
+    return checked(CheckpointIndex, content, path, ADVICE, "describes no checkpoint of this version")
 
 
 def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tuple[Segmenter, CheckpointIndex]:
@@ -63,7 +77,8 @@ def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tup
     Args:
         classes: names that the outputs must have, in order; None accepts any.
 
-    Raises SpecError when the checkpoint knows other classes.
+    Raises SpecError when the checkpoint knows other classes, FormatError for a folder whose files are damaged or do not
+    fit each other.
     """
     index = load_index(folder)
     if classes is not None and classes != index.classes:
@@ -72,14 +87,10 @@ def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tup
             f"checkpoint '{folder}' knows {len(index.classes)} classes, {len(classes)} are expected; first difference: "
             f"'{odd[0] if odd else 'their order'}'. Use a checkpoint of the same benchmark and step"
         )
-    model = build_segmenter(index.student, normalisation(index), index.step_sizes)
-    try:
-        model.load_state_dict(load_file(folder / "student.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise FormatError(
-            f"'{folder / 'student.safetensors'}' is damaged or not of its index.json ({reason})"
-        ) from error
+    path, weights = folder / "student.safetensors", normalisation(index)
+    require_fit(lambda: build_segmenter(index.student, weights, index.step_sizes), path)
+    model = build_segmenter(index.student, weights, index.step_sizes)
+    load_into(model, load_file(path), path)
     return model.eval(), index
 
 

@@ -11,11 +11,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from wilss.architecture import InputCard
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.outside import checked, read_json
 
 WEIGHTS, ABOUT = "model.safetensors", "about.json"
 BACKBONE = "backbone.body."
 """Beginning of the names of a backbone's tensors."""
+AGAIN = "delete it and run again to train it anew"
 
 
 def save_head(state: Mapping[str, Tensor], about: Mapping[str, Any], folder: Path) -> None:
@@ -43,16 +46,14 @@ def part_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def load_about(folder: Path) -> dict[str, Any]:
-    """What is known of a model: the mappings "spec" and "input" among it. Raises as `load_head`."""
+    """What is known of a model: the mapping "spec", and "input", an `InputCard`, among it. Raises as `load_head`."""
     if not (folder / WEIGHTS).is_file() or not (folder / ABOUT).is_file():
         raise ArtefactNotFoundError(f"'{folder}' holds no few-shot model ({ABOUT} and {WEIGHTS})")
-    try:
-        about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
-    except ValueError as error:  # no UTF-8, or no JSON
-        raise _damaged(folder, error) from error
+    about: dict[str, Any] = read_json(folder / ABOUT, AGAIN)
     lacking = [key for key in ("spec", "input") if not isinstance(about, dict) or not isinstance(about.get(key), dict)]
     if lacking:
         raise _damaged(folder, ValueError(f"{ABOUT} lacks the mapping '{lacking[0]}'"))
+    checked(InputCard, about["input"], folder / ABOUT, AGAIN)
     return about
 
 
@@ -66,4 +67,4 @@ def has_backbone(folder: Path) -> bool:
 
 
 def _damaged(folder: Path, error: Exception) -> FormatError:
-    return FormatError(f"'{folder}' is damaged ({error}); delete it and run again to train it anew")
+    return FormatError(f"'{folder}' is damaged ({error}); {AGAIN}")

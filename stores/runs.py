@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,10 @@ from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
 from wilss.outputs import whole_file
+from wilss.outside import read_json
 from wilss.spec import RunSpec, Settings
+
+AGAIN = "delete it and run again to write it anew"
 
 
 def run_folder(settings: Settings, spec: RunSpec) -> Path:
@@ -56,8 +58,8 @@ def all_runs(root: Path) -> list[dict[str, Any]]:
     """The report of every finished run, oldest first. Raises FormatError for one that is damaged."""
     reports = []
     for path in sorted((root / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime):
-        try:
-            reports.append(json.loads(path.read_text()))
-        except json.JSONDecodeError as error:
-            raise FormatError(f"'{path}' is damaged ({error}); delete it and run again to write it anew") from error
+        report = read_json(path, AGAIN)
+        if not isinstance(report, dict) or not isinstance(report.get("metrics"), dict) or "run" not in report:
+            raise FormatError(f"'{path}' is damaged (it is no report of a run); {AGAIN}")
+        reports.append(report)
     return reports

@@ -57,7 +57,9 @@ def load_vectors(folder: Path) -> StoredVectors | None:
     if notes.get("format") != FORMAT or not {"checkpoint", "weights"} <= set(notes):
         raise FormatError(f"'{path}' is no vector set that this version reads; upgrade wilss, or run the step again")
     if not re.fullmatch(DIGEST, notes["checkpoint"]):
-        raise FormatError(f"'{path}' names its bases '{notes['checkpoint']}', which is no digest; run the step again")
+        raise FormatError(
+            f"'{path}' names its bases '{notes['checkpoint'][:60]}', which is no digest; run the step again"
+        )
     return StoredVectors(vectors, notes["checkpoint"], notes["weights"])
 
 

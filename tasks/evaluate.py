@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
@@ -20,7 +22,29 @@ from wilss.data.source import VOID
 from wilss.data.steps import evaluation_data
 from wilss.measure.confusion import mask_iou
 from wilss.measure.score import score_crops, score_images
+from wilss.outside import checked, read_json
 from wilss.spec import RunSpec, Settings
+
+AGAIN = "delete its folder and run again"
+Pixels = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Confusions(BaseModel):
+    """Stored confusion matrices: rows are true classes, columns predicted ones, background first."""
+
+    classes: tuple[str, ...]
+    tables: dict[str, list[list[Pixels]]]
+
+    @model_validator(mode="after")
+    def _square(self) -> Confusions:
+        side = len(self.classes) + 1
+        if any(len(rows) != side or {len(row) for row in rows} != {side} for rows in self.tables.values()):
+            raise ValueError(f"a table is not of {side} rows and columns, as its {len(self.classes)} classes ask for")
+        return self
+
+    def matrices(self) -> dict[str, Tensor]:
+        """The tables by name, int64 ``(1 + classes, 1 + classes)``."""
+        return {name: torch.tensor(rows) for name, rows in self.tables.items()}
 
 
 @heavy_task
@@ -54,11 +78,11 @@ def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
 def read_confusions(ws: Workspace, step: int) -> dict[str, torch.Tensor]:
     """The stored confusion matrices of a step, int64: "full" (full-size images) and, where wanted, "crop".
 
-    Further evaluation sets come after them, with their name before it: "voc full".
+    Further evaluation sets come after them, with their name before it: "voc full". Raises FormatError for damaged
+    ones.
     """
-    folder = ws.store.path("evaluations", evaluation_recipe(ws, step).digest)
-    tables = json.loads((folder / "confusion.json").read_text())["tables"]
-    return {name: torch.tensor(matrix) for name, matrix in tables.items()}
+    path = ws.store.path("evaluations", evaluation_recipe(ws, step).digest) / "confusion.json"
+    return checked(Confusions, read_json(path, AGAIN), path, AGAIN).matrices()
 
 
 def label_quality(ws: Workspace, manifest: Manifest) -> dict[str, dict[str, float | None]]:

@@ -38,11 +38,14 @@ from wilss.fewshot.predict import Prediction, batch_size, predict_episodes
 from wilss.fewshot.spec import FewShotSpec
 from wilss.learn.loop import Watch
 from wilss.measure.episodes import EpisodeScores, episode_counts
+from wilss.nets.fit import load_into
+from wilss.outside import read_json
 from wilss.spec import Settings
 
 SPLITS: tuple[Split, Split] = ("eval", "train")
 """Novel classes in test images, and base classes in training images."""
 EPISODES, SCORES = "episodes.json", "scores.json"
+AGAIN = "delete its folder and run again"
 N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""
 
@@ -170,12 +173,15 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
 
 def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:
     """Scores that are in the store."""
-    folder = ws.store.path("evaluations", scores_recipe(ws, split).digest)
+    path = ws.store.path("evaluations", scores_recipe(ws, split).digest) / SCORES
+    content = read_json(path, AGAIN)
     try:
-        content = json.loads((folder / SCORES).read_text())
-        return EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"'{folder / SCORES}' is damaged ({error}); delete its folder and run again") from error
+        scores = EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
+    if scores.class_ids.ndim != 1 or scores.counts.shape != (len(scores.class_ids), 4):
+        raise FormatError(f"'{path}' is damaged (class ids and counts are not of the same episodes); {AGAIN}")
+    return scores
 
 
 def load_episodes(ws: FewShotWorkspace, split: Split) -> EpisodeFile:
@@ -198,8 +204,9 @@ def load_model(ws: FewShotWorkspace) -> FewShotModel:
         )
     torch.manual_seed(ws.spec.seed)  # a backbone that starts at random is not stored where it is frozen
     model = _untrained(ws)
-    state, _ = load_head(ws.store.path("heads", found.digest))
-    model.load_state_dict({**model.state_dict(), **state})
+    folder = ws.store.path("heads", found.digest)
+    state, _ = load_head(folder)
+    load_into(model, {**model.state_dict(), **state}, folder)
     return model.to(ws.device).eval()
 
 

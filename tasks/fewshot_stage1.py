@@ -22,6 +22,7 @@ from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
+from wilss.nets.fit import load_into
 from wilss.nets.psp import PspNet
 from wilss.spec import Settings
 
@@ -74,8 +75,9 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         torch.manual_seed(spec.seed)
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
         if spec.keeps_decoder:
-            state, _ = load_head(ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest))
-            model.decoder.load_state_dict(part_of(state, "decoder."))
+            folder = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
+            state, _ = load_head(folder)
+            load_into(model.decoder, part_of(state, "decoder."), folder)
         return _train(ws, recipe, folder, "stage 1", model, draw, ids, spec.stage1, generator)
 
     return build_once(ws.store, recipe, make)

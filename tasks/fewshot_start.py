@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stores.artefacts import Store
+from stores.artefacts import Manifest, Store
 from stores.heads import BACKBONE, WEIGHTS, has_backbone, load_about
+from wilss.architecture import InputCard
 from wilss.digest import file_digest
-from wilss.errors import SpecError
+from wilss.errors import FormatError, SpecError
 from wilss.fewshot.leak_rule import require_no_leak
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import Weights
 from wilss.protocol import Benchmark, Scenario
 from wilss.spec import DataSpec
 
+STAGES = ("shapes", "stage 1", "head")
 MARK = "heads:"
 """``student.weights=heads:DIGEST`` takes the backbone of that few-shot model, stage-1 or silhouette network."""
 
@@ -37,19 +39,26 @@ def fewshot_backbone(
     folder = store.path("heads", manifest.digest)
     about: dict[str, Any] = load_about(folder)
     spec = make_fewshot_spec(about["spec"])
-    if manifest.recipe["stage"] != "shapes":  # random silhouettes belong to no fold
-        require_no_leak(spec, str(manifest.recipe["stage"]), scenario, protocol, data)
+    stage = stage_of(manifest)
+    if stage != "shapes":  # random silhouettes belong to no fold
+        require_no_leak(spec, stage, scenario, protocol, data)
     if spec.backbone.backbone != model:
         raise SpecError(f"'{name}' has the backbone '{spec.backbone.backbone}', the student '{model}'; set one alike")
     if not has_backbone(folder):
         advice = _its_backbone(spec, manifest.parents)
         raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
     path = folder / WEIGHTS
-    known = about["input"]
-    arguments = tuple(known["arguments"].items())
-    return Weights(
-        model, path, False, BACKBONE, file_digest(path), tuple(known["mean"]), tuple(known["std"]), arguments
-    )
+    known = InputCard.model_validate(about["input"])
+    arguments = tuple(known.arguments.items())
+    return Weights(model, path, False, BACKBONE, file_digest(path), known.mean, known.std, arguments)
+
+
+def stage_of(manifest: Manifest) -> str:
+    """What a network of kind "heads" is: "shapes", "stage 1" or "head". Raises FormatError when that is not known."""
+    stage = manifest.recipe.get("stage")
+    if stage not in STAGES:
+        raise FormatError(f"the manifest of heads {manifest.digest[:12]} is damaged: its stage is {stage!r:.60}")
+    return str(stage)
 
 
 def _its_backbone(spec: FewShotSpec, parents: Mapping[str, str]) -> str:

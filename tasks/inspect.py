@@ -5,26 +5,40 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import BaseModel
 from torch import Tensor
 
 from stores.artefacts import Manifest, Store
 from stores.checkpoints import CheckpointIndex, load_checkpoint
 from stores.labels import LabelSet
 from tasks.workspace import Workspace, open_workspace, require_device, start_folder
+from wilss.architecture import Count
 from wilss.data.augment import normalise
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.voc import save_palette_png
-from wilss.errors import DataError, SpecError, did_you_mean
+from wilss.errors import DataError, FormatError, SpecError, did_you_mean
 from wilss.measure.render import colour, contact_sheet, flatten_layers, overlay, to_pil
 from wilss.nets.segmenter import Segmenter
 from wilss.outputs import writable_folder
-from wilss.spec import Settings, make_spec
+from wilss.outside import checked
+from wilss.spec import RunSpec, Settings, make_spec
 
 STAGE_TITLES = {"final": "teacher"}
+AGAIN = "delete its folder and run again"
+
+
+class LabelNotes(BaseModel):
+    """What the manifest of a label set says beside its recipe; other notes are passed over."""
+
+    spec: dict[str, Any]
+    class_ids: tuple[Count, ...]
+    data_root: Path | None = None
+    voc_root: Path | None = None
 
 
 def show_labels(digest: str, image_id: str | None, out: Path | None, count: int, settings: Settings) -> Path:
@@ -35,11 +49,12 @@ def show_labels(digest: str, image_id: str | None, out: Path | None, count: int,
     store = Store(settings.root)
     manifest = store.get("labels", digest)
     sets = [LabelSet.open(store.path("labels", m.digest)) for m in family(store, manifest)]
+    notes = _notes(manifest, sets[0], store.path("labels", manifest.digest))
     rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
-    ws = open_workspace(make_spec(manifest.notes["spec"]), _with_data(settings, manifest))
+    ws = open_workspace(_without_networks(make_spec(notes.spec)), _with_data(settings, notes))
     out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
     writable_folder(out.parent)
-    sheet(ws, sets, rows, tuple(manifest.notes["class_ids"])).save(out)
+    sheet(ws, sets, rows, notes.class_ids).save(out)
     return out
 
 
@@ -86,7 +101,8 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
     """
     store = Store(root)
     manifest = store.get("labels", digest)
-    labels = LabelSet.open(store.path("labels", manifest.digest))
+    folder = store.path("labels", manifest.digest)
+    labels = LabelSet.open(folder)
     chosen = stage or labels.index.stages[-1]
     if chosen not in labels.index.stages:
         raise SpecError(
@@ -94,15 +110,14 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
         )
     names = _file_names(labels.index.ids)
     writable_folder(to)
-    class_ids = tuple(manifest.notes["class_ids"])
+    class_ids = _notes(manifest, labels, folder).class_ids
     for shard in range(labels.index.n_shards):
         rows = labels.index.rows(shard)
         layers = labels.read(chosen, rows.start, rows.stop)
-        sizes, originals = (labels.read(name, rows.start, rows.stop).int().tolist() for name in ("size", "original"))
-        for place, row in enumerate(rows):
-            height, width = sizes[place]
-            flat = flatten_layers(layers[place, :, :height, :width], class_ids)
-            large = F.interpolate(flat[None, None].float(), tuple(originals[place]), mode="nearest-exact")[0, 0]
+        for layer, row in zip(layers, rows, strict=True):
+            (height, width), original = labels.true_size(row), labels.original_size(row)
+            flat = flatten_layers(layer[:, :height, :width], class_ids)
+            large = F.interpolate(flat[None, None].float(), original, mode="nearest-exact")[0, 0]
             save_palette_png(large.to(torch.uint8), to / f"{names[row]}.png")
     return len(labels)
 
@@ -157,8 +172,26 @@ def safe_name(image_id: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in image_id).lstrip(".") or "_"
 
 
-def _with_data(settings: Settings, manifest: Manifest) -> Settings:
+def _notes(manifest: Manifest, labels: LabelSet, folder: Path) -> LabelNotes:
+    """Raises FormatError for notes that are missing or not of this label set."""
+    notes = checked(LabelNotes, manifest.notes, folder / "manifest.json", AGAIN)
+    if len(notes.class_ids) != len(labels.index.classes):
+        raise FormatError(
+            f"'{folder / 'manifest.json'}' is damaged ({len(notes.class_ids)} class ids for "
+            f"{len(labels.index.classes)} classes); {AGAIN}"
+        )
+    return notes
+
+
+def _without_networks(spec: RunSpec) -> RunSpec:
+    """To look at images no network is needed, nor any file of one that the notes name."""
+    return spec.model_copy(
+        update={"start": None, "student": spec.student.model_copy(update={"weights": "none"})},
+    )
+
+
+def _with_data(settings: Settings, notes: LabelNotes) -> Settings:
     """Look for the data where they were when the set was made, unless the user says otherwise."""
-    noted = {"data": manifest.notes.get("data_root"), "voc": manifest.notes.get("voc_root")}
-    found = {key: Path(path) for key, path in noted.items() if path and getattr(settings, key) is None}
+    noted = {"data": notes.data_root, "voc": notes.voc_root}
+    found = {key: path for key, path in noted.items() if path and getattr(settings, key) is None}
     return settings.model_copy(update=found)

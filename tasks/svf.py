@@ -77,8 +77,9 @@ def _folder_of(step: int | None, folder: Path, stored: StoredVectors, store: Sto
         return folder
     found[load_index(bases).step] = bases
     while step not in found:
-        folder = store.path("checkpoints", read_manifest(folder).parents["previous"])
-        if folder == bases:
+        previous = read_manifest(folder).parents.get("previous", stored.checkpoint)
+        folder = store.path("checkpoints", previous)
+        if folder == bases or folder in found.values():
             known = ", ".join(map(str, sorted(found)))
             raise SpecError(f"the checkpoint's vectors know no step {step}; they know the steps {known}")
         found[load_index(folder).step] = folder
@@ -89,8 +90,9 @@ def _require_same(folded: nn.Module, own: nn.Module, folder: Path) -> None:
     """Raise FormatError when a folded weight is not that of the checkpoint."""
     theirs = own.state_dict()
     for name, value in folded.state_dict().items():
-        wanted = theirs[name].float()
-        if not float((value.float() - wanted).norm()) <= TOLERANCE * float(wanted.norm()):  # not so for NaN either
+        wanted = theirs[name].float() if name in theirs else value.new_empty(0)
+        same = wanted.shape == value.shape
+        if not (same and float((value.float() - wanted).norm()) <= TOLERANCE * float(wanted.norm())):  # nor for NaN
             raise FormatError(
                 f"'{name}', folded from the vectors of '{folder}', is not the checkpoint's own weight; delete that "
                 "checkpoint and run its step again"

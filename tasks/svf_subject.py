@@ -10,20 +10,25 @@ from torch import nn
 
 from stores.artefacts import Manifest, Store
 from stores.checkpoints import load_checkpoint
-from stores.heads import load_head, part_of
+from stores.heads import WEIGHTS, load_head, part_of
 from stores.vectors import require_vectors
 from tasks.fewshot_shapes import shapes_weights
-from tasks.fewshot_start import MARK
+from tasks.fewshot_start import MARK, stage_of
 from tasks.svf import open_sets
 from tasks.workspace import start_folder
+from wilss.architecture import InputCard
 from wilss.data.folds import Fold, fold_of
 from wilss.errors import SpecError
-from wilss.fewshot.build import build_model
+from wilss.fewshot.build import build_pyramid
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, make_fewshot_spec
-from wilss.nets.pretrained import find_weights
+from wilss.nets.fit import load_into, require_fit
+from wilss.nets.pretrained import Weights, find_weights
 from wilss.nets.pyramid import PyramidBackbone
 from wilss.nets.vectors import Vectors, VectorSets, vectors_between
 from wilss.protocol import benchmarks
+
+BODY = "backbone."
+"""Beginning of the names of a backbone's tensors, those of its body and of others that it may have."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,16 @@ def _step(name: str, store: Store) -> Subject:
 def _head(name: str, store: Store, folder: Path | None) -> Subject:
     """The bases are the backbone that the training started from; the vectors are found again from both weights."""
     manifest = store.get("heads", name.removeprefix(MARK))
-    state, about = load_head(store.path("heads", manifest.digest))
+    path = store.path("heads", manifest.digest)
+    state, about = load_head(path)
     spec = make_fewshot_spec(about["spec"])
-    if manifest.recipe["stage"] != "head" or spec.train.tuning != "svf":
+    if stage_of(manifest) != "head" or spec.train.tuning != "svf":
         raise SpecError(f"'{name}' was not tuned by its singular values; train one with wilss few-shot train --svf")
-    start, tuned = (_starting_backbone(name, manifest, spec, store, folder) for _ in range(2))
-    tuned.load_state_dict(part_of(state, "backbone."))
+    known = InputCard.model_validate(about["input"])
+    plain = Weights(spec.backbone.backbone, None, False, "", "", known.mean, known.std, tuple(known.arguments.items()))
+    require_fit(lambda: build_pyramid(spec, plain, False), path / WEIGHTS, BODY)
+    start, tuned = (_starting_backbone(name, manifest, spec, plain, store, folder) for _ in range(2))
+    load_into(tuned, part_of(state, BODY), path)
     vectors = vectors_between(start, tuned, start.stage_names(spec.train.svf_stages))
     parent = "stage1" if "stage1" in manifest.parents and spec.start == "base" else "shapes"
     return Subject(
@@ -100,29 +109,47 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
         sets=VectorSets(start, tuple(vectors)),
         vectors=vectors,
         canvas=spec.data.canvas,
-        mean=tuple(about["input"]["mean"]),
-        std=tuple(about["input"]["std"]),
+        mean=known.mean,
+        std=known.std,
         of_scenes=FAMILIES[spec.benchmark] == "scenes",
     )
 
 
 def _starting_backbone(
-    name: str, manifest: Manifest, spec: FewShotSpec, store: Store, folder: Path | None
+    name: str, manifest: Manifest, spec: FewShotSpec, plain: Weights, store: Store, folder: Path | None
 ) -> PyramidBackbone:
-    """The backbone as the training found it. Raises SpecError when its weights are not those that are found now."""
-    own = find_weights(spec.backbone.backbone, spec.backbone.weights, folder)
-    stage1, shapes = manifest.parents.get("stage1"), manifest.parents.get("shapes")
-    if shapes:
-        store.get("heads", shapes)
-    elif spec.start != "base" and own.digest != manifest.recipe["weights"]:
+    """The backbone as the training found it. Raises SpecError when its weights are not those that are found now.
+
+    Args:
+        plain: no weights at all, for a backbone whose weights are in the store.
+    """
+    shapes = manifest.parents.get("shapes")
+    stage1 = manifest.parents.get("stage1") if spec.start == "base" else None
+    if stage1:
+        began_with = plain
+    elif shapes:
+        began_with = shapes_weights(plain, store.get("heads", shapes).digest, store)
+    else:
+        began_with = _own_weights(name, manifest, spec, folder)
+    torch.manual_seed(spec.seed)  # as in the training, for a backbone that starts at random
+    backbone = build_pyramid(spec, began_with, spec.backbone.train_batchnorm)
+    if stage1:
+        path = store.path("heads", stage1)
+        load_into(backbone, part_of(load_head(path)[0], BODY), path)
+    return backbone.eval()
+
+
+def _own_weights(name: str, manifest: Manifest, spec: FewShotSpec, folder: Path | None) -> Weights:
+    """Those that a backbone began with. A file that the card names is not opened: it is told by its bytes."""
+    given = spec.backbone.weights if spec.backbone.weights == "none" else "auto"
+    own = find_weights(spec.backbone.backbone, given, folder)
+    if own.digest != manifest.recipe.get("weights"):
         raise SpecError(
             f"'{name}' began with other weights of {spec.backbone.backbone} than those that are found now, so that its "
-            "singular values cannot be told; name the folder of the weights it was trained from with --weights"
+            f"singular values cannot be told; put those it was trained from into a folder, as "
+            f"{spec.backbone.backbone}.safetensors, and name the folder with --weights"
         )
-    began_with = shapes_weights(own, shapes, store) if shapes else own
-    network = load_head(store.path("heads", stage1))[0] if stage1 else None
-    torch.manual_seed(spec.seed)  # as in the training, for a backbone that starts at random
-    return build_model(spec, began_with, len(_fold(spec).base), network).backbone.eval()
+    return own
 
 
 def _fold(spec: FewShotSpec) -> Fold:

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
+from wilss.architecture import MOST_CLASSES
 from wilss.data.catalogue import class_names
 from wilss.digest import canonical_json
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
+from wilss.outside import read_yaml
 from wilss.protocol import Benchmark, benchmarks
 from wilss.section import Section
 
@@ -31,7 +32,7 @@ class CustomBenchmark(Section):
 
     name: str
     data: Literal["scenes", "voc", "coco-voc", "folder"]
-    steps: tuple[tuple[Name, ...], ...] = Field(min_length=1)
+    steps: tuple[tuple[Name, ...], ...] = Field(min_length=1, max_length=MOST_CLASSES)
     prompts: dict[str, tuple[Name, ...]] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
 
@@ -59,8 +60,8 @@ class CustomBenchmark(Section):
         for name in (*seen, *self.prompts):
             if name not in known:
                 raise ValueError(f"'{name}' is no class of {self.name}.{did_you_mean(name, known)}")
-        if len(seen) > 254:
-            raise ValueError(f"'{self.name}' has {len(seen)} classes; masks hold at most 254")
+        if len(seen) > MOST_CLASSES:
+            raise ValueError(f"'{self.name}' has {len(seen)} classes; masks hold at most {MOST_CLASSES}")
         return self
 
     def __hash__(self) -> int:
@@ -85,12 +86,7 @@ def read_benchmark(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise DataNotFoundError(f"benchmark file '{path}' does not exist; give a YAML file or a built-in name")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(
-            f"'{path}' is no YAML ({str(error).splitlines()[0]}); see docs/data.md for an example"
-        ) from error
+    content = read_yaml(path, "see docs/data.md for an example")
     if not isinstance(content, dict):
         raise SpecError(f"'{path}' holds no mapping; it needs the keys name, data and steps, see docs/data.md")
     return content

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from wilss.architecture import MOST_PIXELS
 from wilss.custom import CustomBenchmark
 from wilss.data.augment import AugmentSpec
 from wilss.data.scenes import World
@@ -22,26 +22,33 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.learn.methods import METHODS, FmwissSpec, WilsonSpec
 from wilss.learn.schedule import TrainSpec
 from wilss.nets.segmenter import StudentSpec
+from wilss.outside import DEPTH, parse_yaml
 from wilss.presets import DEFAULT_PRESET, PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
 from wilss.section import Section, Seed
 
 MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
+MOST_IMAGES = 10_000_000
+MOST_PROBLEMS = 8
+"""Of a specification that are told at once."""
 
 
 class DataSpec(Section):
     """Which images are used, and at what size."""
 
-    canvas: int = Field(512, ge=32, description="longer sides above this are shrunk to it")
+    canvas: int = Field(512, ge=32, le=MOST_PIXELS, description="longer sides above this are shrunk to it")
     train_list: str = Field("train_aug", description="split file of the training images (VOC folders)")
     eval_list: str = Field("val", description="split file of the evaluation images (VOC folders)")
     coco_train: str = Field("train2017", description="COCO split of the base images")
     coco_eval: str = Field("val2017", description="COCO split of the evaluation images")
     world: World = World()
-    n_train: int = Field(1600, ge=1, description="training scenes (built-in world)")
-    n_eval: int = Field(240, ge=1, description="evaluation scenes (built-in world)")
+    n_train: int = Field(1600, ge=1, le=MOST_IMAGES, description="training scenes (built-in world)")
+    n_eval: int = Field(240, ge=1, le=MOST_IMAGES, description="evaluation scenes (built-in world)")
     eval_crop: int | None = Field(
-        512, ge=16, description="also score on centre crops of this side, as WILSON's code does; None: full images only"
+        512,
+        ge=16,
+        le=MOST_PIXELS,
+        description="also score on centre crops of this side, as WILSON's code does; None: full images only",
     )
     void: Literal["background", "ignore"] = Field(
         "background", description="void pixels in training: background as in WILSON's code, or left out"
@@ -79,8 +86,10 @@ class RunSpec(Section):
         if family is None:
             return content
         name = content.get("preset") or DEFAULT_PRESET[family]
+        if not isinstance(name, str):
+            return content
         if name not in PRESETS:
-            raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), PRESETS)}")
+            raise ValueError(f"unknown preset '{name}'.{did_you_mean(name, PRESETS)}")
         named = dict(PRESETS[name])
         by_benchmark = named.pop("benchmarks", {}).get(str(content.get("benchmark")), {})
         return with_section_defaults(cls, merge(merge(named, by_benchmark), {**content, "preset": name}))
@@ -205,6 +214,8 @@ def nested(assignments: list[str]) -> dict[str, Any]:
             raise SpecError(f"'{entry}' is no assignment; write --set section.key=value, e.g. --set step.epochs=3")
         here = content
         *sections, key = path.strip().split(".")
+        if len(sections) > DEPTH:
+            raise SpecError(f"'{path[:60]}...' names {len(sections)} sections one in the other; there are at most four")
         for section in sections:
             here = here.setdefault(section, {})
             if not isinstance(here, dict):
@@ -219,10 +230,7 @@ def _parsed(value: str, entry: str) -> Any:
         return None
     if not value.startswith("["):
         return value
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SpecError(f"'{entry}' holds no list; write it as [1, 2, 3]") from error
+    return parse_yaml(value, f"'{entry[:100]}' holds no list", "write it as [1, 2, 3]")
 
 
 def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
@@ -248,8 +256,8 @@ def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str
             choices = [choice.strip("'") for choice in re.split(", | or ", problem["ctx"]["expected"])]
             lines.append(f"unknown {key} '{problem['input']}'.{did_you_mean(str(problem['input']), choices)}")
         else:
-            lines.append(f"'{key}' is {problem.get('input')!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
-    return "; ".join(lines)
+            lines.append(f"'{key}' is {problem.get('input')!r:.200}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+    return "; ".join(lines[:MOST_PROBLEMS])
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

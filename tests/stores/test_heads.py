@@ -10,7 +10,7 @@ import torch
 from stores.heads import ABOUT, WEIGHTS, has_backbone, load_about, load_head, save_head
 from wilss.errors import ArtefactNotFoundError, FormatError
 
-KNOWN = {"spec": {"fold": 3}, "input": {"mean": [0.5], "std": [0.25]}}
+KNOWN = {"spec": {"fold": 3}, "input": {"mean": [0.5] * 3, "std": [0.25] * 3, "arguments": {}}}
 
 
 def test_a_head_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_flow_sees_weights_that_were_made_anew_under_the_same_name(tmp_path: P
 
 def stored(store: Store, stage: str, content: dict[str, object]) -> str:
     """A few-shot model with hardly any weights; returns how a student names it."""
-    known = {"mean": [0.5], "std": [0.5], "arguments": {}}
+    known = {"mean": [0.5] * 3, "std": [0.5] * 3, "arguments": {}}
     recipe = Recipe("heads", {"stage": stage}, {})
     with store.build(recipe) as folder:
         about = {"spec": make_fewshot_spec(content).model_dump(mode="json"), "input": known}

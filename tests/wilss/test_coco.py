@@ -150,6 +150,26 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
         _ = CocoSplit(root, "train2017").ids
 
 
+def test_annotations_from_others_ask_for_nothing_huge(tmp_path: Path) -> None:
+    images = [{"id": 1, "file_name": "000000000001.jpg", "height": 10**7, "width": 10**7}]
+    with pytest.raises(DataError, match="gives image '000000000001' 10000000 x 10000000 pixels"):
+        CocoSplit(coco_folder(tmp_path / "a", images=images), "train2017").mask("000000000001")
+    outline = {"id": 7, "image_id": 1, "category_id": 8, "iscrowd": 1, "area": 4.0, "bbox": [0, 0, 1, 1]}
+    for shape, message in (
+        ({"counts": [0, 40, 10**12], "size": [20, 30]}, "annotation 7 "),
+        ({"counts": "nonsense", "size": [20, 30]}, "annotation 7 "),
+        ({"counts": [0, 4], "size": [2, 2]}, "annotation 7 "),
+    ):
+        root = coco_folder(
+            tmp_path / str(len(list(tmp_path.iterdir()))), annotations=[{**outline, "segmentation": shape}]
+        )
+        with pytest.raises(DataError, match=message):
+            CocoSplit(root, "train2017").mask("000000000001")
+    (root / "annotations" / "instances_train2017.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="is no COCO annotation file"):
+        _ = CocoSplit(root, "train2017").ids
+
+
 def test_real_annotations(real_data: Path) -> None:
     split = CocoSplit(real_data / "coco128", "train2017")
     assert len(split.ids) == 128

@@ -9,6 +9,9 @@ from pathlib import Path
 from wilss.data.episode_lists import ImageClasses
 from wilss.errors import FormatError
 from wilss.outputs import whole_file
+from wilss.outside import read_json
+
+AGAIN = "delete its folder and run again"
 
 
 def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
@@ -19,8 +22,8 @@ def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
 
 def load_areas(path: Path) -> tuple[ImageClasses, ...]:
     """Read what `write_areas` wrote, in its order. Raises FormatError for a damaged or missing file."""
+    content = read_json(path, AGAIN)
     try:
-        content = json.loads(path.read_text())
         return tuple(ImageClasses(i, {int(c): int(n) for c, n in areas.items()}) for i, areas in content)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise FormatError(f"'{path}' is damaged ({error}); delete its folder and run again") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error

@@ -11,6 +11,7 @@ from kornia.geometry.transform import warp_affine
 from pydantic import Field
 from torch import Tensor
 
+from wilss.architecture import MOST_PIXELS
 from wilss.device import to_device
 from wilss.section import Section
 
@@ -18,7 +19,7 @@ from wilss.section import Section
 class AugmentSpec(Section):
     """Random resized crop and horizontal flip; colour jitter is off, as in the paper."""
 
-    crop: int = Field(512, ge=16, description="side of the square training crop in pixels")
+    crop: int = Field(512, ge=16, le=MOST_PIXELS, description="side of the square training crop in pixels")
     min_area: float = Field(0.5, gt=0, le=1, description="smallest crop, share of the image area")
     max_ratio: float = Field(4 / 3, ge=1, description="aspect ratios are drawn from 1/max_ratio to max_ratio")
     flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wilss.data import coco_names
 from wilss.data.coco_names import CLASS_OF_COCO, CLASS_OF_VOC, N_BASE
-from wilss.data.files import read_rgb, read_size
+from wilss.data.files import PIXEL_LIMIT, read_rgb, read_size
 from wilss.data.source import VOID, Split
 from wilss.data.voc import VocSource
 from wilss.errors import DataError, DataNotFoundError
@@ -64,7 +65,7 @@ class CocoSplit:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints how long it took
             try:
                 api = COCO(str(self.annotations))
-            except (ValueError, KeyError, AssertionError) as error:
+            except (ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
                 raise DataError(f"'{self.annotations}' is no COCO annotation file ({error}); fetch it again") from error
         wrong = {c["id"]: c["name"] for c in api.dataset["categories"]}.items() - coco_names.COCO_IDS.items()
         if wrong:
@@ -102,13 +103,21 @@ class CocoSplit:
         return self.root / self.name / Path(self._files[image_id]["file_name"]).name
 
     def mask(self, image_id: str) -> Tensor:
-        """Class ids, uint8 ``(H, W)``."""
-        entry = self._files[image_id]
-        mask = np.zeros((entry["height"], entry["width"]), np.uint8)
+        """Class ids, uint8 ``(H, W)``. Raises DataError for an outline that cannot be drawn."""
+        mask = np.zeros(self._size(image_id), np.uint8)
         for annotation in sorted(self._annotations(image_id), key=lambda a: (not a["iscrowd"], -a["area"])):
             value = VOID if annotation["iscrowd"] else CLASS_OF_COCO[annotation["category_id"]]
-            mask[self._api.annToMask(annotation).astype(bool)] = value
+            mask[self._inside(annotation, mask.shape)] = value
         return torch.from_numpy(mask)
+
+    def _inside(self, annotation: dict[str, Any], size: tuple[int, ...]) -> NDArray[np.bool_]:
+        try:
+            inside: NDArray[np.bool_] = self._api.annToMask(annotation).astype(bool)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise DataError(f"'{self.annotations}': annotation {annotation['id']!s:.40} ({error})") from error
+        if inside.shape != size:
+            raise DataError(f"'{self.annotations}': annotation {annotation['id']!s:.40} is of another image's size")
+        return inside
 
     def check(self, ids: Sequence[str]) -> None:
         """Look at the header of every image; COCO is too large to decode beforehand.
@@ -135,8 +144,12 @@ class CocoSplit:
             return False
 
     def _size(self, image_id: str) -> tuple[int, int]:
+        """Raises DataError for a size that no image has."""
         entry = self._files[image_id]
-        return entry["height"], entry["width"]
+        height, width = entry["height"], entry["width"]
+        if not (isinstance(height, int) and isinstance(width, int) and 0 < height * width <= 2 * PIXEL_LIMIT):
+            raise DataError(f"'{self.annotations}' gives image '{image_id}' {height!s:.40} x {width!s:.40} pixels")
+        return height, width
 
     def _annotations(self, image_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._api.imgToAnns.get(self._files[image_id]["id"], [])

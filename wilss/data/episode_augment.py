@@ -28,7 +28,7 @@ class EpisodeAugmentSpec(Section):
     blur: float = Field(0.5, ge=0, le=1, description="probability of a Gaussian blur")
     flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
     keep: float = Field(0.85, ge=0, le=1, description="least share of the foreground that a crop keeps")
-    draws: int = Field(30, ge=1, description="crops drawn at most to keep it; then the last one stays")
+    draws: int = Field(30, ge=1, le=10_000, description="crops drawn at most to keep it; then the last one stays")
 
     @field_validator("scale")
     @classmethod

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from wilss.data.episode_lists import ListKind
 from wilss.data.episodes import Episode, Rule, Sampler
@@ -15,6 +14,7 @@ from wilss.data.folds import Fold, NameTable, Variant, fold_of
 from wilss.data.source import Split
 from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
 from wilss.outputs import whole_file
+from wilss.outside import checked, read_json
 
 FORMAT: Literal["wilss-episodes-2"] = "wilss-episodes-2"
 AGAIN = "delete its folder and run again"
@@ -148,18 +148,8 @@ def _unknown(episode: Episode, known: frozenset[str]) -> str:
 
 
 def _parse(path: Path) -> EpisodeFile:
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except ValueError as error:  # no UTF-8, or no JSON
-        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
+    content = read_json(path, AGAIN)
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise FormatError(f"'{path}' has the format {found!r:.60}, this version reads '{FORMAT}'; {AGAIN}")
-    try:
-        return EpisodeFile.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        value = "" if first["type"] == "missing" else f" is {first['input']!r:.60}"
-        raise FormatError(f"'{path}': '{key}'{value} ({first['msg']}); {AGAIN}") from error
+    return checked(EpisodeFile, content, path, AGAIN)

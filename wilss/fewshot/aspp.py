@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
+from wilss.architecture import Channels, Dilation
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.parts import (
     classifier,
@@ -25,8 +26,10 @@ from wilss.section import Section
 class AsppSpec(Section):
     """Settings of the ASPP head; the defaults are those of the released code at 473 pixels."""
 
-    channels: int = Field(256, ge=8)
-    rates: tuple[PositiveInt, ...] = Field((6, 12, 18), min_length=1, description="dilations of the 3x3 branches")
+    channels: Channels = 256
+    rates: tuple[Dilation, ...] = Field(
+        (6, 12, 18), min_length=1, max_length=16, description="dilations of the 3x3 branches"
+    )
     detach_prior: bool = Field(
         False, description="no gradient through the prior mask; then nothing tunes the last stage (SVF's code: through)"
     )

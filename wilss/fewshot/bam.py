@@ -21,7 +21,7 @@ class BamSpec(AsppSpec):
 
     meta_weight: float = Field(1.0, ge=0, description="weight of the loss of the meta learner's own prediction")
     kshot_dim: int = Field(
-        2, ge=0, description="hidden units of the layers that weigh K > 1 supports; 0: a single K x K layer"
+        2, ge=0, le=1024, description="hidden units of the layers that weigh K > 1 supports; 0: a single K x K layer"
     )
 
 

@@ -18,6 +18,7 @@ from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.pfenet import PfenetHead
 from wilss.fewshot.spec import FewShotSpec
 from wilss.fewshot.views import SupportViews
+from wilss.nets.fit import load_into
 from wilss.nets.pretrained import Weights
 from wilss.nets.psp import PspNet
 from wilss.nets.pyramid import PyramidBackbone
@@ -70,7 +71,7 @@ def build_model(spec: FewShotSpec, weights: Weights, n_base: int, stage1: Mappin
     net = None
     if stage1 is not None:
         net = build_stage1(spec, weights, n_base)
-        net.load_state_dict(stage1)
+        load_into(net, stage1, "the stored stage 1")
         if spec.start == "base":
             backbone.load_state_dict(net.backbone.state_dict())
     head = HEADS[spec.head].make(spec, backbone.channels)

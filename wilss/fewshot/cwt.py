@@ -23,7 +23,9 @@ from wilss.section import Section, Seed
 class CwtSpec(Section):
     """Settings of the CWT head; the defaults are those of the released scripts; ``init_seed`` is ours."""
 
-    inner_steps: int = Field(200, ge=0, description="full-batch gradient steps on the supports of an episode")
+    inner_steps: int = Field(
+        200, ge=0, le=100_000, description="full-batch gradient steps on the supports of an episode"
+    )
     inner_lr: float = Field(0.1, gt=0)
     inner_resolution: Literal["image", "features"] = Field(
         "image", description="where the loss of the supports is taken; at the size of the features it is cheaper"
@@ -53,7 +55,7 @@ class CwtSpec(Section):
         description="of classifiers before the transformer; 'unit': root mean square 1, whatever the fit made of it",
     )
     temperature: float = Field(1.0, gt=0, description="factor on the attention's logits (published: 1)")
-    heads: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1, le=256)
     attention_dropout: float = Field(0.1, ge=0, lt=1)
     output_dropout: float = Field(0.5, ge=0, lt=1)
 

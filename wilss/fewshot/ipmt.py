@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from wilss.architecture import MOST_CHANNELS
 from wilss.fewshot.attention import DeformableAttention, SpatialReductionAttention, tokens_of
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.ipmt_transformer import IpmtTransformer, Tokens
@@ -37,17 +38,19 @@ DICE_FLOOR = 1e-8
 class IpmtSpec(Section):
     """Settings of the IPMT head; the defaults are those of the released code but for the self-attention."""
 
-    dim: int = Field(384, ge=8, multiple_of=8)
-    layers: int = Field(5, ge=1)
-    hidden: int = Field(1152, ge=1, description="width of the feed-forward branches of the transformer")
+    dim: int = Field(384, ge=8, le=MOST_CHANNELS, multiple_of=8)
+    layers: int = Field(5, ge=1, le=64)
+    hidden: int = Field(
+        1152, ge=1, le=4 * MOST_CHANNELS, description="width of the feed-forward branches of the transformer"
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="in the transformer")
     attention: Literal["spatial-reduction", "deformable"] = Field(
         "spatial-reduction", description="of the query to itself: VIPMT's, or that of the released code"
     )
-    reduction_ratio: int = Field(4, ge=1, description="side of the blocks of spatial reduction")
-    points: int = Field(9, ge=1, description="sampled positions of deformable attention")
+    reduction_ratio: int = Field(4, ge=1, le=256, description="side of the blocks of spatial reduction")
+    points: int = Field(9, ge=1, le=256, description="sampled positions of deformable attention")
     deep_channels: int | None = Field(
-        None, ge=1, description="channels to which c5 is averaged down for the prior mask; None: dim"
+        None, ge=1, le=MOST_CHANNELS, description="channels to which c5 is averaged down for the prior mask; None: dim"
     )
     prior_masks: Literal["after", "twice"] = Field(
         "after", description="the support's mask is laid on c5 only, or, as in PFENet, on c4 before the last stage too"

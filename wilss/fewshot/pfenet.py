@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from wilss.architecture import Channels
 from wilss.fewshot.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.parts import (
     classifier,
@@ -30,10 +32,11 @@ class PfenetSpec(Section):
     pixels the default gives 60, 30, 15 and 7.
     """
 
-    channels: int = Field(256, ge=8)
-    bins: tuple[float, ...] = Field(
+    channels: Channels = 256
+    bins: tuple[Annotated[float, Field(le=256)], ...] = Field(
         (1.0, 0.5, 0.25, 0.125),
         min_length=1,
+        max_length=16,
         description="sides of the pooled maps: up to 1 a share of the map's side, above 1 a number of positions",
     )
     aux_weight: float = Field(1.0, ge=0, description="weight of the mean loss of the bins' own predictions")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from wilss.errors import FormatError, SpecError
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import SHIPPED, read_weights
 from wilss.nets.vectors import weights_digest
+from wilss.outside import parse_json
 
 SHAPES_FILE = "shapes_scenes.safetensors"
 
@@ -51,8 +51,8 @@ def read_shapes(path: Path) -> ShapesFile:
     try:
         with safe_open(path, "pt") as handle:
             notes = handle.metadata() or {}
-        recipe, history = notes["recipe"], json.loads(notes["history"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        recipe, history = notes["recipe"], parse_json(notes["history"], "its history is damaged", "fetch it again")
+    except (OSError, SafetensorError, KeyError, FormatError) as error:
         raise FormatError(
             f"'{path}' cannot be read as a network over silhouettes ({error}); install wilss anew, or train one with "
             "--set shapes.weights=train"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from wilss.architecture import MOST_PIXELS, ModelName
 from wilss.data.episode_augment import EpisodeAugmentSpec
 from wilss.data.random_silhouettes import LEAST, MOST
 from wilss.data.scenes import World
@@ -19,9 +20,10 @@ from wilss.fewshot.ipmt import IpmtSpec
 from wilss.fewshot.pfenet import PfenetSpec
 from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
 from wilss.fewshot.training import EpisodicTrainSpec, NetTrainSpec, Schedule
+from wilss.learn.schedule import MOST_BATCH, MOST_EPOCHS
 from wilss.nets.psp import PspSpec
 from wilss.section import Section, Seed
-from wilss.spec import DataSpec, explain, merge, with_section_defaults
+from wilss.spec import MOST_IMAGES, DataSpec, explain, merge, with_section_defaults
 
 HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
 FAMILIES = {"scenes-5i": "scenes", "pascal-5i": "voc", "coco-20i": "coco", "coco-to-pascal": "coco-voc"}
@@ -38,9 +40,9 @@ UNREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 class BackboneSpec(Section):
     """Backbone of few-shot heads."""
 
-    backbone: str = Field("resnet50s", description="timm ResNet, MobileNet or EfficientNet, or vgg16_bn")
+    backbone: ModelName = Field("resnet50s", description="timm ResNet, MobileNet or EfficientNet, or vgg16_bn")
     weights: str = Field("auto", description="'auto', 'none' or a safetensors file")
-    output_stride: int = Field(8, ge=1, description="of all but vgg16_bn, which has 8 and 16")
+    output_stride: int = Field(8, ge=1, le=64, description="of all but vgg16_bn, which has 8 and 16")
     dilation: Literal["first-plain", "every"] = Field(
         "first-plain",
         description="'every': the first block of the last two ResNet stages too (PFENet, BAM, CWT)",
@@ -53,8 +55,8 @@ class PspTrainSpec(NetTrainSpec):
 
     tuning: Literal["full"] = "full"
 
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(12, ge=2)
+    epochs: int = Field(100, ge=1, le=MOST_EPOCHS)
+    batch_size: int = Field(12, ge=2, le=MOST_BATCH)
     lr_backbone: float = Field(2.5e-4, gt=0)
     lr_head: float = Field(2.5e-3, gt=0)
     schedule: Schedule = "poly"
@@ -88,7 +90,7 @@ class ShapesSpec(Section):
 
     silhouettes: int = Field(250, ge=LEAST, le=MOST, description="its classes, unlike the world's twenty")
     seed: Seed = Field(0, description="of the silhouettes, and of the training")
-    images: int = Field(6400, ge=64)
+    images: int = Field(6400, ge=64, le=MOST_IMAGES)
     world: World = World(image_size=97, seed=7)
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
     psp: PspSpec = PspSpec(channels=128, aux_weight=0.4)
@@ -150,16 +152,20 @@ class FewShotSpec(Section):
         "image", description="of frozen episodes: draw the query first (PFENet) or the class (HSNet)"
     )
     min_area: int = Field(2048, ge=1, description="pixels of a class that an image needs to be listed for it")
-    size: int = Field(473, ge=33, description="side of the square that networks see; (size - 1) / 8 is whole")
-    crop1: int = Field(417, ge=33, description="side of the crops of stage 1")
+    size: int = Field(
+        473, ge=33, le=MOST_PIXELS, description="side of the square that networks see; (size - 1) / 8 is whole"
+    )
+    crop1: int = Field(417, ge=33, le=MOST_PIXELS, description="side of the crops of stage 1")
     start: Literal["pretrained", "base"] = Field(
         "base", description="the backbone starts as it is before stage 1 (see weights, shapes), or as stage 1 left it"
     )
     resolution: Literal["original", "legacy", "canvas"] = Field(
         "original", description="where predictions are scored: at the image's size, as released (a square), or at size"
     )
-    episodes: int = Field(1000, ge=1, description="over the novel classes, the same for every model")
-    base_episodes: int = Field(300, ge=1, description="over base classes in training images, to show the gap")
+    episodes: int = Field(1000, ge=1, le=MOST_IMAGES, description="over the novel classes, the same for every model")
+    base_episodes: int = Field(
+        300, ge=1, le=MOST_IMAGES, description="over base classes in training images, to show the gap"
+    )
     episode_seed: Seed = 0
     data: DataSpec = DataSpec()
     backbone: BackboneSpec = BackboneSpec()

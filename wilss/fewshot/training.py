@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 from torch import nn
 
-from wilss.learn.schedule import Part, Rule, TrainSpec, make_rule, poly_factor
+from wilss.learn.schedule import MOST_BATCH, MOST_EPOCHS, Part, Rule, TrainSpec, make_rule, poly_factor
 from wilss.nets.svf import Form
 
 Schedule = Literal["poly", "cosine", "constant"]
@@ -35,8 +35,8 @@ class EpisodicTrainSpec(NetTrainSpec):
     0.015, singular values a tenth of it, with the cosine schedule that it creates but never steps.
     """
 
-    epochs: int = Field(200, ge=1)
-    batch_size: int = Field(8, ge=2)
+    epochs: int = Field(200, ge=1, le=MOST_EPOCHS)
+    batch_size: int = Field(8, ge=2, le=MOST_BATCH)
     lr_backbone: float = Field(0.0015, gt=0, description="singular values, or the weights when all are tuned")
     lr_head: float = Field(0.015, gt=0)
     svf_stages: int = Field(3, ge=1, le=4, description="stages whose singular values are tuned, from the last")

@@ -7,6 +7,7 @@ from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import open_clip
+import torch
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from safetensors import SafetensorError
 from timm.layers import Format
@@ -14,10 +15,13 @@ from timm.layers import Format
 from wilss._logs import quiet_logs
 from wilss.digest import digest_of, file_digest
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
+from wilss.foundation.clip_config import require_plain_clip
 from wilss.foundation.clip_towers import dense_features, new_scenes_clip
 from wilss.nets.pretrained import SHIPPED, read_weights, require_any_size
 
 SCENES_FILE = SHIPPED / "clip_scenes.safetensors"
+FOLDER_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+"""The two that open_clip takes before all others, in its order; it would take pickles too."""
 
 
 class LoadedClip(NamedTuple):
@@ -108,27 +112,42 @@ def _named(name: str, folder: Path | None) -> tuple[Any, Any, dict[str, Any]]:
 
 
 def _from_folder(path: Path) -> tuple[Any, Any, dict[str, Any]]:
-    weights = next((p for p in sorted(path.glob("open_clip_*.safetensors"))), None)
+    weights = next((path / name for name in FOLDER_WEIGHTS if (path / name).is_file()), None)
     config = path / "open_clip_config.json"
     if weights is None or not config.is_file():
         raise WeightsNotFoundError(
-            f"'{path}' is no folder with a CLIP; it needs open_clip_config.json and open_clip_model.safetensors"
+            f"'{path}' is no folder with a CLIP; it needs open_clip_config.json and {FOLDER_WEIGHTS[0]}"
         )
+    arguments = require_plain_clip(config)
     try:
         with quiet_logs():
+            _require_memory(path, weights)
             model = open_clip.create_model(f"local-dir:{path}", require_pretrained=True, weights_only=True)
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AssertionError, SafetensorError) as error:
         raise WeightsNotFoundError(
             f"the CLIP in '{path}' cannot be loaded ({error}); is one of its files damaged?"
         ) from error
-    return model, _tokenizer(f"local-dir:{path}"), {"config": file_digest(config), "weights": file_digest(weights)}
+    return (
+        model,
+        _tokenizer(f"local-dir:{path}", **arguments),
+        {"config": file_digest(config), "weights": file_digest(weights)},
+    )
 
 
-def _tokenizer(name: str) -> Any:
+def _require_memory(path: Path, weights: Path) -> None:
+    """Raise ValueError when the described network is far larger than its file; it is built without memory."""
+    with torch.device("meta"):
+        model = open_clip.create_model(f"local-dir:{path}", load_weights=False, pretrained_text=False, device="meta")
+    numbers = sum(value.numel() for value in model.state_dict().values())
+    if numbers > 2 * weights.stat().st_size:  # an 8-bit number a byte, and position embeddings that are resized
+        raise ValueError(f"{numbers} numbers are described, and the file has {weights.stat().st_size} bytes")
+
+
+def _tokenizer(name: str, **arguments: Any) -> Any:
     """The model's tokenizer; some need the library transformers and a vocabulary from the hub."""
     try:
         with quiet_logs():
-            return open_clip.get_tokenizer(name)
+            return open_clip.get_tokenizer(name, **arguments)
     except ImportError as error:
         raise SpecError(
             f"the tokenizer of '{name}' needs the package {error.name}; pip install {error.name}"

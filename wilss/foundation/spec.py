@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, field_validator
 
+from wilss.architecture import MOST_PIXELS, Dilation
 from wilss.section import Section
 
 Scale = Annotated[float, Field(gt=0, le=4)]
@@ -20,7 +21,7 @@ class CosegmentSpec(Section):
     """How the two foundation models are combined. UNKNOWN and RECALLED items of the paper are fields."""
 
     threshold: float = Field(0.5, gt=0, lt=1, description="initial mask: min-max normalised score above this (unknown)")
-    n_seeds: int = Field(10, ge=1, description="N seed points per labelled class (unknown in the paper)")
+    n_seeds: int = Field(10, ge=1, le=10_000, description="N seed points per labelled class (unknown in the paper)")
     seed_sampling: Literal["uniform", "weighted", "confident", "farthest"] = Field(
         "uniform",
         description="uniform in the initial mask (recalled), in proportion to the score, the highest cells, or "
@@ -40,14 +41,16 @@ class CosegmentSpec(Section):
     refine_threshold: float | None = Field(
         None, gt=0, lt=1, description="threshold of the spread and fitted scores; None takes that of the initial mask"
     )
-    guided_radius: int = Field(32, ge=1, description="radius of the guided filter in pixels")
+    guided_radius: int = Field(32, ge=1, le=MOST_PIXELS, description="radius of the guided filter in pixels")
     guided_eps: float = Field(1e-3, gt=0, description="smoothness of the guided filter")
     guided_subsample: int = Field(
-        4, ge=1, description="the filter's coefficients are computed on every k-th pixel (fast guided filter)"
+        4, ge=1, le=256, description="the filter's coefficients are computed on every k-th pixel (fast guided filter)"
     )
     pamr_iterations: int = Field(10, ge=1, le=100)
-    pamr_dilations: tuple[PositiveInt, ...] = Field((1, 2, 4, 8, 12), min_length=1, description="as WILSON sets them")
-    pamr_side: int = Field(160, ge=16, description="longer side at which PAMR works")
+    pamr_dilations: tuple[Dilation, ...] = Field(
+        (1, 2, 4, 8, 12), min_length=1, max_length=16, description="as WILSON sets them"
+    )
+    pamr_side: int = Field(160, ge=16, le=MOST_PIXELS, description="longer side at which PAMR works")
     fusion: Literal["union", "intersection", "scores", "seeds"] = Field(
         "union", description="of the scorer's (spread, fitted) mask and the seeds' mask; recalled: union"
     )
@@ -69,7 +72,10 @@ class FoundationSpec(Section):
     )
     grouper: str = Field("dino:scenes", description="dino:TIMM_VIT, dino:scenes or features:TIMM_MODEL")
     scorer_scales: tuple[Scale, ...] = Field(
-        (1.0,), min_length=1, description="factors on the image size; the score maps of all of them are averaged"
+        (1.0,),
+        min_length=1,
+        max_length=16,
+        description="factors on the image size; the score maps of all of them are averaged",
     )
     scorer_flip: bool = Field(False, description="average with the scores of the mirrored image")
     scorer_stride: Literal[8, 16, 32] | None = Field(
@@ -84,7 +90,9 @@ class FoundationSpec(Section):
     templates: Literal["auto", "scenes", "simple", "imagenet"] = Field(
         "auto", description="CLIP's prompt templates; auto takes those of the model's captions"
     )
-    background: tuple[str, ...] = Field(("background", "texture"), description="words that compete without a map")
+    background: tuple[str, ...] = Field(
+        ("background", "texture"), max_length=1000, description="words that compete without a map"
+    )
     old_names: bool = Field(True, description="names of old classes compete for pixels (names are no labels)")
     key_smoothing: float = Field(
         0.0, ge=0, le=1, description="CLIP: cells less certain than this are averaged by the cosine of keys; 0 is off"

@@ -18,9 +18,9 @@ class PasteSpec(Section):
     """How instances are pasted. Probability and count are recalled, the rest is unknown in the paper."""
 
     probability: float = Field(0.5, ge=0, le=1, description="share of images that get instances (recalled)")
-    count: int = Field(2, ge=1, description="instances per chosen image (recalled)")
-    min_scale: float = Field(0.75, gt=0, description="size factor is drawn from min_scale to max_scale")
-    max_scale: float = Field(1.25, gt=0)
+    count: int = Field(2, ge=1, le=1000, description="instances per chosen image (recalled)")
+    min_scale: float = Field(0.75, gt=0, le=16, description="size factor is drawn from min_scale to max_scale")
+    max_scale: float = Field(1.25, gt=0, le=16)
     flip: float = Field(0.5, ge=0, le=1)
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from pydantic import Field
 from scipy import ndimage
 from torch import Tensor
 
+from wilss.architecture import MOST_PIXELS
 from wilss.data.images import MaskedImages
 from wilss.data.source import VOID
 from wilss.errors import DataError
@@ -21,8 +22,12 @@ from wilss.section import Section
 class MemorySpec(Section):
     """What the bank keeps."""
 
-    per_class: int = Field(50, ge=1, description="B instances per old class (50: second-hand; per class: recalled)")
-    side: int = Field(256, ge=16, description="instances are shrunk to this many pixels on their longer side")
+    per_class: int = Field(
+        50, ge=1, le=10_000, description="B instances per old class (50: second-hand; per class: recalled)"
+    )
+    side: int = Field(
+        256, ge=16, le=MOST_PIXELS, description="instances are shrunk to this many pixels on their longer side"
+    )
     min_pixels: int = Field(
         64, ge=1, description="smaller connected components are no instances (unknown in the paper)"
     )

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 import wilss.nets.scenes_resnet
 import wilss.nets.scenes_vit  # noqa: F401  (both register their model with timm)
 from wilss._logs import quiet_logs
+from wilss.architecture import harmless, plain_name
 from wilss.digest import file_digest
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 
@@ -34,7 +35,8 @@ SHIPPED_TRUNKS = {
 class Weights:
     """Where a timm model's weights come from and how its input is normalised.
 
-    ``path`` is None for the hub (``hub=True``) or for a random start (``hub=False``).
+    ``path`` is None for the hub (``hub=True``) or for a random start (``hub=False``). Raises SpecError for a model that
+    is named by a path or an address, and for arguments that a file may not give (`wilss.architecture`).
     """
 
     model: str
@@ -45,6 +47,10 @@ class Weights:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     arguments: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        plain_name(self.model)
+        harmless(dict(self.arguments))
 
 
 def find_weights(model: str, weights: str, folder: Path | None) -> Weights:
@@ -58,9 +64,6 @@ def find_weights(model: str, weights: str, folder: Path | None) -> Weights:
 
     Raises SpecError for a model timm does not know, WeightsNotFoundError for a path that does not exist.
     """
-    architecture = model.split(".")[0]
-    if not timm.is_model(architecture):
-        raise SpecError(f"timm has no model '{model}'.{did_you_mean(architecture, timm.list_models())}")
     config = pretrained_config(model)
     mean, std = tuple(config.mean), tuple(config.std)
     if weights == "none":
@@ -76,11 +79,14 @@ def find_weights(model: str, weights: str, folder: Path | None) -> Weights:
 
 
 def pretrained_config(model: str) -> Any:
-    """Timm's record of a model's weights. Raises SpecError for a tag that timm does not know."""
+    """Timm's record of a model's weights. Raises SpecError for a model or a tag that timm does not know."""
+    architecture = plain_name(model).partition(".")[0]
+    if not timm.is_model(architecture):
+        raise SpecError(f"timm has no model '{model}'.{did_you_mean(architecture, timm.list_models())}")
     try:
         return timm.get_pretrained_cfg(model, allow_unregistered=True) or timm.models.PretrainedCfg()
     except RuntimeError as error:
-        tags = timm.list_models(f"{model.partition('.')[0]}.*", pretrained=True)
+        tags = timm.list_models(f"{architecture}.*", pretrained=True)
         raise SpecError(f"timm has no weights '{model}'.{did_you_mean(model, tags)}") from error
 
 
@@ -98,8 +104,9 @@ def require_any_size(run: Callable[[Tensor], object], name: str, stride: int) ->
 def build(weights: Weights, **arguments: Any) -> nn.Module:
     """Create the timm model of ``weights`` and load them; extra arguments go to ``timm.create_model``.
 
-    Raises WeightsNotFoundError when the hub cannot be reached.
+    Raises SpecError for a model that timm does not know, WeightsNotFoundError when the hub cannot be reached.
     """
+    pretrained_config(weights.model)
     arguments = {**dict(weights.arguments), **arguments}
     if weights.hub:
         try:
@@ -180,7 +187,7 @@ def _described_input(
             notes = handle.metadata() or {}
     except SafetensorError as error:
         raise _damaged(path, error) from error
-    found = re.search(r"mean ([\d.]+), std ([\d.]+)", notes.get("input", ""))
+    found = re.search(r"mean (\d*\.?\d+), std (\d*\.?\d+)", notes.get("input", ""))
     if found:
         mean, std = (float(found[1]),) * 3, (float(found[2]),) * 3
     arguments = tuple(re.findall(r"(\w+)='(\w+)'", notes.get("architecture", "")))

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 
+from wilss.architecture import Channels, Dilation, ModelName
 from wilss.errors import SpecError
 from wilss.nets.aspp import ASPP
 from wilss.nets.blocks import dilate_first_blocks, leak
@@ -21,11 +22,11 @@ from wilss.section import LATER, Section
 class StudentSpec(Section):
     """Architecture of the student."""
 
-    backbone: str = Field("resnet101", description="timm model with features_only")
+    backbone: ModelName = Field("resnet101", description="timm model with features_only")
     weights: str = Field("auto", description="'auto', 'none', a safetensors file, or heads:DIGEST of a few-shot model")
-    output_stride: int = Field(16, description="8 or 16 (32 for backbones that cannot dilate)")
-    aspp_channels: int = Field(256, ge=8)
-    aspp_rates: tuple[PositiveInt, ...] = Field((6, 12, 18), min_length=1)
+    output_stride: int = Field(16, ge=1, le=64, description="8 or 16 (32 for backbones that cannot dilate)")
+    aspp_channels: Channels = 256
+    aspp_rates: tuple[Dilation, ...] = Field((6, 12, 18), min_length=1, max_length=16)
     dilation: Annotated[Literal["first-plain", "every"], LATER] = Field(
         "first-plain", description="'every': the first block of the last two ResNet stages too (WILSON, verified)"
     )

@@ -23,11 +23,13 @@ from wilss.foundation.pretrain.dino import DinoTraining, train_dino
 from wilss.foundation.pretrain.loop import Progress
 from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
 from wilss.outputs import whole_file, writable_folder
+from wilss.outside import parse_json
 
 Model = Literal["clip", "dino"]
 SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTraining, "dino": DinoTraining}
 FILE_NAMES: dict[Model, str] = {"clip": "clip_scenes.safetensors", "dino": "dino_scenes.safetensors"}
 STATE_NAME = "state.pt"
+JSON_LISTS = "lists are written as JSON"
 WORLDS = [world.plain() for world in (EASY_WORLD, SCENES_WORLD)]
 
 
@@ -38,23 +40,21 @@ def training_spec(model: str, changes: dict[str, Any]) -> ClipTraining | DinoTra
     """
     if model not in SPECS:
         raise SpecError(f"there is no pretraining of '{model}'.{did_you_mean(model, (*SPECS, 'shapes'))}")
-    kind = SPECS[model]
+    kind, problem = SPECS[model], f"settings of the {model} training cannot be used"
     for key in changes:
         if key not in kind.model_fields:
             raise SpecError(f"unknown key '{key}' of the {model} training.{did_you_mean(key, kind.model_fields)}")
     try:
         content = {
-            key: json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value
+            key: parse_json(value, f"{problem}: {key}", JSON_LISTS, SpecError)
+            if isinstance(value, str) and value[:1] in "[{"
+            else value
             for key, value in changes.items()
         }
         return kind.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in error.errors())
-        raise SpecError(f"settings of the {model} training cannot be used: {problems}") from error
-    except json.JSONDecodeError as error:
-        raise SpecError(
-            f"settings of the {model} training cannot be used: lists are written as JSON ({error})"
-        ) from error
+        raise SpecError(f"{problem}: {problems}") from error
 
 
 def pretrain(

@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from wilss.architecture import Channels
 from wilss.learn.copypaste import PasteSpec
 from wilss.learn.losses import (
     dense_contrastive_loss,
@@ -32,11 +33,11 @@ class FmwissSpec(Section):
     alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (recalled 0.5)")
     contrastive_weight: float = Field(0.1, ge=0, description="lambda of L_DCL (recalled 0.1); 0 switches it off")
     contrastive_temperature: float = Field(0.1, gt=0, description="tau (recalled 0.1)")
-    contrastive_points: int = Field(10, ge=2, description="points per class in the mini-batch (recalled 10)")
+    contrastive_points: int = Field(10, ge=2, le=10_000, description="points per class in the mini-batch (recalled 10)")
     encoder_weight: float = Field(1.0, ge=0, description="weight of WILSON's encoder loss (kept: inferred)")
     warmup_epochs: int = Field(5, ge=0, description="epochs with the teacher's losses only (recalled 5)")
     teacher: bool = Field(True, description="False: the student learns from the refined masks directly (ablation)")
-    teacher_channels: int = Field(256, ge=8, description="width of the plug-in ASPP (inferred 256)")
+    teacher_channels: Channels = Field(256, description="width of the plug-in ASPP (inferred 256)")
     teacher_start: Literal["random", "old"] = Field(
         "random",
         description="the teacher's ASPP and old outputs start at random, or as a copy of the old model's (ours: in a "

@@ -1,0 +1,68 @@
+"""What the arrays of a label set may say of themselves, before zarr decodes with whatever they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wilss.errors import FormatError
+from wilss.outside import read_json
+
+CODECS = {"sharding_indexed", "bytes", "zstd", "crc32c"}
+"""Those that are written here; no other one is given what came from others."""
+MOST_ROWS = 128
+FILE_BYTES = 1 << 20
+
+
+def require_layers(folder: Path, layers: Mapping[str, tuple[str, tuple[int, ...]]], advice: str) -> None:
+    """Look at the description of every array of a zarr group.
+
+    Args:
+        layers: name -> data type and shape that the index of the label set asks for.
+
+    Raises FormatError for an array that is missing, of another type or shape, in other chunks, or coded otherwise.
+    """
+    for name, (dtype, shape) in layers.items():
+        path = folder / name / "zarr.json"
+        content = read_json(path, advice, FILE_BYTES)
+        if problem := _problem(content, dtype, shape):
+            raise FormatError(f"'{path}' is damaged ({problem}); {advice}")
+
+
+def _problem(content: Any, dtype: str, shape: tuple[int, ...]) -> str:
+    if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "array"):
+        return "it is no array of zarr's format 3"
+    if content.get("data_type") != dtype or content.get("shape") != list(shape):
+        found = f"{content.get('data_type')} {content.get('shape')}"
+        return f"it holds {found:.100}, the index says {dtype} {list(shape)}"
+    chunks = [_chunk_of(content.get("chunk_grid")), *_inner_chunks(content.get("codecs"))]
+    for chunk in chunks:
+        if not isinstance(chunk, list) or chunk[1:] != list(shape[1:]) or chunk[0] not in range(1, MOST_ROWS + 1):
+            return f"its chunks are {chunk!s:.100}; expected are 1 to {MOST_ROWS} whole rows"
+    odd = [name for name in _codec_names(content.get("codecs")) if not isinstance(name, str) or name not in CODECS]
+    return f"it is coded by {odd[0]!s:.60}; read are {', '.join(sorted(CODECS))}" if odd else ""
+
+
+def _chunk_of(described: Any) -> Any:
+    configuration = described.get("configuration") if isinstance(described, dict) else None
+    return configuration.get("chunk_shape") if isinstance(configuration, dict) else None
+
+
+def _inner_chunks(codecs: Any) -> list[Any]:
+    found = codecs if isinstance(codecs, list) else [None]
+    return [_chunk_of(c) for c in found if isinstance(c, dict) and c.get("name") == "sharding_indexed"]
+
+
+def _codec_names(codecs: Any) -> list[Any]:
+    """Names of codecs, with those inside of shards."""
+    names: list[Any] = []
+    for codec in codecs if isinstance(codecs, list) else [None]:
+        if not isinstance(codec, dict):
+            return [*names, codec]
+        names.append(codec.get("name"))
+        inner = codec.get("configuration")
+        for key in ("codecs", "index_codecs"):
+            if isinstance(inner, dict) and key in inner:
+                names += _codec_names(inner[key])
+    return names

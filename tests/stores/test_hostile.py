@@ -1,0 +1,332 @@
+"""Folders from others: what they ask for is refused in one sentence, before anything is run, fetched or allocated."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stores.artefacts import Manifest, read_manifest
+from stores.bank import load_bank, save_bank
+from stores.checkpoints import CheckpointIndex, load_checkpoint, load_index, save_checkpoint
+from stores.heads import load_about, save_head
+from stores.labels import LabelIndex, LabelSet, LabelWriter
+from stores.runs import all_runs
+from wilss.errors import FormatError, WilssError
+from wilss.learn.memory import MemoryBank
+from wilss.nets.pretrained import find_weights
+from wilss.nets.segmenter import StudentSpec, build_segmenter
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+class Touch:
+    """A pickle of it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.fixture(autouse=True)
+def little_memory() -> Iterator[None]:
+    """What a card of a few bytes describes must not be allocated: 8 GB more than now is all there is."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (8 << 30), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    spec = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1,))
+    weights = find_weights("resnet_scenes", "none", None)
+    index = CheckpointIndex(
+        benchmark="scenes-15-5",
+        step=0,
+        student=spec,
+        step_sizes=(2,),
+        classes=("a", "b"),
+        class_ids=(1, 2),
+        mean=weights.mean,
+        std=weights.std,
+        arguments={},
+        canvas=64,
+        history=[],
+    )
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    save_checkpoint(build_segmenter(spec, weights, (2,)), index, folder)
+    return folder
+
+
+def change(path: Path, changes: dict[str, Any]) -> None:
+    """Set values of a JSON file; keys of inner mappings have a dot."""
+    content = json.loads(path.read_text())
+    for key, value in changes.items():
+        *outer, last = key.split(".")
+        here = content
+        for name in outer:
+            here = here[name]
+        here[last] = value
+    path.write_text(json.dumps(content))
+
+
+def refused(run: Callable[[], object], message: str) -> None:
+    with pytest.raises(WilssError, match=message) as caught:
+        run()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_sound_checkpoint_is_loaded(checkpoint: Path) -> None:
+    model, index = load_checkpoint(checkpoint)
+    assert not model.training
+    assert index.classes == ("a", "b")
+    assert torch.equal(model.aspp.project.weight, load_file(checkpoint / "student.safetensors")["aspp.project.weight"])
+
+
+@pytest.mark.parametrize("key", ["checkpoint_path", "pretrained_cfg", "cache_dir", "pretrained", "pretrained_strict"])
+def test_a_checkpoint_gives_timm_no_path(checkpoint: Path, tmp_path: Path, key: str) -> None:
+    marker, evil = tmp_path / "marker", tmp_path / "evil.pt"
+    evil.write_bytes(pickle.dumps(Touch(marker)))
+    change(checkpoint / "index.json", {"arguments": {key: str(evil)}})
+    refused(lambda: load_checkpoint(checkpoint), rf"'arguments' is .*'{key}=.*' is no argument that a file may give")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["hf-hub:evil/model", "hf_hub:evil/model", "local-dir:EVIL", "EVIL/resnet_scenes"])
+def test_a_checkpoint_names_no_folder_or_address(checkpoint: Path, tmp_path: Path, name: str) -> None:
+    marker, evil = tmp_path / "marker", tmp_path / "evil"
+    evil.mkdir()
+    config = {"architecture": "resnet_scenes", "model_args": {"checkpoint_path": str(evil / "pytorch_model.bin")}}
+    (evil / "config.json").write_text(json.dumps(config))
+    (evil / "pytorch_model.bin").write_bytes(pickle.dumps(Touch(marker)))
+    change(checkpoint / "index.json", {"student.backbone": name.replace("EVIL", str(evil))})
+    refused(lambda: load_checkpoint(checkpoint), "'student.backbone' is .* is no plain model name")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"student.backbone": "vit_7b_patch16_dinov3", "student.output_stride": 16},
+            "does not hold the network that is described beside it",
+        ),
+        ({"student.backbone": "resnet_none"}, "timm has no model 'resnet_none'"),
+        ({"student.aspp_channels": 8192}, "does not hold the network that is described beside it"),
+        ({"student.aspp_channels": 10**12}, "'student.aspp_channels' is 1000000000000 "),
+        ({"student.aspp_rates": [1] * 100_000}, "'student.aspp_rates' is "),
+        ({"student.aspp_rates": [10**9]}, "'student.aspp_rates.0' is 1000000000 "),
+        ({"step_sizes": [1] * 1_000_000}, "'step_sizes' is "),
+        ({"step_sizes": [10**12]}, "'step_sizes.0' is 1000000000000 "),
+        ({"step_sizes": [3]}, "3 outputs, 2 class names and 2 ids"),
+        ({"class_ids": [1, 1]}, "2 outputs, 2 class names and 1 ids"),
+        ({"class_ids": [1, 700]}, "'class_ids.1' is 700 "),
+        ({"canvas": 10**9}, "'canvas' is 1000000000 "),
+        ({"canvas": 0}, "'canvas' is 0 "),
+        ({"mean": [0.5]}, "'mean.1' "),
+        ({"std": [0, 1, 1]}, "'std.0' is 0 "),
+        ({"std": [float("nan"), 1, 1]}, "'std.0' is nan "),
+        ({"student.weights": 3}, "'student.weights' is 3 "),
+        ({"evil": "x" * 10**6}, "'evil' is "),
+    ],
+)
+def test_a_checkpoint_of_astronomic_size(checkpoint: Path, changes: dict[str, Any], message: str) -> None:
+    change(checkpoint / "index.json", changes)
+    refused(lambda: load_checkpoint(checkpoint), message)
+
+
+def test_a_checkpoint_reads_no_file_that_it_names(checkpoint: Path, tmp_path: Path) -> None:
+    change(checkpoint / "index.json", {"student.weights": str(tmp_path / "there-is-none.safetensors")})
+    assert load_checkpoint(checkpoint)[1].student.weights.endswith("none.safetensors")
+
+
+@pytest.mark.parametrize("content", [DEEP, "[" * 100_000, "{", "[]", "", '{"a": ' * 50 + "1" + "}" * 50, "9" * 5000])
+def test_descriptions_that_are_none(checkpoint: Path, tmp_path: Path, content: str) -> None:
+    (checkpoint / "index.json").write_text(content)
+    refused(lambda: load_index(checkpoint), "index.json' (is damaged|describes no checkpoint)")
+    save_head({"head.weight": torch.zeros(2)}, {}, tmp_path)
+    (tmp_path / "about.json").write_text(content)
+    refused(lambda: load_about(tmp_path), "is damaged")
+    (tmp_path / "manifest.json").write_text(content)
+    refused(lambda: read_manifest(tmp_path), r"manifest.json' (is damaged|has format)")
+    run = tmp_path / "runs" / "a"
+    run.mkdir(parents=True)
+    (run / "report.json").write_text(content)
+    refused(lambda: all_runs(tmp_path), "report.json' is damaged")
+
+
+def test_weights_whose_header_lies(checkpoint: Path) -> None:
+    path = checkpoint / "student.safetensors"
+    state = {name: value.clone() for name, value in load_file(path).items()}
+    name = next(iter(state))
+    header = json.dumps({name: {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}).encode()
+    for content in (len(header).to_bytes(8, "little") + header, b"\xff" * 8 + b"{}", pickle.dumps({})):
+        path.write_bytes(content)
+        refused(lambda: load_checkpoint(checkpoint), "student.safetensors' is damaged")
+    save_file({**state, "more": torch.zeros(3)}, path)
+    refused(lambda: load_checkpoint(checkpoint), r"'more' is \(3,\), described is None")
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        (
+            {"mean": [0.5] * 3, "std": [0.5] * 3, "arguments": {"checkpoint_path": "evil.pt"}},
+            "'checkpoint_path=evil.pt'",
+        ),
+        ({"mean": [0.5] * 3, "std": [0.5] * 3, "arguments": {"pad_type": ["same"]}}, "'arguments.pad_type' is "),
+        ({"mean": [0.5] * 3, "std": [0.5] * 3}, "'arguments' "),
+        ({"mean": "abc", "std": [0.5] * 3, "arguments": {}}, "'mean' is 'abc'"),
+    ],
+)
+def test_heads_give_timm_no_path(tmp_path: Path, known: dict[str, Any], message: str) -> None:
+    save_head({"head.weight": torch.zeros(2)}, {"spec": {"fold": 3}, "input": known}, tmp_path)
+    refused(lambda: load_about(tmp_path), message)
+
+
+@pytest.mark.parametrize("name", ["../../../etc", "a/b", "", "x" * 100])
+def test_a_manifest_names_nothing_outside_the_store(tmp_path: Path, name: str) -> None:
+    content = {"format": 1, "kind": "heads", "digest": "ab", "created": "", "recipe": {}, "parents": {}, "counts": {}}
+    assert Manifest.model_validate(content)
+    for changed in ({**content, "digest": name}, {**content, "parents": {"stage1": name}}):
+        (tmp_path / "manifest.json").write_text(json.dumps(changed))
+        refused(lambda: read_manifest(tmp_path), "is damaged: '(digest|parents.stage1)'")
+
+
+def bank_of(n: int) -> MemoryBank:
+    masks = torch.ones(n, 16, 16, dtype=torch.bool)
+    sizes, channels = torch.full((n, 2), 16), torch.ones(n, dtype=torch.int64)
+    return MemoryBank(torch.zeros(n, 3, 16, 16, dtype=torch.uint8), masks, sizes, channels, tuple(map(str, range(n))))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("masks", torch.ones(2, 8, 8, dtype=torch.bool), "are not those of 3 instances"),
+        ("masks", torch.ones(3, 16, 16), "it holds channels, images"),
+        ("sizes", torch.full((3, 2), 10**9), "the size 1000000000 is not from 1 to 16"),
+        ("sizes", torch.full((3, 2), 0), "the size 0 is not"),
+        ("channels", torch.full((3,), 255), "the channel 255 is not from 1 to 254"),
+        ("more", torch.zeros(1), "it holds channels, images, masks, more"),
+    ],
+)
+def test_banks_that_are_none(tmp_path: Path, name: str, value: torch.Tensor, message: str) -> None:
+    save_bank(bank_of(3), tmp_path)
+    assert len(load_bank(tmp_path)) == 3
+    path = tmp_path / "bank.safetensors"
+    state = {key: tensor.clone() for key, tensor in load_file(path).items()}
+    save_file({**state, name: value}, path)
+    refused(lambda: load_bank(tmp_path), message)
+    path.write_bytes(b"x")
+    refused(lambda: load_bank(tmp_path), "is damaged")
+    (tmp_path / "index.json").write_text('{"ids": "abc"}')
+    refused(lambda: load_bank(tmp_path), "'ids' is 'abc'")
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    index = LabelIndex(
+        ids=("a", "b"),
+        classes=("cat",),
+        tags=((True,), (False,)),
+        canvas=16,
+        grid=(4, 4),
+        stages=("initial", "refined"),
+    )
+    folder = tmp_path / "labels"
+    writer = LabelWriter(folder, index)
+    masks = torch.ones(2, 1, 16, 16, dtype=torch.bool)
+    layers = {"initial": masks, "refined": masks, "soft": torch.ones(2, 1, 4, 4), "agreement": torch.ones(2, 1)}
+    writer.write(0, layers, torch.full((2, 2), 16), torch.full((2, 2), 20))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"canvas": 10**9}, "'canvas' is 1000000000"),
+        ({"canvas": 8192, "classes": ["c"] * 254, "tags": [[True] * 254] * 2}, "254 masks of 8192 pixels"),
+        ({"canvas": 32}, r"it holds uint8 \[2, 1, 16, 16\], the index says uint8 \[2, 1, 32, 32\]"),
+        ({"ids": ["a"]}, "tags are not those of 1 images"),
+        ({"ids": ["a", "b", "c"], "tags": [[True]] * 3}, r"the index says uint8 \[3, 1, 16, 16\]"),
+        ({"classes": [], "tags": [[], []]}, "'classes' is "),
+        ({"classes": ["c"] * 255, "tags": [[True] * 255] * 2}, "'classes' is "),
+        ({"grid": [10**9, 4]}, "'grid.0' is "),
+        ({"stages": ["../../x"]}, "stages are ../../x"),
+    ],
+)
+def test_a_label_set_whose_index_lies(labels: Path, changes: dict[str, Any], message: str) -> None:
+    assert LabelSet.open(labels).read("refined", 0, 2).all()
+    change(labels / "index.json", changes)
+    refused(lambda: LabelSet.open(labels), message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": [2, 1, 10**6, 10**6]}, r"it holds uint8 \[2, 1, 1000000"),
+        ({"data_type": "float64"}, "it holds float64"),
+        ({"chunk_grid.configuration.chunk_shape": [10**9, 1, 16, 16]}, "its chunks are"),
+        ({"chunk_grid": 3}, "its chunks are None"),
+        ({"codecs": [{"name": "numcodecs.pickle"}]}, "it is coded by numcodecs.pickle"),
+        ({"codecs": [["bytes"]]}, r"it is coded by \['bytes'\]"),
+        ({"zarr_format": 2}, "it is no array of zarr's format 3"),
+        ({"node_type": "group"}, "it is no array of zarr's format 3"),
+    ],
+)
+def test_a_label_set_whose_arrays_lie(labels: Path, changes: dict[str, Any], message: str) -> None:
+    change(labels / "labels.zarr" / "refined" / "zarr.json", changes)
+    refused(lambda: LabelSet.open(labels), message)
+
+
+def test_inner_chunks_and_codecs_are_looked_at(labels: Path) -> None:
+    path = labels / "labels.zarr" / "refined" / "zarr.json"
+    sound = path.read_text()
+    content = json.loads(sound)
+    content["codecs"][0]["configuration"]["codecs"].append({"name": "blosc"})
+    path.write_text(json.dumps(content))
+    refused(lambda: LabelSet.open(labels), "it is coded by blosc")
+    content = json.loads(sound)
+    content["codecs"][0]["configuration"]["chunk_shape"] = [1, 1, 10**6, 10**6]
+    path.write_text(json.dumps(content))
+    refused(lambda: LabelSet.open(labels), r"its chunks are \[1, 1, 1000000, 1000000\]")
+    path.write_text(DEEP)
+    refused(lambda: LabelSet.open(labels), "is damaged")
+
+
+def test_arrays_of_an_older_format_and_retold_ones_are_not_read(labels: Path, tmp_path: Path) -> None:
+    group, array = labels / "labels.zarr", labels / "labels.zarr" / "refined"
+    told = json.loads((array / "zarr.json").read_text())
+    retold = {**told, "shape": [2, 1, 16, 8]}
+    root = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
+    metadata = {"kind": "inline", "must_understand": False, "metadata": {"refined": retold}}
+    (group / "zarr.json").write_text(json.dumps({**root, "consolidated_metadata": metadata}))
+    assert LabelSet.open(labels).read("refined", 0, 2).shape == (2, 1, 16, 16)
+    (array / "zarr.json").unlink()
+    marker = tmp_path / "marker"
+    old = {"zarr_format": 2, "shape": [2, 1, 16, 16], "chunks": [2, 1, 16, 16], "dtype": "|O", "compressor": None}
+    old |= {"filters": [{"id": "pickle"}], "fill_value": None, "order": "C"}
+    (array / ".zarray").write_text(json.dumps(old))
+    (array / "0.0.0.0").write_bytes(pickle.dumps(Touch(marker)))
+    refused(lambda: LabelSet.open(labels), "refined/zarr.json' is damaged")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("original", 65535), ("original", 0), ("size", 60)])
+def test_sizes_that_no_image_has(labels: Path, name: str, value: int) -> None:
+    LabelWriter(labels, LabelSet.open(labels).index).group[name][:] = value
+    with pytest.raises(FormatError, match=f"'{name}' of image 'b' is {value} x {value}"):
+        LabelSet.open(labels).true_size(1) if name == "size" else LabelSet.open(labels).original_size(1)

@@ -1,0 +1,130 @@
+"""Reading JSON and YAML that others may have written: bounded in size and depth, and refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from wilss.errors import FormatError, SpecError, WilssError
+
+JSON_BYTES = 64 << 20
+"""Of a manifest, a card, scores; what holds a row an image says its own bound."""
+YAML_BYTES = 256 << 10
+"""A benchmark of 254 classes with their prompts has less than half of it."""
+DEPTH = 32
+"""Levels of lists and mappings; ours have at most eight."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_json(path: Path, advice: str, limit: int = JSON_BYTES) -> Any:
+    """Content of a JSON file.
+
+    Args:
+        advice: what to do about a file that cannot be read; it ends the message. limit: bytes that are read at most.
+
+    Raises FormatError for a file that is missing, too large, no JSON in UTF-8, or nested deeper than `DEPTH`.
+    """
+    problem = f"'{path}' is damaged"
+    return parse_json(_text(path, limit, FormatError, problem, advice), problem, advice)
+
+
+def parse_json(text: str, problem: str, advice: str, error: type[WilssError] = FormatError) -> Any:
+    """Content of a JSON text. Raises ``error``, "PROBLEM (reason); ADVICE", as `read_json` does."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as reason:
+        raise error(f"{problem} ({_first_line(reason)}); {advice}") from reason
+    if not _is_shallow(content):
+        raise error(f"{problem} (it is nested deeper than {DEPTH}); {advice}")
+    return content
+
+
+def read_yaml(path: Path, advice: str) -> Any:
+    """Content of a YAML file. Raises SpecError as `parse_yaml` does, and for a file that cannot be read."""
+    problem = f"'{path}' is no YAML"
+    return parse_yaml(_text(path, YAML_BYTES, SpecError, problem, advice), problem, advice)
+
+
+def parse_yaml(text: str, problem: str, advice: str) -> Any:
+    """Content of a YAML text: plain lists, mappings and scalars.
+
+    Raises SpecError, "PROBLEM (reason); ADVICE", for a text that is too long, has a tag, an anchor or an alias (a few
+    lines of them stand for gigabytes), is nested deeper than `DEPTH`, or holds a value that is none (2001-99-99).
+    """
+    reason = f"it is longer than {YAML_BYTES} bytes"
+    if len(text) <= YAML_BYTES:
+        try:
+            reason = _refused(text)
+            if not reason:
+                return yaml.safe_load(text)
+        except yaml.MarkedYAMLError as error:
+            line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+            reason = f"{error.problem}{line}"
+        except (yaml.YAMLError, ValueError) as error:
+            reason = _first_line(error)
+    raise SpecError(f"{problem} ({reason}); {advice}")
+
+
+def checked(model: type[Model], content: Any, path: Path, advice: str, fault: str = "is damaged") -> Model:
+    """Validate the content of a file. Raises FormatError that names the file, its first bad key, and the value seen."""
+    strict = model.model_config.get("strict")  # strictly speaking a list is a tuple only in JSON
+    try:
+        return model.model_validate_json(json.dumps(content)) if strict else model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        value = "" if first["type"] == "missing" else f" is {first['input']!r:.60}"
+        named, rule = f": '{key:.60}'{value}" if key else "", first["msg"].removeprefix("Value error, ")
+        raise FormatError(f"'{path}' {fault}{named} ({rule:.300}); {advice}") from error
+
+
+def _text(path: Path, limit: int, error: type[WilssError], problem: str, advice: str) -> str:
+    try:
+        with path.open("rb") as handle:
+            content = handle.read(limit + 1)
+        text = content.decode()
+    except OSError as reason:
+        raise error(f"{problem} ({reason.strerror}); {advice}") from reason
+    except UnicodeDecodeError as reason:
+        raise error(f"{problem} ({reason}); {advice}") from reason
+    if len(content) > limit:
+        raise error(f"{problem} (it is larger than {limit} bytes); {advice}")
+    return text
+
+
+def _is_shallow(content: Any) -> bool:
+    """Whether no value lies deeper than `DEPTH`; level by level, as recursion is what a deep file is made to break."""
+    level = [content]
+    for _ in range(DEPTH + 1):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
+
+
+def _refused(text: str) -> str:
+    """Why a YAML text is not read, "" for one that is; nothing is built of it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if getattr(event, "anchor", None) is not None:
+            return "it has an anchor or an alias"
+        if getattr(event, "tag", None) is not None:
+            return f"it has the tag '{event.tag:.40}'"
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            return f"it is nested deeper than {DEPTH}"
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
