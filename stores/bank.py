@@ -7,6 +7,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from stores.reading import whole
 from wilss.learn.memory import MemoryBank
 
 
@@ -18,6 +19,8 @@ def save_bank(bank: MemoryBank, folder: Path) -> None:
 
 
 def load_bank(folder: Path) -> MemoryBank:
-    """Read a bank."""
-    ids = json.loads((folder / "index.json").read_text())["ids"]
-    return MemoryBank(**load_file(folder / "bank.safetensors"), ids=tuple(ids))
+    """Read a bank. Raises FormatError for a damaged one."""
+    with whole(folder / "index.json"):
+        ids = tuple(map(str, json.loads((folder / "index.json").read_text())["ids"]))
+    with whole(folder / "bank.safetensors"):
+        return MemoryBank(**load_file(folder / "bank.safetensors"), ids=ids)

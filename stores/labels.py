@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from zarr.codecs import ZstdCodec
 
+from stores.reading import whole
 from wilss.errors import ArtefactNotFoundError, DataError, did_you_mean
 from wilss.foundation.cosegment import PseudoLabels
 from wilss.outputs import whole_file
@@ -111,15 +113,30 @@ class LabelSet:
 
     @classmethod
     def open(cls, folder: Path) -> LabelSet:
-        """Open the label set of a folder. Raises ArtefactNotFoundError when it is none."""
+        """Open the label set of a folder. Raises ArtefactNotFoundError when it is none, FormatError when damaged."""
         path = folder / "index.json"
         if not path.is_file():
             raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
-        index = LabelIndex.model_validate(json.loads(path.read_text()))
-        return cls(index, zarr.open_group(folder / "labels.zarr", mode="r"))
+        with whole(path):
+            index = LabelIndex.model_validate(json.loads(path.read_text()))
+        with whole(folder / "labels.zarr"):
+            group = zarr.open_group(folder / "labels.zarr", mode="r")
+            list(group.arrays())  # every array's description is read now
+        return cls(index, group)
 
     def __len__(self) -> int:
         return len(self.index.ids)
+
+    def require_rows(self, image_ids: Sequence[str]) -> None:
+        """Raise DataError unless the rows are those of these images, in this order."""
+        pairs = zip_longest(self.index.ids, image_ids)
+        for row, (own, wanted) in enumerate(pairs):
+            if own != wanted:
+                raise DataError(
+                    f"row {row} of the label set is {_named(own)}, but the step has {_named(wanted)} there "
+                    f"({len(self)} rows, {len(image_ids)} images), so its masks would be trained on other images; make "
+                    "it anew with --again labels"
+                )
 
     def position(self, image_id: str) -> int:
         """Row of an image. Raises DataError with the closest id."""
@@ -160,6 +177,10 @@ class LayerCache:
         """See `wilss.learn.incremental.MaskLayers.layers`."""
         unpacked = np.unpackbits(self.bits[list(positions)], axis=-1, count=self.canvas)
         return torch.from_numpy(unpacked)
+
+
+def _named(image_id: str | None) -> str:
+    return "no image" if image_id is None else f"image '{image_id}'"
 
 
 def _create_arrays(path: Path, index: LabelIndex) -> None:

@@ -12,6 +12,8 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.heads import load_head, save_head
+from stores.reading import whole
+from tasks.again import Stage
 from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
@@ -28,7 +30,7 @@ from tasks.workspace import build_once, check_once, heavy_task
 from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
 from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
-from wilss.errors import ArtefactNotFoundError, DataError, FormatError
+from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes, require_visible
 from wilss.fewshot.build import build_model
 from wilss.fewshot.episodic import fit_threshold, train_episodic
@@ -42,6 +44,7 @@ from wilss.spec import Settings
 
 SPLITS: tuple[Split, Split] = ("eval", "train")
 """Novel classes in test images, and base classes in training images."""
+PARTS = {"eval": "novel classes", "train": "base classes"}
 EPISODES, SCORES = "episodes.json", "scores.json"
 N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""
@@ -86,7 +89,8 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         notes = {"fold": ws.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
         return ws.store.publish(recipe, folder, {"images": len(ws.lists("train").images)}, notes)
 
-    return build_once(ws.store, recipe, make)
+    title = row_name(spec.head, spec.train.tuning, spec.shots)
+    return build_once(ws.store, recipe, make, Stage("head", title), settings.again)
 
 
 def _train_head(ws: FewShotWorkspace, model: FewShotModel, folder: Path) -> list[dict[str, float]]:
@@ -145,7 +149,7 @@ def frozen_episodes(spec: FewShotSpec, settings: Settings, split: Split) -> Arte
         write_episodes(file, folder / EPISODES)
         return ws.store.publish(recipe, folder, {"episodes": count}, {"fold": ws.fold.describe()})
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, Stage("episodes", f"episodes ({PARTS[split]})"), settings.again)
 
 
 @heavy_task
@@ -165,17 +169,15 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
         (folder / SCORES).write_text(json.dumps(content))
         return ws.store.publish(recipe, folder, {"episodes": len(episodes)})
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, Stage("scores", f"scores ({PARTS[split]})"), settings.again)
 
 
 def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:
     """Scores that are in the store."""
-    folder = ws.store.path("evaluations", scores_recipe(ws, split).digest)
-    try:
-        content = json.loads((folder / SCORES).read_text())
+    path = ws.store.path("evaluations", scores_recipe(ws, split).digest) / SCORES
+    with whole(path):
+        content = json.loads(path.read_text())
         return EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"'{folder / SCORES}' is damaged ({error}); delete its folder and run again") from error
 
 
 def load_episodes(ws: FewShotWorkspace, split: Split) -> EpisodeFile:

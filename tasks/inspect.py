@@ -22,7 +22,7 @@ from wilss.errors import DataError, SpecError, did_you_mean
 from wilss.measure.render import colour, contact_sheet, flatten_layers, overlay, to_pil
 from wilss.nets.segmenter import Segmenter
 from wilss.outputs import writable_folder
-from wilss.spec import Settings, make_spec
+from wilss.spec import RunSpec, Settings, make_spec
 
 STAGE_TITLES = {"final": "teacher"}
 
@@ -36,11 +36,17 @@ def show_labels(digest: str, image_id: str | None, out: Path | None, count: int,
     manifest = store.get("labels", digest)
     sets = [LabelSet.open(store.path("labels", m.digest)) for m in family(store, manifest)]
     rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
-    ws = open_workspace(make_spec(manifest.notes["spec"]), _with_data(settings, manifest))
+    ws = open_workspace(_spec_of(manifest), _with_data(settings, manifest))
     out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
     writable_folder(out.parent)
     sheet(ws, sets, rows, tuple(manifest.notes["class_ids"])).save(out)
     return out
+
+
+def _spec_of(manifest: Manifest) -> RunSpec:
+    """What the run of a label set says of its data; what it trained, and how, may be refused by now."""
+    spec: dict[str, object] = manifest.notes["spec"]
+    return make_spec({key: value for key, value in spec.items() if key not in ("method", "step", "fmwiss", "wilson")})
 
 
 def family(store: Store, manifest: Manifest) -> list[Manifest]:
@@ -109,7 +115,7 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
 
 @torch.inference_mode()
 def predict_files(
-    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "cpu"
+    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "auto"
 ) -> Iterator[Path]:
     """Segment image files: ``NAME.png`` holds class ids in VOC colours, ``NAME-overlay.png`` is for looking at.
 
@@ -118,9 +124,9 @@ def predict_files(
     """
     if not images:
         raise SpecError("no image given; name at least one image file after the checkpoint")
-    require_device(device)
+    place = require_device(device)
     model, index = load_checkpoint(start_folder(checkpoint, Store(root)))
-    model.to(device)
+    model.to(place)
     names = [path.stem for path in images]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated:

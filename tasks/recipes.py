@@ -10,10 +10,10 @@ from stores.artefacts import Recipe
 from tasks.fewshot_start import MARK
 from tasks.workspace import Workspace
 from wilss.data.steps import base_positions
-from wilss.digest import ALGORITHM_VERSION, file_digest
+from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.base import joint_epochs
-from wilss.learn.methods import FmwissSpec
+from wilss.learn.methods import METHODS, FmwissSpec
 from wilss.learn.schedule import TrainSpec
 from wilss.protocol import step_images
 
@@ -92,8 +92,8 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
         "classes": list(ws.protocol.steps[step]),
         "old": list(ws.protocol.seen(step - 1)) if spec.foundation.old_names else [],
         "canvas": spec.data.canvas,
-        "scorer": build_scorer(spec.foundation, ws.settings.weights, ws.settings.device).digest,
-        "grouper": build_grouper(spec.foundation, ws.settings.weights, ws.settings.device).digest,
+        "scorer": build_scorer(spec.foundation, ws.settings.weights, str(ws.device)).digest,
+        "grouper": build_grouper(spec.foundation, ws.settings.weights, str(ws.device)).digest,
         "cosegment": spec.foundation.cosegment.model_dump(mode="json"),
         "seed": spec.seed,
     }
@@ -114,6 +114,7 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
         "version": ALGORITHM_VERSION,
         "stage": "step",
         "method": spec.method,
+        **code_version(METHODS[spec.method].version),
         "classes": list(ws.protocol.steps[step]),
         "augment": spec.augment.model_dump(mode="json"),
         "train": spec.step.model_dump(mode="json"),

@@ -19,11 +19,13 @@ class MethodEntry:
     """A method by name.
 
     section: part of a run's specification that holds its settings. uses_labels: whether it learns from a label set.
+    version: of its code, see `wilss.digest.code_version`.
     """
 
     build: Callable[[StepContext], Method]
     section: str | None
     uses_labels: bool
+    version: int = 1
 
 
 METHODS: dict[str, MethodEntry] = {
