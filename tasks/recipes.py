@@ -8,7 +8,7 @@ from stores.artefacts import Recipe
 from tasks.fewshot_start import MARK
 from tasks.workspace import Workspace
 from wilss.data.steps import base_positions
-from wilss.digest import ALGORITHM_VERSION, digest_of, file_digest
+from wilss.digest import ALGORITHM_VERSION, code_version, digest_of, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.base import joint_epochs
@@ -103,8 +103,8 @@ def labels_recipe(ws: Workspace, step: int) -> Recipe:
         "classes": list(ws.protocol.steps[step]),
         "old": list(ws.protocol.seen(step - 1)) if spec.foundation.old_names else [],
         "canvas": spec.data.canvas,
-        "scorer": build_scorer(spec.foundation, ws.settings.weights, ws.settings.device).digest,
-        "grouper": build_grouper(spec.foundation, ws.settings.weights, ws.settings.device).digest,
+        "scorer": build_scorer(spec.foundation, ws.settings.weights, str(ws.device)).digest,
+        "grouper": build_grouper(spec.foundation, ws.settings.weights, str(ws.device)).digest,
         "cosegment": spec.foundation.cosegment.plain(),
         "seed": spec.seed,
     }
@@ -127,6 +127,7 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
         "version": ALGORITHM_VERSION,
         "stage": "step",
         "method": spec.method,
+        **code_version(METHODS[spec.method].version),
         "classes": list(ws.protocol.steps[step]),
         "augment": spec.augment.plain(),
         "train": spec.step.plain(),
@@ -134,8 +135,6 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
     }
     if (data := _step_data(ws, step)) != ws.source.fingerprint:
         facts["data"] = data  # otherwise known through the base student
-    if (version := METHODS[spec.method].version) != 1:  # 1 goes without saying
-        facts["method version"] = version
     if spec.step.tuning == "svf":
         facts["svf"] = "one set of bases for all steps"
     settings = effective_settings(ws)

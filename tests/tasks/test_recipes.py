@@ -57,5 +57,5 @@ def test_what_pamr_and_wilson_compute_otherwise_counts_only_where_they_are_used(
     assert labels_recipe(pamr, 1).facts["pamr"] == 2
     assert "pamr" not in labels_recipe(guided, 1).facts
     wilson, finetune = (opened(tmp_path, "scenes-15-5", method=method) for method in ("wilson", "finetune"))
-    assert checkpoint_recipe(wilson, 1).facts["method version"] == 2
-    assert "method version" not in checkpoint_recipe(finetune, 1).facts
+    assert checkpoint_recipe(wilson, 1).facts["code"] == 2
+    assert "code" not in checkpoint_recipe(finetune, 1).facts

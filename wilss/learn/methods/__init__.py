@@ -19,7 +19,7 @@ class MethodEntry:
     """A method by name.
 
     section: part of a run's specification that holds its settings. uses_labels: whether it learns from a label set.
-    version: raised whenever the same settings train another student; it counts in the digests of the method's steps.
+    version: of its code, see `wilss.digest.code_version`.
     """
 
     build: Callable[[StepContext], Method]
