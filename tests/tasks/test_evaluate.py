@@ -98,14 +98,17 @@ def confusions(ws: Workspace, content: str) -> dict[str, Tensor]:
 
 def test_matrices_come_back(ws: Workspace) -> None:
     matrix = torch.arange(16 * 16).view(16, 16)
-    assert torch.equal(confusions(ws, json.dumps({"tables": {"full": matrix.tolist()}}))["full"], matrix)
+    assert torch.equal(
+        confusions(ws, json.dumps({"classes": list(ws.class_names(0)), "tables": {"full": matrix.tolist()}}))["full"],
+        matrix,
+    )
 
 
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"tables": 3}', '{"tables": {"full": [[1]]}}', '{"tables": {"full": [["a"]]}}']
 )
 def test_damage_is_named(ws: Workspace, content: str) -> None:
-    with pytest.raises(FormatError, match=r"confusion\.json' is damaged .*; delete its folder and run again"):
+    with pytest.raises(FormatError, match=r"confusion\.json' is damaged.*; delete its folder and run again"):
         confusions(ws, content)
 
 
