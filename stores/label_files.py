@@ -21,8 +21,8 @@ def require_layers(folder: Path, layers: Mapping[str, tuple[str, tuple[int, ...]
     Args:
         layers: name -> data type and shape that the index of the label set asks for.
 
-    Raises FormatError for a description that is damaged, or an array that is missing, of another type or shape, in other
-    chunks, or coded otherwise.
+    Raises FormatError for a description that is damaged, or an array that is missing, of another type or shape, in
+    other chunks, or coded otherwise.
     """
     group = folder / "zarr.json"
     content = read_json(group, advice, FILE_BYTES)

@@ -76,9 +76,9 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         torch.manual_seed(spec.seed)
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
         if spec.keeps_decoder:
-            folder = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
-            state, _ = load_head(folder)
-            load_into(model.decoder, part_of(state, "decoder."), folder)
+            shapes = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
+            state, _ = load_head(shapes)
+            load_into(model.decoder, part_of(state, "decoder."), shapes)
         return _train(ws, recipe, folder, "stage 1", model, draw, ids, spec.stage1, generator)
 
     return build_once(ws.store, recipe, make, Stage("stage1", "stage 1"), settings.again)
