@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.environment import machine_settings
+from flows.machine import machine_settings
 from flows.stages import Seconds, base_stages, prepare, step_stages
 from tasks.again import require_stages, stages_of
 from tasks.prepare import require_predecessor, say_settings

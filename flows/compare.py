@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 
 from flows.benchmark import last_step, run_all_steps
-from flows.environment import machine_settings
+from flows.machine import machine_settings
 from tasks.again import require_stages, stages_of
 from tasks.compare import write_comparison
 from tasks.prepare import prepare_data, say_settings

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.environment import machine_settings
+from flows.machine import machine_settings
 from flows.stages import Seconds, timed
 from tasks.again import FEWSHOT_SCORING, FEWSHOT_TRAINING, require_stages
 from tasks.fewshot import SPLITS, fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from prefect import flow
 
-from flows.environment import default_root
+from flows.machine import default_root
 from tasks.pretrain import pretrain_model
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from stores.checkpoints import load_checkpoint
+from stores.models.students import load_checkpoint
 from stores.runs import comparison_folder, write_run
 from tasks.inspect import predict_image, truth_picture
 from tasks.recipes import checkpoint_recipe
@@ -16,8 +16,8 @@ from tasks.report import N_PICTURES, showcase
 from tasks.workspace import heavy_task, open_workspace
 from wilss.device import resolve_device
 from wilss.grid import Comparison
-from wilss.measure.compare import csv_classes, csv_rows, html, markdown, plot, tables
-from wilss.measure.render import contact_sheet, overlay, png
+from wilss.report.comparison import csv_classes, csv_rows, html, markdown, plot, tables
+from wilss.report.pictures import contact_sheet, overlay, png
 from wilss.spec import Settings
 
 

@@ -13,9 +13,9 @@ from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.tags import read_labels
 from wilss.errors import SpecError
-from wilss.measure.render import contact_sheet
 from wilss.outputs import writable_folder
 from wilss.protocol import count_steps
+from wilss.report.pictures import contact_sheet
 from wilss.spec import RunSpec, Settings
 
 

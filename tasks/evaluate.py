@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.checkpoints import load_checkpoint, normalisation
-from stores.labels import LabelSet
+from stores.labels.sets import LabelSet
+from stores.models.students import load_checkpoint, normalisation
 from tasks.again import Stage, standing
 from tasks.progress import stage_progress
 from tasks.recipes import checkpoint_recipe, evaluation_recipe

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.heads import load_head, save_head
+from stores.models.heads import load_head, save_head
 from tasks.again import Stage
 from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
@@ -26,19 +26,19 @@ from tasks.fewshot_workspace import (
 )
 from tasks.progress import say, stage_progress
 from tasks.workspace import build_once, check_once, heavy_task
-from wilss.data.episode_files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
-from wilss.data.episodes import Episode, Sampler
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
-from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes, require_visible
 from wilss.fewshot.build import build_model
+from wilss.fewshot.episodes.batches import Augmented, DrawEpisodes, EpisodeImages, mix_episodes, require_visible
+from wilss.fewshot.episodes.draw import Episode, Sampler
+from wilss.fewshot.episodes.files import EpisodeFile, freeze_episodes, read_episodes, write_episodes
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.grid import row_name
 from wilss.fewshot.model import FewShotModel, trained_state
 from wilss.fewshot.predict import Prediction, batch_size, predict_episodes
+from wilss.fewshot.scores import EpisodeScores, episode_counts
 from wilss.fewshot.spec import FewShotSpec
 from wilss.learn.loop import Watch
-from wilss.measure.episodes import EpisodeScores, episode_counts
 from wilss.nets.fit import load_into
 from wilss.outside import read_json
 from wilss.spec import Settings

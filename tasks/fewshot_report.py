@@ -12,20 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stores.heads import load_head
+from stores.models.heads import load_head
 from stores.runs import fewshot_comparison_folder, fewshot_folder, write_run
 from tasks.fewshot import folder_of, load_episodes, load_model, predictions, read_scores
 from tasks.fewshot_workspace import FewShotWorkspace, episodes_recipe, head_recipe, open_fewshot
 from tasks.report import peak_rss_bytes, versions
 from tasks.workspace import heavy_task
-from wilss.data.episode_canvas import fit
 from wilss.data.source import Split
+from wilss.fewshot.episodes.canvas import fit
 from wilss.fewshot.grid import FewShotGrid
+from wilss.fewshot.scores import Gain, gain, summarise
 from wilss.fewshot.spec import FewShotSpec
-from wilss.measure.compare import markdown
-from wilss.measure.episodes import Gain, gain, summarise
-from wilss.measure.fewshot import TuningGain, entry, gain_table, grid_table, page, run_tables
-from wilss.measure.render import contact_sheet, loss_curves, png, spotlight
+from wilss.report.comparison import markdown
+from wilss.report.fewshot import TuningGain, entry, gain_table, grid_table, page, run_tables
+from wilss.report.pictures import contact_sheet, loss_curves, png, spotlight
 from wilss.spec import Settings
 
 N_PICTURES = 10

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from stores.artefacts import Recipe, Store
-from stores.heads import BACKBONE, WEIGHTS
-from wilss.data.scenes_source import ScenesSource
+from stores.models.heads import BACKBONE, WEIGHTS
+from wilss.data.scenes.source import ScenesSource
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
 from wilss.fewshot.shipped import ShapesFile, shipped_shapes
 from wilss.fewshot.spec import FewShotSpec, ShapesSpec

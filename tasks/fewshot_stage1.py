@@ -11,20 +11,20 @@ from typing import Any
 import torch
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
-from stores.heads import load_head, part_of, save_head
+from stores.models.heads import load_head, part_of, save_head
 from tasks.again import Stage
 from tasks.fewshot_shapes import shapes_recipe, shapes_source, shipped_for
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, stage1_recipe
 from tasks.progress import stage_progress
 from tasks.workspace import build_once, heavy_task
-from wilss.fewshot.batches import Augmented, EpisodeImages
 from wilss.fewshot.build import build_shapes, build_stage1
+from wilss.fewshot.episodes.batches import Augmented, EpisodeImages
+from wilss.fewshot.psp import PspNet
 from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
 from wilss.nets.fit import load_into
-from wilss.nets.psp import PspNet
 from wilss.spec import Settings
 
 STATE = "training.pt"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stores.artefacts import Manifest, Store
-from stores.heads import BACKBONE, WEIGHTS, has_backbone, load_about
+from stores.models.heads import BACKBONE, WEIGHTS, has_backbone, load_about
 from wilss.architecture import InputCard
 from wilss.digest import file_digest
 from wilss.errors import FormatError, SpecError

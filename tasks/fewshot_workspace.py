@@ -14,8 +14,14 @@ from stores.artefacts import Manifest, Recipe, Store
 from tasks.again import Stage
 from tasks.fewshot_shapes import pretrained_weights, shapes_recipe, shapes_source
 from tasks.workspace import build_once, open_source, require_device
-from wilss.data.area_files import load_areas, write_areas
-from wilss.data.episode_lists import (
+from wilss.data.source import Source, Split
+from wilss.device import resolve_device
+from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION, code_version
+from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
+from wilss.fewshot.build import HEADS
+from wilss.fewshot.episodes.areas import load_areas, write_areas
+from wilss.fewshot.episodes.folds import Fold, fold_of
+from wilss.fewshot.episodes.lists import (
     MIN_AREA,
     EpisodeList,
     ImageClasses,
@@ -25,12 +31,6 @@ from wilss.data.episode_lists import (
     read_areas,
     train_list,
 )
-from wilss.data.folds import Fold, fold_of
-from wilss.data.source import Source, Split
-from wilss.device import resolve_device
-from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION, code_version
-from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
-from wilss.fewshot.build import HEADS
 from wilss.fewshot.shipped import read_shapes
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, ShapesSpec
 from wilss.nets.pretrained import Weights, find_weights

@@ -16,8 +16,8 @@ from tasks.report import plain
 from tasks.workspace import require_device
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
-from wilss.data.scenes import draw
-from wilss.data.silhouettes import CLASSES
+from wilss.data.scenes.silhouettes import CLASSES
+from wilss.data.scenes.world import draw
 from wilss.errors import SpecError
 from wilss.foundation.catalogue import catalogue, describe
 from wilss.foundation.clip import ClipScorer
@@ -25,8 +25,8 @@ from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.quality import HELD_OUT, image_level_recall, label_quality
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
-from wilss.measure.render import contact_sheet
 from wilss.outputs import writable_folder
+from wilss.report.pictures import contact_sheet
 from wilss.spec import make_spec
 
 BUILT_IN = make_spec({"benchmark": "scenes-15-5"}).foundation

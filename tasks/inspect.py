@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from stores.artefacts import Manifest, Store
-from stores.checkpoints import CheckpointIndex, load_checkpoint
-from stores.labels import LabelSet
+from stores.labels.sets import LabelSet
+from stores.models.students import CheckpointIndex, load_checkpoint
 from tasks.workspace import Workspace, open_workspace, require_device, start_folder
 from wilss.architecture import Count
 from wilss.data.augment import normalise
@@ -22,10 +22,10 @@ from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, FormatError, SpecError, did_you_mean
-from wilss.measure.render import colour, contact_sheet, flatten_layers, overlay, to_pil
 from wilss.nets.segmenter import Segmenter
 from wilss.outputs import writable_folder
 from wilss.outside import checked
+from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay, to_pil
 from wilss.spec import RunSpec, Settings, make_spec
 
 STAGE_TITLES = {"final": "teacher"}

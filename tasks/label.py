@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
-from stores.labels import LabelIndex, LabelWriter, layers_of
+from stores.labels.sets import LabelIndex, LabelWriter, layers_of
 from tasks.again import Stage, ago, standing
 from tasks.progress import say, stage_progress
 from tasks.recipes import final_labels_recipe, labels_recipe

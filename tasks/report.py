@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from stores.artefacts import Manifest
-from stores.checkpoints import load_checkpoint, load_index
-from stores.labels import LabelSet
+from stores.labels.sets import LabelSet
+from stores.models.students import load_checkpoint, load_index
 from stores.runs import run_folder, write_run
 from tasks.evaluate import label_quality, read_confusions
 from tasks.inspect import predict_image, sheet, truth_picture
@@ -28,9 +28,9 @@ from tasks.recipes import (
 from tasks.workspace import Workspace, heavy_task, open_workspace
 from wilss.data.source import Split
 from wilss.measure.confusion import iou
-from wilss.measure.render import contact_sheet, loss_curves, overlay, png
-from wilss.measure.report import render_report
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
+from wilss.report.pictures import contact_sheet, loss_curves, overlay, png
+from wilss.report.run import render_report
 from wilss.spec import RunSpec, Settings
 
 N_PICTURES = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stores.heads import load_head
+from stores.models.heads import load_head
 from tasks.fewshot_shapes import shapes_recipe
 from tasks.fewshot_workspace import open_fewshot
 from tasks.workspace import heavy_task

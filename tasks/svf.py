@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from stores.artefacts import Store, read_manifest
-from stores.checkpoints import CheckpointIndex, load_checkpoint, load_index, save_checkpoint
-from stores.vectors import VECTORS, StoredVectors, bases_folder, load_bases, require_vectors
+from stores.models.students import CheckpointIndex, load_checkpoint, load_index, save_checkpoint
+from stores.models.vectors import VECTORS, StoredVectors, bases_folder, load_bases, require_vectors
 from tasks.workspace import start_folder
 from wilss.errors import FormatError, SpecError
 from wilss.nets.vectors import VectorSets

@@ -17,12 +17,12 @@ from tasks.svf_subject import Subject, open_subject
 from wilss.data.augment import normalise
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
-from wilss.data.scenes import World, draw
+from wilss.data.scenes.world import World, draw
 from wilss.errors import SpecError
-from wilss.measure.render import contact_sheet, png
-from wilss.measure.svf_report import layers_csv, svf_html
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
 from wilss.outputs import writable_folder
+from wilss.report.pictures import contact_sheet, png
+from wilss.report.svf import layers_csv, svf_html
 
 N_SCENES, N_SHOWN = 24, 4
 """Scenes of the built-in world that shares are measured on, and how many of them are shown."""

@@ -9,21 +9,21 @@ import torch
 from torch import nn
 
 from stores.artefacts import Manifest, Store
-from stores.checkpoints import load_checkpoint
-from stores.heads import WEIGHTS, load_head, part_of
-from stores.vectors import require_vectors
+from stores.models.heads import WEIGHTS, load_head, part_of
+from stores.models.students import load_checkpoint
+from stores.models.vectors import require_vectors
 from tasks.fewshot_shapes import shapes_weights
 from tasks.fewshot_start import MARK, stage_of
 from tasks.svf import open_sets
 from tasks.workspace import start_folder
 from wilss.architecture import InputCard
-from wilss.data.folds import Fold, fold_of
 from wilss.errors import SpecError
 from wilss.fewshot.build import build_pyramid
+from wilss.fewshot.episodes.folds import Fold, fold_of
+from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, make_fewshot_spec
 from wilss.nets.fit import load_into, require_fit
 from wilss.nets.pretrained import Weights, find_weights
-from wilss.nets.pyramid import PyramidBackbone
 from wilss.nets.vectors import Vectors, VectorSets, vectors_between
 from wilss.protocol import benchmarks
 

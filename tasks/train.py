@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
-from stores.bank import load_bank, save_bank
-from stores.checkpoints import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
-from stores.labels import LabelSet, LayerCache
-from stores.vectors import open_chain, save_vectors
+from stores.banks import load_bank, save_bank
+from stores.labels.sets import LabelSet, LayerCache
+from stores.models.students import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
+from stores.models.vectors import open_chain, save_vectors
 from tasks.again import Stage, standing
 from tasks.label import write_final_labels
 from tasks.progress import say, stage_progress

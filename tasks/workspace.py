@@ -13,15 +13,15 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
-from stores.checkpoints import load_index, normalisation
+from stores.models.students import load_index, normalisation
 from tasks.again import Stage, ago, anew, forget_stages, standing
 from tasks.fewshot_start import MARK, fewshot_backbone
 from tasks.progress import say
 from wilss.custom import CustomBenchmark
-from wilss.data.coco import CocoSplit, CocoToVocSource
-from wilss.data.coco80 import CocoSource
+from wilss.data.coco.objects import CocoSource
+from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.folder import FolderSource
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
 from wilss.data.source import Source
 from wilss.data.voc import VocSource
 from wilss.device import resolve_device

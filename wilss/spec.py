@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from wilss.architecture import MOST_PIXELS
 from wilss.custom import CustomBenchmark
 from wilss.data.augment import AugmentSpec
-from wilss.data.scenes import World
+from wilss.data.scenes.world import World
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.spec import FoundationSpec
 from wilss.learn.methods import METHODS, FmwissSpec, WilsonSpec

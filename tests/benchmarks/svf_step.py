@@ -24,9 +24,9 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.pretrained import find_weights
-from wilss.nets.pyramid import PyramidBackbone
 from wilss.nets.svf import FactoredConv2d, apply_svf, fold
 
 FORMS = ("weights", "composed", "factored")

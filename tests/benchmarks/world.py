@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from wilss.data.scenes import World, draw
+from wilss.data.scenes.world import World, draw
 
 
 def main() -> None:

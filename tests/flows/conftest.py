@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from flows import cli, cli_fewshot, cli_foundations
+from flows import cli
+from flows.cli import few_shot as cli_fewshot
+from flows.cli import foundations as cli_foundations
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stores.artefacts import Store
-from stores.checkpoints import load_checkpoint
+from stores.models.students import load_checkpoint
 from wilss.device import resolve_device
 from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
 from wilss.spec import Settings, make_spec

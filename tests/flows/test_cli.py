@@ -16,8 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from flows.printing import say_next
-from stores.checkpoints import CheckpointIndex, save_checkpoint
+from flows.cli.printing import say_next
+from stores.models.students import CheckpointIndex, save_checkpoint
 from tasks.inspect import _file_names
 from wilss.data.voc import VocSource, save_palette_png
 from wilss.nets.pretrained import find_weights

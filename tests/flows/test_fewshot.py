@@ -13,14 +13,14 @@ import torch
 
 import flows.fewshot
 from stores.artefacts import Manifest, Store
-from stores.heads import load_about, load_head
+from stores.models.heads import load_about, load_head
 from tasks import fewshot, fewshot_stage1, svf_subject
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
 from tasks.workspace import open_workspace
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot import shipped
-from wilss.fewshot.batches import DrawEpisodes, evaluation_batch
+from wilss.fewshot.episodes.batches import DrawEpisodes, evaluation_batch
 from wilss.fewshot.grid import make_fewshot_grid
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.foundation.pretrain.run import write_weights

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tests.flows.test_fewshot import TINY
-from wilss.data.coco_names import COCO_IDS
+from wilss.data.coco.names import COCO_IDS
 from wilss.data.voc import save_palette_png
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from stores.checkpoints import CheckpointIndex, save_checkpoint
+from stores.models.students import CheckpointIndex, save_checkpoint
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import StudentSpec, build_segmenter
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli_fewshot import FewShotOptions
-from flows.options import MachineOptions, RunOptions, run_content, specify
+from flows.cli.few_shot import FewShotOptions
+from flows.cli.options import MachineOptions, RunOptions, run_content, specify
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 

@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 
 from stores.artefacts import Store
-from stores.heads import load_head
+from stores.models.heads import load_head
 from tasks import fewshot_stage1
 from tasks.fewshot_shapes import shapes_recipe
 from tasks.fewshot_workspace import open_fewshot
 from wilss.data.augment import normalise
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
 from wilss.errors import FormatError
 from wilss.fewshot import shipped
-from wilss.fewshot.batches import EpisodeImages
 from wilss.fewshot.build import build_shapes
+from wilss.fewshot.episodes.batches import EpisodeImages
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import find_weights
 from wilss.spec import Settings

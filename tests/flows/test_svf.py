@@ -14,8 +14,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from stores.artefacts import Store
-from stores.checkpoints import load_checkpoint
-from stores.vectors import load_vectors, save_vectors
+from stores.models.students import load_checkpoint
+from stores.models.vectors import load_vectors, save_vectors
 from tasks import prepare
 from wilss.errors import SpecError
 from wilss.nets.vectors import VectorSets

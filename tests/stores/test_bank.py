@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stores.bank import load_bank, save_bank
+from stores.banks import load_bank, save_bank
 from wilss.errors import FormatError
 from wilss.learn.memory import MemoryBank
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stores.heads import ABOUT, WEIGHTS, has_backbone, load_about, load_head, save_head
+from stores.models.heads import ABOUT, WEIGHTS, has_backbone, load_about, load_head, save_head
 from wilss.errors import ArtefactNotFoundError, FormatError
 
 KNOWN = {"spec": {"fold": 3}, "input": {"mean": [0.5] * 3, "std": [0.25] * 3, "arguments": {}}}

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stores.artefacts import Manifest, read_manifest
-from stores.bank import load_bank, save_bank
-from stores.checkpoints import CheckpointIndex, load_checkpoint, load_index, save_checkpoint
-from stores.heads import load_about, save_head
-from stores.labels import LabelIndex, LabelSet, LabelWriter
+from stores.banks import load_bank, save_bank
+from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
+from stores.models.heads import load_about, save_head
+from stores.models.students import CheckpointIndex, load_checkpoint, load_index, save_checkpoint
 from stores.runs import all_runs
 from wilss.errors import FormatError, WilssError
 from wilss.learn.memory import MemoryBank

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stores.labels import LabelIndex, LabelSet, LabelWriter, LayerCache
+from stores.labels.sets import LabelIndex, LabelSet, LabelWriter, LayerCache
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
 
 
@@ -41,7 +41,7 @@ def sizes(n: int) -> Tensor:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stores.labels.SHARD_BYTES", 4 * 2 * 16 * 16)  # four images a shard
+    monkeypatch.setattr("stores.labels.sets.SHARD_BYTES", 4 * 2 * 16 * 16)  # four images a shard
 
 
 @pytest.mark.usefixtures("small_shards")

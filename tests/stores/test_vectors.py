@@ -10,8 +10,8 @@ import timm
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.checkpoints import CheckpointIndex, save_checkpoint
-from stores.vectors import StoredVectors, load_bases, load_vectors, open_chain, require_vectors, save_vectors
+from stores.models.students import CheckpointIndex, save_checkpoint
+from stores.models.vectors import StoredVectors, load_bases, load_vectors, open_chain, require_vectors, save_vectors
 from tests.wilss.test_methods import SPEC, segmenter, weights
 from wilss.errors import ArtefactNotFoundError, FormatError
 from wilss.nets.segmenter import Segmenter
@@ -71,7 +71,7 @@ def test_vectors_come_back_with_the_name_of_their_bases(tmp_path: Path) -> None:
 
 
 def test_damaged_and_foreign_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stores.vectors.FORMAT", "2")
+    monkeypatch.setattr("stores.models.vectors.FORMAT", "2")
     save_vectors(STORED, tmp_path)
     monkeypatch.undo()
     with pytest.raises(FormatError, match="no vector set that this version reads"):

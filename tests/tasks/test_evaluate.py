@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from stores.artefacts import Recipe, Store
-from stores.labels import LabelIndex, LabelWriter
+from stores.labels.sets import LabelIndex, LabelWriter
 from tasks.evaluate import CONFUSION, label_quality, read_confusions
 from tasks.recipes import evaluation_recipe
 from tasks.workspace import Workspace, open_workspace
 from wilss.errors import FormatError
-from wilss.measure.report import percent
+from wilss.report.run import percent
 from wilss.spec import Settings, make_spec
 
 CANVAS = 8

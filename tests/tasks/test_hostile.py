@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.heads import save_head
+from stores.models.heads import save_head
 from tasks.evaluate import Confusions
 from tasks.fewshot import SCORES, read_scores
 from tasks.fewshot_start import fewshot_backbone

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import wilss.data.coco80
+import wilss.data.coco.objects
 import wilss.data.folder
 import wilss.data.voc
 from tasks.fewshot_workspace import head_recipe, open_fewshot, stage1_recipe
@@ -17,8 +17,8 @@ from tasks.recipes import base_recipe, labels_recipe, step_recipe
 from tasks.workspace import forget_data, open_workspace
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
-from wilss.data.coco import CocoSplit, CocoToVocSource
-from wilss.data.coco80 import CocoSource
+from wilss.data.coco.objects import CocoSource
+from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.folder import FolderSource
 from wilss.data.voc import VocSource
 from wilss.digest import code_version, hasher
@@ -95,7 +95,7 @@ def test_a_source_of_another_version_is_other_data(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(wilss.data.voc, "VOC_VERSION", 2)
     assert [a == b for a, b in zip(before, found(), strict=True)] == [False, True, False, True]
     monkeypatch.undo()
-    for module, name in ((wilss.data.coco, "COCO_VERSION"), (wilss.data.coco80, "COCO_VERSION")):
+    for module, name in ((wilss.data.coco.source, "COCO_VERSION"), (wilss.data.coco.objects, "COCO_VERSION")):
         monkeypatch.setattr(module, name, 2)
     monkeypatch.setattr(wilss.data.folder, "FOLDER_VERSION", 2)
     assert [a == b for a, b in zip(before, found(), strict=True)] == [True, False, False, False]

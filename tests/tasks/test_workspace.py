@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from flows.environment import prepare_prefect
+from flows.machine import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
-from stores.checkpoints import CheckpointIndex, save_checkpoint
-from stores.heads import save_head
+from stores.models.heads import save_head
+from stores.models.students import CheckpointIndex, save_checkpoint
 from tasks.again import Stage
 from tasks.fewshot import SCORES, read_scores
 from tasks.fewshot_start import fewshot_backbone

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from wilss.fewshot.contract import IGNORE, EpisodeBatch, HeadInput
-from wilss.nets.pyramid import Features, MiddleFeatures
+from wilss.fewshot.heads.contract import IGNORE, EpisodeBatch, HeadInput
+from wilss.fewshot.pyramid import Features, MiddleFeatures
 
 
 def make_input(

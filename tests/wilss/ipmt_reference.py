@@ -15,9 +15,9 @@ from tests.wilss.test_attention import (
     reduction_reference,
     sine_reference,
 )
-from wilss.fewshot.contract import HeadInput
-from wilss.fewshot.ipmt import IpmtHead
-from wilss.fewshot.ipmt_transformer import FeedForward, MaskedAttention
+from wilss.fewshot.heads.contract import HeadInput
+from wilss.fewshot.heads.ipmt import IpmtHead
+from wilss.fewshot.heads.ipmt_transformer import FeedForward, MaskedAttention
 
 
 def conv(layer: nn.Conv2d, maps: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wilss.fewshot.attention import (
+from wilss.fewshot.heads.attention import (
     DeformableAttention,
     SpatialReductionAttention,
     attend,

@@ -11,8 +11,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from tests.flows.test_cli import voc_folder
-from wilss.data.coco import CocoSplit, CocoToVocSource
-from wilss.data.coco_names import CLASS_OF_VOC, CLASSES, COCO_IDS, N_BASE, PROMPTS, VOC_TO_COCO
+from wilss.data.coco.names import CLASS_OF_VOC, CLASSES, COCO_IDS, N_BASE, PROMPTS, VOC_TO_COCO
+from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.files import read_rgb
 from wilss.data.voc import VOC_PROMPTS, VocSource
 from wilss.errors import DataError, DataNotFoundError

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from tests.wilss.test_coco import coco_folder
-from wilss.data.coco import CocoSplit
-from wilss.data.coco80 import CocoSource
-from wilss.data.episode_lists import build_list, read_areas
-from wilss.data.folds import COCO_CLASSES
+from wilss.data.coco.objects import CocoSource
+from wilss.data.coco.source import CocoSplit
+from wilss.fewshot.episodes.folds import COCO_CLASSES
+from wilss.fewshot.episodes.lists import build_list, read_areas
 
 CROWD = {"counts": [0, 40, 560], "size": [20, 30]}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wilss.grid import VARIANTS, make_grid
-from wilss.measure.compare import Spread, shown, spread, step_curves, summary
-from wilss.measure.report import percent
+from wilss.report.comparison import Spread, shown, spread, step_curves, summary
+from wilss.report.run import percent
 from wilss.spec import make_spec
 
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.wilss.fewshot_inputs import make_batch, make_input
-from wilss.fewshot.contract import IGNORE, HeadOutput
-from wilss.fewshot.cwt import ClassifierTransformer, CwtHead, CwtSpec, fit_classifier, pixel_shares, resize_matrix
+from wilss.fewshot.heads.contract import IGNORE, HeadOutput
+from wilss.fewshot.heads.cwt import ClassifierTransformer, CwtHead, CwtSpec, fit_classifier, pixel_shares, resize_matrix
 
 CHANNELS = (3, 4, 5, 6)
 DIM = 8

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wilss.data.episode_canvas import at_original_size, canvas_images, canvas_labels, fit, fitted_size, pad_masks
 from wilss.errors import SpecError
+from wilss.fewshot.episodes.canvas import at_original_size, canvas_images, canvas_labels, fit, fitted_size, pad_masks
 
 lengths = st.integers(1, 900)
 

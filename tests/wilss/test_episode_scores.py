@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.wilss.contracts import needs_gpu
-from wilss.measure.episodes import EpisodeScores, Gain, episode_counts, gain, summarise
-from wilss.measure.fewshot import TuningGain, gain_table, grid_table
+from wilss.fewshot.scores import EpisodeScores, Gain, episode_counts, gain, summarise
+from wilss.report.fewshot import TuningGain, gain_table, grid_table
 
 
 def test_counts_ignore_void_and_change_nothing() -> None:

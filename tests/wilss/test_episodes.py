@@ -16,9 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from wilss.data.area_files import load_areas, write_areas
-from wilss.data.episode_files import EpisodeFile, check_episodes, freeze_episodes, read_episodes, write_episodes
-from wilss.data.episode_lists import (
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import World
+from wilss.data.voc import VOC_PROMPTS, VocSource
+from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
+from wilss.fewshot.episodes.areas import load_areas, write_areas
+from wilss.fewshot.episodes.draw import Episode, Sampler, base_labels, episode_labels
+from wilss.fewshot.episodes.files import EpisodeFile, check_episodes, freeze_episodes, read_episodes, write_episodes
+from wilss.fewshot.episodes.folds import fold_of
+from wilss.fewshot.episodes.lists import (
     EpisodeList,
     ImageClasses,
     build_list,
@@ -27,12 +33,6 @@ from wilss.data.episode_lists import (
     read_areas,
     train_list,
 )
-from wilss.data.episodes import Episode, Sampler, base_labels, episode_labels
-from wilss.data.folds import fold_of
-from wilss.data.scenes import World
-from wilss.data.scenes_source import ScenesSource
-from wilss.data.voc import VOC_PROMPTS, VocSource
-from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
 
 FOLD = fold_of("pascal-5i", 0)
 areas_of_images = st.lists(st.dictionaries(st.integers(1, 20), st.integers(1, 60), max_size=4), max_size=30)

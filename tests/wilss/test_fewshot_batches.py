@@ -9,14 +9,14 @@ from torch import Tensor
 
 from tests.wilss.boxes import Boxes
 from tests.wilss.tiny_heads import WEIGHTS, batch_of
-from wilss.data.episode_augment import EpisodeAugmentSpec, draw_episode_view
-from wilss.data.episode_lists import build_list, read_areas
-from wilss.data.episodes import Episode, Sampler
-from wilss.data.scenes import World
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import World
 from wilss.data.source import Source
-from wilss.fewshot.batches import Augmented, DrawEpisodes, EpisodeImages, evaluation_batch, mix_episodes
-from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.episodes.augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.fewshot.episodes.batches import Augmented, DrawEpisodes, EpisodeImages, evaluation_batch, mix_episodes
+from wilss.fewshot.episodes.draw import Episode, Sampler
+from wilss.fewshot.episodes.lists import build_list, read_areas
+from wilss.fewshot.heads.contract import EpisodeBatch
 
 
 def test_a_share_of_the_batches_is_about_other_episodes_and_repeats() -> None:

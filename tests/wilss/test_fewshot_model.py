@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from tests.wilss.tiny_heads import WEIGHTS, batch_of, model_of, spec_of
-from wilss.fewshot.bam import BamHead
 from wilss.fewshot.build import build_model, build_pyramid, build_stage1
+from wilss.fewshot.heads.bam import BamHead
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.wilss.boxes import Boxes
-from wilss.data.episodes import Episode
 from wilss.data.source import Source
 from wilss.errors import DataError
-from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.episodes.draw import Episode
+from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.predict import batch_size, predict_episodes
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec

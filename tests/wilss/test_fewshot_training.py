@@ -11,16 +11,16 @@ from tests.wilss.contracts import needs_gpu
 from tests.wilss.tiny_heads import TRAINED, WEIGHTS, batch_of, model_of, spec_of
 from wilss.fewshot import episodic, stage1
 from wilss.fewshot.build import build_stage1
-from wilss.fewshot.contract import EpisodeBatch
-from wilss.fewshot.cwt import CwtHead
 from wilss.fewshot.episodic import fit_threshold, train_episodic
+from wilss.fewshot.heads.contract import EpisodeBatch
+from wilss.fewshot.heads.cwt import CwtHead
 from wilss.fewshot.model import FewShotModel
+from wilss.fewshot.scores import episode_counts
 from wilss.fewshot.spec import PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules, rate_factor
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
-from wilss.measure.episodes import episode_counts
 from wilss.nets.svf import apply_svf
 from wilss.precision import require_full_fp32
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from wilss.data import coco_names
-from wilss.data.coco import CocoSplit
-from wilss.data.folds import CROSS, TEST_CLASSES, Variant, coco_lookup, fold_of, may_feed
+from wilss.data.coco import names as coco_names
+from wilss.data.coco.source import CocoSplit
 from wilss.errors import SpecError
+from wilss.fewshot.episodes.folds import CROSS, TEST_CLASSES, Variant, coco_lookup, fold_of, may_feed
 from wilss.protocol import Benchmark, benchmark, benchmarks
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from wilss.fewshot.aspp import AsppHead, AsppSpec
-from wilss.fewshot.bam import BamHead, BamSpec
-from wilss.fewshot.ipmt import IpmtHead, IpmtSpec
-from wilss.fewshot.pfenet import PfenetHead, PfenetSpec
+from wilss.fewshot.heads.aspp import AsppHead, AsppSpec
+from wilss.fewshot.heads.bam import BamHead, BamSpec
+from wilss.fewshot.heads.ipmt import IpmtHead, IpmtSpec
+from wilss.fewshot.heads.pfenet import PfenetHead, PfenetSpec
 
 CHANNELS = (8, 16, 32, 64)
 REDUCE = "1x1, relu, drop 0.5"

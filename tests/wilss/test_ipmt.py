@@ -20,11 +20,11 @@ from tests.wilss.ipmt_reference import (
     transformer_reference,
 )
 from tests.wilss.test_attention import randomise
-from wilss.fewshot.contract import HeadInput, HeadOutput
-from wilss.fewshot.ipmt import IpmtHead, IpmtSpec, dice_loss, masks_loss, support_attention_masks
-from wilss.fewshot.ipmt_transformer import FeedForward, MaskedAttention, Tokens
+from wilss.fewshot.heads.contract import HeadInput, HeadOutput
+from wilss.fewshot.heads.ipmt import IpmtHead, IpmtSpec, dice_loss, masks_loss, support_attention_masks
+from wilss.fewshot.heads.ipmt_transformer import FeedForward, MaskedAttention, Tokens
 from wilss.fewshot.model import FewShotModel
-from wilss.nets.pyramid import Features, MiddleFeatures
+from wilss.fewshot.pyramid import Features, MiddleFeatures
 
 CHANNELS = (3, 4, 5, 6)
 SMALL = {"dim": 8, "layers": 2, "hidden": 12, "points": 4, "reduction_ratio": 2}

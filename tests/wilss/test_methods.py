@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from wilss.data.augment import AugmentSpec
 from wilss.data.images import TaggedImages
-from wilss.data.scenes import World
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import World
 from wilss.data.steps import step_data
 from wilss.errors import SpecError, TrainingError
 from wilss.learn.incremental import StepData, train_step

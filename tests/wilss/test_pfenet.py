@@ -18,8 +18,8 @@ from tests.wilss.fewshot_inputs import (
     slow_prototypes,
     slow_resize,
 )
-from wilss.fewshot.contract import HeadInput
-from wilss.fewshot.pfenet import PfenetHead, PfenetSpec, bin_size
+from wilss.fewshot.heads.contract import HeadInput
+from wilss.fewshot.heads.pfenet import PfenetHead, PfenetSpec, bin_size
 
 CHANNELS = (3, 4, 5, 6)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from wilss.data.scenes import World
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import World
 from wilss.data.steps import base_data, evaluation_data, step_data
 from wilss.data.tags import read_labels
 from wilss.data.voc import VOC_PROMPTS

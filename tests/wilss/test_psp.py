@@ -10,9 +10,9 @@ import torch
 
 from tests.wilss.fewshot_inputs import slow_conv, slow_pool, slow_resize
 from wilss.errors import SpecError
+from wilss.fewshot.psp import PspDecoder, PspNet, PspSpec, stage1_loss
+from wilss.fewshot.pyramid import Features, PyramidBackbone
 from wilss.nets.pretrained import find_weights
-from wilss.nets.psp import PspDecoder, PspNet, PspSpec, stage1_loss
-from wilss.nets.pyramid import Features, PyramidBackbone
 
 
 def slow_batchnorm(maps: torch.Tensor, layer: torch.nn.BatchNorm2d, train: bool) -> torch.Tensor:

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from wilss.errors import SpecError
+from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.pretrained import find_weights
-from wilss.nets.pyramid import PyramidBackbone
 
 
 def pyramid(model: str, **arguments: object) -> PyramidBackbone:

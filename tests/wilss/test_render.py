@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from wilss.measure.render import OUTLINE, overlay, spotlight
+from wilss.report.pictures import OUTLINE, overlay, spotlight
 
 
 def test_spotlight_leaves_the_object_alone_and_rings_it() -> None:

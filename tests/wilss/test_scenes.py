@@ -6,10 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from wilss.data.random_silhouettes import overlap_with_classes, random_shapes
-from wilss.data.scenes import BLOCK, World, caption, draw
-from wilss.data.scenes_source import ScenesSource
-from wilss.data.silhouettes import ATLAS_SIZE, CLASSES, N_BLOBS, class_shapes
+from wilss.data.scenes.random_silhouettes import overlap_with_classes, random_shapes
+from wilss.data.scenes.silhouettes import ATLAS_SIZE, CLASSES, N_BLOBS, class_shapes
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import BLOCK, World, caption, draw
 from wilss.errors import DataNotFoundError, SpecError
 from wilss.foundation.pretrain.pairs import Pairs, draw_pairs
 
@@ -103,7 +103,7 @@ def test_pretraining_pairs_carry_no_mask() -> None:
 
 
 def test_empty_range_and_unknown_ids_are_refused() -> None:
-    from wilss.data.scenes_source import ScenesSource
+    from wilss.data.scenes.source import ScenesSource
 
     with pytest.raises(ValueError, match="0 <= start < stop"):
         draw(World(), "train", 3, 3)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.wilss.test_methods import segmenter, weights
-from wilss.data.scenes import World
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import World
 from wilss.data.steps import evaluation_data
 from wilss.measure.score import centre_crop, score_crops, score_images
 from wilss.protocol import benchmark

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from tests.wilss.tiny_heads import batch_of, model_of, spec_of
-from wilss.fewshot.views import SupportViews
+from wilss.fewshot.heads.views import SupportViews
 
 
 def test_mirrored_supports_are_further_shots_with_their_masks() -> None:

@@ -11,8 +11,8 @@ from timm.layers import Conv2dSame, ScaledStdConv2d
 from torch import nn
 
 from wilss.errors import SpecError
+from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.pretrained import find_weights
-from wilss.nets.pyramid import PyramidBackbone
 from wilss.nets.svf import FactoredConv2d, apply_svf, fold, last_stages, load_svf_state, svf_layers, svf_state
 
 

@@ -13,8 +13,8 @@ from tests.wilss.test_loop import IDS, SPEC, Toy
 from tests.wilss.test_methods import Ones, bank, segmenter, weights
 from wilss.data.augment import AugmentSpec
 from wilss.data.images import TaggedImages
-from wilss.data.scenes import World
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import World
 from wilss.data.steps import step_data
 from wilss.errors import SpecError
 from wilss.learn.incremental import StepData, StepResult, train_step

@@ -8,8 +8,8 @@ import torch
 
 from tests.wilss.test_methods import SPEC, batch, grown, segmenter, weights
 from wilss.data.augment import AugmentSpec
-from wilss.data.scenes import World
-from wilss.data.scenes_source import ScenesSource
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.scenes.world import World
 from wilss.data.steps import step_data
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.methods import StepContext, Wilson, WilsonSpec

@@ -3,7 +3,7 @@
 import torch
 
 from wilss.fewshot.build import build_model, build_stage1
-from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import find_weights

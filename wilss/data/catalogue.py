@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wilss.data import coco_names
-from wilss.data.silhouettes import CLASSES
+from wilss.data.coco import names as coco_names
+from wilss.data.scenes.silhouettes import CLASSES
 from wilss.data.voc import VOC_PROMPTS
 
 

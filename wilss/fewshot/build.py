@@ -8,20 +8,20 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from wilss.fewshot.aspp import AsppHead
-from wilss.fewshot.bam import BamHead
-from wilss.fewshot.baselines import UntrainedHead, prior_score, prototype_score
-from wilss.fewshot.contract import Head
-from wilss.fewshot.cwt import CwtHead
-from wilss.fewshot.ipmt import IpmtHead
+from wilss.fewshot.heads.aspp import AsppHead
+from wilss.fewshot.heads.bam import BamHead
+from wilss.fewshot.heads.baselines import UntrainedHead, prior_score, prototype_score
+from wilss.fewshot.heads.contract import Head
+from wilss.fewshot.heads.cwt import CwtHead
+from wilss.fewshot.heads.ipmt import IpmtHead
+from wilss.fewshot.heads.pfenet import PfenetHead
+from wilss.fewshot.heads.views import SupportViews
 from wilss.fewshot.model import FewShotModel
-from wilss.fewshot.pfenet import PfenetHead
+from wilss.fewshot.psp import PspNet
+from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.fewshot.spec import FewShotSpec
-from wilss.fewshot.views import SupportViews
 from wilss.nets.fit import load_into
 from wilss.nets.pretrained import Weights
-from wilss.nets.psp import PspNet
-from wilss.nets.pyramid import PyramidBackbone
 
 Channels = Sequence[int]
 

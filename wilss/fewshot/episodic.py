@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from wilss.device import double
-from wilss.fewshot.baselines import UntrainedHead
-from wilss.fewshot.batches import DrawEpisodes
-from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.episodes.batches import DrawEpisodes
+from wilss.fewshot.heads.baselines import UntrainedHead
+from wilss.fewshot.heads.contract import EpisodeBatch
+from wilss.fewshot.heads.parts import resize
 from wilss.fewshot.model import FewShotModel
-from wilss.fewshot.parts import resize
 from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules
 from wilss.learn.loop import Training, Watch
 from wilss.learn.state import History

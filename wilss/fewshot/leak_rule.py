@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wilss.data.folds import fold_of, may_feed
 from wilss.errors import SpecError
+from wilss.fewshot.episodes.folds import fold_of, may_feed
 from wilss.fewshot.spec import FewShotSpec
 from wilss.protocol import Benchmark, Scenario
 from wilss.spec import DataSpec

@@ -8,11 +8,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wilss.fewshot.contract import EpisodeBatch, Head, HeadInput, HeadOutput
-from wilss.fewshot.parts import resize
-from wilss.fewshot.views import SupportViews
-from wilss.nets.psp import PspNet
-from wilss.nets.pyramid import Features, MiddleFeatures, PyramidBackbone
+from wilss.fewshot.heads.contract import EpisodeBatch, Head, HeadInput, HeadOutput
+from wilss.fewshot.heads.parts import resize
+from wilss.fewshot.heads.views import SupportViews
+from wilss.fewshot.psp import PspNet
+from wilss.fewshot.pyramid import Features, MiddleFeatures, PyramidBackbone
 
 
 class FewShotModel(nn.Module):
@@ -20,7 +20,7 @@ class FewShotModel(nn.Module):
 
     Args:
         backbone: shared by queries and supports.
-        head: see `wilss.fewshot.contract.Head`.
+        head: see `wilss.fewshot.heads.contract.Head`.
         stage1: the network that the head builds upon, frozen and always in evaluation mode; None where it needs none.
         shared: the backbone is that of ``stage1`` and not trained, so that its features serve both.
         views: further views of the supports that the head meets; turned ones in evaluation mode only.

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from wilss.data.episode_canvas import at_original_size
-from wilss.data.episodes import Episode, episode_labels
 from wilss.data.source import Source
-from wilss.fewshot.batches import evaluation_batch
-from wilss.fewshot.contract import EpisodeBatch
+from wilss.fewshot.episodes.batches import evaluation_batch
+from wilss.fewshot.episodes.canvas import at_original_size
+from wilss.fewshot.episodes.draw import Episode, episode_labels
+from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.spec import FewShotSpec
 from wilss.nets.pretrained import Weights

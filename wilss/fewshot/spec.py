@@ -9,19 +9,19 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from wilss.architecture import MOST_PIXELS, ModelName
-from wilss.data.episode_augment import EpisodeAugmentSpec
-from wilss.data.random_silhouettes import LEAST, MOST
-from wilss.data.scenes import World
+from wilss.data.scenes.random_silhouettes import LEAST, MOST
+from wilss.data.scenes.world import World
 from wilss.errors import SpecError, did_you_mean
-from wilss.fewshot.aspp import AsppSpec
-from wilss.fewshot.bam import BamSpec
-from wilss.fewshot.cwt import CwtSpec
-from wilss.fewshot.ipmt import IpmtSpec
-from wilss.fewshot.pfenet import PfenetSpec
+from wilss.fewshot.episodes.augment import EpisodeAugmentSpec
+from wilss.fewshot.heads.aspp import AsppSpec
+from wilss.fewshot.heads.bam import BamSpec
+from wilss.fewshot.heads.cwt import CwtSpec
+from wilss.fewshot.heads.ipmt import IpmtSpec
+from wilss.fewshot.heads.pfenet import PfenetSpec
 from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
+from wilss.fewshot.psp import PspSpec
 from wilss.fewshot.training import EpisodicTrainSpec, NetTrainSpec, Schedule
 from wilss.learn.schedule import MOST_BATCH, MOST_EPOCHS
-from wilss.nets.psp import PspSpec
 from wilss.section import Section, Seed
 from wilss.spec import MOST_IMAGES, DataSpec, explain, merge, with_section_defaults
 

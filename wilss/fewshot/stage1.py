@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from wilss.fewshot.psp import PspNet
 from wilss.fewshot.spec import PspTrainSpec
 from wilss.fewshot.training import net_rule
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Training, Watch
 from wilss.learn.state import History
-from wilss.nets.psp import PspNet
 
 
 @dataclass(frozen=True)

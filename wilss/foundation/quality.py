@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wilss.data.scenes import World, draw
-from wilss.data.silhouettes import CLASSES
+from wilss.data.scenes.silhouettes import CLASSES
+from wilss.data.scenes.world import World, draw
 from wilss.foundation.clip import ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.cosegment import cosegment

@@ -1,0 +1,120 @@
+"""Options that several commands share, and what they make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from flows.machine import machine_settings
+
+if TYPE_CHECKING:
+    from wilss.spec import RunSpec, Settings
+
+
+Again = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
+"""Stages that are made anew although they are there."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RunOptions:
+    """Options that determine the result of a run, beside its method and seed."""
+
+    scenario: str = "overlap"
+    "overlap or disjoint"
+    preset: str | None = None
+    "named settings: demo, small, paper, paper-coco or tiny; the benchmark's own when left out"
+    train_list: str | None = None
+    "split file of the training images (VOC folders)"
+    eval_list: str | None = None
+    "split file of the evaluation images (VOC folders); val when left out, else the only other list there is"
+    start: str | None = None
+    "checkpoint (digest or folder) taken for step 0 instead of training one"
+    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    "any other key as section.key=value, e.g. step.epochs=3; may be repeated"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class MachineOptions:
+    """Options that say where and how to compute."""
+
+    root: Path | None = None
+    "folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data"
+    data: Path | None = None
+    "data folder: VOC devkit, COCO, or your own images/ and labels.csv; else WILSS_DATA"
+    voc: Path | None = None
+    "VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal; else WILSS_VOC"
+    weights: Path | None = None
+    "folder of pretrained weights; else WILSS_WEIGHTS, else a folder 'weights' in or beside the data folder"
+    labels_csv: Path | None = None
+    "image-level labels as CSV (image_id,labels); read off the masks when left out"
+    skip_unreadable: bool = False
+    "leave out images that cannot be decoded, and say how many"
+    device: str | None = None
+    "cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu"
+    verbose: bool = False
+    "show Prefect's own log"
+
+    def settings(self, again: tuple[str, ...] = ()) -> Settings:
+        """Settings of this machine."""
+        return machine_settings(
+            self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device, self.voc, again
+        )
+
+
+def specify(
+    benchmark: str, method: str, seed: int, options: RunOptions, machine: MachineOptions, again: tuple[str, ...] = ()
+) -> tuple[RunSpec, Settings]:
+    """The specification and the settings of a run."""
+    from wilss.spec import make_spec
+
+    settings = machine.settings(again)
+    return make_spec({**run_content(benchmark, options, settings), "method": method, "seed": seed}), settings
+
+
+def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict[str, Any]:
+    """What was given of a run's specification, without method and seed."""
+    from wilss.custom import read_benchmark
+    from wilss.errors import SpecError
+    from wilss.protocol import benchmarks
+    from wilss.spec import merge, nested
+
+    changes = nested(list(options.set))
+    for key in ("method", "seed", "benchmark"):
+        if key in changes:
+            raise SpecError(f"'{key}' is no setting; give it as --{key}, or the benchmark as the first argument")
+    custom = read_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
+    known = benchmarks().get(benchmark)
+    family = known.family if known else custom.get("data")
+    lists = chosen_lists(family, settings, options.train_list, options.eval_list)
+    given: dict[str, Any] = {"benchmark": benchmark, "scenario": options.scenario}
+    if custom:
+        given |= {"benchmark": custom.get("name", ""), "custom": custom}
+    if options.start:
+        given["start"] = options.start
+    if options.preset:
+        given["preset"] = options.preset
+    if lists:
+        given["data"] = lists
+    return merge(given, changes)
+
+
+def chosen_lists(family: object, settings: Settings, train: str | None, evaluation: str | None) -> dict[str, str]:
+    """Split files of a specification's data: as given, else what the VOC folder holds; other data have none.
+
+    Args:
+        family: whose data, as it was written: it has not been validated yet.
+    """
+    from wilss.data.voc import choose_lists
+
+    folder = settings.data if family == "voc" else settings.voc if family == "coco-voc" else None
+    names = zip(("train_list", "eval_list"), choose_lists(folder, train, evaluation), strict=True)
+    return {name: value for name, value in names if value}
+
+
+NO_RUN_OPTIONS = RunOptions()
+NO_MACHINE_OPTIONS = MachineOptions()

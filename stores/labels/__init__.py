@@ -1,0 +1,1 @@
+"""Label sets: pseudo-masks of one step under one recipe."""

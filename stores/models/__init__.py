@@ -1,0 +1,1 @@
+"""Models that last: students, few-shot heads, vector sets."""

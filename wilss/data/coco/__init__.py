@@ -1,0 +1,1 @@
+"""COCO: annotations, names, and the two ways in which it is used."""

@@ -1,0 +1,95 @@
+"""COCO's 80 classes for episodes: ids 1 to 80 in the order of COCO's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from wilss.data.coco.source import COCO_VERSION, CocoSplit
+from wilss.data.files import read_rgb
+from wilss.data.source import Split
+from wilss.digest import code_version, digest_of
+from wilss.fewshot.episodes.folds import COCO_CLASSES, coco_lookup
+
+
+@dataclass(frozen=True)
+class CocoSource:
+    """Two splits of COCO with their instance masks; ids are "train/NAME" and "eval/NAME"."""
+
+    train: CocoSplit
+    evaluation: CocoSplit
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """COCO's names."""
+        return COCO_CLASSES
+
+    @property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """Every class is known by its own name."""
+        return {name: (name,) for name in COCO_CLASSES}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `wilss.data.source.Source.fingerprint`."""
+        parts = [(s.name, s.annotations.stat().st_size, list(s.ids)) for s in (self.train, self.evaluation)]
+        return digest_of({"coco80": parts, "crowds": "known", **code_version(COCO_VERSION)})
+
+    def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
+        """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""
+        return self.fingerprint
+
+    def ids(self, split: Split) -> tuple[str, ...]:
+        """See `wilss.data.source.Source.ids`."""
+        return tuple(f"{split}/{name}" for name in self._part(split).ids)
+
+    def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
+        """See `wilss.data.source.Source.tags`."""
+        return tuple(self.shown_classes(image_id) for image_id in self.ids(split))
+
+    @property
+    def further_eval(self) -> Mapping[str, tuple[str, ...]]:
+        """No second evaluation set."""
+        return {}
+
+    @property
+    def skipped(self) -> int:
+        """Images left out because they cannot be decoded."""
+        return sum(part.skipped for part in {self.train, self.evaluation})
+
+    def check(self) -> None:
+        """Look at every image; see `CocoSplit.check`."""
+        for part in (self.train, self.evaluation):
+            part.check(part.ids)
+
+    def shown_classes(self, image_id: str) -> tuple[int, ...]:
+        """Class ids of all annotations of an image, ascending, crowds included, which its mask leaves void."""
+        split, _, name = image_id.partition("/")
+        rank = _rank()
+        return tuple(sorted(int(rank[c]) for c in self._part(split).tags(name)))
+
+    def has_mask(self, image_id: str) -> bool:
+        """Every image has one."""
+        return True
+
+    def image(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.image`."""
+        split, _, name = image_id.partition("/")
+        return read_rgb(self._part(split).path(name))
+
+    def mask(self, image_id: str) -> Tensor:
+        """See `wilss.data.source.Source.mask`."""
+        split, _, name = image_id.partition("/")
+        return _rank()[self._part(split).mask(name).long()]
+
+    def _part(self, split: str) -> CocoSplit:
+        return self.train if split == "train" else self.evaluation
+
+
+def _rank() -> Tensor:
+    """Labels of `CocoSplit.mask` -> class ids here, uint8 ``(256,)``."""
+    return torch.tensor(coco_lookup(), dtype=torch.uint8)

@@ -1,0 +1,1 @@
+"""The built-in world: scenes of silhouettes, drawn from a seed."""

@@ -1,0 +1,1 @@
+"""Episodes: folds, lists, what is drawn from them, and their batches."""

@@ -1,0 +1,1 @@
+"""Few-shot heads and what they share."""

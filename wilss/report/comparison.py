@@ -1,0 +1,214 @@
+"""Tables and plots over methods and seeds, from the reports of their runs."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from jinja2 import Environment
+
+from wilss.measure.tables import CONVENTIONS, scoring_title
+from wilss.report.pictures import svg, svg_figure
+
+TEMPLATE = Path(__file__).with_name("compare.html.j2")
+KEYS = ("old", "new", "all")
+Reports = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Method or variant name -> the reports of its seeds."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation over seeds; std is None for one seed."""
+
+    mean: float
+    std: float | None
+
+    def __str__(self) -> str:
+        """In percent; what rounds to zero has no sign."""
+        spread = "" if self.std is None else f" ± {100 * self.std:.1f}"
+        return f"{100 * self.mean:z.1f}{spread}"
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """Mean and standard deviation of the values that exist; None without any."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(fmean(known), stdev(known) if len(known) > 1 else None)
+
+
+def last_means(report: Mapping[str, Any], scoring: str, convention: str) -> Mapping[str, float | None]:
+    """Old, new and all of a run's last step."""
+    means: Mapping[str, float | None] = report["steps"][-1]["tables"][scoring]["conventions"][convention]
+    return means
+
+
+def summary(reports: Reports, scoring: str, convention: str) -> dict[str, dict[str, Spread | None]]:
+    """Method -> old, new, all, forgotten, over its seeds; each from the last step."""
+    table = {}
+    for name, runs in reports.items():
+        means = [last_means(run, scoring, convention) for run in runs]
+        row = {key: spread([m[key] for m in means]) for key in KEYS}
+        row["forgotten"] = spread([run["steps"][-1].get("forgetting") for run in runs]) if scoring == "full" else None
+        table[name] = row
+    return table
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a comparison, ready to print: a title that names its convention, columns, a row for each method."""
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def tables(reports: Reports, crop: int | None) -> list[Table]:
+    """Convention C on full-size images first, then the others, then curves and groups of many-step benchmarks.
+
+    Args:
+        crop: side of the centre crops, for titles.
+    """
+    first = next(iter(reports.values()))[0]
+    found = []
+    for scoring in first["steps"][-1]["tables"]:
+        for convention in ("C", "A", "B"):
+            title = f"Convention {convention}, {scoring_title(scoring, crop)}: {CONVENTIONS[convention]}"
+            columns = (*KEYS, "forgotten") if scoring == "full" and convention == "C" else KEYS
+            rows = summary(reports, scoring, convention).items()
+            cells = tuple((name, tuple(shown(row[c]) for c in columns)) for name, row in rows)
+            found.append(Table(f"{scoring}-{convention}", title, columns, cells))
+    return [*found, *_many_step_tables(reports)]
+
+
+def _many_step_tables(reports: Reports) -> list[Table]:
+    """After every step: all classes seen so far; and in the end: the classes of every step."""
+    longest = max(len(run["steps"]) for runs in reports.values() for run in runs)
+    if longest <= 2:
+        return []
+    steps = tuple(f"after {t}" for t in range(longest))
+    curves = tuple((name, tuple(shown(v) for v in curve)) for name, curve in step_curves(reports).items())
+    groups = []
+    for name, runs in reports.items():
+        last = [run["steps"][-1]["tables"]["full"]["groups"] for run in runs]
+        groups.append((name, tuple(shown(spread(values)) for values in zip(*last, strict=True))))
+    return [
+        Table("steps", "Convention C, full-size images: all classes seen so far, after every step", steps, curves),
+        Table(
+            "groups",
+            "Full-size images: classes of each step without background, after the last step",
+            tuple(f"step {t}'s" for t in range(longest)),
+            tuple(groups),
+        ),
+    ]
+
+
+def markdown(title: str, tables: Sequence[Table]) -> str:
+    """The tables as Markdown; mean ± sample standard deviation, mIoU in percent."""
+    lines = [f"# {title}", "", "Mean ± sample standard deviation over seeds, mIoU in %.", ""]
+    for table in tables:
+        lines += [table.title, "", f"| method | {' | '.join(table.columns)} |", "|---|" + "---:|" * len(table.columns)]
+        lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in table.rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def html(
+    title: str,
+    scenario: str,
+    tables: Sequence[Table],
+    plot: str,
+    pictures: Sequence[tuple[str, bytes]],
+    runs: Sequence[Mapping[str, Any]],
+) -> str:
+    """One self-contained page; everything but the plot is escaped.
+
+    Args:
+        plot: an SVG element made by `plot`. pictures: (caption, PNG bytes). runs: "run", "name", "seed" and "seconds".
+    """
+    encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
+    seeds = list(dict.fromkeys(run["seed"] for run in runs))
+    return (
+        Environment(autoescape=True)
+        .from_string(TEMPLATE.read_text())
+        .render(title=title, scenario=scenario, seeds=seeds, tables=tables, plot=plot, pictures=encoded, runs=runs)
+    )
+
+
+def step_curves(reports: Reports) -> dict[str, list[Spread | None]]:
+    """Method -> mean over all seen classes (convention C) after every step; methods of a single step are left out."""
+    curves = {}
+    for name, runs in reports.items():
+        n_steps = len(runs[0]["steps"])
+        if n_steps > 1:
+            curves[name] = [spread([run["steps"][t]["metrics"]["all"] for run in runs]) for t in range(n_steps)]
+    return curves
+
+
+def shown(value: Spread | None) -> str:
+    """Percent, or a dash."""
+    return "–" if value is None else str(value)
+
+
+def csv_rows(reports: Reports) -> str:
+    """One line for each method, seed, step, way of scoring and convention; IoU in [0, 1]."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["method", "seed", "step", "scoring", "convention", *KEYS, "forgetting"])
+    for name, runs in reports.items():
+        for run in runs:
+            for step in run["steps"]:
+                for scoring, table in step["tables"].items():
+                    for convention, means in table["conventions"].items():
+                        values = [means[key] for key in KEYS]
+                        forgetting = step.get("forgetting") if scoring == "full" else None
+                        writer.writerow([name, run["seed"], step["step"], scoring, convention, *values, forgetting])
+    return buffer.getvalue()
+
+
+def csv_classes(reports: Reports) -> str:
+    """One line for each method, seed and class: IoU in [0, 1] after the last step, full-size images."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["method", "seed", "class", "iou"])
+    for name, runs in reports.items():
+        for run in runs:
+            for class_name, value in run["per_class_iou"].items():
+                writer.writerow([name, run["seed"], class_name, value])
+    return buffer.getvalue()
+
+
+def plot(title: str, reports: Reports) -> str:
+    """Bars of old, new and all with the spread over seeds, and for many steps their curve; an SVG element."""
+    curves = step_curves(reports)
+    many = any(len(curve) > 2 for curve in curves.values())
+    figure = svg_figure((11.0 if many else 7.0, 3.6))
+    axes = figure.add_subplot(1, 2 if many else 1, 1)
+    table = summary(reports, "full", "C")
+    width = 0.8 / len(table)
+    for number, (name, row) in enumerate(table.items()):
+        places = [k + (number - (len(table) - 1) / 2) * width for k in range(len(KEYS))]
+        means = [100 * value.mean if (value := row[key]) else 0.0 for key in KEYS]
+        errors = [100 * (value.std or 0.0) if (value := row[key]) else 0.0 for key in KEYS]
+        axes.bar(places, means, 0.92 * width, yerr=errors if any(errors) else None, capsize=2, label=name)
+    axes.set(title=f"{title}: after the last step", ylabel="mIoU %", xticks=range(len(KEYS)), xticklabels=KEYS)
+    axes.set_ylim(0, 100)
+    axes.grid(alpha=0.3, axis="y")
+    axes.legend(fontsize=7)
+    if many:
+        axes = figure.add_subplot(1, 2, 2)
+        for name, curve in curves.items():
+            points = [(t, 100 * value.mean) for t, value in enumerate(curve) if value]
+            axes.plot([t for t, _ in points], [v for _, v in points], marker="o", label=name)
+        axes.set(title="all classes seen so far", xlabel="step", ylabel="mIoU %")
+        axes.set_ylim(0, 100)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    return svg(figure)

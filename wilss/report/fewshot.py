@@ -1,0 +1,117 @@
+"""Tables and pages of few-shot scores."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import hypot, sqrt
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from jinja2 import Environment
+
+from wilss.fewshot.scores import Gain, Summary
+from wilss.report.comparison import Table, spread
+from wilss.report.run import percent
+
+TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
+
+
+def entry(summary: Summary, names: Mapping[int, str]) -> dict[str, Any]:
+    """A summary as plain data; a class without an episode is None."""
+    per_class = {names[c]: (None if value != value else value) for c, value in summary.per_class.items()}
+    return {
+        "per_class_iou": per_class,
+        "mean_iou": summary.mean_iou,
+        "fb_iou": summary.fb_iou,
+        "standard_error": summary.error,
+        "episodes": summary.episodes,
+    }
+
+
+def run_tables(report: Mapping[str, Any]) -> list[Table]:
+    """Scores of one model, and of each of its classes."""
+    columns = ("mIoU", "standard error", "FB-IoU", "episodes")
+    rows = tuple(
+        (title, (*(percent(part[key]) for key in ("mean_iou", "standard_error", "fb_iou")), str(part["episodes"])))
+        for title, part in (("novel classes", report["novel"]), ("base classes, training images", report["base"]))
+    )
+    classes = tuple((name, (percent(value),)) for name, value in report["novel"]["per_class_iou"].items())
+    return [
+        Table("scores", f"Foreground IoU, scored at {report['resolution']} size, %", columns, rows),
+        Table("classes", "Novel classes, IoU in %", ("IoU",), classes),
+    ]
+
+
+def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequence[int], shots: Sequence[int]) -> Table:
+    """One row a model: mIoU of every fold and their mean, FB-IoU, base classes and the gap to the novel ones.
+
+    Mean ± sample standard deviation over seeds where there are several. "error" is the standard error of the mean over
+    the episodes, which all seeds share.
+    """
+    columns = (*(f"fold {fold}" for fold in folds), "mean", "error", "FB-IoU", "base", "gap")
+    rows = []
+    for name, runs in reports.items():
+        seeds = sorted({run["seed"] for run in runs})
+        of_fold = {f: [r["novel"]["mean_iou"] for r in runs if r["fold"] == f] for f in folds}
+        novel, both, base = (
+            [fmean(r[part][key] for r in runs if r["seed"] == seed) for seed in seeds]
+            for part, key in (("novel", "mean_iou"), ("novel", "fb_iou"), ("base", "mean_iou"))
+        )
+        gap = [b - n for b, n in zip(base, novel, strict=True)]
+        error = _error_of_mean([r["novel"]["standard_error"] for r in runs], len(folds))
+        cells = [*(spread(of_fold[f]) for f in folds), spread(novel), percent(error)]
+        rows.append((name, tuple(map(str, [*cells, *(spread(v) for v in (both, base, gap))]))))
+    kinds = " and ".join(map(str, shots))
+    title = f"Foreground IoU over novel classes, {kinds} shot; base: classes that were trained, in training images; %"
+    return Table("folds", title, columns, tuple(rows))
+
+
+@dataclass(frozen=True)
+class TuningGain:
+    """What tuning the backbone changed: one model against the same head on the frozen one, over the same episodes."""
+
+    fold: int
+    seed: int
+    novel: Gain
+    base: Gain
+
+
+def gain_table(gains: Mapping[str, Sequence[TuningGain]], folds: Sequence[int]) -> Table:
+    """One row a tuned model: points of mIoU that it has more than the frozen one in every fold, and in the mean.
+
+    Mean ± sample standard deviation over seeds where there are several; errors as in `grid_table`.
+    """
+    columns = (*(f"fold {fold}" for fold in folds), "mean", "error", "base", "error of base")
+    rows = []
+    for name, found in gains.items():
+        seeds = sorted({one.seed for one in found})
+        of_fold = [spread([one.novel.mean_iou for one in found if one.fold == fold]) for fold in folds]
+        cells = list(map(str, of_fold))
+        for part in ("novel", "base"):
+            of_seed = [fmean(getattr(one, part).mean_iou for one in found if one.seed == seed) for seed in seeds]
+            error = _error_of_mean([getattr(one, part).error for one in found], len(folds))
+            cells += [str(spread(of_seed)), percent(error)]
+        rows.append((name, tuple(cells)))
+    title = "What tuning adds to the frozen backbone, over novel classes and (base) over trained ones; points of mIoU"
+    return Table("gains", title, columns, tuple(rows))
+
+
+def _error_of_mean(errors: Sequence[float], n_folds: int) -> float:
+    """Of a mean over folds and seeds; folds are independent, the seeds of a fold share its episodes."""
+    return hypot(*errors) / sqrt(len(errors) * n_folds)
+
+
+def page(
+    title: str, notes: Sequence[str], tables: Sequence[Table], curves: str, pictures: Sequence[tuple[str, bytes]]
+) -> str:
+    """A self-contained HTML page; everything is escaped, nothing is loaded from elsewhere.
+
+    Args:
+        curves: an SVG element of our own, or "". pictures: (caption, PNG bytes).
+    """
+    encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
+    template = Environment(autoescape=True).from_string(TEMPLATE.read_text())
+    return template.render(title=title, notes=notes, tables=tables, curves=curves, pictures=encoded)
