@@ -8,10 +8,10 @@ from prefect import flow
 
 from flows.benchmark import last_step, run_all_steps
 from flows.machine import machine_settings
+from stores.progress import say
 from tasks.again import require_stages, stages_of
 from tasks.compare import write_comparison
 from tasks.prepare import prepare_data, say_settings
-from tasks.progress import say
 from tasks.workspace import forget_data
 from wilss.grid import Comparison
 from wilss.spec import Settings

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stores.progress import say
 from tasks.evaluate import evaluation
 from tasks.label import label_shard, plan_labels, publish_labels
 from tasks.prepare import prepare_data
-from tasks.progress import say
 from tasks.train import base_student, memory_bank, step_student
 from wilss.spec import RunSpec, Settings
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from stores.labels.look import truth_picture
+from stores.models.predict import predict_image
 from stores.models.students import load_checkpoint
 from stores.runs import comparison_folder, write_run
-from tasks.inspect import predict_image, truth_picture
 from tasks.recipes import checkpoint_recipe
 from tasks.report import N_PICTURES, showcase
 from tasks.workspace import heavy_task, open_workspace
@@ -80,6 +81,6 @@ def _pictures(grid: Comparison, settings: Settings) -> bytes:
     for image_id, names in showcase(ws, N_PICTURES):
         image = ws.source.image(image_id)
         predictions = [overlay(image, predict_image(model, index, image)) for model, index in models]
-        rows.append([image, truth_picture(ws, image_id, image), *predictions])
+        rows.append([image, truth_picture(ws.source, image_id, image), *predictions])
         notes.append(f"{image_id}: {', '.join(names)}")
     return png(contact_sheet(rows, ["image", "truth", *grid.methods], notes))

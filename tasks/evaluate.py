@@ -13,8 +13,8 @@ from torch import Tensor
 from stores.artefacts import ArtefactRef, Manifest
 from stores.labels.sets import LabelSet
 from stores.models.students import load_checkpoint, normalisation
+from stores.progress import stage_progress
 from tasks.again import Stage, standing
-from tasks.progress import stage_progress
 from tasks.recipes import checkpoint_recipe, evaluation_recipe
 from tasks.train import require
 from tasks.workspace import Workspace, build_once, heavy_task, open_workspace

@@ -12,8 +12,9 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.models.heads import load_head, save_head
+from stores.plans.shapes import shapes_source
+from stores.progress import say, stage_progress
 from tasks.again import Stage
-from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
@@ -24,7 +25,6 @@ from tasks.fewshot_workspace import (
     shapes_list,
     stage1_recipe,
 )
-from tasks.progress import say, stage_progress
 from tasks.workspace import build_once, check_once, heavy_task
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError

@@ -12,10 +12,10 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
 from stores.models.heads import load_head, part_of, save_head
+from stores.plans.shapes import shapes_recipe, shapes_source, shipped_for
+from stores.progress import stage_progress
 from tasks.again import Stage
-from tasks.fewshot_shapes import shapes_recipe, shapes_source, shipped_for
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, stage1_recipe
-from tasks.progress import stage_progress
 from tasks.workspace import build_once, heavy_task
 from wilss.fewshot.build import build_shapes, build_stage1
 from wilss.fewshot.episodes.batches import Augmented, EpisodeImages

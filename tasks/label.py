@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
+from stores.labels.card import FORMAT, LabelCard
 from stores.labels.sets import LabelIndex, LabelWriter, layers_of
+from stores.progress import say, stage_progress
 from tasks.again import Stage, ago, standing
-from tasks.progress import say, stage_progress
 from tasks.recipes import final_labels_recipe, labels_recipe
 from tasks.workspace import Workspace, build_in_turn, build_once, heavy_task, open_workspace
 from wilss.data.augment import normalise
@@ -86,7 +87,7 @@ def publish_labels(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
             raise FormatError(f"shards {missing} of label set {recipe.digest[:12]} are not written; run the step again")
         counts = {"images": len(data), "shards": writer.index.n_shards}
         counts |= dict(zip(writer.index.classes, data.tags.sum(0).tolist(), strict=True))
-        return ws.store.publish(recipe, folder, counts, _notes(ws, step))
+        return ws.store.publish(recipe, folder, counts, _card(ws, step).notes())
 
     return build_once(ws.store, recipe, make, _stage(step), settings.again)
 
@@ -124,7 +125,7 @@ def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Met
             writer = writer or LabelWriter(folder, _index(ws, step, data).model_copy(update={"stages": ("final",)}))
             back = torch.tensor(order).argsort()
             writer.write(shard, {"final": torch.cat(masks)[back]}, *_sizes(data.images, rows))
-        notes = {**_notes(ws, step), "seconds": time.monotonic() - start}
+        notes = _card(ws, step, time.monotonic() - start).notes()
         return ws.store.publish(recipe, folder, {"images": len(data)}, notes).ref
 
 
@@ -172,16 +173,18 @@ def _shards(index: LabelIndex) -> list[tuple[int, list[int]]]:
     return [(shard, list(index.rows(shard))) for shard in range(index.n_shards)]
 
 
-def _notes(ws: Workspace, step: int) -> dict[str, object]:
+def _card(ws: Workspace, step: int, seconds: float | None = None) -> LabelCard:
     data, voc = ws.settings.data, ws.settings.voc
-    return {
-        "benchmark": ws.protocol.name,
-        "step": step,
-        "class_ids": list(ws.protocol.steps[step]),
-        "spec": ws.spec.model_dump(mode="json"),
-        "data_root": str(data.resolve()) if data else None,
-        "voc_root": str(voc.resolve()) if voc else None,
-    }
+    return LabelCard(
+        format=FORMAT,
+        benchmark=ws.protocol.name,
+        step=step,
+        spec=ws.spec.model_dump(mode="json"),
+        class_ids=ws.protocol.steps[step],
+        data_root=data.resolve() if data else None,
+        voc_root=voc.resolve() if voc else None,
+        seconds=seconds,
+    )
 
 
 def _sizes(images: ImageTable, rows: list[int]) -> tuple[Tensor, Tensor]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from stores.progress import say
 from tasks.label import check_prompts
-from tasks.progress import say
 from tasks.recipes import bank_recipe, checkpoint_recipe, evaluation_recipe, uses_bank
 from tasks.train import require
-from tasks.workspace import Workspace, check_once, heavy_task, open_workspace, require_device
+from tasks.workspace import Workspace, check_once, heavy_task, open_workspace
 from wilss.data.steps import base_positions, no_images
+from wilss.device import require_device
 from wilss.errors import DataError, SpecError
 from wilss.fewshot.spec import FewShotSpec
 from wilss.learn.loop import SVF_STAGES

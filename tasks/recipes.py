@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stores.artefacts import Recipe
-from tasks.fewshot_start import MARK
+from stores.models.start import MARK
 from tasks.workspace import Workspace
 from wilss.data.steps import base_positions
 from wilss.digest import ALGORITHM_VERSION, code_version, digest_of, file_digest

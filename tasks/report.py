@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import resource
 import sys
 from importlib.metadata import version
@@ -12,11 +11,12 @@ from typing import Any
 import torch
 
 from stores.artefacts import Manifest
+from stores.labels.look import sheet, truth_picture
 from stores.labels.sets import LabelSet
+from stores.models.predict import predict_image
 from stores.models.students import load_checkpoint, load_index
 from stores.runs import run_folder, write_run
 from tasks.evaluate import label_quality, read_confusions
-from tasks.inspect import predict_image, sheet, truth_picture
 from tasks.recipes import (
     bank_recipe,
     checkpoint_recipe,
@@ -30,7 +30,7 @@ from wilss.data.source import Split
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.report.pictures import contact_sheet, loss_curves, overlay, png
-from wilss.report.run import render_report
+from wilss.report.run import plain, render_report
 from wilss.spec import RunSpec, Settings
 
 N_PICTURES = 8
@@ -119,11 +119,6 @@ def _means(values: Metrics) -> dict[str, float | None]:
     return {"old": plain(values.old), "new": plain(values.new), "all": plain(values.all)}
 
 
-def plain(value: float) -> float | None:
-    """JSON has no NaN: it becomes None."""
-    return None if math.isnan(value) else value
-
-
 def _label_manifests(ws: Workspace, step: int) -> list[Manifest]:
     recipes = [final_labels_recipe(ws, step)]
     if ws.spec.uses_labels:
@@ -178,7 +173,7 @@ def label_sheet(ws: Workspace, step: int) -> bytes:
     sets = [LabelSet.open(ws.store.path("labels", m.digest)) for m in _label_manifests(ws, step)]
     order = sets[0].agreement().nan_to_num(2.0).argsort()
     picked = order[torch.linspace(0, len(order) - 1, min(N_PICTURES, len(order))).long()].tolist()
-    return png(sheet(ws, sets, picked, ws.protocol.steps[step]))
+    return png(sheet(ws.source, sets, picked, ws.protocol.steps[step]))
 
 
 @torch.inference_mode()
@@ -189,7 +184,7 @@ def _prediction_sheet(ws: Workspace, last_step: int) -> bytes:
     rows, notes = [], []
     for image_id, names in showcase(ws, N_PICTURES):
         image = ws.source.image(image_id)
-        shown = [image, truth_picture(ws, image_id, image)]
+        shown = [image, truth_picture(ws.source, image_id, image)]
         shown += [overlay(image, predict_image(model, index, image)) for model, index in models]
         rows.append(shown)
         notes.append(f"{image_id}: {', '.join(names)}")

@@ -16,9 +16,9 @@ from stores.banks import load_bank, save_bank
 from stores.labels.sets import LabelSet, LayerCache
 from stores.models.students import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
 from stores.models.vectors import open_chain, save_vectors
+from stores.progress import say, stage_progress
 from tasks.again import Stage, standing
 from tasks.label import write_final_labels
-from tasks.progress import say, stage_progress
 from tasks.recipes import (
     bank_recipe,
     base_recipe,

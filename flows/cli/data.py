@@ -71,8 +71,8 @@ def data_check(
         out: path of the PNG; a file under the root when left out
         json: print JSON
     """
-    from tasks.data import check_data
     from wilss.errors import DataError
+    from wilss.report.data import check_data
 
     spec = specify(benchmark, "fmwiss", 0, NO_RUN_OPTIONS, NO_MACHINE_OPTIONS)[0] if benchmark else None
     out = out or default_root() / "sheets" / f"data-{folder.resolve().name}.png"

@@ -13,8 +13,9 @@ import torch
 
 import flows.fewshot
 from stores.artefacts import Manifest, Store
+from stores.models import subject
 from stores.models.heads import load_about, load_head
-from tasks import fewshot, fewshot_stage1, svf_subject
+from tasks import fewshot, fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
 from tasks.workspace import open_workspace
@@ -139,7 +140,7 @@ def test_report_is_refused_where_other_weights_are_found_than_the_head_began_wit
     report = ("svf", "report", f"heads:{head.digest[:12]}", "--root", tmp_path)
     code, _, err = wilss(*report)
     assert code == 0, err
-    monkeypatch.setattr(svf_subject, "find_weights", lambda *names: replace(find_weights(*names), digest="another"))
+    monkeypatch.setattr(subject, "find_weights", lambda *names: replace(find_weights(*names), digest="another"))
     code, _, err = wilss(*report)
     assert code == 2
     assert "began with other weights of resnet_scenes" in err

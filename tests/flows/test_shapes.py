@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from stores.artefacts import Store
 from stores.models.heads import load_head
+from stores.plans.shapes import shapes_recipe
 from tasks import fewshot_stage1
-from tasks.fewshot_shapes import shapes_recipe
 from tasks.fewshot_workspace import open_fewshot
 from wilss.data.augment import normalise
 from wilss.data.scenes.source import ScenesSource

@@ -56,8 +56,8 @@ def _incremental(spec: Any, settings: Settings) -> dict[str, str]:
 
 
 def _fewshot(spec: Any, settings: Settings) -> dict[str, str]:
+    from stores.plans.shapes import shapes_recipe
     from tasks import fewshot_workspace as fw
-    from tasks.fewshot_shapes import shapes_recipe
 
     fw.forget_fewshot()
     ws = fw.open_fewshot(spec, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 def percent(value: float | None) -> str:
     """A share as percentage with one digit, zero without a sign; a dash for None."""
     return "–" if value is None else f"{100 * value:z.1f}"
+
+
+def plain(value: float) -> float | None:
+    """JSON has no NaN: it becomes None."""
+    return None if math.isnan(value) else value
 
 
 def render_report(

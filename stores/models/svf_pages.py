@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from stores.artefacts import Store
+from stores.models.subject import Subject, open_subject
 from stores.runs import write_run
-from tasks.svf_subject import Subject, open_subject
 from wilss.data.augment import normalise
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
@@ -59,7 +59,7 @@ def svf_report(
     """Write what a training changed by singular values into a folder; returns the content of ``report.json``.
 
     Args:
-        name: see `tasks.svf_subject.open_subject`; weights too.
+        name: see `stores.models.subject.open_subject`; weights too.
         images: files to show activations on; else scenes of the built-in world, for checkpoints of its benchmarks.
         count: how many risen and how many fallen components. seed: of the world.
 

@@ -9,13 +9,11 @@ import torch
 from torch import nn
 
 from stores.artefacts import Manifest, Store
-from stores.models.heads import WEIGHTS, load_head, part_of
-from stores.models.students import load_checkpoint
+from stores.models.folding import open_sets
+from stores.models.heads import WEIGHTS, load_head, part_of, shapes_weights
+from stores.models.start import MARK, stage_of
+from stores.models.students import load_checkpoint, start_folder
 from stores.models.vectors import require_vectors
-from tasks.fewshot_shapes import shapes_weights
-from tasks.fewshot_start import MARK, stage_of
-from tasks.svf import open_sets
-from tasks.workspace import start_folder
 from wilss.architecture import InputCard
 from wilss.errors import SpecError
 from wilss.fewshot.build import build_pyramid
