@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,13 +19,14 @@ from wilss.data.augment import AugmentSpec
 from wilss.data.scenes.world import World
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.spec import FoundationSpec
+from wilss.learn.memory import MemorySpec
 from wilss.learn.methods import METHODS, FmwissSpec, WilsonSpec
 from wilss.learn.schedule import TrainSpec
 from wilss.nets.segmenter import StudentSpec
 from wilss.outside import DEPTH, parse_yaml
 from wilss.presets import DEFAULT_PRESET, PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
-from wilss.section import Section, Seed
+from wilss.section import LATER, Section, Seed
 
 MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
 MOST_IMAGES = 10_000_000
@@ -68,6 +69,9 @@ class RunSpec(Section):
     )
     preset: str | None = Field(
         None, description="named settings that fill every key not given; None takes the benchmark's own"
+    )
+    label_sets: Annotated[dict[int, str], LATER] = Field(
+        {}, description="step -> label set (its digest) that it learns from in place of the co-segmented one"
     )
     scenario: Scenario = "overlap"
     method: MethodName = "fmwiss"
@@ -150,6 +154,16 @@ class RunSpec(Section):
         return self.method in METHODS and METHODS[self.method].uses_labels
 
     @property
+    def merged(self) -> bool:
+        """Whether all classes are learnt at once, in one step with masks."""
+        return self.method == "joint"
+
+    @property
+    def memory(self) -> MemorySpec | None:
+        """The memory bank that the method wants; None for one that pastes nothing."""
+        return self.fmwiss.memory if self.pastes else None
+
+    @property
     def pastes(self) -> bool:
         """Whether instances from the memory bank are pasted into the images of a step."""
         settings = self.method_settings
@@ -178,6 +192,7 @@ class Settings(BaseModel):
     weights: Path | None = None
     skip_unreadable: bool = False
     device: str = "auto"
+    workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     again: tuple[str, ...] = ()
     """Stages that are made anew although they are there; see `tasks.again`."""
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.labels.card import LabelCard
+from stores.labels.card import FORMAT, LabelCard
 from stores.labels.sets import LabelIndex, LabelWriter, layers_of
 from stores.plans.run import Run
 from wilss.data.images import TaggedImages
@@ -39,6 +39,7 @@ def card_of(run: Run, step: int, seconds: float | None = None) -> LabelCard:
     """What the manifest of a step's label set says beside its recipe."""
     data, voc = run.settings.data, run.settings.voc
     return LabelCard(
+        format=FORMAT,
         benchmark=run.protocol.name,
         step=step,
         class_ids=run.protocol.steps[step],
@@ -85,7 +86,7 @@ def keep_teacher_labels(run: Run, step: int, data: TaggedImages, method: Method)
     """Store what the trained teacher takes for the masks of a step's images; None for a method without a teacher."""
     if method.final_masks(data.images.image(0)[None].to(run.device).float() / 255) is None:
         return None
-    node, start = run.node("teacher labels", step), time.monotonic()
+    node, start = run.node("final labels", step), time.monotonic()
     index = index_of(run, step, data, ("final",))
 
     def masks(batch: list[int], images: Tensor) -> tuple[Tensor, ...]:
@@ -95,7 +96,7 @@ def keep_teacher_labels(run: Run, step: int, data: TaggedImages, method: Method)
         return (padded(large & data.tags[batch][..., None, None], index.canvas),)
 
     def make(folder: Path) -> Manifest:
-        writer = LabelWriter(folder, index)
+        writer = LabelWriter.begin(folder, index)
         for shard in range(index.n_shards):
             rows = list(index.rows(shard))
             (final,) = in_batches(data.images, rows, masks)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stores.artefacts import ArtefactRef, Recipe
+from stores.models.start import MARK
 from stores.plans.plan import Node, Plan
 from wilss.data.steps import StepLists
 from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
@@ -23,8 +24,6 @@ from wilss.protocol import Benchmark
 from wilss.section import Section
 from wilss.spec import RunSpec
 
-HEADS_MARK = "heads:"
-"""``student.weights=heads:DIGEST`` takes the backbone of that few-shot model, stage-1 or silhouette network."""
 Parent = Recipe | ArtefactRef
 
 
@@ -83,10 +82,10 @@ def plan_incremental(of: Ingredients) -> Plan:
 
 def _nodes(of: Ingredients) -> Iterator[Node]:
     student = _base(of)
-    yield Node("student 0", student, "base", "base student")
+    yield Node("checkpoint 0", student, "base", "base student")
     bank = _bank(of) if of.has_bank else None
     if bank:
-        yield Node("bank", bank, "bank", "memory bank")
+        yield Node("memory bank", bank, "bank", "memory bank")
     yield Node("evaluation 0", _evaluation(of, 0, student), "evaluation", "evaluation of step 0", 0)
     for step in range(1, len(of.lists.protocol.steps)):
         labels: Parent | None = of.given.get(step) if of.spec.uses_labels else None
@@ -94,8 +93,8 @@ def _nodes(of: Ingredients) -> Iterator[Node]:
             labels = _labels(of, step)
             yield Node(f"labels {step}", labels, "labels", f"label set of step {step}", step)
         student = _step(of, step, student, labels, bank)
-        yield Node(f"student {step}", student, "step", f"student of step {step}", step)
-        yield Node(f"teacher labels {step}", _teacher(student), "step", f"plug-in's masks of step {step}", step)
+        yield Node(f"checkpoint {step}", student, "step", f"student of step {step}", step)
+        yield Node(f"final labels {step}", _teacher(student), "step", f"plug-in's masks of step {step}", step)
         evaluation = _evaluation(of, step, student)
         yield Node(f"evaluation {step}", evaluation, "evaluation", f"evaluation of step {step}", step)
 
@@ -121,8 +120,8 @@ def _base(of: Ingredients) -> Recipe:
         names = list(of.names(of.lists.protocol.seen(0)))
         return Recipe("checkpoints", {"start": files, "names": names, **_base_facts(of)})
     student = spec.student.plain()
-    if student["weights"].startswith(HEADS_MARK):  # may be abbreviated; the bytes are known as "weights"
-        student["weights"] = HEADS_MARK
+    if student["weights"].startswith(MARK):  # may be abbreviated; the bytes are known as "weights"
+        student["weights"] = MARK
     facts = {
         **_base_facts(of),
         "stage": "base",

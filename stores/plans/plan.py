@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
-from wilss.errors import ArtefactNotFoundError, SpecError, did_you_mean
+from stores.artefacts import Manifest, Recipe, Store
+from wilss.errors import SpecError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,18 @@ class Plan(Mapping[str, Node]):
     @property
     def stages(self) -> tuple[str, ...]:
         """Names that ``--again`` takes."""
-        numbered = (
-            name
-            for node in self._nodes.values()
-            for name in (node.stage, *([f"{node.stage}-{node.step}"] if node.step is not None else []))
-        )
-        return tuple(dict.fromkeys(("all", *numbered)))
+        return _names_of(self._nodes.values())
+
+    def stages_of(self, step: int | None) -> tuple[str, ...]:
+        """Those of one step; the base student and the bank, which have none, are made at step 0."""
+        return _names_of(node for node in self._nodes.values() if (node.step or 0) == (step or 0))
+
+
+def _names_of(nodes: Iterable[Node]) -> tuple[str, ...]:
+    names = ["all"]
+    for node in nodes:
+        names += [node.stage] if node.step is None else [node.stage, f"{node.stage}-{node.step}"]
+    return tuple(dict.fromkeys(names))
 
 
 def require_stages(again: Iterable[str], known: Iterable[str]) -> None:
@@ -73,19 +79,3 @@ def require_stages(again: Iterable[str], known: Iterable[str]) -> None:
     for name in again:
         if name not in there:
             raise SpecError(f"'{name}' is no stage that could be made again here.{did_you_mean(name, there)}")
-
-
-def require_parents(node: Node, store: Store, advice: str) -> None:
-    """Raise ArtefactNotFoundError that names the first parent of a node that a store lacks.
-
-    Args:
-        advice: what to do about it; ends the message.
-    """
-    for role, parent in node.recipe.parents.items():
-        if store.find(parent) is None:
-            raise ArtefactNotFoundError(missing(f"the {role} of the {node.title}", parent, store, advice))
-
-
-def missing(what: str, named: Recipe | ArtefactRef, store: Store, advice: str) -> str:
-    """What to say of an artefact that is not there."""
-    return f"{what} ({named.kind} {named.digest[:12]}) does not exist in '{store.root}'; {advice}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 from stores.artefacts import ArtefactRef
-from stores.models.start import fewshot_backbone
+from stores.models.start import MARK, fewshot_backbone
 from stores.models.students import load_index, normalisation, start_folder
-from stores.plans.incremental import HEADS_MARK, Ingredients, plan_incremental
+from stores.plans.incremental import Ingredients, plan_incremental
 from stores.plans.plan import Node, Plan
 from stores.plans.session import Session
 from wilss.data.images import TaggedImages
@@ -39,7 +38,6 @@ class Run:
         self.source = session.source(self.benchmark.family, self.benchmark.steps[0], spec.custom, spec.data)
         protocol = self.benchmark.merged() if spec.merged else self.benchmark
         self.lists = StepLists(self.source, session.training_list(self.source), protocol, spec.scenario)
-        self._tagged: tuple[int, TaggedImages] | None = None
 
     def _network(self, spec: RunSpec) -> tuple[RunSpec, Weights]:
         """The specification with the student that is really trained, and what its backbone starts from."""
@@ -47,7 +45,7 @@ class Run:
         if self.start:
             index = load_index(self.start)
             return spec.model_copy(update={"student": index.student}), normalisation(index)
-        if student.weights.startswith(HEADS_MARK):
+        if student.weights.startswith(MARK):
             return spec, fewshot_backbone(
                 student.weights, student.backbone, self.store, self.benchmark, spec.scenario, spec.data
             )
@@ -100,8 +98,12 @@ class Run:
 
     def labels_of(self, step: int) -> ArtefactRef | None:
         """The label set that a step learns from; None for a method that takes none."""
-        labels = self.node("student", step).recipe.parents.get("labels")
+        labels = self.node("checkpoint", step).recipe.parents.get("labels")
         return ArtefactRef(kind=labels.kind, digest=labels.digest) if labels else None
+
+    def given_labels(self, step: int) -> ArtefactRef:
+        """The label set that was named for a step in place of the co-segmented one."""
+        return self.ingredients.given[step]
 
     def require(self, node: Node) -> ArtefactRef:
         """The reference of a node that has to be there. Raises ArtefactNotFoundError that says how to make it."""
@@ -121,9 +123,14 @@ class Run:
 
     def tagged(self, step: int) -> TaggedImages:
         """Images and tags of step t >= 1; labelling and learning a step decode its images once."""
-        if self._tagged is None or self._tagged[0] != step:
-            self._tagged = step, self.lists.tagged(step, self.spec.data.canvas)
-        return self._tagged[1]
+        canvas = self.spec.data.canvas
+        key = (id(self.source), self.lists.ids(step), self.protocol.steps[step], canvas)
+        return self.session.latest(key, lambda: self.lists.tagged(step, canvas))
+
+    def stands(self, last_step: int) -> bool:
+        """Whether everything up to a step is there; a method without a teacher leaves none of its masks."""
+        nodes = [n for n in self.plan.values() if (n.step or 0) <= last_step and not n.name.startswith("final labels")]
+        return all(self.session.standing(node) is not None for node in nodes)
 
     def check_words(self, step: int) -> None:
         """Raise SpecError before any labelling when the scorer cannot know one of the step's classes."""

@@ -46,13 +46,22 @@ class Session:
         self.device = resolve_device(settings.device)
         require_full_fp32()
         self._opened: dict[Hashable, Any] = {}
+        self._latest: tuple[Hashable, Any] | None = None
         self._anew: dict[str, Anew] = {}
+        self.made: list[str] = []
+        """Titles of the nodes that were made, not found."""
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made for a key in this session, or is made now."""
         if key not in self._opened:
             self._opened[key] = make()
         return cast(T, self._opened[key])
+
+    def latest(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The same for what takes memory: what was made for another key is let go."""
+        if self._latest is None or self._latest[0] != key:
+            self._latest = key, make()
+        return cast(T, self._latest[1])
 
     def source(self, family: str, base: tuple[int, ...], custom: CustomBenchmark | None, data: DataSpec) -> Source:
         """A data set; runs that differ in other things share it, with its lists, annotations and decoded files."""
@@ -109,7 +118,10 @@ class Session:
         if found := self.found(node):
             return found
         with self.build(node.recipe) as folder:
-            return (self.standing(node) or make(folder)).ref
+            if found := self.found(node):
+                return found
+            self.made.append(node.title)
+            return make(folder).ref
 
     @contextmanager
     def build(self, recipe: Recipe, part: str = "") -> Iterator[Path]:

@@ -43,9 +43,7 @@ class Labelling:
         """Pseudo-labels of these rows of ``data``, in their order, on the CPU; masks are padded to the canvas."""
 
         def look(batch: list[int], images: Tensor) -> tuple[Tensor, ...]:
-            noise = seed_noise(
-                [data.images.ids[p] for p in batch], len(self.new), self.cosegment.n_seeds, self.seed
-            )
+            noise = seed_noise([data.images.ids[p] for p in batch], len(self.new), self.cosegment.n_seeds, self.seed)
             tags, models = data.tags[batch], (self.scorer, self.grouper)
             found = cosegment(images.to(self.device), tags, self.new, self.old, *models, self.cosegment, noise)
             soft = F.interpolate(found.soft, self.grid, mode="bilinear", align_corners=False)

@@ -58,6 +58,10 @@ class FmwissSpec(Section):
     memory: MemorySpec = MemorySpec()
     paste: PasteSpec = PasteSpec()
 
+    def without_bank(self) -> FmwissSpec:
+        """The same without pasting."""
+        return self.model_copy(update={"paste": self.paste.model_copy(update={"probability": 0.0})})
+
 
 class Fmwiss:
     """Teacher on the student's features, student on the teacher's cleaned labels, old model as distillation source."""
