@@ -323,6 +323,7 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
         (("--fold", 0, "--labels-csv", __file__), "leave out --labels-csv"),
         (("--fold", 0, "--benchmark", "coco-to-pascal", "--train-list", "train"), "leave out --train-list"),
         (("--fold", 0, "--device", "cuda:99"), "device 'cuda:99' is not available"),
+        (("--fold", 0, "--again", "scores"), "'scores' is no stage that could be made again here"),
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_is_trained(  # type: ignore[no-untyped-def]
@@ -359,6 +360,15 @@ def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path)
     code, out, err = wilss("few-shot", "compare", "--head", "prior", "--svf", *common)
     assert code == 0, err
     assert all(row in out for row in ("prior, 1 shot", "prior, 3 shots"))
+    code, _, err = wilss("few-shot", "compare", "--head", "prior", *common)
+    assert code == 0, err
+    assert "prior, 1 shot: found, made " in err
+    code, _, err = wilss("few-shot", "compare", "--head", "prior", "--again", "head", *common)
+    assert code == 0, err
+    assert "prior, 1 shot: found" not in err
+    assert "silhouettes: found, made " in err
+    assert "episodes (novel classes): found, made " in err
+    assert "scores (novel classes): found" not in err
     code, _, err = wilss("few-shot", "compare", "--head", "prior", "--svf", "--tunings", "full", *common)
     assert code == 2
     assert "the same thing twice" in err

@@ -73,6 +73,11 @@ def test_a_class_that_is_shown_and_not_found_has_an_iou_of_zero(tmp_path: Path) 
     assert found == {"cat": None, "dog": 0.0, "mean": 0.0}
 
 
+def test_a_mask_of_a_class_that_is_neither_tagged_nor_shown_makes_no_zero(tmp_path: Path) -> None:
+    found = quality(tmp_path, [truth(2, 0)], [(False, True)], layer(2, 1)[None])
+    assert found == {"cat": None, "dog": 1.0, "mean": 1.0}
+
+
 def test_without_any_mask_nothing_is_known(tmp_path: Path) -> None:
     assert quality(tmp_path, [None], [(True, True)], layer(1, 2)[None]) == {"cat": None, "dog": None, "mean": None}
 
