@@ -61,7 +61,8 @@ class Ingredients:
     def settings(self) -> Section | None:
         """The method's settings; without a memory bank nothing is pasted."""
         settings = self.spec.method_settings
-        return settings.without_bank() if settings is not None and not self.has_bank else settings
+        lacks_bank = self.spec.memory is not None and not self.has_bank
+        return settings.without_bank() if lacks_bank else settings
 
     @property
     def base_training(self) -> TrainSpec:
