@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -45,11 +45,9 @@ class Built:
 
 def base_stages(run: Run, built: Built) -> None:
     """Step 0: student, memory bank, evaluation."""
-    with timed(built.seconds, "base student"):
-        built.students.append(_found(run, "checkpoint 0") or base_student(run))
+    built.students.append(_stage(run, built, "checkpoint 0", "base student", lambda: base_student(run)))
     if "memory bank" in run.plan:
-        with timed(built.seconds, "memory bank"):
-            built.bank = _found(run, "memory bank") or memory_bank(run)
+        built.bank = _stage(run, built, "memory bank", "memory bank", lambda: memory_bank(run))
     elif run.spec.memory is not None:
         say("no base images with masks, so there is no memory bank: nothing is pasted")
     _evaluate(run, 0, built)
@@ -57,14 +55,13 @@ def base_stages(run: Run, built: Built) -> None:
 
 def step_stages(run: Run, step: int, built: Built) -> None:
     """Step t >= 1: label set, teacher and student, evaluation."""
-    labels = None
-    if run.spec.uses_labels:
-        with timed(built.seconds, f"labels of step {step}"):
-            labels = _labels(run, step)
-        built.labels.append(labels)
-    with timed(built.seconds, f"learn step {step}"):
-        student = _found(run, f"checkpoint {step}")
-        built.students.append(student or step_student(run, step, built.students[-1], labels, built.bank))
+    labels = _labels(run, step, built) if run.spec.uses_labels else None
+    previous, bank = built.students[-1], built.bank
+    student = _stage(
+        run, built, f"checkpoint {step}", f"learn step {step}", lambda: step_student(run, step, previous, labels, bank)
+    )
+    built.students.append(student)
+    built.labels += [labels] if labels else []
     _evaluate(run, step, built)
 
 
@@ -79,25 +76,32 @@ def earlier_stages(run: Run, step: int, seconds: Seconds) -> Built:
     return built
 
 
+def _stage(run: Run, built: Built, name: str, title: str, make: Callable[[], ArtefactRef]) -> ArtefactRef:
+    """A node that stands, or the task that makes it."""
+    if found := run.session.found(run.plan[name]):
+        return found
+    with timed(built.seconds, title):
+        return make()
+
+
 def _evaluate(run: Run, step: int, built: Built) -> None:
-    with timed(built.seconds, f"evaluate step {step}"):
-        found = _found(run, f"evaluation {step}")
-        built.evaluations.append(found or evaluation(run, step, built.students[-1]))
+    student = built.students[-1]
+    ref = _stage(run, built, f"evaluation {step}", f"evaluate step {step}", lambda: evaluation(run, step, student))
+    built.evaluations.append(ref)
 
 
-def _found(run: Run, name: str) -> ArtefactRef | None:
-    return run.session.found(run.plan[name])
-
-
-def _labels(run: Run, step: int) -> ArtefactRef:
-    """The step's label set, its shards written side by side; or the one that was given in its place."""
+def _labels(run: Run, step: int, built: Built) -> ArtefactRef:
+    """The step's label set, or the one that was given in its place."""
     name = f"labels {step}"
     if name not in run.plan:
         return run.given_labels(step)
-    if found := _found(run, name):
-        return found
+    return _stage(run, built, name, f"labels of step {step}", lambda: _label(run, step))
+
+
+def _label(run: Run, step: int) -> ArtefactRef:
+    """The step's label set, its shards written side by side."""
     begun = begin_labels(run, step)
     with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
-        which = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
-        shards = runner.map(label_shard, {**which, "shard": list(range(begun.counts["shards"]))})
-        return label_set(run, step, [shard.result() for shard in shards])
+        same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
+        shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
+        return label_set(run, step, shards)
