@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.labels.sets import LabelSet
-from stores.models.students import load_checkpoint, normalisation
+from stores.models.students import load_checkpoint
 from tasks.again import Stage, standing
 from tasks.progress import stage_progress
 from tasks.recipes import checkpoint_recipe, evaluation_recipe
@@ -60,15 +60,15 @@ def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     def make(folder: Path) -> Manifest:
         path = ws.store.path("checkpoints", recipe.parents["checkpoint"])
         model, index = load_checkpoint(path, ws.class_names(step))
-        model, weights = model.to(ws.device), normalisation(index)
+        model.to(ws.device)
         tables: dict[str, Tensor] = {}
         with stage_progress(f"evaluate step {step}") as progress:
             for part in ("", *ws.source.further_eval):
                 data = evaluation_data(ws.source, ws.protocol, step, spec.data.canvas, part)
                 name = f"{part} " if part else ""
-                tables[f"{name}full"] = score_images(model, data, weights, progress=progress)
+                tables[f"{name}full"] = score_images(model, data, progress=progress)
                 if spec.data.eval_crop:
-                    tables[f"{name}crop"] = score_crops(model, data, weights, spec.data.eval_crop, progress=progress)
+                    tables[f"{name}crop"] = score_crops(model, data, spec.data.eval_crop, progress=progress)
         content = {"classes": index.classes, "tables": {name: table.tolist() for name, table in tables.items()}}
         (folder / CONFUSION).write_text(json.dumps(content))
         counts = {"images": len(ws.source.ids("eval")), "pixels": int(tables["full"].sum())}

@@ -15,7 +15,6 @@ from tasks.again import Stage, ago, standing
 from tasks.progress import say, stage_progress
 from tasks.recipes import final_labels_recipe, labels_recipe
 from tasks.workspace import Workspace, build_in_turn, build_once, heavy_task, open_workspace
-from wilss.data.augment import normalise
 from wilss.data.images import ImageTable, TaggedImages, same_size_batches
 from wilss.data.steps import step_data
 from wilss.errors import FormatError
@@ -114,7 +113,7 @@ def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Met
             order: list[int] = []
             for batch in same_size_batches(data.images, rows, BATCH):
                 images = torch.stack([data.images.image(p) for p in batch]).float() / 255
-                found_masks = method.final_masks(normalise(images, ws.weights.mean, ws.weights.std).to(ws.device))
+                found_masks = method.final_masks(images.to(ws.device))
                 if found_masks is None:
                     folder.rmdir()
                     return None

@@ -64,7 +64,7 @@ def _train_base(ws: Workspace, recipe: Recipe, folder: Path) -> Manifest:
     model = build_segmenter(spec.student, ws.weights, ws.protocol.sizes(0)).to(ws.device)
     with stage_progress("base student") as progress, _keep_last_good(ws, 0, folder):
         watch = Watch("base", progress, folder / STATE)
-        history = train_base(model, data, base_training(ws), spec.augment, ws.weights, spec.seed, watch)
+        history = train_base(model, data, base_training(ws), spec.augment, spec.seed, watch)
     save_checkpoint(model, _index(ws, 0, history), folder)
     notes = {"seconds": time.monotonic() - start}
     return _publish(ws, recipe, folder, len(data), notes)
@@ -126,7 +126,6 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
                 effective_settings(ws),
                 spec.step,
                 spec.augment,
-                ws.weights,
                 spec.seed,
                 Watch(f"step {step}", progress, folder / STATE),
                 chain,

@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from tests.wilss.test_methods import SPEC, batch, grown, segmenter, weights
+from tests.wilss.test_methods import SPEC, batch, grown, segmenter
 from wilss.data.augment import AugmentSpec
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.scenes.world import World
@@ -70,9 +70,7 @@ def test_encoder_loss_can_be_switched_off() -> None:
 def test_it_learns_in_the_loop_from_tags_alone() -> None:
     images = step_data(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), 1, "overlap", 32)
     spec = TrainSpec(epochs=3, batch_size=8)
-    result = train_step(
-        segmenter(), StepData(images, None, None), "wilson", SETTINGS, spec, AugmentSpec(crop=32), weights(), 0
-    )
+    result = train_step(segmenter(), StepData(images, None, None), "wilson", SETTINGS, spec, AugmentSpec(crop=32), 0)
     assert ["student" in epoch for epoch in result.history] == [False, False, True]
     assert result.history[-1]["localizer"] < result.history[0]["localizer"]
     assert result.student.spec == SPEC
