@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import save_confusions
-from stores.models.students import load_checkpoint, normalisation
+from stores.models.students import load_checkpoint
 from stores.plans.run import Run
 from stores.progress import stage_progress
 from tasks.base import heavy_task
@@ -22,15 +22,15 @@ def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
 
     def make(folder: Path) -> Manifest:
         model, index = load_checkpoint(run.store.folder(student), run.class_names(step))
-        model, weights, crop = model.to(run.device), normalisation(index), run.spec.data.eval_crop
+        model, crop = model.to(run.device), run.spec.data.eval_crop
         tables: dict[str, Tensor] = {}
         with stage_progress(f"evaluate step {step}") as progress:
             for part in ("", *run.source.further_eval):
                 data = run.lists.evaluation(step, run.spec.data.canvas, part)
                 name = f"{part} " if part else ""
-                tables[f"{name}full"] = score_images(model, data, weights, progress=progress)
+                tables[f"{name}full"] = score_images(model, data, progress=progress)
                 if crop:
-                    tables[f"{name}crop"] = score_crops(model, data, weights, crop, progress=progress)
+                    tables[f"{name}crop"] = score_crops(model, data, crop, progress=progress)
         save_confusions(index.classes, tables, folder)
         counts = {"images": len(run.source.ids("eval")), "pixels": int(tables["full"].sum())}
         return run.store.publish(node.recipe, folder, counts)

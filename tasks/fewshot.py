@@ -128,7 +128,7 @@ def _with_silhouettes(ws: FewShotWorkspace, draw: DrawEpisodes, generator: torch
     lists = shapes_list(shapes, spec.shots)
     ids = [image.image_id for image in lists.images]
     data = EpisodeImages(shapes_source(shapes), ids, shapes.world.image_size)
-    draws = Augmented(data, spec.augment, spec.size, (), ws.weights, generator, ws.device)
+    draws = Augmented(data, spec.augment, spec.size, (), ws.weights.mean, generator, ws.device)
     silhouettes = draws.of(Sampler(lists, "image", spec.shots, spec.seed))
     return mix_episodes(draw, silhouettes, len(ids), spec.silhouette_share, generator)
 
@@ -218,7 +218,7 @@ def predictions(
 ) -> Iterator[Prediction]:
     """What a model makes of episodes of a split."""
     base = ws.fold.base if split == "train" else ()
-    return predict_episodes(model, ws.spec, ws.weights, ws.source(split), episodes, base)
+    return predict_episodes(model, ws.spec, ws.source(split), episodes, base)
 
 
 def _untrained(ws: FewShotWorkspace) -> FewShotModel:

@@ -53,7 +53,9 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         generator = torch.Generator().manual_seed(shapes.seed)
         data = EpisodeImages(source, ids, shapes.world.image_size)
         classes = tuple(range(1, shapes.silhouettes + 1))
-        draws = Augmented(data, shapes.augment, shapes.world.image_size, classes, ws.own_weights, generator, ws.device)
+        draws = Augmented(
+            data, shapes.augment, shapes.world.image_size, classes, ws.own_weights.mean, generator, ws.device
+        )
         torch.manual_seed(shapes.seed)
         model = build_shapes(spec, ws.own_weights)
         draw = partial(draws.base_classes, novel="background")
@@ -89,7 +91,7 @@ def augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generat
     spec = ws.spec
     data = EpisodeImages(ws.train, ids, spec.data.canvas)
     augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
-    return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
+    return Augmented(data, augment, crop, ws.fold.base, ws.weights.mean, generator, ws.device)
 
 
 def about_training(ws: FewShotWorkspace, history: list[dict[str, float]], of_fold: bool = True) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def _train(run: Run, folder: Path) -> Manifest:
     training = run.ingredients.base_training
     with stage_progress("base student") as progress, keep_last_good(run, 0, folder):
         watch = Watch("base", progress, folder / STATE)
-        history = train_base(model, data, training, spec.augment, run.weights, spec.seed, watch)
+        history = train_base(model, data, training, spec.augment, spec.seed, watch)
     save_checkpoint(model, index_of(run, 0, history), folder)
     return publish_student(run, 0, folder, len(data), seconds=time.monotonic() - start)
 
@@ -116,5 +116,5 @@ def _learn(run: Run, step: int, old: Segmenter, data: StepData, chain: Chain | N
     with stage_progress(f"step {step}: {spec.method}") as progress:
         watch = Watch(f"step {step}", progress, folder / STATE)
         own = run.ingredients.settings
-        how = (spec.method, own, spec.step, spec.augment, run.weights, spec.seed)
+        how = (spec.method, own, spec.step, spec.augment, spec.seed)
         return train_step(old.to(run.device), data, *how, watch, chain)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from stores.artefacts import Store
 from stores.models.students import CheckpointIndex, load_checkpoint, start_folder
-from wilss.data.augment import normalise
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.voc import save_palette_png
@@ -53,6 +52,6 @@ def predict_image(model: Segmenter, index: CheckpointIndex, image_3HW: Tensor) -
     """Class ids uint8 ``(H, W)`` of one uint8 image, at its own size."""
     device = next(model.parameters()).device
     small = to_canvas(image_3HW, index.canvas)
-    logits = model(normalise(small[None].float() / 255, index.mean, index.std).to(device))
+    logits = model(small[None].to(device).float() / 255)
     large = F.interpolate(logits.float(), image_3HW.shape[-2:], mode="bilinear", align_corners=False)
     return torch.tensor([0, *index.class_ids], dtype=torch.uint8)[large.argmax(1)[0].cpu()]

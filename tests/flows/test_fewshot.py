@@ -196,11 +196,11 @@ def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp
     assert first["artefacts"] == second["artefacts"]
     ws = open_fewshot(spec, Settings(root=root))
     model, episodes = load_model(ws), load_episodes(ws, "eval").episodes
-    batch = evaluation_batch(ws.test, episodes[:3], spec.size, False, ws.weights, ws.device)
+    batch = evaluation_batch(ws.test, episodes[:3], spec.size, False, ws.device)
     with torch.inference_mode():
         whole, single = (
             model.predict(batch),
-            model.predict(evaluation_batch(ws.test, episodes[1:2], spec.size, False, ws.weights, ws.device)),
+            model.predict(evaluation_batch(ws.test, episodes[1:2], spec.size, False, ws.device)),
         )
     assert torch.allclose(whole[1], single[0], atol=1e-4)
 
@@ -346,7 +346,7 @@ def test_an_empty_support_mask_is_refused(root: Path) -> None:
     without = next(i for i in ws.test.ids("eval") if not bool((ws.test.mask(i) == episode.class_id).any()))
     wrong = type(episode)(episode.query, episode.class_id, (without,))
     with pytest.raises(DataError, match="no pixel of class"):
-        evaluation_batch(ws.test, [wrong], spec.size, False, ws.weights, ws.device)
+        evaluation_batch(ws.test, [wrong], spec.size, False, ws.device)
 
 
 def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]

@@ -176,7 +176,7 @@ def learn(old: Segmenter, data: TaggedImages, memory: MemoryBank | None, **train
     spec = TrainSpec(epochs=2, batch_size=8, **train)  # type: ignore[arg-type]
     fmwiss = FmwissSpec(teacher_channels=8, warmup_epochs=1)
     step = StepData(data, Ones(data), memory)
-    return train_step(old, step, "fmwiss", fmwiss, spec, AugmentSpec(crop=32), weights(), 0)
+    return train_step(old, step, "fmwiss", fmwiss, spec, AugmentSpec(crop=32), 0)
 
 
 def test_the_old_model_stays_as_it_was_and_the_student_grows(data: TaggedImages) -> None:
@@ -252,6 +252,6 @@ def test_a_step_of_one_class_runs(data: TaggedImages, name: str) -> None:
         "wilson": WilsonSpec(channels=8, warmup_epochs=0),
     }
     step = StepData(one, Ones(one), bank())
-    result = train_step(segmenter(), step, name, settings.get(name), spec, AugmentSpec(crop=32), weights(), 0)
+    result = train_step(segmenter(), step, name, settings.get(name), spec, AugmentSpec(crop=32), 0)
     assert result.student.step_sizes == (15, 1)
     assert all(torch.isfinite(p).all() for p in result.student.parameters())

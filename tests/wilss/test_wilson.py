@@ -6,7 +6,7 @@ import copy
 
 import torch
 
-from tests.wilss.test_methods import SPEC, batch, grown, segmenter, weights
+from tests.wilss.test_methods import SPEC, batch, grown, segmenter
 from wilss.data.augment import AugmentSpec
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.scenes.world import World
@@ -72,9 +72,7 @@ def test_it_learns_in_the_loop_from_tags_alone() -> None:
         1, 32
     )
     spec = TrainSpec(epochs=3, batch_size=8)
-    result = train_step(
-        segmenter(), StepData(images, None, None), "wilson", SETTINGS, spec, AugmentSpec(crop=32), weights(), 0
-    )
+    result = train_step(segmenter(), StepData(images, None, None), "wilson", SETTINGS, spec, AugmentSpec(crop=32), 0)
     assert ["student" in epoch for epoch in result.history] == [False, False, True]
     assert result.history[-1]["localizer"] < result.history[0]["localizer"]
     assert result.student.spec == SPEC

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from wilss.data.augment import AugmentSpec, draw_view, normalise
+from wilss.data.augment import AugmentSpec, draw_view
 from wilss.data.images import TaggedImages
 from wilss.device import to_device
 from wilss.errors import SpecError
@@ -22,7 +22,6 @@ from wilss.learn.methods import Method, StepContext, build_method
 from wilss.learn.methods.contract import StepBatch
 from wilss.learn.schedule import TrainSpec
 from wilss.learn.state import History
-from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
 
@@ -67,7 +66,6 @@ def train_step(
     settings: BaseModel | None,
     spec: TrainSpec,
     augment: AugmentSpec,
-    weights: Weights,
     seed: int,
     watch: Watch | None = None,
     chain: Chain | None = None,
@@ -97,7 +95,7 @@ def train_step(
             f"pasting off with --set {method_name}.paste.probability=0"
         )
     device = next(student.parameters()).device
-    batches = StepBatches(data, method.paste, augment, weights, draws, device)
+    batches = StepBatches(data, method.paste, augment, draws, device)
     ids = data.images.images.ids
     watch, vectors = watch or Watch("step"), chain.vectors if chain else {}
     training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch, vectors=vectors)
@@ -111,12 +109,11 @@ class StepBatches:
     data: StepData
     paste: PasteSpec | None
     augment: AugmentSpec
-    weights: Weights
     generator: torch.Generator
     device: torch.device
 
     def draw(self, positions: list[int]) -> StepBatch:
-        """Crop images and masks with the same view, paste, normalise."""
+        """Crop images and masks with the same view, and paste."""
         canvas, sizes = self.data.images.images.batch(positions)
         view = draw_view(self.augment, sizes, self.generator)
         images = view.images(to_device(canvas, self.device))
@@ -129,7 +126,7 @@ class StepBatches:
         else:
             pasted = paste(images, masks, self.data.bank, self.paste, self.generator)
         return StepBatch(
-            normalise(pasted.images, self.weights.mean, self.weights.std),
+            pasted.images,
             pasted.layers,
             to_device(self.data.images.tags[positions], self.device),
             pasted.channels,
