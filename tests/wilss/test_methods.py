@@ -12,7 +12,7 @@ from wilss.data.augment import AugmentSpec
 from wilss.data.images import TaggedImages
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.scenes.world import World
-from wilss.data.steps import step_data
+from wilss.data.steps import StepLists
 from wilss.errors import SpecError, TrainingError
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.memory import MemoryBank
@@ -164,7 +164,7 @@ class Ones:
 
 @pytest.fixture(scope="module")
 def data() -> TaggedImages:
-    return step_data(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), 1, "overlap", 32)
+    return StepLists.open(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), "overlap").tagged(1, 32)
 
 
 def bank() -> MemoryBank:

@@ -8,7 +8,7 @@ import torch
 from tests.wilss.test_methods import segmenter, weights
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.scenes.world import World
-from wilss.data.steps import evaluation_data
+from wilss.data.steps import StepLists
 from wilss.measure.score import centre_crop, score_crops, score_images
 from wilss.protocol import benchmark
 
@@ -25,7 +25,9 @@ def test_centre_crop_has_the_side_and_keeps_labels(shape: tuple[int, int]) -> No
 
 
 def test_square_images_of_the_crops_size_score_alike_and_void_counts_nothing() -> None:
-    data = evaluation_data(ScenesSource(World(image_size=32), 8, 10), benchmark("scenes-15-5"), 0, 32)
+    data = StepLists.open(ScenesSource(World(image_size=32), 8, 10), benchmark("scenes-15-5"), "overlap").evaluation(
+        0, 32
+    )
     model = segmenter().eval()
     full = score_images(model, data, weights(), batch_size=4)
     assert torch.equal(full, score_crops(model, data, weights(), 32, batch_size=3))

@@ -15,7 +15,7 @@ from wilss.data.augment import AugmentSpec
 from wilss.data.images import TaggedImages
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.scenes.world import World
-from wilss.data.steps import step_data
+from wilss.data.steps import StepLists
 from wilss.errors import SpecError
 from wilss.learn.incremental import StepData, StepResult, train_step
 from wilss.learn.loop import Training, Watch
@@ -35,7 +35,7 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def learn(old: Segmenter, step: int, chain: Chain | None) -> StepResult:
     source = ScenesSource(World(image_size=32), 48, 8)
-    data: TaggedImages = step_data(source, benchmark("scenes-10-5-5"), step, "overlap", 32)
+    data: TaggedImages = StepLists.open(source, benchmark("scenes-10-5-5"), "overlap").tagged(step, 32)
     spec = TrainSpec(epochs=1, batch_size=8, tuning="svf", optimizer="adamw", lr_backbone=0.02, precision="fp32")
     return train_step(
         old, StepData(data, Ones(data), bank()), "finetune", None, spec, AugmentSpec(crop=32), weights(), 0, None, chain

@@ -1,0 +1,91 @@
+"""A plan: every node of one run by name, with its recipe and its parents; made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
+from wilss.errors import ArtefactNotFoundError, SpecError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Node:
+    """The place of one artefact in a run.
+
+    stage: what ``--again`` calls it. step: its step, where it has one. title: what it is, for people.
+    """
+
+    name: str
+    recipe: Recipe
+    stage: str
+    title: str
+    step: int | None = None
+
+    def is_in(self, again: Iterable[str]) -> bool:
+        """Whether it is among the stages that are to be made anew: "all", "labels" or "labels-1"."""
+        return bool({"all", self.stage, f"{self.stage}-{self.step}"} & set(again))
+
+
+class Plan(Mapping[str, Node]):
+    """All nodes of a run, parents first. A parent that is no node of the plan has to be in the store already."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._nodes = {node.name: node for node in nodes}
+
+    def __getitem__(self, name: str) -> Node:
+        return self._nodes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    @cached_property
+    def _by_digest(self) -> dict[str, str]:
+        return {node.recipe.digest: name for name, node in self._nodes.items()}
+
+    def parents(self, name: str) -> tuple[str, ...]:
+        """Names of the nodes that a node is made from."""
+        digests = self[name].recipe.parent_digests.values()
+        return tuple(self._by_digest[digest] for digest in digests if digest in self._by_digest)
+
+    def found(self, store: Store) -> dict[str, Manifest | None]:
+        """Every node's manifest in a store; None for one that is still to be made."""
+        return {name: store.find(node.recipe) for name, node in self._nodes.items()}
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names that ``--again`` takes."""
+        numbered = (
+            name
+            for node in self._nodes.values()
+            for name in (node.stage, *([f"{node.stage}-{node.step}"] if node.step is not None else []))
+        )
+        return tuple(dict.fromkeys(("all", *numbered)))
+
+
+def require_stages(again: Iterable[str], known: Iterable[str]) -> None:
+    """Raise SpecError for a name that is no stage of what is about to run."""
+    there = set(known)
+    for name in again:
+        if name not in there:
+            raise SpecError(f"'{name}' is no stage that could be made again here.{did_you_mean(name, there)}")
+
+
+def require_parents(node: Node, store: Store, advice: str) -> None:
+    """Raise ArtefactNotFoundError that names the first parent of a node that a store lacks.
+
+    Args:
+        advice: what to do about it; ends the message.
+    """
+    for role, parent in node.recipe.parents.items():
+        if store.find(parent) is None:
+            raise ArtefactNotFoundError(missing(f"the {role} of the {node.title}", parent, store, advice))
+
+
+def missing(what: str, named: Recipe | ArtefactRef, store: Store, advice: str) -> str:
+    """What to say of an artefact that is not there."""
+    return f"{what} ({named.kind} {named.digest[:12]}) does not exist in '{store.root}'; {advice}"
