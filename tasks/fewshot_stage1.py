@@ -75,9 +75,9 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         torch.manual_seed(spec.seed)
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
         if spec.keeps_decoder:
-            folder = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
-            state, _ = load_head(folder)
-            load_into(model.decoder, part_of(state, "decoder."), folder)
+            trained = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
+            state, _ = load_head(trained)
+            load_into(model.decoder, part_of(state, "decoder."), trained)
         return _train(ws, recipe, folder, "stage 1", model, draw, ids, spec.stage1, generator)
 
     return build_once(ws.store, recipe, make)
