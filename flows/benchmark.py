@@ -8,7 +8,8 @@ from prefect import flow
 
 from flows.environment import machine_settings
 from flows.stages import Seconds, base_stages, prepare, step_stages
-from tasks.prepare import require_predecessor
+from tasks.again import require_stages, stages_of
+from tasks.prepare import require_predecessor, say_settings
 from tasks.report import write_report
 from tasks.workspace import forget_data
 from wilss.spec import RunSpec, Settings
@@ -26,7 +27,10 @@ def run_benchmark(spec: RunSpec, settings: Settings | None = None) -> dict[str, 
         The content of ``report.json``.
     """
     forget_data()
-    return run_all_steps(spec, settings or machine_settings())
+    settings = settings or machine_settings()
+    require_stages(settings.again, stages_of(range(last_step(spec) + 1)))
+    say_settings({spec.method: spec}, settings)
+    return run_all_steps(spec, settings)
 
 
 def run_all_steps(spec: RunSpec, settings: Settings) -> dict[str, Any]:
@@ -53,6 +57,8 @@ def run_step(spec: RunSpec, step: int, settings: Settings | None = None) -> dict
     """
     forget_data()
     settings = settings or machine_settings()
+    require_stages(settings.again, stages_of([step]))
+    say_settings({spec.method: spec}, settings)
     seconds: Seconds = {}
     prepare(spec, settings, seconds)
     if step == 0:

@@ -17,8 +17,8 @@ from flows.cli_data import data_app, protocol
 from flows.cli_fewshot import fewshot_app
 from flows.cli_foundations import foundations_app, pretrain
 from flows.cli_svf import svf_app
-from flows.environment import default_root, prepare_prefect
-from flows.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, run_content, specify
+from flows.environment import default_root, machine_settings, prepare_prefect
+from flows.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, Again, MachineOptions, RunOptions, run_content, specify
 from flows.printing import percent, print_comparison, print_report, print_table, say_next
 
 DEMO_SCHEDULE = ("base.epochs=4", "step.epochs=4", "fmwiss.warmup_epochs=1")
@@ -56,6 +56,7 @@ def run(
     *,
     method: str = "fmwiss",
     seed: int = 0,
+    again: Again = (),
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -65,8 +66,10 @@ def run(
         benchmark: its name, or the path of a YAML file
         method: fmwiss, wilson, finetune or joint
         seed: seed of everything random
+        again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
+            as labels-1, or all; what is built upon it is made anew too
     """
-    spec, settings = specify(benchmark, method, seed, options, machine)
+    spec, settings = specify(benchmark, method, seed, options, machine, again)
     prepare_prefect(settings.root, machine.verbose)
     from flows.benchmark import run_benchmark
 
@@ -80,6 +83,7 @@ def step(
     step: int,
     method: str = "fmwiss",
     seed: int = 0,
+    again: Again = (),
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -90,8 +94,10 @@ def step(
         step: its number; 0 is the base step
         method: fmwiss, wilson or finetune
         seed: seed of everything random
+        again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
+            as labels-1, or all; what is built upon it is made anew too
     """
-    spec, settings = specify(benchmark, method, seed, options, machine)
+    spec, settings = specify(benchmark, method, seed, options, machine, again)
     prepare_prefect(settings.root, machine.verbose)
     from flows.benchmark import run_step
 
@@ -104,6 +110,7 @@ def compare(
     *,
     methods: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
     seeds: Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)] = (0, 1, 2),
+    again: Again = (),
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -114,10 +121,11 @@ def compare(
         methods: finetune, wilson, fmwiss, joint (all four when left out), and fmwiss-no-seeds, fmwiss-no-teacher,
             fmwiss-no-contrastive, fmwiss-no-paste
         seeds: 0 1 2 when left out
+        again: what is made anew although it is there, once for all runs; see wilss run
     """
     from wilss.grid import make_grid
 
-    settings = machine.settings()
+    settings = machine.settings(again)
     grid = make_grid(run_content(benchmark, options, settings), methods, seeds)
     prepare_prefect(settings.root, machine.verbose)
     from flows.compare import run_comparison
@@ -145,12 +153,13 @@ def predict(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     root: Path | None = None,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> None:
     """Segment image files with a checkpoint (its digest or folder): writes an overlay and a palette PNG for each."""
     from tasks.inspect import predict_files
 
-    for path in predict_files(checkpoint, images, out, root or default_root(), device):
+    settings = machine_settings(root=root, device=device)
+    for path in predict_files(checkpoint, images, out, settings.root, settings.device):
         print(path)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from flows.environment import prepare_prefect
-from flows.options import NO_MACHINE_OPTIONS, MachineOptions, chosen_lists
+from flows.options import NO_MACHINE_OPTIONS, Again, MachineOptions, chosen_lists
 from flows.printing import percent, print_table
 
 if TYPE_CHECKING:
@@ -91,10 +91,18 @@ class ModelOptions:
 
 @fewshot_app.command
 def train(
-    *, model: ModelOptions, options: FewShotOptions = NO_OPTIONS, machine: MachineOptions = NO_MACHINE_OPTIONS
+    *,
+    model: ModelOptions,
+    again: Again = (),
+    options: FewShotOptions = NO_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
-    """Train a head on episodes of the base classes of a fold; stage 1 first where it is needed."""
-    specs, settings = _specs(model, options, machine)
+    """Train a head on episodes of the base classes of a fold; stage 1 first where it is needed.
+
+    Args:
+        again: what is made anew although it is there, with what is built upon it: areas, shapes, stage1, head or all
+    """
+    specs, settings = _specs(model, options, machine, again)
     from flows.fewshot import run_fewshot_training
 
     for spec in specs:
@@ -103,10 +111,18 @@ def train(
 
 @fewshot_app.command(name="eval")
 def evaluate(
-    *, model: ModelOptions, options: FewShotOptions = NO_OPTIONS, machine: MachineOptions = NO_MACHINE_OPTIONS
+    *,
+    model: ModelOptions,
+    again: Again = (),
+    options: FewShotOptions = NO_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
-    """Score trained heads on frozen episodes and write their reports; the options are those of their training."""
-    specs, settings = _specs(model, options, machine)
+    """Score trained heads on frozen episodes and write their reports; the options are those of their training.
+
+    Args:
+        again: what is made anew although it is there: areas, episodes, scores or all
+    """
+    specs, settings = _specs(model, options, machine, again)
     from flows.fewshot import run_fewshot_scoring
 
     for spec in specs:
@@ -122,6 +138,7 @@ def compare(
     folds: Annotated[tuple[int, ...], several("--folds", "--fold")] = (),
     shots: Numbers = (),
     seeds: Annotated[tuple[int, ...], several("--seeds", "--seed")] = (),
+    again: Again = (),
     options: FewShotOptions = NO_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -134,6 +151,8 @@ def compare(
         folds: 0 1 2 3 when left out
         shots: 1 when left out
         seeds: 0 when left out
+        again: what is made anew although it is there, once for all models, with what is built upon it: areas, shapes,
+            stage1, head, episodes, scores or all
     """
     from wilss.errors import SpecError
     from wilss.fewshot.grid import make_fewshot_grid
@@ -142,7 +161,7 @@ def compare(
         raise SpecError("--svf and --tunings say the same thing twice; give one of them")
     own = {"heads": heads, "tunings": tunings, "folds": folds, "shots": shots, "seeds": seeds}
     grid = make_fewshot_grid({"run": options.content(machine), **own})
-    settings = machine.settings()
+    settings = machine.settings(again)
     prepare_prefect(settings.root, machine.verbose)
     from flows.fewshot import run_fewshot_comparison
 
@@ -153,13 +172,15 @@ def compare(
     print(f"tables, pictures: {Path(content['folder']) / 'compare.html'}")
 
 
-def _specs(model: ModelOptions, options: FewShotOptions, machine: MachineOptions) -> tuple[list[FewShotSpec], Settings]:
+def _specs(
+    model: ModelOptions, options: FewShotOptions, machine: MachineOptions, again: tuple[str, ...]
+) -> tuple[list[FewShotSpec], Settings]:
     """One specification for every number of shots."""
     from wilss.errors import SpecError
     from wilss.fewshot.spec import make_fewshot_spec
     from wilss.spec import merge
 
-    settings = machine.settings()
+    settings = machine.settings(again)
     given = {**options.content(machine), "fold": model.fold, "head": model.head, "seed": model.seed}
     if model.svf:
         train = given.get("train", {})

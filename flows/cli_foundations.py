@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from flows.environment import default_root, machine_settings, prepare_prefect
+from flows.environment import machine_settings, prepare_prefect
 from flows.printing import megabytes, print_json, print_table
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def foundations_check(
     prompt: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     scenes: int = 500,
-    device: str = "cpu",
+    device: str | None = None,
     json: bool = False,
 ) -> None:
     """Load a model, look at one image through it, and measure the small models on held-out scenes.
@@ -55,14 +55,14 @@ def foundations_check(
         prompt: what a scorer looks for; may be repeated
         out: path of the PNG; a file under the root when left out
         scenes: number of held-out scenes
-        device: cpu or cuda
+        device: cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu
         json: print JSON
     """
     from tasks.foundations import check_foundation
 
-    settings = machine_settings(weights=weights)
+    settings = machine_settings(weights=weights, device=device)
     out = out or settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png"
-    facts = check_foundation(name, settings.weights, image, prompt, out, device, scenes)
+    facts = check_foundation(name, settings.weights, image, prompt, out, settings.device, scenes)
     if json:
         print_json(facts)
         return
@@ -78,7 +78,7 @@ def pretrain(
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
     root: Path | None = None,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> None:
     """Train a small model that is shipped for the built-in world; the same command goes on after a stop.
 
@@ -86,18 +86,21 @@ def pretrain(
         model: clip, dino, or shapes: the network over random silhouettes that few-shot heads start from
         out: folder of the weights file; one under the root, named by the settings, when left out
         set: a setting of the training as key=value, e.g. --set seed=1; may be repeated
+        root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
+        device: cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu
     """
     from wilss.foundation.pretrain.run import training_spec
     from wilss.spec import nested
 
+    settings = machine_settings(root=root, device=device)
     if model == "shapes":
-        _pretrain_shapes(nested(list(set)), machine_settings(root=root, device=device), out)
+        _pretrain_shapes(nested(list(set)), settings, out)
         return
     spec = training_spec(model, nested(list(set)))
-    prepare_prefect(root or default_root())
+    prepare_prefect(settings.root)
     from flows.pretrain import run_pretraining
 
-    path = run_pretraining(model, spec.model_dump(mode="json"), root or default_root(), out, device)
+    path = run_pretraining(model, spec.model_dump(mode="json"), settings.root, out, settings.device)
     name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
     print(path)
     print(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")

@@ -6,10 +6,11 @@ from typing import Any
 
 from prefect import flow
 
-from flows.benchmark import run_all_steps
+from flows.benchmark import last_step, run_all_steps
 from flows.environment import machine_settings
+from tasks.again import require_stages, stages_of
 from tasks.compare import write_comparison
-from tasks.prepare import prepare_data
+from tasks.prepare import prepare_data, say_settings
 from tasks.progress import say
 from tasks.workspace import forget_data
 from wilss.grid import Comparison
@@ -30,6 +31,8 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
     forget_data()
     settings = settings or machine_settings()
     cells = grid.runs()
+    require_stages(settings.again, stages_of(range(max(last_step(cell.spec) for cell in cells) + 1)))
+    say_settings({name: grid.spec_of(name, grid.seeds[0]) for name in grid.methods}, settings)
     for name in grid.methods:  # what one of them cannot do is said before any of them is trained
         prepare_data(grid.spec_of(name, grid.seeds[0]), settings)
     reports = []

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from wilss.spec import Settings
 
+# what Apple's GPU cannot do is done on the CPU; PyTorch reads it when it is imported, which comes later
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
 
 def prepare_prefect(root: Path, verbose: bool = False) -> None:
     """Set Prefect's defaults for command-line use and start its server; call before Prefect is imported.
@@ -102,6 +105,7 @@ def machine_settings(
     skip_unreadable: bool = False,
     device: str | None = None,
     voc: Path | None = None,
+    again: tuple[str, ...] = (),
 ) -> Settings:
     """Settings from arguments, else from ``WILSS_ROOT``, ``_DATA``, ``_VOC``, ``_WEIGHTS`` and ``_DEVICE``.
 
@@ -121,7 +125,8 @@ def machine_settings(
         weights=weights,
         labels_csv=labels_csv,
         skip_unreadable=skip_unreadable,
-        device=device or os.environ.get("WILSS_DEVICE", "cpu"),
+        device=device or os.environ.get("WILSS_DEVICE", "auto"),
+        again=again,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ from prefect import flow
 
 from flows.environment import machine_settings
 from flows.stages import Seconds, timed
+from tasks.again import FEWSHOT_SCORING, FEWSHOT_TRAINING, require_stages
 from tasks.fewshot import SPLITS, fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
 from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
 from tasks.fewshot_stage1 import shapes_net, stage1_net
 from tasks.fewshot_workspace import forget_fewshot
+from tasks.prepare import say_settings
 from tasks.progress import say
 from tasks.shapes_file import export_shapes, shapes_path
 from tasks.workspace import forget_data
@@ -33,8 +36,7 @@ def run_fewshot(spec: FewShotSpec, settings: Settings | None = None) -> dict[str
     Returns:
         The content of ``fewshot.json``.
     """
-    _forget()
-    settings = settings or machine_settings()
+    settings = _begin({spec.head: spec}, settings, FEWSHOT_TRAINING + FEWSHOT_SCORING)
     seconds: Seconds = {}
     train_stages(spec, settings, seconds)
     return score_stages(spec, settings, seconds)
@@ -47,9 +49,9 @@ def run_fewshot_training(spec: FewShotSpec, settings: Settings | None = None) ->
     Returns:
         Kind and digest of the model.
     """
-    _forget()
+    settings = _begin({spec.head: spec}, settings, FEWSHOT_TRAINING)
     seconds: Seconds = {}
-    return train_stages(spec, settings or machine_settings(), seconds)
+    return train_stages(spec, settings, seconds)
 
 
 @flow(name="few-shot-eval", persist_result=False)
@@ -59,8 +61,7 @@ def run_fewshot_scoring(spec: FewShotSpec, settings: Settings | None = None) -> 
     Returns:
         The content of ``fewshot.json``.
     """
-    _forget()
-    settings = settings or machine_settings()
+    settings = _begin({spec.head: spec}, settings, FEWSHOT_SCORING)
     seconds: Seconds = {}
     with timed(seconds, "lists"):
         prepare_fewshot(spec, settings)
@@ -77,9 +78,8 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
     Returns:
         The content of ``compare.json``.
     """
-    _forget()
-    settings = settings or machine_settings()
     cells = list(grid.cells())
+    settings = _begin({cell.name: cell.spec for cell in cells}, settings, FEWSHOT_TRAINING + FEWSHOT_SCORING)
     # what a cell cannot do is said before any is trained; tunings and seeds of a head have the same data
     for spec in {(c.spec.fold, c.spec.shots, c.spec.head): c.spec for c in cells}.values():
         prepare_fewshot(spec, settings)
@@ -102,9 +102,8 @@ def run_shapes_pretraining(
         shapes: settings of `wilss.fewshot.spec.ShapesSpec` that differ from the preset ``demo``.
         out: folder of the file; None chooses one under the root by the settings.
     """
-    _forget()
-    settings = settings or machine_settings()
     spec = shapes_training(shapes or {})
+    settings = _begin({}, settings, FEWSHOT_TRAINING)
     path = shapes_path(spec, settings, out)
     if not path.is_file():
         shapes_net(spec, settings)
@@ -135,6 +134,11 @@ def score_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dic
     return write_fewshot_report(spec, settings, seconds)
 
 
-def _forget() -> None:
+def _begin(specs: Mapping[str, FewShotSpec], settings: Settings | None, stages: Collection[str]) -> Settings:
+    """Forget what other flows have opened, and say what is about to run; ``stages``: those that may be made again."""
     forget_data()
     forget_fewshot()
+    settings = settings or machine_settings()
+    require_stages(settings.again, stages)
+    say_settings(specs, settings)
+    return settings

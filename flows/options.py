@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from wilss.spec import RunSpec, Settings
 
 
+Again = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
+"""Stages that are made anew although they are there."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RunOptions:
@@ -51,24 +55,24 @@ class MachineOptions:
     skip_unreadable: bool = False
     "leave out images that cannot be decoded, and say how many"
     device: str | None = None
-    "cpu or cuda; else WILSS_DEVICE, else cpu"
+    "cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu"
     verbose: bool = False
     "show Prefect's own log"
 
-    def settings(self) -> Settings:
+    def settings(self, again: tuple[str, ...] = ()) -> Settings:
         """Settings of this machine."""
         return machine_settings(
-            self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device, self.voc
+            self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device, self.voc, again
         )
 
 
 def specify(
-    benchmark: str, method: str, seed: int, options: RunOptions, machine: MachineOptions
+    benchmark: str, method: str, seed: int, options: RunOptions, machine: MachineOptions, again: tuple[str, ...] = ()
 ) -> tuple[RunSpec, Settings]:
     """The specification and the settings of a run."""
     from wilss.spec import make_spec
 
-    settings = machine.settings()
+    settings = machine.settings(again)
     return make_spec({**run_content(benchmark, options, settings), "method": method, "seed": seed}), settings
 
 

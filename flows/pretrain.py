@@ -17,7 +17,7 @@ def run_pretraining(
     training: dict[str, Any] | None = None,
     root: Path | None = None,
     out: Path | None = None,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> str:
     """Train ``clip:scenes`` or ``dino:scenes``; returns the path of the weights file.
 
@@ -25,5 +25,6 @@ def run_pretraining(
         training: settings that differ from the defaults.
         root: folder of artefacts and runs; None reads ``WILSS_ROOT``.
         out: folder of the weights; None chooses one under ``root`` by the settings' digest.
+        device: cpu, cuda or mps; auto takes cuda, else mps, else cpu.
     """
     return str(pretrain_model(model, training or {}, root or default_root(), out, device))

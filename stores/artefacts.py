@@ -1,4 +1,4 @@
-"""Content-addressed artefacts: built in a staging folder, published by one rename, never changed.
+"""Content-addressed artefacts: built in a staging folder, published by one rename, never changed, at most made anew.
 
 Layout: ``<root>/<kind>/<first two digits>/<digest>/`` with a ``manifest.json`` that is the commit: a folder without one
 is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` and is taken up again by the next run.
@@ -75,6 +75,18 @@ class Recipe:
         return digest_of({"kind": self.kind, "facts": self.facts, "parents": self.parents})
 
 
+@dataclass(frozen=True)
+class Anew:
+    """An artefact is made again although it is there.
+
+    token: tells this making from an earlier one, whose unfinished work is thrown away. replaces: when the artefact was
+    made that goes; None where there was none.
+    """
+
+    token: str
+    replaces: str | None
+
+
 class Store:
     """All artefacts under one root folder."""
 
@@ -112,13 +124,16 @@ class Store:
         return sorted((read_manifest(folder) for folder in folders), key=lambda m: (m.created, m.digest))
 
     @contextmanager
-    def build(self, recipe: Recipe, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
+    def build(
+        self, recipe: Recipe, on_wait: Callable[[], None] | None = None, anew: Anew | None = None
+    ) -> Iterator[Path]:
         """Give the staging folder of a recipe to one builder at a time; on an error it stays, to be taken up again.
 
         Who had to wait must look for the artefact once more; a folder that is then of no use is removed.
 
         Args:
             on_wait: called before waiting for another process that builds the same artefact.
+            anew: the artefact is replaced when the new one is published, and stays as it is until then.
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -129,14 +144,20 @@ class Store:
             if on_wait is not None:
                 on_wait()
             lock.acquire()
-        made_meanwhile = self.find(recipe)
+        self._settle(recipe)
+        found = self.find(recipe)
+        made_meanwhile = found if anew is None or (found and found.created != anew.replaces) else None
         try:
+            if anew and not made_meanwhile:
+                _start_over(folder, anew)
             folder.mkdir(exist_ok=True)
             yield folder
         finally:
             if made_meanwhile:
                 shutil.rmtree(folder, ignore_errors=True)
                 Path(lock.lock_file).unlink(missing_ok=True)
+            if not folder.exists():
+                _token_of(folder).unlink(missing_ok=True)
             lock.release()
 
     def publish(
@@ -157,12 +178,38 @@ class Store:
             partial.write_text(manifest.model_dump_json(indent=1))
         target = self.path(recipe.kind, recipe.digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (target / "manifest.json").is_file():
-            shutil.rmtree(staging)
-        else:
+        if not (target / "manifest.json").is_file():
             staging.replace(target)
+        elif _token_of(staging).is_file():
+            target.replace(self._aside(recipe))
+            staging.replace(target)
+            shutil.rmtree(self._aside(recipe), ignore_errors=True)
+        else:
+            shutil.rmtree(staging)
         Path(f"{staging}.lock").unlink(missing_ok=True)
         return manifest
+
+    def _aside(self, recipe: Recipe) -> Path:
+        return self.root / recipe.kind / f".replaced-{recipe.digest}"
+
+    def _settle(self, recipe: Recipe) -> None:
+        """What a process left that was killed while it replaced an artefact: the old one goes back, or goes."""
+        aside, target = self._aside(recipe), self.path(recipe.kind, recipe.digest)
+        if aside.is_dir() and not target.exists():
+            aside.replace(target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _token_of(staging: Path) -> Path:
+    """Beside a staging folder: its artefact is made anew, and by whom."""
+    return Path(f"{staging}.anew")
+
+
+def _start_over(staging: Path, anew: Anew) -> None:
+    token = _token_of(staging)
+    if not token.is_file() or token.read_text() != anew.token:
+        shutil.rmtree(staging, ignore_errors=True)
+        token.write_text(anew.token)
 
 
 def read_manifest(folder: Path) -> Manifest:

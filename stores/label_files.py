@@ -21,8 +21,13 @@ def require_layers(folder: Path, layers: Mapping[str, tuple[str, tuple[int, ...]
     Args:
         layers: name -> data type and shape that the index of the label set asks for.
 
-    Raises FormatError for an array that is missing, of another type or shape, in other chunks, or coded otherwise.
+    Raises FormatError for a description that is damaged, or an array that is missing, of another type or shape, in
+    other chunks, or coded otherwise.
     """
+    group = folder / "zarr.json"
+    content = read_json(group, advice, FILE_BYTES)
+    if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "group"):
+        raise FormatError(f"'{group}' is damaged (it is no group of zarr's format 3); {advice}")
     for name, (dtype, shape) in layers.items():
         path = folder / name / "zarr.json"
         content = read_json(path, advice, FILE_BYTES)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -157,6 +158,17 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.index.ids)
 
+    def require_rows(self, image_ids: Sequence[str]) -> None:
+        """Raise DataError unless the rows are those of these images, in this order."""
+        pairs = zip_longest(self.index.ids, image_ids)
+        for row, (own, wanted) in enumerate(pairs):
+            if own != wanted:
+                raise DataError(
+                    f"row {row} of the label set is {_named(own)}, but the step has {_named(wanted)} there "
+                    f"({len(self)} rows, {len(image_ids)} images), so its masks would be trained on other images; make "
+                    "it anew with --again labels"
+                )
+
     def position(self, image_id: str) -> int:
         """Row of an image. Raises DataError with the closest id."""
         if image_id not in self.index.ids:
@@ -208,6 +220,10 @@ class LayerCache:
         """See `wilss.learn.incremental.MaskLayers.layers`."""
         unpacked = np.unpackbits(self.bits[list(positions)], axis=-1, count=self.canvas)
         return torch.from_numpy(unpacked)
+
+
+def _named(image_id: str | None) -> str:
+    return "no image" if image_id is None else f"image '{image_id}'"
 
 
 def _create_arrays(path: Path, index: LabelIndex) -> None:

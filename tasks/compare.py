@@ -14,6 +14,7 @@ from tasks.inspect import predict_image, truth_picture
 from tasks.recipes import checkpoint_recipe
 from tasks.report import N_PICTURES, showcase
 from tasks.workspace import heavy_task, open_workspace
+from wilss.device import resolve_device
 from wilss.grid import Comparison
 from wilss.measure.compare import csv_classes, csv_rows, html, markdown, plot, tables
 from wilss.measure.render import contact_sheet, overlay, png
@@ -50,6 +51,7 @@ def write_comparison(grid: Comparison, settings: Settings, reports: list[dict[st
         "methods": grid.methods,
         "seeds": grid.seeds,
         "convention": "C",
+        "device": str(resolve_device(settings.device)),
         "tables": [asdict(table) for table in found],
         "runs": runs,
     }

@@ -13,6 +13,7 @@ from torch import Tensor
 from stores.artefacts import ArtefactRef, Manifest
 from stores.checkpoints import load_checkpoint, normalisation
 from stores.labels import LabelSet
+from tasks.again import Stage, standing
 from tasks.progress import stage_progress
 from tasks.recipes import checkpoint_recipe, evaluation_recipe
 from tasks.train import require
@@ -20,12 +21,13 @@ from tasks.workspace import Workspace, build_once, heavy_task, open_workspace
 from wilss.data.images import to_canvas
 from wilss.data.source import VOID
 from wilss.data.steps import evaluation_data
-from wilss.measure.confusion import mask_iou
+from wilss.measure.confusion import mask_iou, mask_ratio
 from wilss.measure.score import score_crops, score_images
 from wilss.outside import checked, read_json
 from wilss.spec import RunSpec, Settings
 
 AGAIN = "delete its folder and run again"
+CONFUSION = "confusion.json"
 Pixels = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -51,8 +53,8 @@ class Confusions(BaseModel):
 def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     """Score the checkpoint of a step on all evaluation images, full size and, where wanted, centre crops."""
     ws = open_workspace(spec, settings)
-    recipe = evaluation_recipe(ws, step)
-    if ws.store.find(recipe) is None:
+    recipe, stage = evaluation_recipe(ws, step), Stage("evaluation", f"evaluation of step {step}", step)
+    if standing(ws.store, recipe, stage, settings.again) is None:
         require(ws, checkpoint_recipe(ws, step), f"the student of step {step}")
 
     def make(folder: Path) -> Manifest:
@@ -68,11 +70,11 @@ def evaluation(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
                 if spec.data.eval_crop:
                     tables[f"{name}crop"] = score_crops(model, data, weights, spec.data.eval_crop, progress=progress)
         content = {"classes": index.classes, "tables": {name: table.tolist() for name, table in tables.items()}}
-        (folder / "confusion.json").write_text(json.dumps(content))
+        (folder / CONFUSION).write_text(json.dumps(content))
         counts = {"images": len(ws.source.ids("eval")), "pixels": int(tables["full"].sum())}
         return ws.store.publish(recipe, folder, counts)
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, stage, settings.again)
 
 
 def read_confusions(ws: Workspace, step: int) -> dict[str, torch.Tensor]:
@@ -88,26 +90,41 @@ def read_confusions(ws: Workspace, step: int) -> dict[str, torch.Tensor]:
 def label_quality(ws: Workspace, manifest: Manifest) -> dict[str, dict[str, float | None]]:
     """IoU of every stage of a label set against the true masks: stage -> class name -> value, and "mean".
 
-    Read for the report only: no training code calls this, and the masks of later steps reach no loss.
+    None for a class that no mask shows: masks of a folder may be drawn for the base classes only. For the same reason
+    an image whose mask lacks a class of its tags says nothing about that class. Read for the report only: no training
+    code calls this, and the masks of later steps reach no loss.
     """
     labels = LabelSet.open(ws.store.path("labels", manifest.digest))
     class_ids = tuple(ws.source.classes.index(name) + 1 for name in labels.index.classes)
     sums = {stage: torch.zeros(len(class_ids), 2, dtype=torch.int64) for stage in labels.index.stages}
+    known = torch.zeros(len(class_ids), dtype=torch.bool)
     for shard in range(labels.index.n_shards):
         rows = labels.index.rows(shard)
-        truth = torch.full((len(rows), labels.index.canvas, labels.index.canvas), VOID, dtype=torch.uint8)
-        for place, row in enumerate(rows):
-            if not ws.source.has_mask(labels.index.ids[row]):
-                continue  # void: nothing to compare with
-            mask = to_canvas(ws.source.mask(labels.index.ids[row])[None], labels.index.canvas, nearest=True)[0]
-            truth[place, : mask.shape[0], : mask.shape[1]] = mask
+        truth, shown = _truth(ws, labels, rows, class_ids)
+        counted = shown | ~torch.tensor(labels.index.tags[rows.start : rows.stop])
+        known |= shown.any(0)
         for stage in sums:
-            sums[stage] += mask_iou(labels.read(stage, rows.start, rows.stop), truth, class_ids)
-    return {stage: _by_class(labels.index.classes, values) for stage, values in sums.items()}
+            sums[stage] += mask_iou(labels.read(stage, rows.start, rows.stop), truth, class_ids, counted)
+    return {stage: _by_class(labels.index.classes, mask_ratio(values), known) for stage, values in sums.items()}
 
 
-def _by_class(classes: tuple[str, ...], values: torch.Tensor) -> dict[str, float | None]:
-    ratio = values[:, 0] / values[:, 1].where(values[:, 1] > 0, torch.nan)
+def _truth(ws: Workspace, labels: LabelSet, rows: range, class_ids: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """True masks on the canvas, uint8 ``(N, S, S)``, and which classes they show, bool ``(N, C)``, at any size."""
+    canvas, wanted = labels.index.canvas, torch.tensor(class_ids)
+    truth = torch.full((len(rows), canvas, canvas), VOID, dtype=torch.uint8)
+    shown = torch.zeros(len(rows), len(class_ids), dtype=torch.bool)
+    for place, row in enumerate(rows):
+        if not ws.source.has_mask(labels.index.ids[row]):
+            continue  # void: nothing to compare with
+        whole_mask = ws.source.mask(labels.index.ids[row])
+        shown[place] = (whole_mask.flatten() == wanted[:, None]).any(1)
+        mask = to_canvas(whole_mask[None], canvas, nearest=True)[0]
+        truth[place, : mask.shape[0], : mask.shape[1]] = mask
+    return truth, shown
+
+
+def _by_class(classes: tuple[str, ...], ratio: Tensor, known: Tensor) -> dict[str, float | None]:
+    ratio = ratio.where(known, torch.nan)
     table: dict[str, float | None] = {
         name: None if torch.isnan(value) else float(value) for name, value in zip(classes, ratio, strict=True)
     }

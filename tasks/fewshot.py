@@ -12,6 +12,7 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.heads import load_head, save_head
+from tasks.again import Stage
 from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
@@ -44,6 +45,7 @@ from wilss.spec import Settings
 
 SPLITS: tuple[Split, Split] = ("eval", "train")
 """Novel classes in test images, and base classes in training images."""
+PARTS = {"eval": "novel classes", "train": "base classes"}
 EPISODES, SCORES = "episodes.json", "scores.json"
 AGAIN = "delete its folder and run again"
 N_FIT = 200
@@ -89,7 +91,8 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         notes = {"fold": ws.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
         return ws.store.publish(recipe, folder, {"images": len(ws.lists("train").images)}, notes)
 
-    return build_once(ws.store, recipe, make)
+    title = row_name(spec.head, spec.train.tuning, spec.shots)
+    return build_once(ws.store, recipe, make, Stage("head", title), settings.again)
 
 
 def _train_head(ws: FewShotWorkspace, model: FewShotModel, folder: Path) -> list[dict[str, float]]:
@@ -148,7 +151,7 @@ def frozen_episodes(spec: FewShotSpec, settings: Settings, split: Split) -> Arte
         write_episodes(file, folder / EPISODES)
         return ws.store.publish(recipe, folder, {"episodes": count}, {"fold": ws.fold.describe()})
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, Stage("episodes", f"episodes ({PARTS[split]})"), settings.again)
 
 
 @heavy_task
@@ -168,7 +171,7 @@ def fewshot_scores(spec: FewShotSpec, settings: Settings, split: Split) -> Artef
         (folder / SCORES).write_text(json.dumps(content))
         return ws.store.publish(recipe, folder, {"episodes": len(episodes)})
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, Stage("scores", f"scores ({PARTS[split]})"), settings.again)
 
 
 def read_scores(ws: FewShotWorkspace, split: Split) -> EpisodeScores:

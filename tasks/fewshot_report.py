@@ -57,6 +57,7 @@ def write_fewshot_report(spec: FewShotSpec, settings: Settings, seconds: dict[st
         "stage_seconds": seconds,
         "peak_rss_bytes": peak_rss_bytes(),
         "versions": versions(),
+        "device": str(ws.device),
         "artefacts": {"head": head_recipe(ws).digest, "episodes": episodes_recipe(ws, "eval").digest},
         "sources": settings.sources,
         "spec": spec.model_dump(mode="json"),
@@ -99,6 +100,7 @@ def write_fewshot_comparison(
     content = {
         "folder": str(folder),
         "benchmark": first.benchmark,
+        "device": reports[0]["device"],
         "tables": [asdict(table) for table in tables],
         "runs": [report["run"] for report in reports],
     }

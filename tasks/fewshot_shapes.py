@@ -41,9 +41,9 @@ def trained_shapes_recipe(spec: FewShotSpec, own: Weights) -> Recipe:
         "version": [ALGORITHM_VERSION, FEWSHOT_VERSION],
         "stage": "shapes",
         "data": shapes_source(spec.shapes).fingerprint,
-        "backbone": spec.backbone.model_dump(mode="json", exclude={"weights", "train_batchnorm"}),
+        "backbone": spec.backbone.plain({"weights", "train_batchnorm"}),
         "weights": own.digest,
-        "shapes": spec.shapes.model_dump(mode="json", exclude={"share", "weights"}),
+        "shapes": spec.shapes.plain({"share", "weights"}),
     }
     return Recipe("heads", facts, {})
 

@@ -12,6 +12,7 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
 from stores.heads import load_head, part_of, save_head
+from tasks.again import Stage
 from tasks.fewshot_shapes import shapes_recipe, shapes_source, shipped_for
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, stage1_recipe
 from tasks.progress import stage_progress
@@ -58,7 +59,7 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         draw = partial(draws.base_classes, novel="background")
         return _train(ws, recipe, folder, "silhouettes", model, draw, ids, shapes.train, generator)
 
-    return build_once(ws.store, recipe, take)
+    return build_once(ws.store, recipe, take, Stage("shapes", "silhouettes"), settings.again)
 
 
 @heavy_task
@@ -75,12 +76,12 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         torch.manual_seed(spec.seed)
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
         if spec.keeps_decoder:
-            trained = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
-            state, _ = load_head(trained)
-            load_into(model.decoder, part_of(state, "decoder."), trained)
+            shapes = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
+            state, _ = load_head(shapes)
+            load_into(model.decoder, part_of(state, "decoder."), shapes)
         return _train(ws, recipe, folder, "stage 1", model, draw, ids, spec.stage1, generator)
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, Stage("stage1", "stage 1"), settings.again)
 
 
 def augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generator, stage1: bool = False) -> Augmented:

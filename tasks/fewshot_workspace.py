@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from stores.artefacts import Manifest, Recipe, Store
+from tasks.again import Stage
 from tasks.fewshot_shapes import pretrained_weights, shapes_recipe, shapes_source
 from tasks.workspace import build_once, open_source, require_device
 from wilss.data.area_files import load_areas, write_areas
@@ -26,7 +27,8 @@ from wilss.data.episode_lists import (
 )
 from wilss.data.folds import Fold, fold_of
 from wilss.data.source import Source, Split
-from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
+from wilss.device import resolve_device
+from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION, code_version
 from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
 from wilss.fewshot.build import HEADS
 from wilss.fewshot.shipped import read_shapes
@@ -60,7 +62,7 @@ class FewShotWorkspace:
     @property
     def device(self) -> torch.device:
         """Where networks run."""
-        return torch.device(self.settings.device)
+        return resolve_device(self.settings.device)
 
     def source(self, split: Split) -> Source:
         """Data of training or of the test."""
@@ -89,7 +91,7 @@ class FewShotWorkspace:
 
     def _images(self, split: Split) -> tuple[ImageClasses, ...]:
         kept = self.store if FAMILIES[self.spec.benchmark] != "scenes" else None
-        return _areas(self.source(split), split, kept)
+        return _areas(self.source(split), split, kept, self.settings.again)
 
 
 @lru_cache(maxsize=4)
@@ -116,11 +118,13 @@ def open_fewshot(spec: FewShotSpec, settings: Settings) -> FewShotWorkspace:
 _AREAS: dict[tuple[int, Split], tuple[Source, tuple[ImageClasses, ...]]] = {}
 
 
-def _areas(source: Source, split: Split, store: Store | None = None) -> tuple[ImageClasses, ...]:
+def _areas(
+    source: Source, split: Split, store: Store | None = None, again: tuple[str, ...] = ()
+) -> tuple[ImageClasses, ...]:
     """Classes of every image of a split, read once per flow; of photographs once per store, as COCO takes minutes."""
     key = (id(source), split)
     if key not in _AREAS:
-        areas = _read_areas(source, split) if store is None else _kept_areas(source, split, store)
+        areas = _read_areas(source, split) if store is None else _kept_areas(source, split, store, again)
         _AREAS[key] = (source, areas)  # the source is kept, so that its id stays its own
     return _AREAS[key][1]
 
@@ -129,7 +133,7 @@ def _read_areas(source: Source, split: Split) -> tuple[ImageClasses, ...]:
     return read_areas(source, [i for i in source.ids(split) if source.has_mask(i)])
 
 
-def _kept_areas(source: Source, split: Split, store: Store) -> tuple[ImageClasses, ...]:
+def _kept_areas(source: Source, split: Split, store: Store, again: tuple[str, ...]) -> tuple[ImageClasses, ...]:
     facts = {"version": FEWSHOT_VERSION, "stage": "areas", "data": source.fingerprint, "split": split}
     recipe = Recipe("episodes", facts, {})
 
@@ -138,7 +142,7 @@ def _kept_areas(source: Source, split: Split, store: Store) -> tuple[ImageClasse
         write_areas(areas, folder / AREAS)
         return store.publish(recipe, folder, {"images": len(areas)})
 
-    build_once(store, recipe, make)
+    build_once(store, recipe, make, Stage("areas", f"objects in the images ({split})"), again)
     return load_areas(store.path("episodes", recipe.digest) / AREAS)
 
 
@@ -175,9 +179,9 @@ def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
         "backbone": _backbone_facts(spec, {"weights", "train_batchnorm"}),  # BatchNorm always learns here
         "stage": "stage 1",
         "crop": spec.crop1,
-        "augment": spec.augment1.model_dump(mode="json"),
-        "psp": spec.psp.model_dump(mode="json"),
-        "train": spec.stage1.model_dump(mode="json", exclude={"decoder"}),
+        "augment": spec.augment1.plain(),
+        "psp": spec.psp.plain(),
+        "train": spec.stage1.plain({"decoder"}),
         "keeps decoder": spec.keeps_decoder,
     }
     return Recipe("heads", facts, _shapes_parent(ws))
@@ -186,18 +190,19 @@ def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
 def head_recipe(ws: FewShotWorkspace) -> Recipe:
     """The few-shot model, and through its parent the stage before it."""
     spec = ws.spec
-    section = HEADS[spec.head].section
+    section, version = HEADS[spec.head].section, HEADS[spec.head].version
     facts = {
         **_training_facts(ws),
         "stage": "head",
         "head": spec.head,
-        "settings": getattr(spec, section).model_dump(mode="json") if section else None,
+        **code_version(version),
+        "settings": getattr(spec, section).plain() if section else None,
         "shots": spec.shots,
         "lists": spec.lists,
         "size": spec.size,
         "start": spec.start,
-        "augment": spec.augment.model_dump(mode="json"),
-        "train": spec.train.model_dump(mode="json") if spec.is_trained else None,
+        "augment": spec.augment.plain(),
+        "train": spec.train.plain() if spec.is_trained else None,
         **({"silhouettes": spec.silhouette_share} if spec.silhouette_share else {}),
         **({} if spec.is_trained else {"threshold": "of a sample"}),
     }
@@ -246,7 +251,7 @@ def _training_facts(ws: FewShotWorkspace) -> dict[str, Any]:
 
 
 def _backbone_facts(spec: FewShotSpec, exclude: set[str]) -> dict[str, Any]:
-    return spec.backbone.model_dump(mode="json", exclude=exclude)
+    return spec.backbone.plain(exclude)
 
 
 def _shapes_parent(ws: FewShotWorkspace) -> dict[str, str]:

@@ -51,7 +51,7 @@ def check_foundation(
 
     Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing, DataError for a broken image.
     """
-    require_device(device)
+    device = str(require_device(device))
     if count < 1:
         raise SpecError(f"{count} scenes cannot be measured; give --scenes a positive number")
     facts: dict[str, Any] = asdict(describe(name, folder))
@@ -59,6 +59,7 @@ def check_foundation(
     start = time.monotonic()
     build = build_scorer if facts["role"] == "scorer" else build_grouper
     model: Any = build(spec, folder, device)
+    facts["device"] = device
     facts["load_seconds"] = round(time.monotonic() - start, 2)
     picture, words = _picture(image), []
     if facts["role"] == "scorer":

@@ -51,11 +51,17 @@ def show_labels(digest: str, image_id: str | None, out: Path | None, count: int,
     sets = [LabelSet.open(store.path("labels", m.digest)) for m in family(store, manifest)]
     notes = _notes(manifest, sets[0], store.path("labels", manifest.digest))
     rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
-    ws = open_workspace(_without_networks(make_spec(notes.spec)), _with_data(settings, notes))
+    ws = open_workspace(_without_networks(_spec_of(notes)), _with_data(settings, notes))
     out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
     writable_folder(out.parent)
     sheet(ws, sets, rows, notes.class_ids).save(out)
     return out
+
+
+def _spec_of(notes: LabelNotes) -> RunSpec:
+    """What the run of a label set says of its data; what it trained, and how, may be refused by now."""
+    trained = ("method", "step", "fmwiss", "wilson")
+    return make_spec({key: value for key, value in notes.spec.items() if key not in trained})
 
 
 def family(store: Store, manifest: Manifest) -> list[Manifest]:
@@ -124,7 +130,7 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
 
 @torch.inference_mode()
 def predict_files(
-    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "cpu"
+    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "auto"
 ) -> Iterator[Path]:
     """Segment image files: ``NAME.png`` holds class ids in VOC colours, ``NAME-overlay.png`` is for looking at.
 
@@ -133,9 +139,9 @@ def predict_files(
     """
     if not images:
         raise SpecError("no image given; name at least one image file after the checkpoint")
-    require_device(device)
+    place = require_device(device)
     model, index = load_checkpoint(start_folder(checkpoint, Store(root)))
-    model.to(device)
+    model.to(place)
     names = [path.stem for path in images]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated:

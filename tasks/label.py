@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stores.artefacts import ArtefactRef, Manifest
+from stores.artefacts import ArtefactRef, Manifest, Recipe
 from stores.labels import LabelIndex, LabelWriter, layers_of
-from tasks.progress import stage_progress
+from tasks.again import Stage, ago, standing
+from tasks.progress import say, stage_progress
 from tasks.recipes import final_labels_recipe, labels_recipe
 from tasks.workspace import Workspace, build_in_turn, build_once, heavy_task, open_workspace
 from wilss.data.augment import normalise
@@ -32,12 +33,12 @@ def plan_labels(spec: RunSpec, settings: Settings, step: int) -> list[int]:
     """Shards of the step's label set that are still to be written; empty when it is published."""
     ws = open_workspace(spec, settings)
     recipe = labels_recipe(ws, step)
-    if ws.store.find(recipe):
+    if _standing(ws, recipe, step):
         return []
     check_prompts(ws, step)
     data = step_data(ws.source, ws.protocol, step, spec.scenario, spec.data.canvas)
     with build_in_turn(ws.store, recipe) as folder:
-        if ws.store.find(recipe):  # made by another process meanwhile
+        if _standing(ws, recipe, step):  # made by another process meanwhile
             return []
         writer = LabelWriter(folder, _index(ws, step, data))
         return [shard for shard in range(writer.index.n_shards) if not writer.is_done(shard)]
@@ -51,7 +52,7 @@ def label_shard(spec: RunSpec, settings: Settings, step: int, shard: int) -> int
     index = _index(ws, step, data)
     recipe, rows = labels_recipe(ws, step), list(index.rows(shard))
     with build_in_turn(ws.store, recipe) as folder, stage_progress(f"labels, shard {shard}") as progress:
-        if ws.store.find(recipe):  # made by another process meanwhile, as the shard below may have been
+        if _standing(ws, recipe, step):  # made by another process meanwhile, as the shard below may have been
             return len(rows)
         writer = LabelWriter(folder, index)
         if writer.is_done(shard):
@@ -87,13 +88,22 @@ def publish_labels(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
         counts |= dict(zip(writer.index.classes, data.tags.sum(0).tolist(), strict=True))
         return ws.store.publish(recipe, folder, counts, _notes(ws, step))
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, _stage(step), settings.again)
+
+
+def _stage(step: int) -> Stage:
+    return Stage("labels", f"label set of step {step}", step)
+
+
+def _standing(ws: Workspace, recipe: Recipe, step: int) -> Manifest | None:
+    return standing(ws.store, recipe, _stage(step), ws.settings.again)
 
 
 def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Method) -> ArtefactRef | None:
     """Store what the trained teacher takes for the masks; None for a method without a teacher."""
-    recipe = final_labels_recipe(ws, step)
-    if found := ws.store.find(recipe):
+    recipe, stage = final_labels_recipe(ws, step), Stage("step", f"plug-in's masks of step {step}", step)
+    if found := standing(ws.store, recipe, stage, ws.settings.again):
+        say(f"{stage.title}: found, made {ago(found.created)}")
         return found.ref
     start = time.monotonic()
     with build_in_turn(ws.store, recipe) as folder:
@@ -120,7 +130,7 @@ def write_final_labels(ws: Workspace, step: int, data: TaggedImages, method: Met
 
 def check_prompts(ws: Workspace, step: int) -> None:
     """Raise SpecError before any labelling when the scorer cannot know one of the step's classes."""
-    scorer = build_scorer(ws.spec.foundation, ws.settings.weights, ws.settings.device)
+    scorer = build_scorer(ws.spec.foundation, ws.settings.weights, str(ws.device))
     names = [ws.source.classes[c - 1] for c in ws.protocol.steps[step]]
     require_known(scorer, {name: ws.prompts[name] for name in names})
 
@@ -136,8 +146,8 @@ def _label_batch(ws: Workspace, step: int, data: TaggedImages, batch: list[int],
         data.tags[batch],
         new,
         old if foundation.old_names else [],
-        build_scorer(foundation, ws.settings.weights, ws.settings.device),
-        build_grouper(foundation, ws.settings.weights, ws.settings.device),
+        build_scorer(foundation, ws.settings.weights, str(ws.device)),
+        build_grouper(foundation, ws.settings.weights, str(ws.device)),
         foundation.cosegment,
         seed_noise(ids, len(new), foundation.cosegment.n_seeds, ws.spec.seed),
     )

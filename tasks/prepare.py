@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tasks.label import check_prompts
 from tasks.progress import say
 from tasks.recipes import bank_recipe, checkpoint_recipe, evaluation_recipe, uses_bank
 from tasks.train import require
-from tasks.workspace import Workspace, check_once, heavy_task, open_workspace
+from tasks.workspace import Workspace, check_once, heavy_task, open_workspace, require_device
 from wilss.data.steps import base_positions, no_images
 from wilss.errors import DataError, SpecError
+from wilss.fewshot.spec import FewShotSpec
 from wilss.learn.loop import SVF_STAGES
 from wilss.nets.segmenter import build_backbone
 from wilss.nets.svf import last_stages
 from wilss.protocol import step_images
+from wilss.section import lines_of
 from wilss.spec import RunSpec, Settings
+
+
+def say_settings(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings) -> None:
+    """Say where runs compute and every setting that they read, by name; what several share is said once."""
+    say(f"device: {require_device(settings.device)}")
+    said: set[str] = set()
+    for name, spec in specs.items():
+        new = [line for line in lines_of(spec, spec.idle) if line not in said]
+        if new:
+            say("\n  ".join([f"settings of {name}:", *new]))
+        said |= set(new)
 
 
 @heavy_task

@@ -17,7 +17,7 @@ def pretrain_model(model: Model, content: dict[str, Any], root: Path, out: Path 
 
     Raises SpecError for settings that the training does not have.
     """
-    require_device(device)
+    place = require_device(device)
     spec = training_spec(model, content)
     folder = out or root / "pretrained" / f"{model}-{run_digest(spec)[:12]}"
     with stage_progress(f"pretrain {model}") as update:
@@ -25,4 +25,4 @@ def pretrain_model(model: Model, content: dict[str, Any], root: Path, out: Path 
         def stage(name: str) -> Progress:
             return lambda done, total, loss: update(name, done, total, loss)
 
-        return pretrain(model, spec, folder, stage, device)
+        return pretrain(model, spec, folder, stage, str(place))

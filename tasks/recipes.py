@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
 from stores.artefacts import Recipe
 from tasks.fewshot_start import MARK
 from tasks.workspace import Workspace
 from wilss.data.steps import base_positions
-from wilss.digest import ALGORITHM_VERSION, file_digest
+from wilss.digest import ALGORITHM_VERSION, code_version, digest_of, file_digest
+from wilss.foundation.refine import PAMR_VERSION
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.base import joint_epochs
-from wilss.learn.methods import FmwissSpec
+from wilss.learn.methods import METHODS, FmwissSpec
 from wilss.learn.schedule import TrainSpec
 from wilss.protocol import step_images
+from wilss.section import Section
 
 
 def _base_facts(ws: Workspace) -> dict[str, Any]:
     spec = ws.spec
     return {
         "version": ALGORITHM_VERSION,
-        "data": _data(ws, 0),
+        "data": _base_data(ws),
         "classes": list(ws.protocol.steps[0]),
         "scenario": spec.scenario,
         "canvas": spec.data.canvas,
@@ -31,14 +31,25 @@ def _base_facts(ws: Workspace) -> dict[str, Any]:
     }
 
 
-def _data(ws: Workspace, step: int) -> str:
-    """Digest of a step's images and of its own classes' labels."""
-    if step:
-        positions = step_images(ws.source.tags("train"), ws.protocol, step, ws.spec.scenario)
-    else:
-        positions = base_positions(ws.source, ws.protocol, ws.spec.scenario)
+def _base_data(ws: Workspace) -> str:
+    """Digest of the images of step 0 and their labels; the scenario, which chooses among them, is told beside it."""
     ids = ws.source.ids("train")
-    return ws.source.fingerprint_of([ids[p] for p in positions], ws.protocol.steps[step])
+    images = [ids[p] for p in base_positions(ws.source, ws.protocol, ws.spec.scenario)]
+    return ws.source.fingerprint_of(images, ws.protocol.steps[0])
+
+
+def _step_data(ws: Workspace, step: int) -> str:
+    """Digest of the images of step t >= 1 and of its own classes' labels.
+
+    Built-in data are known as a whole: where the scenario leaves images of the step out, those that stay are told.
+    """
+    tags, ids = ws.source.tags("train"), ws.source.ids("train")
+    positions = step_images(tags, ws.protocol, step, ws.spec.scenario)
+    images = [ids[p] for p in positions]
+    data = ws.source.fingerprint_of(images, ws.protocol.steps[step])
+    if positions == step_images(tags, ws.protocol, step, "overlap"):
+        return data
+    return digest_of({"data": data, "images": images})
 
 
 def base_recipe(ws: Workspace) -> Recipe:
@@ -53,15 +64,15 @@ def base_recipe(ws: Workspace) -> Recipe:
         "stage": "base",
         "student": _student_facts(ws),
         "weights": ws.weights.digest,
-        "augment": spec.augment.model_dump(mode="json"),
-        "train": base_training(ws).model_dump(mode="json"),
+        "augment": spec.augment.plain(),
+        "train": base_training(ws).plain(),
     }
     return Recipe("checkpoints", facts, {})
 
 
 def _student_facts(ws: Workspace) -> dict[str, Any]:
     """The architecture; of a few-shot model's digest, which may be abbreviated, the bytes are known (``weights``)."""
-    facts = ws.spec.student.model_dump(mode="json")
+    facts = ws.spec.student.plain()
     return {**facts, "weights": MARK} if facts["weights"].startswith(MARK) else facts
 
 
@@ -80,26 +91,28 @@ def base_training(ws: Workspace) -> TrainSpec:
 
 def bank_recipe(ws: Workspace) -> Recipe:
     """The memory bank of the base classes."""
-    return Recipe("banks", {**_base_facts(ws), "memory": ws.spec.fmwiss.memory.model_dump(mode="json")}, {})
+    return Recipe("banks", {**_base_facts(ws), "memory": ws.spec.fmwiss.memory.plain()}, {})
 
 
 def labels_recipe(ws: Workspace, step: int) -> Recipe:
-    """The co-segmented label set of a step. The scenario is no part of it: both have the same images."""
+    """The co-segmented label set of a step; scenarios that give the step the same images share it."""
     spec = ws.spec
     facts = {
         "version": ALGORITHM_VERSION,
-        "data": _data(ws, step),
+        "data": _step_data(ws, step),
         "classes": list(ws.protocol.steps[step]),
         "old": list(ws.protocol.seen(step - 1)) if spec.foundation.old_names else [],
         "canvas": spec.data.canvas,
-        "scorer": build_scorer(spec.foundation, ws.settings.weights, ws.settings.device).digest,
-        "grouper": build_grouper(spec.foundation, ws.settings.weights, ws.settings.device).digest,
-        "cosegment": spec.foundation.cosegment.model_dump(mode="json"),
+        "scorer": build_scorer(spec.foundation, ws.settings.weights, str(ws.device)).digest,
+        "grouper": build_grouper(spec.foundation, ws.settings.weights, str(ws.device)).digest,
+        "cosegment": spec.foundation.cosegment.plain(),
         "seed": spec.seed,
     }
     if ws.protocol.family == "folder" and facts["old"]:  # ids of a folder's classes do not tell their names
         facts["old_names"] = [ws.source.classes[c - 1] for c in ws.protocol.seen(step - 1)]
     names = [ws.source.classes[c - 1] for c in ws.protocol.seen(step)]
+    if spec.foundation.cosegment.refine == "pamr":
+        facts["pamr"] = PAMR_VERSION
     words = {name: ws.prompts[name] for name in names if ws.prompts[name] != (name,)}
     return Recipe("labels", {**facts, "prompts": words} if words else facts, {})
 
@@ -114,18 +127,19 @@ def step_recipe(ws: Workspace, step: int) -> Recipe:
         "version": ALGORITHM_VERSION,
         "stage": "step",
         "method": spec.method,
+        **code_version(METHODS[spec.method].version),
         "classes": list(ws.protocol.steps[step]),
-        "augment": spec.augment.model_dump(mode="json"),
-        "train": spec.step.model_dump(mode="json"),
+        "augment": spec.augment.plain(),
+        "train": spec.step.plain(),
         "seed": spec.seed,
     }
-    if (data := _data(ws, step)) != ws.source.fingerprint:
+    if (data := _step_data(ws, step)) != ws.source.fingerprint:
         facts["data"] = data  # otherwise known through the base student
     if spec.step.tuning == "svf":
         facts["svf"] = "one set of bases for all steps"
     settings = effective_settings(ws)
     if settings is not None:
-        facts["settings"] = settings.model_dump(mode="json", exclude={"memory"})
+        facts["settings"] = settings.plain({"memory"})
     if uses_bank(ws):
         parents["bank"] = bank_recipe(ws).digest
     return Recipe("checkpoints", facts, parents)
@@ -141,7 +155,7 @@ def uses_bank(ws: Workspace) -> bool:
     return not ws.start or bool(base_positions(ws.source, ws.protocol, ws.spec.scenario))
 
 
-def effective_settings(ws: Workspace) -> BaseModel | None:
+def effective_settings(ws: Workspace) -> Section | None:
     """The method's settings; without a memory bank nothing is pasted."""
     settings = ws.spec.method_settings
     if ws.spec.pastes and not uses_bank(ws) and isinstance(settings, FmwissSpec):

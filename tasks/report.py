@@ -58,6 +58,7 @@ def write_report(spec: RunSpec, settings: Settings, last_step: int, stage_second
         "total_seconds": sum(stage_seconds.values()),
         "peak_rss_bytes": peak_rss_bytes(),
         "versions": versions(),
+        "device": str(ws.device),
         "artefacts": _artefacts(ws, last_step),
         "skipped_images": ws.source.skipped,
         "sources": settings.sources,

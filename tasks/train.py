@@ -16,6 +16,7 @@ from stores.bank import load_bank, save_bank
 from stores.checkpoints import CheckpointIndex, load_checkpoint, save_checkpoint, save_weights
 from stores.labels import LabelSet, LayerCache
 from stores.vectors import open_chain, save_vectors
+from tasks.again import Stage, standing
 from tasks.label import write_final_labels
 from tasks.progress import say, stage_progress
 from tasks.recipes import (
@@ -53,7 +54,7 @@ def base_student(spec: RunSpec, settings: Settings) -> ArtefactRef:
     def make(folder: Path) -> Manifest:
         return _adopt(ws, recipe, folder, ws.start) if ws.start else _train_base(ws, recipe, folder)
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, Stage("base", "base student"), settings.again)
 
 
 def _train_base(ws: Workspace, recipe: Recipe, folder: Path) -> Manifest:
@@ -93,15 +94,15 @@ def memory_bank(spec: RunSpec, settings: Settings) -> ArtefactRef | None:
         counts = {ws.class_names(0)[channel - 1]: n for channel, n in bank.counts().items()}
         return ws.store.publish(recipe, folder, counts)
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, Stage("bank", "memory bank"), settings.again)
 
 
 @heavy_task
 def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
     """Learn the classes of step t >= 1 from its label set; the teacher's masks are kept as a label set of their own."""
     ws = open_workspace(spec, settings)
-    recipe = step_recipe(ws, step)
-    if ws.store.find(recipe) is None:
+    recipe, stage = step_recipe(ws, step), Stage("step", f"student of step {step}", step)
+    if standing(ws.store, recipe, stage, settings.again) is None:
         require(ws, checkpoint_recipe(ws, step - 1), f"the student of step {step - 1}")
         if spec.uses_labels:
             require(ws, labels_recipe(ws, step), f"the label set of step {step}")
@@ -114,6 +115,8 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
         tuned = spec.step.tuning == "svf"
         bases, chain = open_chain(previous, old.backbone, ws.store) if tuned else (None, None)
         labels = LabelSet.open(ws.store.path("labels", recipe.parents["labels"])) if spec.uses_labels else None
+        if labels:
+            labels.require_rows(images.images.ids)
         bank = load_bank(ws.store.path("banks", recipe.parents["bank"])) if "bank" in recipe.parents else None
         with stage_progress(f"step {step}: {spec.method}") as progress, _keep_last_good(ws, step, folder):
             result = train_step(
@@ -135,7 +138,7 @@ def step_student(spec: RunSpec, settings: Settings, step: int) -> ArtefactRef:
         notes = {"seconds": time.monotonic() - start}
         return _publish(ws, recipe, folder, len(images), notes)
 
-    return build_once(ws.store, recipe, make)
+    return build_once(ws.store, recipe, make, stage, settings.again)
 
 
 def require(ws: Workspace, recipe: Recipe, what: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
 from stores.checkpoints import load_index, normalisation
+from tasks.again import Stage, ago, anew, forget_stages, standing
 from tasks.fewshot_start import MARK, fewshot_backbone
 from tasks.progress import say
 from wilss.custom import CustomBenchmark
@@ -23,6 +24,7 @@ from wilss.data.folder import FolderSource
 from wilss.data.scenes_source import ScenesSource
 from wilss.data.source import Source
 from wilss.data.voc import VocSource
+from wilss.device import resolve_device
 from wilss.errors import DataNotFoundError, SpecError
 from wilss.foundation.zoo import forget_models
 from wilss.nets.pretrained import Weights, find_weights
@@ -61,7 +63,7 @@ class Workspace:
     @property
     def device(self) -> torch.device:
         """Where networks run."""
-        return torch.device(self.settings.device)
+        return resolve_device(self.settings.device)
 
     @property
     def prompts(self) -> dict[str, tuple[str, ...]]:
@@ -115,6 +117,7 @@ def check_once(source: Source) -> None:
 def forget_data() -> None:
     """Open data and weights anew from now on: a flow in a long-lived process must see what lies there today."""
     forget_models()
+    forget_stages()
     open_workspace.cache_clear()
     open_source.cache_clear()
     _CHECKED.clear()
@@ -127,30 +130,31 @@ def build_in_turn(store: Store, recipe: Recipe) -> Iterator[Path]:
     def say_so() -> None:
         say(f"another process is building {recipe.kind} {recipe.digest[:12]}; waiting for it")
 
-    with store.build(recipe, say_so) as folder:
+    with store.build(recipe, say_so, anew(recipe)) as folder:
         yield folder
 
 
-def build_once(store: Store, recipe: Recipe, make: Callable[[Path], Manifest]) -> ArtefactRef:
+def build_once(
+    store: Store, recipe: Recipe, make: Callable[[Path], Manifest], stage: Stage, again: Collection[str] = ()
+) -> ArtefactRef:
     """The artefact of a recipe: found in the store, made by another process while this one waits, or made here.
 
     Args:
         make: fills the staging folder that it is given, and publishes it.
+        again: stages that are made anew, once a flow; see `tasks.again`.
     """
-    if found := store.find(recipe):
+    if found := standing(store, recipe, stage, again):
+        say(f"{stage.title}: found, made {ago(found.created)}")
         return found.ref
     with build_in_turn(store, recipe) as folder:
-        return (store.find(recipe) or make(folder)).ref
+        return (standing(store, recipe, stage, again) or make(folder)).ref
 
 
-def require_device(name: str) -> None:
-    """Raise SpecError unless this machine has the device."""
-    known = {"cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))}
-    if name not in known and not (name == "cuda" and torch.cuda.is_available()):
-        raise SpecError(
-            f"device '{name}' is not available here; use cpu" + (" or cuda" if torch.cuda.is_available() else "")
-        )
+def require_device(name: str) -> torch.device:
+    """The device of a name, set to compute in full fp32. Raises SpecError unless this machine has it."""
+    device = resolve_device(name)
     require_full_fp32()
+    return device
 
 
 @lru_cache(maxsize=2)

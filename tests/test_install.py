@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import requires, version
+from importlib.resources import files
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -29,3 +31,8 @@ def test_a_torchvision_of_another_build_can_be_imported() -> None:
     import torchvision.ops
 
     assert torchvision.ops.nms is not None
+
+
+@pytest.mark.parametrize("package", ["wilss", "stores"])
+def test_the_types_are_shipped(package: str) -> None:
+    assert (files(package) / "py.typed").is_file()

@@ -1,9 +1,25 @@
-"""The device: tensors get there without making it wait, and what to do when its memory is used up."""
+"""The device: which one, tensors get there without making it wait, and what to do when its memory is used up."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from wilss.errors import SpecError
+
+AUTO = "auto"
+"""CUDA where there is any, else Apple's (MPS), else the CPU."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of a name. Raises SpecError, with those that there are, unless this machine has it."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == AUTO:
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    there = ["cpu", *["cuda"] * cuda, *["mps"] * mps]
+    if name not in {*there, *(f"cuda:{k}" for k in range(torch.cuda.device_count()))}:
+        raise SpecError(f"device '{name}' is not available here; use {' or '.join(there)} ({AUTO} takes the last)")
+    return torch.device(name)
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
@@ -16,9 +32,14 @@ def to_device(values: Tensor, device: torch.device) -> Tensor:
     return values.to(device, non_blocking=True)
 
 
+def double(values: Tensor) -> Tensor:
+    """As float64; on the CPU where the device has none (MPS)."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
 def memory_advice(error: RuntimeError) -> str | None:
     """What to do about PyTorch's error of a GPU whose memory is used up; None for any other error."""
-    if not isinstance(error, torch.OutOfMemoryError):
+    if not isinstance(error, torch.OutOfMemoryError) and "MPS backend out of memory" not in str(error):
         return None
     return (
         f"the memory of the GPU is used up ({str(error).splitlines()[0]}). Take smaller batches, such as --set "

@@ -15,6 +15,19 @@ FEWSHOT_VERSION = 1
 """The same of few-shot specifications alone, which keeps what incremental runs have computed."""
 
 
+def code_version(version: int) -> dict[str, int]:
+    """Fact on the version of one method's, head's, scorer's, grouper's or source's own code; none for the first.
+
+    Raise its ``version`` when it computes other results from the same settings: what others have computed stays.
+    """
+    return {} if version == 1 else {"code": version}
+
+
+def hasher(version: int) -> hashlib._Hash:
+    """A SHA-256 that begins with `code_version`."""
+    return hashlib.sha256(b"" if version == 1 else f"code {version}\n".encode())
+
+
 def canonical_json(facts: Any) -> str:
     """JSON with sorted keys and no spaces. Raises TypeError for anything that is not plain data."""
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -38,6 +38,8 @@ class Comparison(Section):
 
     run: a run's specification without method and seed; it holds for every cell alike.
     """
+
+    prefilled: ClassVar = frozenset({"methods", "seeds"})
 
     run: dict[str, Any]
     methods: tuple[str, ...] = Field(("finetune", "wilson", "fmwiss", "joint"), min_length=1)

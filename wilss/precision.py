@@ -29,7 +29,7 @@ def resolved(precision: Precision, device: torch.device) -> Precision:
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether bf16 is computed natively on this device."""
+    """Whether bf16 is computed natively on this device; on Apple's GPU "auto" stays with fp32."""
     if device.type == "cuda":
         with torch.cuda.device(device):  # it asks the current one
             return torch.cuda.is_bf16_supported(including_emulation=False)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
+WILSON_BLOCKS = {"dilation": "every", "activation": "leaky_relu"}
+"""Blocks of WILSON's backbones."""
 PAPER: dict[str, Any] = {
     "foundation": {"scorer": "clip:ViT-B-16-quickgelu/openai", "grouper": "dino:vit_base_patch16_224.dino"},
-    "student": {"backbone": "resnet101", "output_stride": 16},
+    "student": {"backbone": "resnet101", "output_stride": 16, **WILSON_BLOCKS},
 }
 PAPER_COCO: dict[str, Any] = {
     **PAPER,
     # WRN-38 of the paper is not in timm; this is its nearest relative there
-    "student": {"backbone": "wide_resnet101_2", "output_stride": 8, "aspp_rates": (12, 24, 32)},
+    "student": {"backbone": "wide_resnet101_2", "output_stride": 8, "aspp_rates": (12, 24, 32), **WILSON_BLOCKS},
     "augment": {"crop": 448},
     "step": {"epochs": 30},
     "wilson": {"alpha": 0.9},

@@ -1,7 +1,7 @@
 """Which classes, images and labels each step has (class-incremental protocols; Cermelli et al. 2022, code).
 
-Rules: overlap step 0 = images with at least one base class (others are painted background); disjoint step 0 = images
-whose foreground is base classes only; step t >= 1 in both scenarios = images with at least one of the step's classes.
+Rules: overlap step t = images with at least one of the step's classes (in step 0 later classes are painted background);
+disjoint step t = those of them whose foreground is classes of the steps 0 to t only (MiB, PLOP).
 COCO-to-VOC knows no scenarios: step 0 = images without any VOC class, also those that show no class at all.
 """
 
@@ -85,12 +85,13 @@ def step_images(tags: Sequence[Sequence[int]], protocol: Benchmark, step: int, s
     """
     if not 0 <= step < len(protocol.steps):
         raise SpecError(f"{protocol.name} has no step {step}; its steps are 0 to {len(protocol.steps) - 1}")
-    own = set(protocol.steps[step])
+    own, known = set(protocol.steps[step]), set(protocol.seen(step))
     if step == 0 and protocol.keeps_empty:
-        return tuple(i for i, present in enumerate(tags) if set(present) <= own)
-    if step == 0 and scenario == "disjoint":
-        return tuple(i for i, present in enumerate(tags) if present and set(present) <= own)
-    return tuple(i for i, present in enumerate(tags) if own & set(present))
+        return tuple(i for i, present in enumerate(tags) if set(present) <= known)
+    shown = tuple(i for i, present in enumerate(tags) if own & set(present))
+    if scenario == "overlap" or protocol.keeps_empty:
+        return shown
+    return tuple(i for i in shown if set(tags[i]) <= known)
 
 
 def visible_tags(tags: Sequence[int], classes: Sequence[int]) -> tuple[bool, ...]:

@@ -2,15 +2,107 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticUndefined
 
 Seed = Annotated[int, Field(ge=0, lt=2**62)]
 """Seed of a generator: PyTorch takes 64 bits, and some uses add a little to it."""
 
 
+class _Later:
+    """Type of `LATER`."""
+
+
+LATER: Final = _Later()
+"""Marks a field that came when digests of its section were in use already: ``name: Annotated[int, LATER] = 0``."""
+
+
 class Section(BaseModel):
-    """A part of a specification: frozen, without unknown keys, and with finite numbers only, for it has a digest."""
+    """A part of a specification: frozen, without unknown keys, and with finite numbers only, for it has a digest.
+
+    A form posts whatever its schema has for a field, and what is posted goes over the preset. So the JSON schema has
+    no values of its own: defaults are told in the descriptions, and a yes or no is a choice that nobody has made yet
+    (Prefect's form posts false for a ``boolean`` that was not touched).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def plain(self, exclude: Collection[str] = ()) -> dict[str, Any]:
+        """Plain data for a digest, sections within included: every field, but one marked `LATER` only if it is set.
+
+        So a new field leaves all digests as they are until someone changes it.
+        """
+        content = self.model_dump(mode="json", exclude=set(exclude))
+        for name in list(content):
+            field, value = type(self).model_fields[name], getattr(self, name)
+            if LATER in field.metadata and value == field.get_default(call_default_factory=True):
+                del content[name]
+            elif isinstance(value, Section):
+                content[name] = value.plain()
+        return content
+
+    prefilled: ClassVar[frozenset[str]] = frozenset()
+    """Fields that no preset fills: a form may post their defaults."""
+    filled_by: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Presets that fill its fields, by name; what they set is told in the descriptions."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """See the class."""
+        schema = handler(core_schema)
+        for name, field in handler.resolve_ref_schema(schema).get("properties", {}).items():
+            if name not in cls.prefilled:
+                _unset(field, cls._notes(name))
+        return schema
+
+    @classmethod
+    def _notes(cls, name: str) -> list[str]:
+        """What a field is when nobody sets it: its default, and what each preset says."""
+        default = cls.model_fields[name].get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):  # the defaults of its own fields are told there
+            default = default.model_dump(mode="json", include=default.model_fields_set) or None
+        notes = [] if default in (None, {}, PydanticUndefined) else [f"default: {in_words(default)}"]
+        return notes + [f"{preset}: {in_words(part[name])}" for preset, part in cls.filled_by.items() if name in part]
+
+
+def _unset(field: dict[str, Any], notes: list[str]) -> None:
+    field.pop("default", None)
+    for part in (field, *field.get("anyOf", ())):
+        if part.get("type") == "boolean":
+            del part["type"]
+            part["enum"] = [True, False]
+    if told := [text for text in (field.get("description"), *notes) if text]:
+        field["description"] = "; ".join(told)
+
+
+def in_words(value: Any) -> str:
+    """Settings as ``--set`` takes them: ``epochs=3 memory.side=64``; anything else as JSON, text as it is."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={in_words(inner)}" for name, inner in _flat(value).items())
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": found for inner, found in _flat(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def lines_of(section: BaseModel, leave_out: frozenset[str] = frozenset(), name: str = "") -> list[str]:
+    """A line for each part of a specification that holds values: ``step: epochs=40 batch_size=24``."""
+    own = {key: value for key, value in section if key not in leave_out}
+    plain = section.model_dump(mode="json", include={key for key, v in own.items() if not isinstance(v, BaseModel)})
+    lines = [f"{name}: {in_words(plain)}" if name else in_words(plain)] if plain else []
+    for key, value in own.items():
+        if isinstance(value, BaseModel):
+            lines += lines_of(value, name=f"{name}.{key}" if name else key)
+    return lines

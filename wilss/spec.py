@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -57,6 +57,9 @@ class DataSpec(Section):
 
 class RunSpec(Section):
     """Everything that determines the results of a run."""
+
+    prefilled: ClassVar = frozenset({"custom", "start", "preset", "scenario", "method", "seed"})
+    filled_by: ClassVar = PRESETS
 
     benchmark: str
     custom: CustomBenchmark | None = Field(None, description="a benchmark of one's own; then ``benchmark`` is its name")
@@ -117,16 +120,28 @@ class RunSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> RunSpec:
+        """A student that only warms up is taught none of the new classes."""
+        epochs, own = self.step.epochs, self.method_settings
+        if isinstance(own, FmwissSpec | WilsonSpec) and own.warmup_epochs >= epochs:
+            key = f"{METHODS[self.method].section}.warmup_epochs"
+            raise ValueError(
+                f"{key} is {own.warmup_epochs} and step.epochs is {epochs}: the student would see the new classes in "
+                f"no epoch; train for longer, or add --set {key}={epochs - 1}"
+            )
+        return self
+
     @property
     def protocol(self) -> Benchmark:
         """The benchmark, built in or one's own."""
         return self.custom.benchmark() if self.custom else benchmark(self.benchmark)
 
     @property
-    def method_settings(self) -> BaseModel | None:
+    def method_settings(self) -> Section | None:
         """The section of the method; None for one without settings."""
         section = METHODS[self.method].section if self.method in METHODS else None
-        settings: BaseModel | None = getattr(self, section) if section else None
+        settings: Section | None = getattr(self, section) if section else None
         return settings
 
     @property
@@ -140,9 +155,15 @@ class RunSpec(Section):
         settings = self.method_settings
         return isinstance(settings, FmwissSpec) and settings.paste.probability > 0
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Sections that this run does not read."""
+        others = {entry.section for name, entry in METHODS.items() if name != self.method and entry.section}
+        return frozenset(others if self.uses_labels else {*others, "foundation"})
+
     def facts(self) -> dict[str, Any]:
         """Plain data that determine the results: everything but the preset's name."""
-        return self.model_dump(mode="json", exclude={"preset"})
+        return self.plain({"preset"})
 
 
 class Settings(BaseModel):
@@ -156,7 +177,9 @@ class Settings(BaseModel):
     labels_csv: Path | None = None
     weights: Path | None = None
     skip_unreadable: bool = False
-    device: str = "cpu"
+    device: str = "auto"
+    again: tuple[str, ...] = ()
+    """Stages that are made anew although they are there; see `tasks.again`."""
 
     @property
     def sources(self) -> dict[str, str]:

@@ -13,7 +13,8 @@ import torch
 
 from stores.artefacts import Store
 from stores.checkpoints import load_checkpoint
-from wilss.errors import ArtefactNotFoundError, SpecError, TrainingError
+from wilss.device import resolve_device
+from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
 from wilss.spec import Settings, make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
@@ -180,3 +181,57 @@ def test_many_steps_grow_the_student(tmp_path: Path) -> None:
     assert not any("teacher" in name for name, _ in model.named_parameters())
     with pytest.raises(SpecError, match="knows 20 classes, 3 are expected; first difference: 'bone'"):
         load_checkpoint(store.path("checkpoints", report["artefacts"]["checkpoint 2"]), ("arrow", "bolt", "mug"))
+
+
+def test_labels_made_anew_pull_their_step_along_and_nothing_else(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.benchmark import run_benchmark, run_step
+
+    root = tmp_path / "root"
+    shutil.copytree(finished[0], root)
+    before = modified(root)
+    report = run_benchmark(make_spec(TINY), settings(root).model_copy(update={"again": ("labels-1",)}))
+    after = modified(root)
+    changed = {path for path in before if path.endswith("manifest.json") and after[path] != before[path]}
+    anew = ("labels 1", "checkpoint 1", "final labels 1", "evaluation 1")
+    assert {Path(path).parent.name for path in changed} == {report["artefacts"][name] for name in anew}
+    assert set(before) == set(after)
+    for key in ("metrics", "steps", "label_sets", "artefacts"):
+        assert report[key] == finished[1][key]
+    said = capsys.readouterr().err
+    assert re.search(r"^base student: found, made (just now|\d+ \w+ ago)$", said, re.MULTILINE)
+    assert "label set of step 1: found" not in said
+    with pytest.raises(SpecError, match="'base' is no stage that could be made again here"):
+        run_step(make_spec(TINY), 1, settings(root).model_copy(update={"again": ("base",)}))
+    assert modified(root) == after
+
+
+def test_masks_of_other_images_are_not_trained_on(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    from flows.benchmark import run_step
+
+    root = tmp_path / "root"
+    shutil.copytree(finished[0], root)
+    path = Store(root).path("labels", finished[1]["artefacts"]["labels 1"]) / "index.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "ids": content["ids"][::-1]}))
+    again = settings(root).model_copy(update={"again": ("step",)})
+    with pytest.raises(DataError, match=r"row 0 of the label set is image 'train-\d+', but the step has image 'train-"):
+        run_step(make_spec(TINY), 1, again)
+
+
+def test_device_and_settings_are_said_and_kept(
+    finished: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows.benchmark import run_benchmark
+
+    root, report = finished
+    run_benchmark(make_spec(TINY), settings(root))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"device: {report['device']}"
+    assert report["device"] == str(resolve_device("auto"))
+    assert said[1] == "settings of fmwiss:"
+    assert said[2].startswith("  benchmark=scenes-15-5 ")
+    (line,) = (line for line in said if line.startswith("  step: "))
+    assert f"epochs={report['spec']['step']['epochs']} batch_size=16" in line
+    assert not any(line.startswith("  wilson:") for line in said), "another method's"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stores.artefacts import FORMAT, Recipe, Store, read_manifest
+from stores.artefacts import FORMAT, Anew, Recipe, Store, read_manifest
 from wilss.digest import canonical_json, digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
 
@@ -136,3 +136,57 @@ def test_two_processes_never_build_the_same_artefact(tmp_path: Path, release_hol
         store.publish(RECIPE, folder, {"n": 1})
     assert store.find(RECIPE) is not None
     assert waited == [True]
+
+
+def made_anew(store: Store, recipe: Recipe, content: str, token: str) -> None:
+    found = store.find(recipe)
+    assert found is not None
+    with store.build(recipe, anew=Anew(token, found.created)) as folder:
+        (folder / "content").write_text(content)
+        store.publish(recipe, folder, {"n": 2})
+
+
+def test_an_artefact_is_replaced_only_when_the_new_one_is_whole(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    first, path = store.find(RECIPE), store.path("banks", RECIPE.digest)
+    assert first is not None
+    with store.build(RECIPE, anew=Anew("a", first.created)) as folder:
+        (folder / "half").touch()
+    assert store.find(RECIPE) == first
+    assert (path / "content").read_text() == "x"
+    made_anew(store, RECIPE, "y", "b")  # another making: nothing of the first is left
+    second = store.find(RECIPE)
+    assert second is not None
+    assert second.created > first.created
+    assert sorted(p.name for p in path.iterdir()) == ["content", "manifest.json"]
+    assert (path / "content").read_text() == "y"
+    assert [p.name for p in (tmp_path / "banks").iterdir()] == [RECIPE.digest[:2]]
+    assert store.get("banks", RECIPE.digest[:8]) == second
+
+
+def test_the_same_making_goes_on_and_what_another_one_made_meanwhile_stays(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    first = store.find(RECIPE)
+    assert first is not None
+    for _ in range(2):  # such as shard after shard
+        with store.build(RECIPE, anew=Anew("a", first.created)) as folder:
+            (folder / "shard").open("a").write("z")
+    assert (folder / "shard").read_text() == "zz"
+    made_anew(store, RECIPE, "y", "b")
+    with store.build(RECIPE, anew=Anew("a", first.created)):
+        assert store.find(RECIPE) != first
+    assert [p.name for p in (tmp_path / "banks").iterdir()] == [RECIPE.digest[:2]]
+
+
+def test_a_process_that_is_killed_while_it_replaces_loses_nothing(tmp_path: Path) -> None:
+    store = build(tmp_path)
+    path, aside = store.path("banks", RECIPE.digest), tmp_path / "banks" / f".replaced-{RECIPE.digest}"
+    path.rename(aside)
+    assert store.find(RECIPE) is None
+    assert store.all("banks") == []
+    with store.build(RECIPE):
+        assert store.find(RECIPE) is not None
+    assert (path / "content").read_text() == "x"
+    aside.mkdir()  # killed a moment later: the old one is still there
+    made_anew(store, RECIPE, "y", "a")
+    assert not aside.exists()

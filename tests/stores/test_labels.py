@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stores.labels import LabelIndex, LabelSet, LabelWriter, LayerCache
-from wilss.errors import ArtefactNotFoundError, DataError
+from wilss.errors import ArtefactNotFoundError, DataError, FormatError
 
 
 def index(n: int = 9, canvas: int = 16) -> LabelIndex:
@@ -88,3 +89,37 @@ def test_errors_name_what_is_there(tmp_path: Path) -> None:
         labels.read("final", 0, 1)
     with pytest.raises(DataError, match="Did you mean 'img-1'"):
         labels.position("img1")
+
+
+def test_rows_must_be_those_of_the_step(tmp_path: Path) -> None:
+    LabelWriter(tmp_path, index(3))
+    labels = LabelSet.open(tmp_path)
+    labels.require_rows(("img-0", "img-1", "img-2"))
+    for images, words in (
+        (("img-0", "img-2", "img-1"), "row 1 of the label set is image 'img-1', but the step has image 'img-2' there"),
+        (("img-0", "img-1"), "row 2 of the label set is image 'img-2', but the step has no image"),
+        (("img-0", "img-1", "img-2", "new"), "row 3 of the label set is no image, but the step has image 'new'"),
+    ):
+        with pytest.raises(DataError, match=f"{words}.*--again labels"):
+            labels.require_rows(images)
+
+
+PARTS = ("index.json", "labels.zarr/zarr.json", "labels.zarr/refined/zarr.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [*((name, content) for name in PARTS for content in (b"", b"{", b"[]", b"\xff")), (PARTS[0], b'{"ids": ["a"]}')],
+)
+def test_damage_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    LabelWriter(tmp_path, index(3))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FormatError, match=f"{name}' is damaged.*; delete its folder and run again"):
+        LabelSet.open(tmp_path)
+
+
+def test_lost_pixels_are_named_too(tmp_path: Path) -> None:
+    LabelWriter(tmp_path, index(3))
+    shutil.rmtree(tmp_path / "labels.zarr")
+    with pytest.raises(FormatError, match=r"labels\.zarr/zarr\.json' is damaged"):
+        LabelSet.open(tmp_path)

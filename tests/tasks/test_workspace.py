@@ -13,6 +13,7 @@ from flows.environment import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
 from stores.checkpoints import CheckpointIndex, save_checkpoint
 from stores.heads import save_head
+from tasks.again import Stage
 from tasks.fewshot import SCORES, read_scores
 from tasks.fewshot_start import fewshot_backbone
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
@@ -30,13 +31,15 @@ from wilss.nets.segmenter import StudentSpec, build_segmenter
 from wilss.protocol import benchmarks
 from wilss.spec import DataSpec, Settings, make_spec
 
+BANK = Stage("bank", "memory bank")
+
 
 def test_only_devices_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     for name in ("cpu", "cuda", "cuda:0"):
-        require_device(name)
+        assert str(require_device(name)) == name
     assert torch.backends.cudnn.allow_tf32 is False
     for name in ("cuda:1", "cudax", "gpu"):
         with pytest.raises(SpecError, match=f"'{name}' is not available here; use cpu or cuda"):
@@ -57,13 +60,13 @@ def test_what_another_process_made_meanwhile_is_taken(tmp_path: Path, monkeypatc
         """The first look comes before the other process is done."""
         looks.append(look(wanted))
         if len(looks) == 1:
-            build_once(there, recipe, lambda folder: make(there, folder))
+            build_once(there, recipe, lambda folder: make(there, folder), BANK)
         return looks[-1]
 
     monkeypatch.setattr(here, "find", too_early)
-    ref = build_once(here, recipe, lambda folder: make(here, folder))
+    ref = build_once(here, recipe, lambda folder: make(here, folder), BANK)
     assert looks[0] is None
-    assert ref == build_once(here, recipe, lambda folder: make(here, folder))
+    assert ref == build_once(here, recipe, lambda folder: make(here, folder), BANK)
     assert made == [there], "made once"
     assert not list((tmp_path / "banks").glob(".staging*"))
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from wilss.measure.confusion import confusion, iou, mask_iou
+from wilss.measure.confusion import confusion, iou, mask_iou, mask_ratio
 from wilss.measure.tables import metrics
 
 
@@ -56,3 +56,14 @@ def test_mask_iou_leaves_void_out() -> None:
     truth = torch.tensor([[[3, 3, 0, 255]]])
     masks = torch.tensor([[[[1, 0, 1, 1]], [[0, 0, 0, 0]]]])
     assert mask_iou(masks, truth, (3, 4)).tolist() == [[1, 3], [0, 0]]
+
+
+def test_masks_that_are_not_counted_and_classes_without_any_have_no_iou() -> None:
+    truth = torch.tensor([[[3, 3, 0, 0]], [[0, 0, 0, 0]]])
+    masks = torch.tensor([[[[1, 0, 0, 0]], [[0, 0, 0, 0]]], [[[1, 1, 1, 1]], [[0, 0, 0, 0]]]])
+    everything = mask_iou(masks, truth, (3, 4))
+    assert everything.tolist() == [[1, 6], [0, 0]]
+    counted = mask_iou(masks, truth, (3, 4), torch.tensor([[True, True], [False, True]]))
+    assert counted.tolist() == [[1, 2], [0, 0]]
+    assert float(mask_ratio(counted)[0]) == 0.5
+    assert math.isnan(float(mask_ratio(counted)[1]))

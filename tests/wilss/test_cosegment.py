@@ -77,7 +77,8 @@ def pamr_reference(
         for y in range(height):
             for x in range(width):
                 around = torch.stack([at(image, y + dy, x + dx) for dy, dx in offsets])
-                sigma = torch.cat([around, at(image, y, x)[None]]).std(0)
+                centre = at(image, y, x)[None].expand(len(dilations), -1)  # once for each dilation
+                sigma = torch.cat([around, centre]).std(0)
                 logits = -((around - at(image, y, x)).abs() / (0.1 * sigma + 1e-8)).mean(1)
                 values = torch.stack([at(mask, y + dy, x + dx) for dy, dx in offsets])
                 new[..., y, x] = (logits.softmax(0)[:, None] * values).sum(0)
@@ -89,7 +90,15 @@ def test_pamr_equals_its_definition() -> None:
     generator = torch.Generator().manual_seed(0)
     image, mask = torch.rand(3, 6, 7, generator=generator), torch.rand(2, 6, 7, generator=generator)
     found = pamr(image[None], mask[None], 2, (1, 2))[0]
-    torch.testing.assert_close(found, pamr_reference(image, mask, 2, (1, 2)), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(found, pamr_reference(image, mask, 2, (1, 2)), atol=1e-6, rtol=1e-5)
+
+
+def test_pamr_does_not_feel_a_shift_of_the_image() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (1, 3, 8, 8), generator=generator) / 256
+    mask = torch.rand(1, 2, 8, 8, generator=generator)
+    shifted = pamr(image + 4096, mask, 3, (1, 2))  # exact in float32, while squares of it are not
+    torch.testing.assert_close(shifted, pamr(image, mask, 3, (1, 2)), atol=1e-6, rtol=1e-5)
 
 
 def test_scores_spread_to_the_cells_that_belong_together() -> None:

@@ -13,6 +13,7 @@ from wilss.data.augment import AugmentSpec, draw_view
 from wilss.data.files import read_mask, read_rgb
 from wilss.data.images import to_canvas
 from wilss.errors import DataError, SpecError
+from wilss.grid import make_grid
 from wilss.learn.schedule import batches_per_epoch, epoch_batches, poly_factor
 from wilss.learn.targets import class_shares, layer_shares
 from wilss.presets import PRESETS
@@ -143,3 +144,23 @@ def test_lists_and_null_can_be_set_from_the_command_line() -> None:
     assert spec.student.weights == "none"
     with pytest.raises(SpecError, match="holds no list"):
         nested(["student.aspp_rates=[12"])
+
+
+@pytest.mark.parametrize("method", ["fmwiss", "wilson"])
+def test_a_warm_up_as_long_as_the_training_is_refused(method: str) -> None:
+    given = {"benchmark": "scenes-15-5", "method": method}
+    with pytest.raises(
+        SpecError, match=rf"{method}.warmup_epochs is 2 and step.epochs is 1: .* --set {method}.warmup_epochs=0$"
+    ):
+        make_spec({**given, "step": {"epochs": 1}})
+    with pytest.raises(SpecError, match=rf"--set {method}.warmup_epochs=1$"):
+        make_spec({**given, "step": {"epochs": 2}})
+    assert make_spec({**given, "step": {"epochs": 3}}).step.epochs == 3
+    assert make_spec({**given, "step": {"epochs": 1}, method: {"warmup_epochs": 0}}).step.epochs == 1
+    for other in ("finetune", "joint"):  # which do not warm up
+        assert make_spec({**given, "method": other, "step": {"epochs": 1}}).step.epochs == 1
+
+
+def test_a_comparison_says_so_too() -> None:
+    with pytest.raises(SpecError, match=r"wilson.warmup_epochs is 2 and step.epochs is 2"):
+        make_grid({"benchmark": "scenes-15-5", "step": {"epochs": 2}}, ("finetune", "wilson"))

@@ -12,8 +12,8 @@ from wilss.data.scenes_source import ScenesSource
 from wilss.data.steps import base_data, evaluation_data, step_data
 from wilss.data.tags import read_labels
 from wilss.data.voc import VOC_PROMPTS
-from wilss.errors import SpecError
-from wilss.protocol import SPLITS, benchmark, count_steps, output_channels, step_images, visible_tags
+from wilss.errors import DataError, SpecError
+from wilss.protocol import SPLITS, Benchmark, benchmark, count_steps, output_channels, step_images, visible_tags
 
 TAGS = [(1,), (1, 16), (16, 17), (2, 3), (), (20,)]
 
@@ -51,9 +51,27 @@ def test_published_counts(real_data: Path, name: str, scenario: str, expected: t
     assert both == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("voc-15-1", (8437, 378, 299, 420, 500, 548)),
+        ("voc-10-5-5", (3706, 4731, 2145)),
+        ("voc-10-2", (3706, 1056, 428, 3625, 719, 1048)),
+    ],
+)
+def test_disjoint_steps_hide_images_with_a_class_that_is_not_known_yet(
+    real_data: Path, name: str, expected: tuple[int, ...]
+) -> None:
+    table = read_labels(real_data / "protocol" / "voc2012_train_aug_labels.csv", tuple(VOC_PROMPTS))
+    counts = count_steps(list(table.values()), benchmark(name), "disjoint")
+    assert tuple(len(c.images) for c in counts) == expected
+    assert sum(expected) == len(table)
+    assert not any(c.repeated for c in counts)
+
+
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("family", ["voc", "scenes"])
-def test_every_split_has_each_class_once_and_scenarios_differ_in_step_zero_only(family: str, split: str) -> None:
+def test_every_split_has_each_class_once_and_disjoint_steps_know_all_that_they_show(family: str, split: str) -> None:
     protocol = benchmark(f"{family}-{split}")
     assert [c for classes in protocol.steps for c in classes] == list(range(1, 21))
     first, *more = (int(part) for part in split.split("-"))
@@ -63,11 +81,16 @@ def test_every_split_has_each_class_once_and_scenarios_differ_in_step_zero_only(
     for step, classes in enumerate(protocol.steps):
         overlap, disjoint = (step_images(tags, protocol, step, scenario) for scenario in ("overlap", "disjoint"))
         assert overlap == tuple(i for i, own in enumerate(tags) if set(own) & set(classes))
-        if step:
-            assert disjoint == overlap
-        else:
-            assert disjoint == tuple(i for i, own in enumerate(tags) if set(own) <= set(classes))
-            assert len(disjoint) < len(overlap)
+        last = max(classes)  # classes come in the order of their ids
+        assert disjoint == tuple(i for i in overlap if max(tags[i]) <= last)
+        assert (disjoint == overlap) == (last == 20)
+
+
+def test_coco_to_voc_knows_no_scenarios() -> None:
+    protocol = Benchmark("own", "coco-voc", ((1, 2), (3,), (4,)), keeps_empty=True)
+    tags = [(1,), (), (3, 4), (1, 3), (2, 4)]
+    for scenario in ("overlap", "disjoint"):
+        assert [step_images(tags, protocol, t, scenario) for t in (0, 1, 2)] == [(0, 1), (2, 3), (2, 4)]
 
 
 def test_visible_tags_hold_nothing_of_other_classes() -> None:
@@ -122,3 +145,11 @@ def test_base_masks_know_base_classes_only(source: ScenesSource) -> None:
 def test_step_zero_has_no_tagged_data(source: ScenesSource) -> None:
     with pytest.raises(ValueError, match="base step"):
         step_data(source, benchmark("scenes-15-5"), 0, "overlap", 32)
+
+
+def test_a_step_that_the_scenario_leaves_empty_says_so(source: ScenesSource) -> None:
+    protocol = Benchmark("own", "scenes", ((1,), (2,), tuple(range(3, 21))))
+    assert len(step_data(source, protocol, 1, "overlap", 32))
+    words = r"step 1 of own \(disjoint\): none holds .* and no class unknown by then; .*the scenario overlap"
+    with pytest.raises(DataError, match=words):
+        step_data(source, protocol, 1, "disjoint", 32)

@@ -66,7 +66,7 @@ def test_every_block_of_the_last_stages_may_dilate_as_in_pfenet() -> None:
 
 @pytest.mark.parametrize(("model", "stride"), [("resnet_scenes", 8), ("mobilenetv2_100", 8), ("resnet50s", 32)])
 def test_dilation_without_effect_is_refused(model: str, stride: int) -> None:
-    with pytest.raises(SpecError, match=r"dilation 'every'.*leave it at 'first-plain'"):
+    with pytest.raises(SpecError, match=r"dilation 'every'.*set it to 'first-plain'"):
         pyramid(model, dilation="every", output_stride=stride)
 
 

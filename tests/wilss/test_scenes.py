@@ -109,3 +109,16 @@ def test_empty_range_and_unknown_ids_are_refused() -> None:
         draw(World(), "train", 3, 3)
     with pytest.raises(DataNotFoundError, match="ids look like 'train-000007'"):
         ScenesSource(World(), 4, 4).image("nonsense")
+
+
+def test_tags_are_read_off_the_masks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = ScenesSource(World(image_size=48), 6, 3)
+    tags = {split: source.tags(split) for split in ("train", "eval")}
+    assert [len(rows) for rows in tags.values()] == [6, 3]
+    assert tags["train"] == tuple(draw(World(image_size=48), "train", 0, 6).tags())
+
+    def read(self: ScenesSource, image_id: str) -> torch.Tensor:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(ScenesSource, "mask", read)
+    assert {split: source.tags(split) for split in ("train", "eval")} == tags

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +22,11 @@ from wilss.data.coco_names import CLASS_OF_COCO, CLASS_OF_VOC, N_BASE
 from wilss.data.files import PIXEL_LIMIT, read_rgb, read_size
 from wilss.data.source import VOID, Split
 from wilss.data.voc import VocSource
+from wilss.digest import hasher
 from wilss.errors import DataError, DataNotFoundError
 
+COCO_VERSION = 1
+"""Raised whenever the same files give other images, masks or tags."""
 LAYOUT = "annotations/instances_SPLIT.json and SPLIT/*.jpg, with SPLIT train2017 and val2017"
 
 
@@ -181,7 +183,8 @@ class CocoToVocSource:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of lists, annotations' sizes and the VOC part."""
-        digest = hashlib.sha256(self.voc.fingerprint.encode())
+        digest = hasher(COCO_VERSION)
+        digest.update(self.voc.fingerprint.encode())
         for split in (self.coco_train, self.coco_eval):
             digest.update(f"{split.name} {split.annotations.stat().st_size}".encode())
         digest.update(repr((self.ids("train"), self.ids("eval"))).encode())

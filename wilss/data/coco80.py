@@ -9,11 +9,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from wilss.data.coco import CocoSplit
+from wilss.data.coco import COCO_VERSION, CocoSplit
 from wilss.data.files import read_rgb
 from wilss.data.folds import COCO_CLASSES, coco_lookup
 from wilss.data.source import Split
-from wilss.digest import digest_of
+from wilss.digest import code_version, digest_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CocoSource:
     def fingerprint(self) -> str:
         """See `wilss.data.source.Source.fingerprint`."""
         parts = [(s.name, s.annotations.stat().st_size, list(s.ids)) for s in (self.train, self.evaluation)]
-        return digest_of({"coco80": parts, "crowds": "known"})
+        return digest_of({"coco80": parts, "crowds": "known", **code_version(COCO_VERSION)})
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
         """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from wilss.data.files import read_mask, read_rgb
 from wilss.data.id_lists import read_ids
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
-from wilss.digest import digest_of, file_digest
+from wilss.digest import digest_of, file_digest, hasher
 from wilss.errors import DataError, DataNotFoundError
 
+FOLDER_VERSION = 1
+"""Raised whenever the same files give other images, masks or tags."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 SPLITS: tuple[Split, ...] = ("train", "eval")
 LAYOUT = "images/NAME.jpg, labels.csv (image, class names), and optionally masks/NAME.png and eval.txt"
@@ -62,7 +63,8 @@ class FolderSource:
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
         """See `wilss.data.source.Source.fingerprint_of`: other rows and images may change."""
-        digest = hashlib.sha256(repr([self.classes[c - 1] for c in classes]).encode())
+        digest = hasher(FOLDER_VERSION)
+        digest.update(repr([self.classes[c - 1] for c in classes]).encode())
         tags = {i: t for split in SPLITS for i, t in zip(self.ids(split), self.tags(split), strict=True)}
         for image_id in ids:
             paths = (self._files[image_id], self._mask_path(image_id))

@@ -11,7 +11,7 @@ from torch import Tensor
 from wilss.data.random_silhouettes import SILHOUETTES_VERSION, random_shapes
 from wilss.data.scenes import BLOCK, World, draw
 from wilss.data.silhouettes import CLASSES, ShapeSet, class_shapes
-from wilss.data.source import Split
+from wilss.data.source import VOID, Split
 from wilss.digest import digest_of
 from wilss.errors import DataNotFoundError
 
@@ -31,6 +31,7 @@ class ScenesSource:
     n_eval: int
     silhouettes: tuple[int, int] | None = None
     _blocks: dict[tuple[str, int], tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+    _tags: dict[Split, tuple[tuple[int, ...], ...]] = field(default_factory=dict, repr=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ class ScenesSource:
     @cached_property
     def fingerprint(self) -> str:
         """See `wilss.data.source.Source.fingerprint`."""
-        facts = {"world": self.world.model_dump(), "train": self.n_train, "eval": self.n_eval}
+        facts = {"world": self.world.plain(), "train": self.n_train, "eval": self.n_eval}
         if self.silhouettes is not None:
             facts["silhouettes"] = [SILHOUETTES_VERSION, *self.silhouettes]
         return digest_of({"scenes": SCENES_VERSION, **facts})
@@ -61,9 +62,11 @@ class ScenesSource:
         return tuple(f"{split}-{index:06d}" for index in range(self.n_train if split == "train" else self.n_eval))
 
     def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
-        """See `wilss.data.source.Source.tags`."""
-        masks = (self.mask(image_id) for image_id in self.ids(split))
-        return tuple(tuple(c for c in mask.unique().tolist() if 0 < c < 255) for mask in masks)
+        """See `wilss.data.source.Source.tags`; read off the masks once."""
+        if split not in self._tags:
+            masks = (self.mask(image_id) for image_id in self.ids(split))
+            self._tags[split] = tuple(tuple(c for c in mask.unique().tolist() if 0 < c < VOID) for mask in masks)
+        return self._tags[split]
 
     @property
     def further_eval(self) -> dict[str, tuple[str, ...]]:

@@ -69,6 +69,8 @@ def no_images(source: Source, protocol: Benchmark, step: int, scenario: Scenario
     """What to say when a step has no image."""
     names = ", ".join(source.classes[c - 1] for c in protocol.steps[step])
     masks = " with a mask" if step == 0 else ""
+    alone = " and no class unknown by then" if scenario == "disjoint" and not protocol.keeps_empty else ""
     return (
-        f"no training image{masks} for step {step} of {protocol.name} ({scenario}): none holds {names}; check the list"
+        f"no training image{masks} for step {step} of {protocol.name} ({scenario}): none holds {names}{alone}; "
+        f"check the list{', or take the scenario overlap' if alone else ''}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from wilss.data.files import read_mask, read_rgb
 from wilss.data.id_lists import read_ids, require_apart
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
+from wilss.digest import hasher
 from wilss.errors import DataError, DataNotFoundError, did_you_mean
 
 VOC_PROMPTS: dict[str, tuple[str, ...]] = {
@@ -44,6 +44,8 @@ VOC_PROMPTS: dict[str, tuple[str, ...]] = {
 }
 """The ontology of the twenty VOC classes in the order of their ids."""
 
+VOC_VERSION = 1
+"""Raised whenever the same files give other images, masks or tags."""
 LAYOUT = "JPEGImages/ID.jpg, SegmentationClassAug/ID.png (or SegmentationClass) and ImageSets/Segmentation/LIST.txt"
 
 
@@ -87,7 +89,7 @@ class VocSource:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of ids and file sizes of images and masks."""
-        digest = hashlib.sha256()
+        digest = hasher(VOC_VERSION)
         for split in ("train", "eval"):
             for image_id in self.ids(split):
                 sizes = (self._image_path(image_id).stat().st_size, self._mask_path(image_id).stat().st_size)

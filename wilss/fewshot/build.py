@@ -28,10 +28,14 @@ Channels = Sequence[int]
 
 @dataclass(frozen=True)
 class HeadEntry:
-    """How a head is made, and which section of the specification holds its settings."""
+    """How a head is made, and which section of the specification holds its settings.
+
+    version: of its code, see `wilss.digest.code_version`.
+    """
 
     make: Callable[[FewShotSpec, Channels], nn.Module]
     section: str | None
+    version: int = 1
 
 
 HEADS: dict[str, HeadEntry] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from wilss.device import double
 from wilss.fewshot.baselines import UntrainedHead
 from wilss.fewshot.batches import DrawEpisodes
 from wilss.fewshot.contract import EpisodeBatch
@@ -94,4 +95,4 @@ def _hits_and_unions(score: Tensor, mask: Tensor, candidates: Tensor) -> Tensor:
     """float64 ``(2, T)`` of one query at every threshold."""
     score, truth = score[mask != 255], mask[mask != 255] == 1
     found = score > candidates[:, None]
-    return torch.stack([(found & truth).sum(1), (found | truth).sum(1)]).double()
+    return double(torch.stack([(found & truth).sum(1), (found | truth).sum(1)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -30,6 +30,8 @@ class FewShotGrid(Section):
 
     run: a specification without head, tuning, shots, fold and seed; it holds for every cell alike.
     """
+
+    prefilled: ClassVar = frozenset({"heads", "tunings", "folds", "shots", "seeds"})
 
     run: dict[str, Any]
     heads: tuple[HeadName, ...] = Field(("prior", "prototype", "aspp", "pfenet", "bam", "cwt", "ipmt"), min_length=1)

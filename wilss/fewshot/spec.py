@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -135,6 +135,9 @@ def _preset(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
 class FewShotSpec(Section):
     """Everything that determines a few-shot model and its score."""
 
+    prefilled: ClassVar = frozenset({"preset", "head", "shots", "seed"})
+    filled_by: ClassVar = FEWSHOT_PRESETS
+
     benchmark: str
     fold: int = Field(ge=0, le=3)
     head: HeadName = "aspp"
@@ -254,9 +257,17 @@ class FewShotSpec(Section):
         other = self.shapes.psp if self.shapes and self.stage1.decoder == "pretrained" else None
         return other is not None and (other.bins, other.channels) == (self.psp.bins, self.psp.channels)
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Fields that this run does not read."""
+        heads = {name for name in get_args(HeadName) if name in type(self).model_fields}
+        of_stage1 = set() if self.needs_stage1 else {"stage1", "crop1", "augment1", "psp"}
+        of_training = set() if self.is_trained else {"train"}
+        return frozenset((heads - {self.head}) | of_stage1 | of_training)
+
     def facts(self) -> dict[str, Any]:
         """Plain data that determine the results: everything but the preset's name."""
-        return self.model_dump(mode="json", exclude={"preset"})
+        return self.plain({"preset"})
 
 
 def make_fewshot_spec(content: Mapping[str, Any]) -> FewShotSpec:

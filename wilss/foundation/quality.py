@@ -19,7 +19,7 @@ from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.cosegment import cosegment
 from wilss.foundation.seeds import seed_noise
 from wilss.foundation.spec import CosegmentSpec
-from wilss.measure.confusion import mask_iou
+from wilss.measure.confusion import mask_iou, mask_ratio
 
 HELD_OUT = World(seed=20231)
 """The world in which the metrics of the model cards are measured; its split is called "held out"."""
@@ -94,10 +94,10 @@ def label_quality(
         agreement.append(labels.agreement[~labels.agreement.isnan()].cpu())
         if progress:
             progress(part.stop, count)
-    per_class = {stage: hits[:, 0] / hits[:, 1].clamp(min=1) for stage, hits in sums.items()}
+    per_class = {stage: mask_ratio(hits) for stage, hits in sums.items()}
     return LabelQuality(
-        initial=float(per_class["initial"].mean()),
-        refined=float(per_class["refined"].mean()),
+        initial=float(per_class["initial"].nanmean()),
+        refined=float(per_class["refined"].nanmean()),
         background=float(per_class["refined"][0]),
         agreement=float(torch.cat(agreement).mean()),
     )

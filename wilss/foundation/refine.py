@@ -12,6 +12,9 @@ from torch import Tensor
 
 from wilss.foundation.spec import CosegmentSpec
 
+PAMR_VERSION = 2
+"""Raised whenever `pamr` gives other maps; it counts in the digests of label sets that are refined by it."""
+
 
 def fit_to_image(maps_NCHW: Tensor, images_N3HW: Tensor, spec: CosegmentSpec) -> Tensor:
     """Maps whose edges follow the image's, by the filter that the recipe names; unchanged for "none".
@@ -50,7 +53,8 @@ def pamr(images_N3HW: Tensor, maps_NCHW: Tensor, iterations: int, dilations: tup
     """Pixel-adaptive mask refinement (Araslanov and Roth 2020): iterated local averages.
 
     A pixel's weights over its 8 neighbours at every dilation are the softmax of -|difference| / (0.1 sigma), averaged
-    over the colour channels; sigma is the standard deviation of the neighbourhood. Borders are replicated.
+    over the colour channels; sigma is the standard deviation of the neighbourhoods, which hold the pixel itself once
+    for each dilation, as in the released code. Borders are replicated.
 
     Args:
         images_N3HW: float32.
@@ -60,7 +64,7 @@ def pamr(images_N3HW: Tensor, maps_NCHW: Tensor, iterations: int, dilations: tup
         float32 ``(N, C, H, W)`` in the range of ``maps_NCHW``.
     """
     offsets = [(dy * d, dx * d) for d in dilations for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-    spread = _neighbourhood_spread(images_N3HW, offsets)
+    spread = _neighbourhood_spread(images_N3HW, [*offsets, *[(0, 0)] * len(dilations)])
     pad = max(dilations)
     padded = F.pad(images_N3HW, (pad,) * 4, mode="replicate")
     logits = [
@@ -78,16 +82,16 @@ def pamr(images_N3HW: Tensor, maps_NCHW: Tensor, iterations: int, dilations: tup
 
 
 def _neighbourhood_spread(images_N3HW: Tensor, offsets: list[tuple[int, int]]) -> Tensor:
-    """Standard deviation over a pixel and its neighbours at all offsets, ``(N, 3, H, W)``."""
+    """Standard deviation over the pixels at all offsets, ``(N, 3, H, W)``; from the mean, as nothing cancels then."""
     pad = max(abs(value) for offset in offsets for value in offset)
     padded = F.pad(images_N3HW, (pad,) * 4, mode="replicate")
-    total, squares = images_N3HW.clone(), images_N3HW.square()
+    mean = torch.zeros_like(images_N3HW)
     for offset in offsets:
-        shifted = _shifted(padded, offset, pad, images_N3HW)
-        total += shifted
-        squares += shifted.square()
-    count = len(offsets) + 1
-    return ((squares - total.square() / count) / (count - 1)).clamp(min=0).sqrt()
+        mean += _shifted(padded, offset, pad, images_N3HW) / len(offsets)
+    squares = torch.zeros_like(images_N3HW)
+    for offset in offsets:
+        squares += (_shifted(padded, offset, pad, images_N3HW) - mean).square()
+    return (squares / (len(offsets) - 1)).sqrt()
 
 
 def _shifted(padded: Tensor, offset: tuple[int, int], pad: int, like: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
+from wilss.device import double
 from wilss.foundation.spec import CosegmentSpec
 
 
@@ -49,9 +50,9 @@ def choose_seeds(soft_NChw: Tensor, noise_NCS: Tensor, spec: CosegmentSpec) -> T
 
 def _draw(weights: Tensor, noise: Tensor) -> Tensor:
     """Invert the cumulative distribution at ``noise``; int64 ``(N, C, S)``."""
-    cumulative = weights.double().cumsum(-1)
-    index = torch.searchsorted(cumulative, noise.double() * cumulative[..., -1:], right=True)
-    return index.clamp(max=weights.shape[-1] - 1)
+    cumulative = double(weights).cumsum(-1)
+    index = torch.searchsorted(cumulative, double(noise) * cumulative[..., -1:], right=True)
+    return index.clamp(max=weights.shape[-1] - 1).to(weights.device)
 
 
 def _highest(flat: Tensor, region: Tensor, count: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from wilss.digest import digest_of
+from wilss.digest import code_version, digest_of
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names, require_matches
@@ -27,6 +28,17 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.nets.pretrained import Weights, build, find_weights, require_any_size
 from wilss.precision import resolved
 
+Code = dict[str, int]
+"""See `wilss.digest.code_version`."""
+
+
+@dataclass(frozen=True)
+class FoundationEntry:
+    """A kind of scorer or grouper: what builds it, and the version of its code (`wilss.digest.code_version`)."""
+
+    build: Callable[..., Any]
+    version: int = 1
+
 
 @lru_cache(maxsize=2)
 def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Scorer:
@@ -37,7 +49,8 @@ def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str =
 
     Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing.
     """
-    at_scale = _choose(spec.scorer, {"clip": _clip, "classifier": _classifier}, "scorer")(spec, folder, device)
+    entry = _choose(spec.scorer, SCORERS, "scorer")
+    at_scale = entry.build(spec, folder, device, code_version(entry.version))
     scorers = tuple(at_scale(scale=scale) for scale in spec.scorer_scales)
     if len(scorers) == 1 and not spec.scorer_flip:
         return scorers[0]
@@ -48,9 +61,8 @@ def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str =
 @lru_cache(maxsize=2)
 def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
     """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL"."""
-    grouper: Grouper = _choose(spec.grouper, {"dino": _attention, "features": _features}, "grouper")(
-        spec, folder, device
-    )
+    entry = _choose(spec.grouper, GROUPERS, "grouper")
+    grouper: Grouper = entry.build(spec, folder, device, code_version(entry.version))
     return grouper
 
 
@@ -73,7 +85,7 @@ def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:
         require_matches(prompts, one.names)
 
 
-def _choose(name: str, kinds: dict[str, Callable[..., Any]], role: str) -> Callable[..., Any]:
+def _choose(name: str, kinds: dict[str, FoundationEntry], role: str) -> FoundationEntry:
     kind, separator, model = name.partition(":")
     if kind not in kinds or not separator or not model:
         raise SpecError(
@@ -82,7 +94,7 @@ def _choose(name: str, kinds: dict[str, Callable[..., Any]], role: str) -> Calla
     return kinds[kind]
 
 
-def _clip(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..., Scorer]:
+def _clip(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Callable[..., Scorer]:
     loaded = load_clip(spec.scorer.partition(":")[2], folder)
     templates = TEMPLATES[loaded.templates if spec.templates == "auto" else spec.templates]
     temperature = spec.scorer_temperature or loaded.temperature
@@ -99,14 +111,14 @@ def _clip(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..
     texts: dict[Any, Any] = {}  # one cache for all scales
 
     def at_scale(scale: float) -> Scorer:
-        digest = digest_of({"clip": loaded.digest, "scale": scale, **settings})
+        digest = digest_of({"clip": loaded.digest, "scale": scale, **code, **settings})
         inputs = (loaded.mean, loaded.std, loaded.stride)
         return ClipScorer(model, loaded.tokenizer, digest, *inputs, scale=scale, texts=texts, **settings)
 
     return at_scale
 
 
-def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Callable[..., Scorer]:
+def _classifier(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Callable[..., Scorer]:
     weights = find_weights(spec.scorer.partition(":")[2], "auto", folder)
     net, stride = _classifier_net(weights, spec.scorer_stride)
     settings: dict[str, Any] = {
@@ -118,7 +130,7 @@ def _classifier(spec: FoundationSpec, folder: Path | None, device: str) -> Calla
     known = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "kinds": [KINDS, NOT_KINDS]}
 
     def at_scale(scale: float) -> Scorer:
-        facts = {**known, "scale": scale, **settings}
+        facts = {**known, "scale": scale, **code, **settings}
         names = imagenet_names(net)
         return ClassifierScorer(
             net.to(device), names, digest_of(facts), weights.mean, weights.std, stride, scale=scale, **settings
@@ -141,7 +153,7 @@ def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, i
     return net.requires_grad_(False), stride
 
 
-def _attention(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
+def _attention(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Grouper:
     name = spec.grouper.partition(":")[2]
     scenes, _, file = name.partition("@")
     weights = find_weights("vit_scenes" if scenes == "scenes" else name, file or "auto", folder)
@@ -155,11 +167,11 @@ def _attention(spec: FoundationSpec, folder: Path | None, device: str) -> Groupe
         "n_heads": spec.grouper_heads,
         "precision": resolved(spec.precision, torch.device(device)),
     }
-    digest = digest_of({"attention": weights.model, "weights": weights.digest, **settings})
+    digest = digest_of({"attention": weights.model, "weights": weights.digest, **code, **settings})
     return AttentionGrouper(vit, digest, weights.mean, weights.std, **settings)
 
 
-def _features(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
+def _features(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Grouper:
     weights = find_weights(spec.grouper.partition(":")[2], "auto", folder)
     net, stride = _feature_net(weights)
     settings: dict[str, Any] = {
@@ -168,7 +180,7 @@ def _features(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper
         "centred": spec.grouper_centred,
         "precision": resolved(spec.precision, torch.device(device)),
     }
-    digest = digest_of({"features": weights.model, "weights": weights.digest, **settings})
+    digest = digest_of({"features": weights.model, "weights": weights.digest, **code, **settings})
     frozen = net.eval().requires_grad_(False).to(device)
     return FeatureGrouper(frozen, digest, weights.mean, weights.std, stride, **settings)
 
@@ -191,3 +203,7 @@ def _feature_net(weights: Weights) -> tuple[nn.Module, int]:
 def _model_class(name: str) -> type:
     with torch.device("meta"):
         return type(timm.create_model(name, pretrained=False))
+
+
+SCORERS = {"clip": FoundationEntry(_clip), "classifier": FoundationEntry(_classifier)}
+GROUPERS = {"dino": FoundationEntry(_attention), "features": FoundationEntry(_features)}

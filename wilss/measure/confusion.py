@@ -35,15 +35,24 @@ def iou(matrix: Tensor) -> Tensor:
     return (hits / union).where(truth > 0, torch.nan)
 
 
-def mask_iou(predicted_NCHW: Tensor, truth_NHW: Tensor, channels: tuple[int, ...]) -> Tensor:
+def mask_iou(
+    predicted_NCHW: Tensor, truth_NHW: Tensor, channels: tuple[int, ...], counted_NC: Tensor | None = None
+) -> Tensor:
     """Hits and unions of binary masks against label maps: int64 ``(C, 2)``, void pixels left out.
 
     Args:
         channels: output channel (value in ``truth``) of each mask layer.
+        counted_NC: bool, masks that are compared at all; None for every one.
     """
     keep = (truth_NHW != VOID)[:, None]
+    if counted_NC is not None:
+        keep = keep & counted_NC[..., None, None]
     truth = truth_NHW[:, None] == torch.tensor(channels).view(1, -1, 1, 1)
-    predicted = predicted_NCHW.bool() & keep
-    hits = (predicted & truth).sum((0, 2, 3))
-    union = ((predicted | truth) & keep).sum((0, 2, 3))
+    hits = (predicted_NCHW.bool() & truth & keep).sum((0, 2, 3))
+    union = ((predicted_NCHW.bool() | truth) & keep).sum((0, 2, 3))
     return torch.stack([hits, union], 1)
+
+
+def mask_ratio(counts_C2: Tensor) -> Tensor:
+    """IoU of hits and unions, float32 ``(C,)``; NaN where there is nothing to compare."""
+    return counts_C2[:, 0] / counts_C2[:, 1]

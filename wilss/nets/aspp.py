@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from wilss.nets.blocks import SLOPE
+
 
 def norm(channels: int) -> nn.Sequential:
     """BatchNorm + leaky ReLU 0.01, the plain counterpart of WILSON's InPlace-ABN."""
-    return nn.Sequential(nn.BatchNorm2d(channels), nn.LeakyReLU(0.01, inplace=True))
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE, inplace=True))
 
 
 class ASPP(nn.Module):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wilss.errors import SpecError
 from wilss.nets.batchnorm import freeze_batchnorm
+from wilss.nets.blocks import dilate_first_blocks
 from wilss.nets.pretrained import Weights, build
 
 VGG_POOLS = (6, 13, 23, 33)
@@ -67,7 +68,7 @@ class PyramidBackbone(nn.Module):
         else:
             self.stages = _stages(self.body, [str(name) for name in info.module_name()], weights.model)
         if dilation == "every":
-            _dilate_first_blocks(self.body)
+            dilate_first_blocks(self.body)
         self.train()  # fixes BatchNorm before any optimiser takes its parameters
 
     def forward(self, images: Tensor) -> Features:
@@ -140,19 +141,3 @@ def _vgg_stages(body: nn.Module) -> list[list[str]]:
             module.ceil_mode = True
     bounds = [0, *(pool + 1 for pool in VGG_POOLS), 43]
     return [units[a:b] for a, b in pairwise(bounds)]
-
-
-def _dilate_first_blocks(body: nn.Module) -> None:
-    """Let the first block of the last two stages of a bottleneck ResNet dilate as the others of its stage do.
-
-    Raises SpecError for another network, and where nothing is dilated, so that the setting would have no effect.
-    """
-    changed = False
-    for stage in (cast(Any, getattr(body, name, ())) for name in ("layer3", "layer4")):
-        if len(stage) < 2 or not hasattr(stage[0], "conv3"):
-            raise SpecError("dilation 'every' is for bottleneck ResNets; leave it at 'first-plain'")
-        first, rate = stage[0].conv2, stage[1].conv2.dilation
-        changed |= first.dilation != rate
-        first.dilation = first.padding = rate
-    if not changed:
-        raise SpecError("dilation 'every' changes nothing at this output stride; leave it at 'first-plain'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from wilss.architecture import Channels, Dilation, ModelName
 from wilss.errors import SpecError
 from wilss.nets.aspp import ASPP
+from wilss.nets.blocks import dilate_first_blocks, leak
 from wilss.nets.pretrained import Weights, build
-from wilss.section import Section
+from wilss.section import LATER, Section
 
 
 class StudentSpec(Section):
@@ -26,6 +27,12 @@ class StudentSpec(Section):
     output_stride: int = Field(16, ge=1, le=64, description="8 or 16 (32 for backbones that cannot dilate)")
     aspp_channels: Channels = 256
     aspp_rates: tuple[Dilation, ...] = Field((6, 12, 18), min_length=1, max_length=16)
+    dilation: Annotated[Literal["first-plain", "every"], LATER] = Field(
+        "first-plain", description="'every': the first block of the last two ResNet stages too (WILSON, verified)"
+    )
+    activation: Annotated[Literal["relu", "leaky_relu"], LATER] = Field(
+        "relu", description="'relu': the backbone's own; 'leaky_relu' in place of its ReLUs (WILSON, verified)"
+    )
     prior: float = Field(
         0.05, gt=0, lt=1, description="initial sigmoid output of a new classifier channel (WILSON: 0.5, bias zero)"
     )
@@ -113,8 +120,18 @@ def build_segmenter(spec: StudentSpec, weights: Weights, step_sizes: Sequence[in
 def build_backbone(spec: StudentSpec, weights: Weights) -> nn.Module:
     """The backbone as a timm ``features_only`` model: convolutional with dilation up to the stride, or a ViT of it.
 
-    A ViT pads images to whole patches. Raises SpecError when the backbone has no such output stride.
+    A ViT pads images to whole patches. Raises SpecError when the backbone has no such output stride, no stages whose
+    first block could dilate, or no ReLU that could leak.
     """
+    backbone = _strided(spec, weights)
+    if spec.dilation == "every":
+        dilate_first_blocks(backbone)
+    if spec.activation == "leaky_relu":
+        leak(backbone)
+    return backbone
+
+
+def _strided(spec: StudentSpec, weights: Weights) -> nn.Module:
     try:
         return build(weights, features_only=True, output_stride=spec.output_stride)
     except (TypeError, AssertionError) as error:  # some of timm's families assert the strides they have

@@ -9,12 +9,12 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor, nn
 
 from wilss.digest import ALGORITHM_VERSION, digest_of
 from wilss.errors import FormatError, TrainingError
 from wilss.outputs import whole_file
+from wilss.section import Section
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, all steps, loss)."""
@@ -33,9 +33,9 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def run_digest(spec: BaseModel) -> str:
+def run_digest(spec: Section) -> str:
     """Digest of what a run was asked to do, and of the version of the code that does it."""
-    return digest_of({"version": ALGORITHM_VERSION, "training": spec.model_dump(mode="json")})
+    return digest_of({"version": ALGORITHM_VERSION, "training": spec.plain()})
 
 
 def require_finite(loss: Tensor, step: int) -> float:

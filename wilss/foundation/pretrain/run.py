@@ -30,7 +30,7 @@ SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTrainin
 FILE_NAMES: dict[Model, str] = {"clip": "clip_scenes.safetensors", "dino": "dino_scenes.safetensors"}
 STATE_NAME = "state.pt"
 JSON_LISTS = "lists are written as JSON"
-WORLDS = [world.model_dump(mode="json") for world in (EASY_WORLD, SCENES_WORLD)]
+WORLDS = [world.plain() for world in (EASY_WORLD, SCENES_WORLD)]
 
 
 def training_spec(model: str, changes: dict[str, Any]) -> ClipTraining | DinoTraining:
@@ -82,7 +82,7 @@ def pretrain(
         net = _dino(spec, folder, progress, device)
     seconds = time.monotonic() - start
     notes = {
-        "training": spec.model_dump_json(),
+        "training": json.dumps(spec.plain()),
         "worlds": json.dumps(WORLDS),
         "compute": f"{seconds / 60:.0f} minutes since the last start, {torch.get_num_threads()} threads, {device}",
         "licence": "Apache-2.0",
@@ -96,9 +96,10 @@ def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
     try:
         with safe_open(path, "pt") as handle:
             notes = handle.metadata() or {}
-    except SafetensorError as error:
+        trained = json.loads(notes.get("training", "null"))
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise FormatError(f"'{path}' is damaged ({error}); delete it to train again") from error
-    if notes.get("training") != spec.model_dump_json() or notes.get("worlds") != json.dumps(WORLDS):
+    if trained != spec.plain() or notes.get("worlds") != json.dumps(WORLDS):
         raise FormatError(f"'{path}' was trained with other settings; choose another folder with --out")
 
 

@@ -19,16 +19,18 @@ class MethodEntry:
     """A method by name.
 
     section: part of a run's specification that holds its settings. uses_labels: whether it learns from a label set.
+    version: of its code, see `wilss.digest.code_version`.
     """
 
     build: Callable[[StepContext], Method]
     section: str | None
     uses_labels: bool
+    version: int = 1
 
 
 METHODS: dict[str, MethodEntry] = {
     "fmwiss": MethodEntry(Fmwiss, "fmwiss", uses_labels=True),
-    "wilson": MethodEntry(Wilson, "wilson", uses_labels=False),
+    "wilson": MethodEntry(Wilson, "wilson", uses_labels=False, version=2),
     "finetune": MethodEntry(Finetune, None, uses_labels=True),
 }
 """The incremental loop knows nothing else of a method."""

@@ -41,7 +41,7 @@ class WilsonSpec(Section):
     pamr_iterations: int = Field(10, ge=1, le=100)
     pamr_dilations: tuple[Dilation, ...] = Field((1, 2, 4, 8, 12), min_length=1, max_length=16)
     soft_untagged: bool = Field(
-        False, description="old and untagged classes keep their soft part in q (the description of the code is unclear)"
+        False, description="old and untagged classes keep their soft part in q (ours; WILSON's code takes it out)"
     )
 
 
@@ -65,6 +65,8 @@ class Wilson:
         student, n_old = self.context.student, self.context.n_old
         old_features, old = self.context.look_back(batch.images)
         features = self.context.features(batch.images, old_features)
+        # before the localizer's own pass, which moves the statistics that evaluation mode takes
+        masks = self._masks(features) if epoch >= self.spec.warmup_epochs else None
         logits = self.localizer(features)
         scores = pooled_scores(logits, self.spec.pool_epsilon, self.spec.focal_power, self.spec.focal_floor)
         terms = {
@@ -73,8 +75,7 @@ class Wilson:
         }
         if self.spec.encoder_weight:
             terms["encoder"] = self.spec.encoder_weight * encoder_loss(features, old_features)
-        if epoch >= self.spec.warmup_epochs:
-            masks = self._masks(features)
+        if masks is not None:
             allowed = allowed_outputs(batch.tags, n_old)
             terms["self"] = self_supervision_loss(logits, self._confident(batch.images, masks, allowed), allowed)
             mix = localizer_mix(masks, allowed, self.spec.alpha, self.spec.soft_untagged)
@@ -97,6 +98,6 @@ class Wilson:
 
     @torch.no_grad()
     def _confident(self, images: Tensor, masks: Tensor, allowed: Tensor) -> Tensor:
-        small = F.interpolate(images.float(), masks.shape[-2:], mode="bilinear", align_corners=False)
+        small = F.interpolate(images.float(), masks.shape[-2:], mode="bilinear", align_corners=True)
         refined = pamr(small, masks, self.spec.pamr_iterations, self.spec.pamr_dilations)
         return confident_masks(refined, allowed, self.spec.cutoff, self.spec.background_cutoff)

@@ -1,0 +1,117 @@
+"""What the golden test compares: digests of every node of many runs, and losses of tiny trainings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.golden.specs import FACTS, FEWSHOT, FEWSHOT_FACTS, HEADS, RECIPES, TINY
+from wilss.digest import digest_of
+from wilss.fewshot.spec import make_fewshot_spec
+from wilss.spec import Settings, make_spec
+
+FILE = Path(__file__).with_name("golden.json")
+Digests = dict[str, dict[str, str]]
+
+
+def digests(root: Path) -> Digests:
+    """Name of a specification -> node -> digest; "settings" is the digest of the resolved settings."""
+    settings = Settings(root=root)
+    found: Digests = {}
+    for name, content in {**RECIPES, **FACTS}.items():
+        spec = make_spec(content)
+        found[name] = {"settings": digest_of(spec.facts())}
+        if name in RECIPES:
+            found[name] |= _incremental(spec, settings)
+    for name, content in {**FEWSHOT, **FEWSHOT_FACTS}.items():
+        few = make_fewshot_spec(content)
+        found[f"few-shot {name}"] = {"settings": digest_of(few.facts())}
+        if name in FEWSHOT:
+            found[f"few-shot {name}"] |= _fewshot(few, settings)
+    return found
+
+
+def _incremental(spec: Any, settings: Settings) -> dict[str, str]:
+    from tasks import recipes
+    from tasks.workspace import forget_data, open_workspace
+
+    forget_data()
+    ws = open_workspace(spec, settings)
+    found = {}
+    if recipes.uses_bank(ws):
+        found["bank"] = recipes.bank_recipe(ws).digest
+    for step in range(len(ws.protocol.steps)):
+        found[f"student {step}"] = recipes.checkpoint_recipe(ws, step).digest
+        found[f"evaluation {step}"] = recipes.evaluation_recipe(ws, step).digest
+        if step and spec.uses_labels:
+            found[f"labels {step}"] = recipes.labels_recipe(ws, step).digest
+        if step:
+            found[f"teacher labels {step}"] = recipes.final_labels_recipe(ws, step).digest
+    return found
+
+
+def _fewshot(spec: Any, settings: Settings) -> dict[str, str]:
+    from tasks import fewshot_workspace as fw
+    from tasks.fewshot_shapes import shapes_recipe
+
+    fw.forget_fewshot()
+    ws = fw.open_fewshot(spec, settings)
+    found = {"head": fw.head_recipe(ws).digest}
+    if spec.shapes is not None:
+        found["silhouettes"] = shapes_recipe(spec, ws.own_weights).digest
+    if spec.needs_stage1:
+        found["stage 1"] = fw.stage1_recipe(ws).digest
+    for split in ("eval", "train"):
+        found[f"episodes {split}"] = fw.episodes_recipe(ws, split).digest
+        found[f"scores {split}"] = fw.scores_recipe(ws, split).digest
+    return found
+
+
+@contextmanager
+def _in_full_precision() -> Iterator[None]:
+    """One thread: sums are made in one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def losses(root: Path) -> dict[str, Any]:
+    """Losses of every epoch of tiny trainings in fp32, of each method and head, with their scores."""
+    from flows.benchmark import run_benchmark
+    from flows.fewshot import run_fewshot
+
+    fp32 = {"precision": "fp32"}
+    exact = {"base": fp32, "step": fp32, "foundation": fp32}
+    found: dict[str, Any] = {}
+    with _in_full_precision():
+        for method in ("fmwiss", "wilson", "finetune", "joint"):
+            report = run_benchmark(make_spec({**TINY, **exact, "method": method}), Settings(root=root))
+            found[method] = {
+                "metrics": report["metrics"],
+                "history": _history(root, report),
+            }
+        for head in HEADS:
+            content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "head": head}
+            if head not in ("prior", "prototype"):
+                content |= {"train": fp32, "stage1": fp32, "shapes": {"train": fp32}}
+            report = run_fewshot(make_fewshot_spec(content), Settings(root=root))
+            digest = report["artefacts"]["head"]
+            about = json.loads((root / "heads" / digest[:2] / digest / "about.json").read_text())
+            found[head] = {"novel": report["novel"]["mean_iou"], "history": about["history"]}
+    return found
+
+
+def _history(root: Path, report: dict[str, Any]) -> list[dict[str, float]]:
+    names = [name for name in report["artefacts"] if name.startswith("checkpoint")]
+    digest = report["artefacts"][max(names, key=lambda name: int(name.split()[-1]))]
+    folder = root / "checkpoints" / digest[:2] / digest
+    history: list[dict[str, float]] = json.loads((folder / "index.json").read_text())["history"]
+    return history

@@ -1,0 +1,117 @@
+"""The quality of label sets where truth is known, and stored confusion matrices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from stores.artefacts import Recipe, Store
+from stores.labels import LabelIndex, LabelWriter
+from tasks.evaluate import CONFUSION, label_quality, read_confusions
+from tasks.recipes import evaluation_recipe
+from tasks.workspace import Workspace, open_workspace
+from wilss.errors import FormatError
+from wilss.measure.report import percent
+from wilss.spec import Settings, make_spec
+
+CANVAS = 8
+CLASSES = ("cat", "dog")
+
+
+def quality(
+    root: Path, masks: Sequence[Tensor | None], tags: Sequence[tuple[bool, ...]], layers: Tensor
+) -> dict[str, float | None]:
+    """IoU of one stage of a label set of cats (1) and dogs (2)."""
+    ids = tuple(str(number) for number in range(len(tags)))
+    store, recipe = Store(root), Recipe("labels", {}, {})
+    index = LabelIndex(ids=ids, classes=CLASSES, tags=tuple(tags), canvas=CANVAS, grid=(1, 1), stages=("final",))
+    with store.build(recipe) as folder:
+        sizes = torch.full((len(ids), 2), CANVAS)
+        LabelWriter(folder, index).write(0, {"final": layers}, sizes, sizes)
+        manifest = store.publish(recipe, folder, {})
+    source = SimpleNamespace(
+        classes=CLASSES, has_mask=lambda i: masks[int(i)] is not None, mask=lambda i: masks[int(i)]
+    )
+    ws: Any = SimpleNamespace(store=store, source=source)
+    return label_quality(ws, manifest)["final"]
+
+
+def truth(*rows: int) -> Tensor:
+    """A mask of the given rows of class ids."""
+    return torch.tensor(rows, dtype=torch.uint8).repeat_interleave(CANVAS // len(rows))[:, None].expand(-1, CANVAS)
+
+
+def layer(*rows: int) -> Tensor:
+    return torch.stack([truth(*rows) == class_id for class_id in (1, 2)]).to(torch.uint8)
+
+
+def test_a_class_that_no_mask_shows_has_no_iou_and_is_not_in_the_mean(tmp_path: Path) -> None:
+    both = ((True, True),) * 2
+    found = quality(tmp_path, [truth(1, 0), truth(1, 1)], both, torch.stack([layer(1, 2), layer(1, 2)]))
+    assert found == {"cat": pytest.approx(8 / 12), "dog": None, "mean": pytest.approx(8 / 12)}
+    assert percent(found["dog"]) == "–"
+
+
+def test_a_mask_without_a_class_of_the_images_tags_says_nothing_about_it(tmp_path: Path) -> None:
+    tags = ((True, True), (True, True), (True, False))
+    masks = [truth(1, 2), truth(1, 0), truth(2, 0)]  # the second was drawn for cats alone
+    layers = torch.stack([layer(1, 2), layer(1, 2), layer(1, 0)])
+    found = quality(tmp_path, masks, tags, layers)
+    assert found["cat"] == 1.0, "the third says nothing about cats"
+    assert found["dog"] == pytest.approx(1 / 2), "but has a dog that no mask covers"
+
+
+def test_a_class_that_is_shown_and_not_found_has_an_iou_of_zero(tmp_path: Path) -> None:
+    found = quality(tmp_path, [truth(2, 0)], [(False, True)], layer(0, 0)[None])
+    assert found == {"cat": None, "dog": 0.0, "mean": 0.0}
+
+
+def test_without_any_mask_nothing_is_known(tmp_path: Path) -> None:
+    assert quality(tmp_path, [None], [(True, True)], layer(1, 2)[None]) == {"cat": None, "dog": None, "mean": None}
+
+
+def test_an_object_that_the_canvas_loses_is_shown_by_its_mask(tmp_path: Path) -> None:
+    large = torch.zeros(64, 64, dtype=torch.uint8)
+    large[1, 1] = 1
+    found = quality(tmp_path, [large], [(True, False)], layer(1, 0)[None])
+    assert found["cat"] == 0.0
+
+
+@pytest.fixture
+def ws(tmp_path: Path) -> Workspace:
+    return open_workspace(make_spec({"benchmark": "scenes-15-5", "preset": "tiny"}), Settings(root=tmp_path))
+
+
+def confusions(ws: Workspace, content: str) -> dict[str, Tensor]:
+    folder = ws.store.path("evaluations", evaluation_recipe(ws, 0).digest)
+    folder.mkdir(parents=True)
+    (folder / CONFUSION).write_text(content)
+    return read_confusions(ws, 0)
+
+
+def test_matrices_come_back(ws: Workspace) -> None:
+    matrix = torch.arange(16 * 16).view(16, 16)
+    assert torch.equal(
+        confusions(ws, json.dumps({"classes": list(ws.class_names(0)), "tables": {"full": matrix.tolist()}}))["full"],
+        matrix,
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"tables": 3}', '{"tables": {"full": [[1]]}}', '{"tables": {"full": [["a"]]}}']
+)
+def test_damage_is_named(ws: Workspace, content: str) -> None:
+    with pytest.raises(FormatError, match=r"confusion\.json' is damaged.*; delete its folder and run again"):
+        confusions(ws, content)
+
+
+def test_a_lost_file_is_named(ws: Workspace) -> None:
+    with pytest.raises(FormatError, match=r"confusion\.json' is damaged"):
+        read_confusions(ws, 0)
