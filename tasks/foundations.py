@@ -16,7 +16,7 @@ from tasks.report import plain
 from tasks.workspace import require_device
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
-from wilss.data.scenes.silhouettes import CLASSES
+from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.world import draw
 from wilss.errors import SpecError
 from wilss.foundation.catalogue import catalogue, describe

@@ -22,7 +22,7 @@ from wilss.errors import FormatError
 from wilss.foundation.cosegment import PseudoLabels, cosegment
 from wilss.foundation.seeds import seed_noise
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
-from wilss.learn.methods import Method
+from wilss.learn.methods.contract import Method
 from wilss.spec import RunSpec, Settings
 
 BATCH = 16

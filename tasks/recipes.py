@@ -12,8 +12,9 @@ from wilss.digest import ALGORITHM_VERSION, code_version, digest_of, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.base import joint_epochs
-from wilss.learn.methods import METHODS, FmwissSpec
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.methods import METHODS
+from wilss.learn.methods.spec import FmwissSpec
+from wilss.learn.spec import TrainSpec
 from wilss.protocol import step_images
 from wilss.section import Section
 

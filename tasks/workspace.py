@@ -23,6 +23,7 @@ from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.folder import FolderSource
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.source import Source
+from wilss.data.spec import DataSpec
 from wilss.data.voc import VocSource
 from wilss.device import resolve_device
 from wilss.errors import DataNotFoundError, SpecError
@@ -30,7 +31,7 @@ from wilss.foundation.zoo import forget_models
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.precision import require_full_fp32
 from wilss.protocol import Benchmark
-from wilss.spec import DataSpec, RunSpec, Settings
+from wilss.spec import RunSpec, Settings
 
 NEEDS = {
     "voc": "the VOC folder (the one that holds JPEGImages)",

@@ -16,13 +16,14 @@ from tasks.fewshot import SCORES, read_scores
 from tasks.fewshot_start import fewshot_backbone
 from tasks.fewshot_workspace import open_fewshot, scores_recipe
 from tasks.svf_subject import open_subject
+from wilss.data.spec import DataSpec
 from wilss.errors import FormatError, SpecError, WilssError
 from wilss.fewshot.build import build_pyramid
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.nets.pretrained import find_weights
 from wilss.outside import checked
 from wilss.protocol import benchmarks
-from wilss.spec import DataSpec, Settings
+from wilss.spec import Settings
 
 TINY = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "shapes": None, "start": "pretrained", "head": "aspp"}
 INPUT = {"mean": [0.5] * 3, "std": [0.25] * 3, "arguments": {}}

@@ -20,6 +20,7 @@ from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recip
 from tasks.prepare import prepare_data
 from tasks.workspace import build_once, forget_data, require_device
 from wilss.data.catalogue import class_names
+from wilss.data.spec import DataSpec
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.leak_rule import _require_lists
 from wilss.fewshot.spec import make_fewshot_spec
@@ -27,9 +28,10 @@ from wilss.foundation.loading import SCENES_FILE
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_scorer
 from wilss.nets.pretrained import find_weights
-from wilss.nets.segmenter import StudentSpec, build_segmenter
+from wilss.nets.segmenter import build_segmenter
+from wilss.nets.spec import StudentSpec
 from wilss.protocol import benchmarks
-from wilss.spec import DataSpec, Settings, make_spec
+from wilss.spec import Settings, make_spec
 
 BANK = Stage("bank", "memory bank")
 
