@@ -6,12 +6,14 @@ from typing import Any
 
 from prefect import flow
 
-from flows.machine import machine_settings
-from flows.stages import Seconds, base_stages, prepare, step_stages
-from tasks.again import require_stages, stages_of
-from tasks.prepare import require_predecessor, say_settings
+from flows.begin import begin
+from flows.stages import Built, base_stages, earlier_stages, step_stages, timed
+from stores.plans.plan import require_stages
+from stores.plans.run import Run
+from stores.reports import standing_report
+from tasks.prepare import prepare_data
 from tasks.report import write_report
-from tasks.workspace import forget_data
+from wilss.report.records import RunReport
 from wilss.spec import RunSpec, Settings
 
 
@@ -26,27 +28,19 @@ def run_benchmark(spec: RunSpec, settings: Settings | None = None) -> dict[str, 
     Returns:
         The content of ``report.json``.
     """
-    forget_data()
-    settings = settings or machine_settings()
-    require_stages(settings.again, stages_of(range(last_step(spec) + 1)))
-    say_settings({spec.method: spec}, settings)
-    return run_all_steps(spec, settings)
+    run = Run(spec, begin({spec.method: spec}, settings))
+    require_stages(run.settings.again, run.plan.stages)
+    return build_run(run).model_dump(mode="json")
 
 
-def run_all_steps(spec: RunSpec, settings: Settings) -> dict[str, Any]:
-    """Every stage of a run inside the calling flow; returns the content of its ``report.json``."""
-    seconds: Seconds = {}
-    prepare(spec, settings, seconds)
-    base_stages(spec, settings, seconds)
-    last = last_step(spec)
-    for step in range(1, last + 1):
-        step_stages(spec, settings, step, seconds)
-    return write_report(spec, settings, last, seconds)
-
-
-def last_step(spec: RunSpec) -> int:
-    """Number of the last step that is trained; the joint upper bound learns all classes in step 0."""
-    return 0 if spec.method == "joint" else len(spec.protocol.steps) - 1
+def build_run(run: Run) -> RunReport:
+    """Every stage of a run inside the calling flow."""
+    built = Built()
+    _prepare(run, run.last_step, built)
+    base_stages(run, built)
+    for step in range(1, run.last_step + 1):
+        step_stages(run, step, built)
+    return _report(run, built)
 
 
 @flow(name="step", persist_result=False)
@@ -55,15 +49,26 @@ def run_step(spec: RunSpec, step: int, settings: Settings | None = None) -> dict
 
     Raises ArtefactNotFoundError that names what is missing when the step before has not been run.
     """
-    forget_data()
-    settings = settings or machine_settings()
-    require_stages(settings.again, stages_of([step]))
-    say_settings({spec.method: spec}, settings)
-    seconds: Seconds = {}
-    prepare(spec, settings, seconds)
+    run = Run(spec, begin({spec.method: spec}, settings))
+    require_stages(run.settings.again, run.plan.stages_of(run.node("checkpoint", step).step))
+    built = Built()
+    _prepare(run, step, built)
     if step == 0:
-        base_stages(spec, settings, seconds)
+        base_stages(run, built)
     else:
-        require_predecessor(spec, settings, step)
-        step_stages(spec, settings, step, seconds)
-    return write_report(spec, settings, step, seconds)
+        built = earlier_stages(run, step, built.seconds)
+        step_stages(run, step, built)
+    return _report(run, built).model_dump(mode="json")
+
+
+def _prepare(run: Run, last_step: int, built: Built) -> None:
+    """Look over the data before anything is trained; where nothing is to be made, nothing reads them."""
+    if not run.stands(last_step):
+        with timed(built.seconds, "data"):
+            prepare_data(run)
+
+
+def _report(run: Run, built: Built) -> RunReport:
+    """The report of what stands, if there is one already, else a new one."""
+    found = standing_report(run, len(built.evaluations) - 1)
+    return found or write_report(run, built.evaluations, built.labels, built.seconds)

@@ -6,13 +6,13 @@ from typing import Any
 
 from prefect import flow
 
-from flows.benchmark import last_step, run_all_steps
-from flows.machine import machine_settings
-from tasks.again import require_stages, stages_of
+from flows.begin import begin
+from flows.benchmark import build_run
+from stores.plans.plan import require_stages
+from stores.plans.run import Run
+from stores.progress import say
 from tasks.compare import write_comparison
-from tasks.prepare import prepare_data, say_settings
-from tasks.progress import say
-from tasks.workspace import forget_data
+from tasks.prepare import prepare_data
 from wilss.grid import Comparison
 from wilss.spec import Settings
 
@@ -28,15 +28,16 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
     Returns:
         The content of ``compare.json``.
     """
-    forget_data()
-    settings = settings or machine_settings()
     cells = grid.runs()
-    require_stages(settings.again, stages_of(range(max(last_step(cell.spec) for cell in cells) + 1)))
-    say_settings({name: grid.spec_of(name, grid.seeds[0]) for name in grid.methods}, settings)
-    for name in grid.methods:  # what one of them cannot do is said before any of them is trained
-        prepare_data(grid.spec_of(name, grid.seeds[0]), settings)
+    first = {cell.name: cell.spec for cell in cells if cell.seed == grid.seeds[0]}
+    session = begin(first, settings)
+    runs = [Run(cell.spec, session) for cell in cells]
+    require_stages(session.settings.again, [stage for run in runs for stage in run.plan.stages])
+    for run in runs[: len(first)]:  # what one method cannot do is said before any of them is trained
+        if not run.stands(run.last_step):
+            prepare_data(run)
     reports = []
-    for number, cell in enumerate(cells, start=1):
+    for number, (cell, run) in enumerate(zip(cells, runs, strict=True), start=1):
         say(f"run {number} of {len(cells)}: {cell.name}, seed {cell.seed}")
-        reports.append(run_all_steps(cell.spec, settings))
-    return write_comparison(grid, settings, reports)
+        reports.append(build_run(run))
+    return write_comparison(grid, runs, reports).model_dump(mode="json")

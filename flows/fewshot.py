@@ -10,13 +10,13 @@ from prefect import flow
 
 from flows.machine import machine_settings
 from flows.stages import Seconds, timed
+from stores.progress import say
 from tasks.again import FEWSHOT_SCORING, FEWSHOT_TRAINING, require_stages
 from tasks.fewshot import SPLITS, fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
 from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
 from tasks.fewshot_stage1 import shapes_net, stage1_net
 from tasks.fewshot_workspace import forget_fewshot
 from tasks.prepare import say_settings
-from tasks.progress import say
 from tasks.shapes_file import export_shapes, shapes_path
 from tasks.workspace import forget_data
 from wilss.fewshot.grid import FewShotGrid

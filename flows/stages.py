@@ -1,17 +1,21 @@
-"""The stages of one step, shared by the benchmark flow and the step flow."""
+"""The stages of a run: what is missing is built, and references are handed on."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
+from prefect import unmapped
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from stores.artefacts import ArtefactRef
+from stores.plans.run import Run
+from stores.progress import say
 from tasks.evaluate import evaluation
-from tasks.label import label_shard, plan_labels, publish_labels
-from tasks.prepare import prepare_data
-from tasks.progress import say
+from tasks.labels import begin_labels, label_set, label_shard
 from tasks.train import base_student, memory_bank, step_student
-from wilss.spec import RunSpec, Settings
 
 Seconds = dict[str, float]
 
@@ -25,31 +29,79 @@ def timed(seconds: Seconds, stage: str) -> Iterator[None]:
     say(f"{stage}: {seconds[stage]:.1f} s")
 
 
-def prepare(spec: RunSpec, settings: Settings, seconds: Seconds) -> None:
-    """Open and check the data before anything is trained."""
-    with timed(seconds, "data"):
-        prepare_data(spec, settings)
+@dataclass
+class Built:
+    """References to what a run has so far.
+
+    students, evaluations: of every step from 0 on. labels: that steps learnt from.
+    """
+
+    students: list[ArtefactRef] = field(default_factory=list)
+    evaluations: list[ArtefactRef] = field(default_factory=list)
+    labels: list[ArtefactRef] = field(default_factory=list)
+    bank: ArtefactRef | None = None
+    seconds: Seconds = field(default_factory=dict)
 
 
-def base_stages(spec: RunSpec, settings: Settings, seconds: Seconds) -> None:
+def base_stages(run: Run, built: Built) -> None:
     """Step 0: student, memory bank, evaluation."""
-    with timed(seconds, "base student"):
-        base_student(spec, settings)
-    if spec.pastes:
-        with timed(seconds, "memory bank"):
-            memory_bank(spec, settings)
-    with timed(seconds, "evaluate step 0"):
-        evaluation(spec, settings, 0)
+    built.students.append(_stage(run, built, "checkpoint 0", "base student", lambda: base_student(run)))
+    if "memory bank" in run.plan:
+        built.bank = _stage(run, built, "memory bank", "memory bank", lambda: memory_bank(run))
+    elif run.spec.memory is not None:
+        say("no base images with masks, so there is no memory bank: nothing is pasted")
+    _evaluate(run, 0, built)
 
 
-def step_stages(spec: RunSpec, settings: Settings, step: int, seconds: Seconds) -> None:
+def step_stages(run: Run, step: int, built: Built) -> None:
     """Step t >= 1: label set, teacher and student, evaluation."""
-    if spec.uses_labels:
-        with timed(seconds, f"labels of step {step}"):
-            for shard in plan_labels(spec, settings, step):
-                label_shard(spec, settings, step, shard)
-            publish_labels(spec, settings, step)
-    with timed(seconds, f"learn step {step}"):
-        step_student(spec, settings, step)
-    with timed(seconds, f"evaluate step {step}"):
-        evaluation(spec, settings, step)
+    labels = _labels(run, step, built) if run.spec.uses_labels else None
+    previous, bank = built.students[-1], built.bank
+    student = _stage(
+        run, built, f"checkpoint {step}", f"learn step {step}", lambda: step_student(run, step, previous, labels, bank)
+    )
+    built.students.append(student)
+    built.labels += [labels] if labels else []
+    _evaluate(run, step, built)
+
+
+def earlier_stages(run: Run, step: int, seconds: Seconds) -> Built:
+    """References to everything that step t >= 1 starts from. Raises ArtefactNotFoundError when something is missing."""
+    built = Built(seconds=seconds)
+    for earlier in range(step):
+        built.students.append(run.require(run.node("checkpoint", earlier)))
+        built.evaluations.append(run.require(run.node("evaluation", earlier)))
+    if "memory bank" in run.plan:
+        built.bank = run.require(run.plan["memory bank"])
+    return built
+
+
+def _stage(run: Run, built: Built, name: str, title: str, make: Callable[[], ArtefactRef]) -> ArtefactRef:
+    """A node that stands, or the task that makes it."""
+    if found := run.session.found(run.plan[name]):
+        return found
+    with timed(built.seconds, title):
+        return make()
+
+
+def _evaluate(run: Run, step: int, built: Built) -> None:
+    student = built.students[-1]
+    ref = _stage(run, built, f"evaluation {step}", f"evaluate step {step}", lambda: evaluation(run, step, student))
+    built.evaluations.append(ref)
+
+
+def _labels(run: Run, step: int, built: Built) -> ArtefactRef:
+    """The step's label set, or the one that was given in its place."""
+    name = f"labels {step}"
+    if name not in run.plan:
+        return run.given_labels(step)
+    return _stage(run, built, name, f"labels of step {step}", lambda: _label(run, step))
+
+
+def _label(run: Run, step: int) -> ArtefactRef:
+    """The step's label set, its shards written side by side."""
+    begun = begin_labels(run, step)
+    with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
+        same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
+        shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
+        return label_set(run, step, shards)

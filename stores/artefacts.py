@@ -7,10 +7,11 @@ is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` an
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -63,16 +64,24 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that determines an artefact: plain data and the digests of its parents."""
+    """Everything that determines an artefact: plain data, and its parents by their role.
+
+    A parent is a recipe too, or the reference of an artefact that is there already.
+    """
 
     kind: Kind
     facts: dict[str, Any]
-    parents: dict[str, str]
+    parents: Mapping[str, Recipe | ArtefactRef] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """Name of the artefact that this recipe makes; computed once."""
+        return digest_of({"kind": self.kind, "facts": self.facts, "parents": self.parent_digests})
 
     @property
-    def digest(self) -> str:
-        """Name of the artefact that this recipe makes."""
-        return digest_of({"kind": self.kind, "facts": self.facts, "parents": self.parents})
+    def parent_digests(self) -> dict[str, str]:
+        """Digests of the parents by their role."""
+        return {role: parent.digest for role, parent in self.parents.items()}
 
 
 @dataclass(frozen=True)
@@ -101,10 +110,19 @@ class Store:
         """Folder in which an artefact is built."""
         return self.root / kind / f".staging-{digest}"
 
-    def find(self, recipe: Recipe) -> Manifest | None:
-        """The manifest of the artefact that the recipe makes, or None while it is not complete."""
-        folder = self.path(recipe.kind, recipe.digest)
+    def find(self, named: Recipe | ArtefactRef) -> Manifest | None:
+        """The manifest of the artefact that a recipe makes or a reference names, or None while it is not complete."""
+        folder = self.path(named.kind, named.digest)
         return read_manifest(folder) if (folder / "manifest.json").is_file() else None
+
+    def folder(self, ref: ArtefactRef) -> Path:
+        """Folder of a published artefact. Raises ArtefactNotFoundError when it is not there."""
+        folder = self.path(ref.kind, ref.digest)
+        if not (folder / "manifest.json").is_file():
+            raise ArtefactNotFoundError(
+                f"{ref.kind} {ref.digest[:12]} is not in '{self.root}'; run the stage that makes it again"
+            )
+        return folder
 
     def get(self, kind: Kind, digest: str) -> Manifest:
         """Manifest by kind and digest, or by the first digits of one.
@@ -125,40 +143,46 @@ class Store:
 
     @contextmanager
     def build(
-        self, recipe: Recipe, on_wait: Callable[[], None] | None = None, anew: Anew | None = None
+        self,
+        recipe: Recipe,
+        on_wait: Callable[[], None] | None = None,
+        anew: Anew | None = None,
+        part: str = "",
     ) -> Iterator[Path]:
         """Give the staging folder of a recipe to one builder at a time; on an error it stays, to be taken up again.
 
         Who had to wait must look for the artefact once more; a folder that is then of no use is removed.
 
         Args:
-            on_wait: called before waiting for another process that builds the same artefact.
+            on_wait: called before waiting for another process that builds the same.
             anew: the artefact is replaced when the new one is published, and stays as it is until then.
+            part: of the artefact; builders of different parts, each with files of its own, work side by side in the
+                folder that was begun without a part.
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{folder}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if on_wait is not None:
-                on_wait()
-            lock.acquire()
+        with _held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
+            try:
+                with nullcontext() if part else self._begun(recipe, folder, anew):
+                    yield folder
+            finally:
+                if not folder.exists():
+                    for left in folder.parent.glob(f"{folder.name}.*"):  # locks, and the token of what is made anew
+                        left.unlink(missing_ok=True)
+
+    @contextmanager
+    def _begun(self, recipe: Recipe, folder: Path, anew: Anew | None) -> Iterator[None]:
         self._settle(recipe)
         found = self.find(recipe)
         made_meanwhile = found if anew is None or (found and found.created != anew.replaces) else None
+        if anew and not made_meanwhile:
+            _start_over(folder, anew)
+        folder.mkdir(exist_ok=True)
         try:
-            if anew and not made_meanwhile:
-                _start_over(folder, anew)
-            folder.mkdir(exist_ok=True)
-            yield folder
+            yield
         finally:
             if made_meanwhile:
                 shutil.rmtree(folder, ignore_errors=True)
-                Path(lock.lock_file).unlink(missing_ok=True)
-            if not folder.exists():
-                _token_of(folder).unlink(missing_ok=True)
-            lock.release()
 
     def publish(
         self, recipe: Recipe, staging: Path, counts: dict[str, int], notes: dict[str, Any] | None = None
@@ -170,7 +194,7 @@ class Store:
             digest=recipe.digest,
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
             recipe=recipe.facts,
-            parents=recipe.parents,
+            parents=recipe.parent_digests,
             counts=counts,
             notes=notes or {},
         )
@@ -186,7 +210,6 @@ class Store:
             shutil.rmtree(self._aside(recipe), ignore_errors=True)
         else:
             shutil.rmtree(staging)
-        Path(f"{staging}.lock").unlink(missing_ok=True)
         return manifest
 
     def _aside(self, recipe: Recipe) -> Path:
@@ -198,6 +221,22 @@ class Store:
         if aside.is_dir() and not target.exists():
             aside.replace(target)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _held(path: Path, on_wait: Callable[[], None] | None) -> Iterator[None]:
+    """Hold a lock file; it dies with its process."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if on_wait is not None:
+            on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _token_of(staging: Path) -> Path:

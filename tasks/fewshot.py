@@ -12,8 +12,9 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.models.heads import load_head, save_head
+from stores.plans.shapes import shapes_source
+from stores.progress import say, stage_progress
 from tasks.again import Stage
-from tasks.fewshot_shapes import shapes_source
 from tasks.fewshot_stage1 import STATE, about_training, augmented
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
@@ -24,7 +25,6 @@ from tasks.fewshot_workspace import (
     shapes_list,
     stage1_recipe,
 )
-from tasks.progress import say, stage_progress
 from tasks.workspace import build_once, check_once, heavy_task
 from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError
@@ -128,7 +128,7 @@ def _with_silhouettes(ws: FewShotWorkspace, draw: DrawEpisodes, generator: torch
     lists = shapes_list(shapes, spec.shots)
     ids = [image.image_id for image in lists.images]
     data = EpisodeImages(shapes_source(shapes), ids, shapes.world.image_size)
-    draws = Augmented(data, spec.augment, spec.size, (), ws.weights, generator, ws.device)
+    draws = Augmented(data, spec.augment, spec.size, (), ws.weights.mean, generator, ws.device)
     silhouettes = draws.of(Sampler(lists, "image", spec.shots, spec.seed))
     return mix_episodes(draw, silhouettes, len(ids), spec.silhouette_share, generator)
 
@@ -218,7 +218,7 @@ def predictions(
 ) -> Iterator[Prediction]:
     """What a model makes of episodes of a split."""
     base = ws.fold.base if split == "train" else ()
-    return predict_episodes(model, ws.spec, ws.weights, ws.source(split), episodes, base)
+    return predict_episodes(model, ws.spec, ws.source(split), episodes, base)
 
 
 def _untrained(ws: FewShotWorkspace) -> FewShotModel:

@@ -12,10 +12,10 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
 from stores.models.heads import load_head, part_of, save_head
+from stores.plans.shapes import shapes_recipe, shapes_source, shipped_for
+from stores.progress import stage_progress
 from tasks.again import Stage
-from tasks.fewshot_shapes import shapes_recipe, shapes_source, shipped_for
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, stage1_recipe
-from tasks.progress import stage_progress
 from tasks.workspace import build_once, heavy_task
 from wilss.fewshot.build import build_shapes, build_stage1
 from wilss.fewshot.episodes.batches import Augmented, EpisodeImages
@@ -54,7 +54,9 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         generator = torch.Generator().manual_seed(shapes.seed)
         data = EpisodeImages(source, ids, shapes.world.image_size)
         classes = tuple(range(1, shapes.silhouettes + 1))
-        draws = Augmented(data, shapes.augment, shapes.world.image_size, classes, ws.own_weights, generator, ws.device)
+        draws = Augmented(
+            data, shapes.augment, shapes.world.image_size, classes, ws.own_weights.mean, generator, ws.device
+        )
         torch.manual_seed(shapes.seed)
         model = build_shapes(spec, ws.own_weights)
         draw = partial(draws.base_classes, novel="background")
@@ -90,7 +92,7 @@ def augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generat
     spec = ws.spec
     data = EpisodeImages(ws.train, ids, spec.data.canvas)
     augment, crop = (spec.augment1, spec.crop1) if stage1 else (spec.augment, spec.size)
-    return Augmented(data, augment, crop, ws.fold.base, ws.weights, generator, ws.device)
+    return Augmented(data, augment, crop, ws.fold.base, ws.weights.mean, generator, ws.device)
 
 
 def about_training(ws: FewShotWorkspace, history: list[dict[str, float]], of_fold: bool = True) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from stores.artefacts import Manifest, Recipe, Store
+from stores.plans.shapes import pretrained_weights, shapes_recipe, shapes_source
 from tasks.again import Stage
-from tasks.fewshot_shapes import pretrained_weights, shapes_recipe, shapes_source
-from tasks.workspace import build_once, open_source, require_device
+from tasks.workspace import build_once, open_source
 from wilss.data.source import Source, Split
-from wilss.device import resolve_device
+from wilss.device import require_device, resolve_device
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION, code_version
 from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
 from wilss.fewshot.build import HEADS

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.progress import stage_progress
-from tasks.workspace import heavy_task, require_device
+from stores.progress import stage_progress
+from tasks.workspace import heavy_task
+from wilss.device import require_device
 from wilss.foundation.pretrain.loop import Progress, run_digest
 from wilss.foundation.pretrain.run import Model, pretrain, training_spec
 

@@ -13,32 +13,19 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
-from stores.models.students import load_index, normalisation
+from stores.models.start import MARK, fewshot_backbone
+from stores.models.students import load_index, normalisation, start_folder
+from stores.progress import say
 from tasks.again import Stage, ago, anew, forget_stages, standing
-from tasks.fewshot_start import MARK, fewshot_backbone
-from tasks.progress import say
 from wilss.custom import CustomBenchmark
-from wilss.data.coco.objects import CocoSource
-from wilss.data.coco.source import CocoSplit, CocoToVocSource
-from wilss.data.folder import FolderSource
-from wilss.data.scenes.source import ScenesSource
+from wilss.data import opening
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
-from wilss.data.voc import VocSource
-from wilss.device import resolve_device
-from wilss.errors import DataNotFoundError, SpecError
+from wilss.device import require_device, resolve_device
 from wilss.foundation.zoo import forget_models
 from wilss.nets.pretrained import Weights, find_weights
-from wilss.precision import require_full_fp32
 from wilss.protocol import Benchmark
 from wilss.spec import RunSpec, Settings
-
-NEEDS = {
-    "voc": "the VOC folder (the one that holds JPEGImages)",
-    "coco": "the COCO folder (the one that holds annotations)",
-    "coco-voc": "the COCO folder (the one that holds annotations)",
-    "folder": "the folder that holds images/ and labels.csv",
-}
 
 heavy_task = task(cache_policy=NO_CACHE, persist_result=False)
 """Tasks whose cache is the store: Prefect's own result cache stays off."""
@@ -97,11 +84,6 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
     return Workspace(spec, settings, wanted, protocol, source, store, weights, start)
 
 
-def start_folder(name: str, store: Store) -> Path:
-    """Folder of a checkpoint given by its path or by (the first digits of) its digest in the store."""
-    return Path(name) if Path(name).is_dir() else store.path("checkpoints", store.get("checkpoints", name).digest)
-
-
 _CHECKED: list[Source] = []
 """Data that were looked over since the flow began; runs of a comparison share them."""
 
@@ -151,46 +133,9 @@ def build_once(
         return (standing(store, recipe, stage, again) or make(folder)).ref
 
 
-def require_device(name: str) -> torch.device:
-    """The device of a name, set to compute in full fp32. Raises SpecError unless this machine has it."""
-    device = resolve_device(name)
-    require_full_fp32()
-    return device
-
-
 @lru_cache(maxsize=2)
 def open_source(
     family: str, base: tuple[int, ...], custom: CustomBenchmark | None, data: DataSpec, settings: Settings
 ) -> Source:
     """Open a data set; runs that differ in other things share it, with its lists, annotations and decoded files."""
-    if settings.labels_csv and family not in ("voc", "coco-voc"):
-        raise SpecError(
-            f"'{settings.labels_csv}' would be ignored: only VOC's image-level labels can come from a file of their "
-            "own (those of a folder of yours stand in its labels.csv); leave out --labels-csv"
-        )
-    if family == "scenes":
-        return ScenesSource(data.world, data.n_train, data.n_eval)
-    name = custom.name if custom else family
-    if settings.data is None:
-        raise DataNotFoundError(f"{name} needs photographs: give {NEEDS[family]} with --data DIR")
-    if family == "folder":
-        assert custom is not None
-        return FolderSource(settings.data, custom.classes, base, custom.ignore, settings.skip_unreadable)
-    if family == "voc":
-        return _voc(data, settings, settings.data)
-    if family == "coco":
-        return CocoSource(*_coco(data, settings, settings.data))
-    if settings.voc is None:
-        raise DataNotFoundError(f"{name} also needs {NEEDS['voc']} with --voc DIR")
-    return CocoToVocSource(*_coco(data, settings, settings.data), _voc(data, settings, settings.voc))
-
-
-def _coco(data: DataSpec, settings: Settings, root: Path) -> tuple[CocoSplit, CocoSplit]:
-    train, evaluation = (
-        CocoSplit(root, split, settings.skip_unreadable) for split in (data.coco_train, data.coco_eval)
-    )
-    return (evaluation if train == evaluation else train), evaluation  # one annotation file is read once
-
-
-def _voc(data: DataSpec, settings: Settings, root: Path) -> VocSource:
-    return VocSource(root, data.train_list, data.eval_list, settings.labels_csv, settings.skip_unreadable)
+    return opening.open_source(family, data, settings, base, custom)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from wilss.errors import SpecError
+from wilss.precision import require_full_fp32
 
 AUTO = "auto"
 """CUDA where there is any, else Apple's (MPS), else the CPU."""
@@ -20,6 +21,13 @@ def resolve_device(name: str) -> torch.device:
     if name not in {*there, *(f"cuda:{k}" for k in range(torch.cuda.device_count()))}:
         raise SpecError(f"device '{name}' is not available here; use {' or '.join(there)} ({AUTO} takes the last)")
     return torch.device(name)
+
+
+def require_device(name: str) -> torch.device:
+    """The device of a name, set to compute in full fp32. Raises SpecError unless this machine has it."""
+    device = resolve_device(name)
+    require_full_fp32()
+    return device
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -35,3 +36,17 @@ def whole_file(path: Path, shared: bool = False) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial" if shared else f"{path.name}.partial")
     yield partial
     partial.replace(path)
+
+
+def file_names(image_ids: Sequence[str]) -> list[str]:
+    """A file name for each image; those that would overwrite each other get a number."""
+    names: dict[str, None] = {}
+    for name in map(safe_name, image_ids):
+        numbered = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
+        names[next(one for one in numbered if one not in names)] = None
+    return list(names)
+
+
+def safe_name(image_id: str) -> str:
+    """A file name for an image id that cannot leave its folder."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in image_id).lstrip(".") or "_"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,11 +18,11 @@ from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.spec import FoundationSpec
 from wilss.learn.methods import METHODS
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
-from wilss.learn.spec import TrainSpec
+from wilss.learn.spec import MemorySpec, TrainSpec
 from wilss.nets.spec import StudentSpec
 from wilss.presets import DEFAULT_PRESET, PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
-from wilss.section import Section, Seed
+from wilss.section import LATER, Section, Seed
 from wilss.words import explain, merge, with_section_defaults
 
 MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
@@ -41,6 +41,9 @@ class RunSpec(Section):
     )
     preset: str | None = Field(
         None, description="named settings that fill every key not given; None takes the benchmark's own"
+    )
+    label_sets: Annotated[dict[int, str], LATER] = Field(
+        {}, description="step -> label set (its digest) that it learns from in place of the co-segmented one"
     )
     scenario: Scenario = "overlap"
     method: MethodName = "fmwiss"
@@ -123,6 +126,16 @@ class RunSpec(Section):
         return self.method in METHODS and METHODS[self.method].uses_labels
 
     @property
+    def merged(self) -> bool:
+        """Whether all classes are learnt at once, in one step with masks."""
+        return self.method == "joint"
+
+    @property
+    def memory(self) -> MemorySpec | None:
+        """The memory bank that the method wants; None for one that pastes nothing."""
+        return self.fmwiss.memory if self.pastes else None
+
+    @property
     def pastes(self) -> bool:
         """Whether instances from the memory bank are pasted into the images of a step."""
         settings = self.method_settings
@@ -151,6 +164,7 @@ class Settings(BaseModel):
     weights: Path | None = None
     skip_unreadable: bool = False
     device: str = "auto"
+    workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     again: tuple[str, ...] = ()
     """Stages that are made anew although they are there; see `tasks.again`."""
 

@@ -164,7 +164,7 @@ def predict(
     device: str | None = None,
 ) -> None:
     """Segment image files with a checkpoint (its digest or folder): writes an overlay and a palette PNG for each."""
-    from tasks.inspect import predict_files
+    from stores.models.predict import predict_files
 
     settings = machine_settings(root=root, device=device)
     for path in predict_files(checkpoint, images, out, settings.root, settings.device):
@@ -195,7 +195,7 @@ def labels_show(
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
     """Write a contact sheet of a label set, lowest agreement first, or of one image; prints the path of the PNG."""
-    from tasks.inspect import show_labels
+    from stores.labels.look import show_labels
 
     print(show_labels(label_set, image, out, count, machine.settings()))
 
@@ -203,7 +203,7 @@ def labels_show(
 @labels_app.command(name="export")
 def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: Path | None = None) -> None:
     """Write a label set as palette PNGs of the images' own size; refined or teacher masks unless told otherwise."""
-    from tasks.inspect import export_labels
+    from stores.labels.export import export_labels
 
     print(f"{export_labels(label_set, to, stage, root or default_root())} masks written to {to}")
 

@@ -72,10 +72,10 @@ def _listed(spec: RunSpec, labels: Path) -> TaggedList:
 
 
 def _opened(spec: RunSpec, settings: Settings) -> TaggedList:
-    from tasks.workspace import open_workspace
     from wilss.data.listing import TaggedList
+    from wilss.data.opening import open_source
 
-    source = open_workspace(spec, settings).source
+    source = open_source(spec.protocol.family, spec.data, settings, spec.protocol.steps[0], spec.custom)
     return TaggedList(source.ids("train"), source.tags("train"), source.classes)
 
 
@@ -95,8 +95,8 @@ def data_check(
         out: path of the PNG; a file under the root when left out
         json: print JSON
     """
-    from tasks.data import check_data
     from wilss.errors import DataError
+    from wilss.report.data import check_data
 
     spec = specify(benchmark, "fmwiss", 0, NO_RUN_OPTIONS, NO_MACHINE_OPTIONS)[0] if benchmark else None
     out = out or default_root() / "sheets" / f"data-{folder.resolve().name}.png"

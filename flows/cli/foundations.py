@@ -21,7 +21,7 @@ foundations_app = App(name="foundations", help="Look at foundation models: score
 @foundations_app.command(name="list")
 def foundations_list(*, weights: Path | None = None, json: bool = False) -> None:
     """List well-known models: role, where their weights are, licence, size; any name of open_clip or timm works too."""
-    from tasks.foundations import list_foundations
+    from wilss.foundation.check import list_foundations
 
     entries = list_foundations(machine_settings(weights=weights).weights)
     if json:
@@ -58,11 +58,12 @@ def foundations_check(
         device: cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu
         json: print JSON
     """
-    from tasks.foundations import check_foundation
+    from stores.progress import stage_progress
+    from wilss.foundation.check import check_foundation
 
     settings = machine_settings(weights=weights, device=device)
     out = out or settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png"
-    facts = check_foundation(name, settings.weights, image, prompt, out, settings.device, scenes)
+    facts = check_foundation(name, settings.weights, image, prompt, out, settings.device, scenes, stage_progress)
     if json:
         print_json(facts)
         return

@@ -39,7 +39,7 @@ def svf_report(
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
         weights: folder of pretrained weights, for few-shot models that started from them; else WILSS_WEIGHTS
     """
-    from tasks.svf_report import svf_report as write
+    from stores.models.svf_pages import svf_report as write
 
     settings = machine_settings(root=root, weights=weights)
     _print_svf(write(checkpoint, images, count, by, seed, out, settings.root, settings.weights))
@@ -56,7 +56,7 @@ def svf_export(
         out: path of the safetensors file
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
-    from tasks.svf import svf_export as write
+    from stores.models.folding import svf_export as write
 
     stored = write(checkpoint, out, root or default_root())
     print(f"{out}: {out.stat().st_size / 1000:.1f} kB, on the bases of checkpoint {stored.checkpoint[:12]}")
@@ -78,7 +78,7 @@ def svf_fold(
         step: number of an earlier step; the checkpoint's own when left out
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
-    from tasks.svf import svf_fold as write
+    from stores.models.folding import svf_fold as write
 
     index = write(checkpoint, step, out, root or default_root())
     print(f"{out}: the student of step {index.step}, {len(index.classes)} classes")

@@ -13,9 +13,9 @@ Ids, class names and tags lie in ``index.json``. A writer owns whole shards: two
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,16 +93,24 @@ class LabelIndex(BaseModel):
 
 
 class LabelWriter:
-    """Fills the label set in a staging folder, shard by shard; opening it again goes on where it stopped."""
+    """Fills the label set that was begun in a staging folder; opening it again goes on where it stopped.
 
-    def __init__(self, folder: Path, index: LabelIndex) -> None:
-        self.folder, self.index = folder, index
+    Writers of different shards may work side by side; a shard has one writer at a time (see `Store.build`).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.index = _read_index(folder)
+        self.group = zarr.open_group(folder / "labels.zarr", mode="r+")
+
+    @classmethod
+    def begin(cls, folder: Path, index: LabelIndex) -> LabelWriter:
+        """Lay out a label set, unless that was done; the index is written last."""
         written = folder / "index.json"
         if not written.is_file():
             _create_arrays(folder / "labels.zarr", index)
             with whole_file(written) as partial:
                 partial.write_text(index.model_dump_json())
-        self.group = zarr.open_group(folder / "labels.zarr", mode="r+")
+        return cls(folder)
 
     def is_done(self, shard: int) -> bool:
         """Whether every row of the shard is written."""
@@ -146,10 +154,7 @@ class LabelSet:
 
         Raises ArtefactNotFoundError when it is none, FormatError for one that is damaged or whose files are not of it.
         """
-        path = folder / "index.json"
-        if not path.is_file():
-            raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
-        index = checked(LabelIndex, read_json(path, AGAIN, INDEX_BYTES), path, AGAIN)
+        index = _read_index(folder)
         require_layers(folder / "labels.zarr", index.layers, AGAIN)
         # of this format and from the files that were looked at: a group may tell of its arrays otherwise
         group = zarr.open_group(folder / "labels.zarr", mode="r", zarr_format=3, use_consolidated=False)
@@ -158,23 +163,33 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.index.ids)
 
-    def require_rows(self, image_ids: Sequence[str]) -> None:
-        """Raise DataError unless the rows are those of these images, in this order."""
-        pairs = zip_longest(self.index.ids, image_ids)
-        for row, (own, wanted) in enumerate(pairs):
-            if own != wanted:
-                raise DataError(
-                    f"row {row} of the label set is {_named(own)}, but the step has {_named(wanted)} there "
-                    f"({len(self)} rows, {len(image_ids)} images), so its masks would be trained on other images; make "
-                    "it anew with --again labels"
-                )
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Image id -> row."""
+        return {image_id: row for row, image_id in enumerate(self.index.ids)}
 
     def position(self, image_id: str) -> int:
         """Row of an image. Raises DataError with the closest id."""
-        if image_id not in self.index.ids:
-            close = did_you_mean(image_id, self.index.ids) if len(self) < 5000 else ""
+        if image_id not in self.rows:
+            close = did_you_mean(image_id, self.rows) if len(self) < 5000 else ""
             raise DataError(f"image '{image_id}' is not in this label set of {len(self)} images.{close[:200]}")
-        return self.index.ids.index(image_id)
+        return self.rows[image_id]
+
+    def require_of(self, image_ids: Collection[str], classes: tuple[str, ...], canvas: int) -> None:
+        """Raise DataError unless the set can teach these classes on these images; it may hold a part of them."""
+        if (self.index.classes, self.index.canvas) != (classes, canvas):
+            raise DataError(
+                f"the label set has masks of {', '.join(self.index.classes)} at {self.index.canvas} px, the step needs "
+                f"{', '.join(classes)} at {canvas} px; take a set of this step"
+            )
+        if not self.index.ids:
+            raise DataError("the label set has no row, so there is nothing to learn from; take another one")
+        known = set(image_ids)
+        if odd := [image_id for image_id in self.index.ids if image_id not in known]:
+            raise DataError(
+                f"the label set has a row of image '{odd[0]}', which is none of the step's {len(known)} images; take a "
+                "set of this step, or make it anew with --again labels"
+            )
 
     def read(self, name: str, start: int, stop: int) -> Tensor:
         """Rows ``start`` to ``stop`` of one array."""
@@ -205,9 +220,13 @@ class LabelSet:
 
 
 class LayerCache:
-    """One stage of a label set in memory, one bit per pixel and class, for random access in training."""
+    """One stage of a label set in memory, one bit per pixel and class, for random access in training.
 
-    def __init__(self, labels: LabelSet, stage: str = "refined") -> None:
+    Args:
+        image_ids: whose masks ``layers`` gives by position; every one has a row.
+    """
+
+    def __init__(self, labels: LabelSet, image_ids: Sequence[str], stage: str = "refined") -> None:
         self.canvas = labels.index.canvas
         shards = []
         for shard in range(labels.index.n_shards):  # whole shards: random reads of zarr are slow
@@ -215,15 +234,19 @@ class LayerCache:
             values = labels.read(stage, rows.start, rows.stop).numpy()
             shards.append(np.packbits(values.astype(bool), axis=-1))
         self.bits = np.concatenate(shards)
+        self.rows = np.array([labels.position(image_id) for image_id in image_ids])
 
     def layers(self, positions: Sequence[int]) -> Tensor:
         """See `wilss.learn.incremental.MaskLayers.layers`."""
-        unpacked = np.unpackbits(self.bits[list(positions)], axis=-1, count=self.canvas)
+        unpacked = np.unpackbits(self.bits[self.rows[list(positions)]], axis=-1, count=self.canvas)
         return torch.from_numpy(unpacked)
 
 
-def _named(image_id: str | None) -> str:
-    return "no image" if image_id is None else f"image '{image_id}'"
+def _read_index(folder: Path) -> LabelIndex:
+    path = folder / "index.json"
+    if not path.is_file():
+        raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
+    return checked(LabelIndex, read_json(path, AGAIN, INDEX_BYTES), path, AGAIN)
 
 
 def _create_arrays(path: Path, index: LabelIndex) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from stores.artefacts import Store
 from wilss.architecture import InputCard
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.nets.pretrained import Weights
 from wilss.outside import checked, read_json
 
 WEIGHTS, ABOUT = "model.safetensors", "about.json"
@@ -64,6 +67,12 @@ def has_backbone(folder: Path) -> bool:
             return any(key.startswith(BACKBONE) for key in handle.keys())  # noqa: SIM118  (no mapping)
     except SafetensorError as error:
         raise _damaged(folder, error) from error
+
+
+def shapes_weights(own: Weights, digest: str, store: Store) -> Weights:
+    """The backbone of a network over silhouettes in the store, in place of ``own``."""
+    path = store.path("heads", digest) / WEIGHTS
+    return replace(own, path=path, hub=False, prefix=BACKBONE, digest=f"shapes:{digest}")
 
 
 def _damaged(folder: Path, error: Exception) -> FormatError:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from stores.artefacts import Store
 from wilss.architecture import MOST_CLASSES, MOST_PIXELS, Count, Deviation, Mean, ModelArguments
 from wilss.errors import ArtefactNotFoundError, SpecError
 from wilss.nets.fit import load_into, require_fit
@@ -93,6 +94,11 @@ def load_checkpoint(folder: Path, classes: tuple[str, ...] | None = None) -> tup
     model = build_segmenter(index.student, weights, index.step_sizes)
     load_into(model, load_file(path), path)
     return model.eval(), index
+
+
+def start_folder(name: str, store: Store) -> Path:
+    """Folder of a checkpoint given by its path or by (the first digits of) its digest in the store."""
+    return Path(name) if Path(name).is_dir() else store.path("checkpoints", store.get("checkpoints", name).digest)
 
 
 def normalisation(index: CheckpointIndex) -> Weights:

@@ -141,8 +141,8 @@ def measure(rounds: int, size: int, batch: int) -> dict[str, object]:
 
 
 def pictures(size: int, batch: int) -> Tensor:
-    """Random normalised images, channels last."""
-    images = torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
+    """Random images in [0, 1], channels last."""
+    images = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
     return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -84,7 +84,7 @@ def prepare(size: int, batch: int) -> tuple[Training[StepBatch], Fmwiss, StepBat
     table = ImageTable(Photographs(), tuple(str(i) for i in range(N_IMAGES)), 500)  # type: ignore[arg-type]
     tags = torch.eye(5, dtype=torch.bool)[torch.arange(N_IMAGES) % 5]
     data = StepData(TaggedImages(table, tags), Blobs(500), instances())
-    batches = StepBatches(data, method.paste, AugmentSpec(crop=size), weights, draws, torch.device("cpu"))
+    batches = StepBatches(data, method.paste, AugmentSpec(crop=size), draws, torch.device("cpu"))
     train = TrainSpec(epochs=1, batch_size=batch)
     training = Training(student, method, batches.draw, table.ids, train, (draws, samples), Watch("benchmark"))
     training._train_mode()

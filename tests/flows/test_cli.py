@@ -18,7 +18,6 @@ from PIL import Image
 
 from flows.cli.printing import say_next
 from stores.models.students import CheckpointIndex, save_checkpoint
-from tasks.inspect import _file_names
 from wilss.data.voc import VocSource, save_palette_png
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
@@ -66,6 +65,9 @@ def voc_folder(root: Path, n: int = 6) -> Path:
             ["run", "scenes-15-5", "--set", "fmwiss.teacher=0", "fmwiss.encoder_weight=0"],
             "nothing is trained in the 2 epochs",
         ),
+        (["run", "scenes-15-5", "--set", "step.epochs=2"], "add --set fmwiss.warmup_epochs=1"),
+        (["run", "scenes-15-5", "--again", "lables"], "'lables' is no stage that could be made again here. Did you"),
+        (["compare", "scenes-15-5", "--again", "step-2"], "'step-2' is no stage that could be made again here"),
         (["run", "scenes-15-5", "--set", "fmwiss.alpha"], "is no assignment; write --set section.key=value"),
         (["run", "scenes-15-5", "--set", "student.backbone=resnet51"], "timm has no model 'resnet51'"),
         (["run", "scenes-15-5", "--device", "cuda:7"], "device 'cuda:7' is not available here"),
@@ -280,7 +282,7 @@ def test_a_gpu_without_memory_is_a_sentence(wilss, monkeypatch: pytest.MonkeyPat
         def show(*given: object) -> None:
             raise error
 
-        monkeypatch.setattr("tasks.inspect.show_labels", show)
+        monkeypatch.setattr("stores.labels.look.show_labels", show)
 
     fail_with(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"))
     code, _, err = wilss("labels", "show", "abc")
@@ -308,18 +310,6 @@ def test_a_named_server_that_does_not_answer_is_told(tmp_path: Path) -> None:
     assert done.stderr.startswith(f"wilss: no Prefect server answers at {url} (")
     assert "unset PREFECT_API_URL" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_exported_masks_do_not_overwrite_each_other() -> None:
-    assert _file_names(["a b", "a_b", "../a", ".x", "x", "a/b", "é"]) == [
-        "a_b",
-        "a_b-2",
-        "_a",
-        "x",
-        "x-2",
-        "a_b-3",
-        "é",
-    ]
 
 
 def test_next_commands_are_found_without_an_activated_environment(

@@ -13,8 +13,9 @@ import torch
 
 import flows.fewshot
 from stores.artefacts import Manifest, Store
+from stores.models import subject
 from stores.models.heads import load_about, load_head
-from tasks import fewshot, fewshot_stage1, svf_subject
+from tasks import fewshot, fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
 from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
 from tasks.workspace import open_workspace
@@ -139,7 +140,7 @@ def test_report_is_refused_where_other_weights_are_found_than_the_head_began_wit
     report = ("svf", "report", f"heads:{head.digest[:12]}", "--root", tmp_path)
     code, _, err = wilss(*report)
     assert code == 0, err
-    monkeypatch.setattr(svf_subject, "find_weights", lambda *names: replace(find_weights(*names), digest="another"))
+    monkeypatch.setattr(subject, "find_weights", lambda *names: replace(find_weights(*names), digest="another"))
     code, _, err = wilss(*report)
     assert code == 2
     assert "began with other weights of resnet_scenes" in err
@@ -195,11 +196,11 @@ def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp
     assert first["artefacts"] == second["artefacts"]
     ws = open_fewshot(spec, Settings(root=root))
     model, episodes = load_model(ws), load_episodes(ws, "eval").episodes
-    batch = evaluation_batch(ws.test, episodes[:3], spec.size, False, ws.weights, ws.device)
+    batch = evaluation_batch(ws.test, episodes[:3], spec.size, False, ws.device)
     with torch.inference_mode():
         whole, single = (
             model.predict(batch),
-            model.predict(evaluation_batch(ws.test, episodes[1:2], spec.size, False, ws.weights, ws.device)),
+            model.predict(evaluation_batch(ws.test, episodes[1:2], spec.size, False, ws.device)),
         )
     assert torch.allclose(whole[1], single[0], atol=1e-4)
 
@@ -322,6 +323,7 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
         (("--fold", 0, "--labels-csv", __file__), "leave out --labels-csv"),
         (("--fold", 0, "--benchmark", "coco-to-pascal", "--train-list", "train"), "leave out --train-list"),
         (("--fold", 0, "--device", "cuda:99"), "device 'cuda:99' is not available"),
+        (("--fold", 0, "--again", "scores"), "'scores' is no stage that could be made again here"),
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_is_trained(  # type: ignore[no-untyped-def]
@@ -344,7 +346,7 @@ def test_an_empty_support_mask_is_refused(root: Path) -> None:
     without = next(i for i in ws.test.ids("eval") if not bool((ws.test.mask(i) == episode.class_id).any()))
     wrong = type(episode)(episode.query, episode.class_id, (without,))
     with pytest.raises(DataError, match="no pixel of class"):
-        evaluation_batch(ws.test, [wrong], spec.size, False, ws.weights, ws.device)
+        evaluation_batch(ws.test, [wrong], spec.size, False, ws.device)
 
 
 def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
@@ -358,6 +360,15 @@ def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path)
     code, out, err = wilss("few-shot", "compare", "--head", "prior", "--svf", *common)
     assert code == 0, err
     assert all(row in out for row in ("prior, 1 shot", "prior, 3 shots"))
+    code, _, err = wilss("few-shot", "compare", "--head", "prior", *common)
+    assert code == 0, err
+    assert "prior, 1 shot: found, made " in err
+    code, _, err = wilss("few-shot", "compare", "--head", "prior", "--again", "head", *common)
+    assert code == 0, err
+    assert "prior, 1 shot: found" not in err
+    assert "silhouettes: found, made " in err
+    assert "episodes (novel classes): found, made " in err
+    assert "scores (novel classes): found" not in err
     code, _, err = wilss("few-shot", "compare", "--head", "prior", "--svf", "--tunings", "full", *common)
     assert code == 2
     assert "the same thing twice" in err

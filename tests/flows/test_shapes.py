@@ -11,10 +11,9 @@ import torch.nn.functional as F
 
 from stores.artefacts import Store
 from stores.models.heads import load_head
+from stores.plans.shapes import shapes_recipe
 from tasks import fewshot_stage1
-from tasks.fewshot_shapes import shapes_recipe
 from tasks.fewshot_workspace import open_fewshot
-from wilss.data.augment import normalise
 from wilss.data.scenes.source import ScenesSource
 from wilss.errors import FormatError
 from wilss.fewshot import shipped
@@ -110,7 +109,7 @@ def test_the_shipped_network_knows_its_silhouettes_in_scenes_that_it_has_not_see
     ids = source.ids("eval")
     images, _, labels = EpisodeImages(source, ids, shapes.world.image_size).read(ids)
     with torch.inference_mode():
-        logits = net.eval()(normalise(images.float() / 255, weights.mean, weights.std))
+        logits = net.eval()(images.float() / 255)
     predicted = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=True).argmax(1)
     right = predicted == labels
     assert float(right[labels > 0].float().mean()) > 0.3

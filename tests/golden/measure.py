@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 
+from stores.plans.plan import Node
+from stores.plans.run import Run
+from stores.plans.session import Session
 from tests.golden.specs import FACTS, FEWSHOT, FEWSHOT_FACTS, HEADS, RECIPES, TINY
 from wilss.digest import digest_of
 from wilss.fewshot.spec import make_fewshot_spec
-from wilss.spec import Settings, make_spec
+from wilss.spec import RunSpec, Settings, make_spec
 
 FILE = Path(__file__).with_name("golden.json")
 Digests = dict[str, dict[str, str]]
@@ -36,28 +39,23 @@ def digests(root: Path) -> Digests:
     return found
 
 
-def _incremental(spec: Any, settings: Settings) -> dict[str, str]:
-    from tasks import recipes
-    from tasks.workspace import forget_data, open_workspace
+NAMES = {"memory bank": "bank", "checkpoint": "student", "final labels": "teacher labels"}
+"""Node of a plan, without the number of its step -> its name in the golden file."""
 
-    forget_data()
-    ws = open_workspace(spec, settings)
-    found = {}
-    if recipes.uses_bank(ws):
-        found["bank"] = recipes.bank_recipe(ws).digest
-    for step in range(len(ws.protocol.steps)):
-        found[f"student {step}"] = recipes.checkpoint_recipe(ws, step).digest
-        found[f"evaluation {step}"] = recipes.evaluation_recipe(ws, step).digest
-        if step and spec.uses_labels:
-            found[f"labels {step}"] = recipes.labels_recipe(ws, step).digest
-        if step:
-            found[f"teacher labels {step}"] = recipes.final_labels_recipe(ws, step).digest
-    return found
+
+def _incremental(spec: RunSpec, settings: Settings) -> dict[str, str]:
+    plan = Run(spec, Session(settings)).plan
+    return {_golden_name(node): node.recipe.digest for node in plan.values()}
+
+
+def _golden_name(node: Node) -> str:
+    name, _, step = node.name.rpartition(" ") if node.name[-1].isdigit() else (node.name, "", "")
+    return f"{NAMES.get(name, name)} {step}".strip()
 
 
 def _fewshot(spec: Any, settings: Settings) -> dict[str, str]:
+    from stores.plans.shapes import shapes_recipe
     from tasks import fewshot_workspace as fw
-    from tasks.fewshot_shapes import shapes_recipe
 
     fw.forget_fewshot()
     ws = fw.open_fewshot(spec, settings)

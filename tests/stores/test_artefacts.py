@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from stores.artefacts import FORMAT, Anew, Recipe, Store, read_manifest
+from stores.artefacts import FORMAT, Anew, ArtefactRef, Recipe, Store, read_manifest
 from wilss.digest import canonical_json, digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
 
-RECIPE = Recipe("banks", {"a": 1}, {"parent": "p"})
+
+def parents(digest: str) -> dict[str, ArtefactRef]:
+    return {"parent": ArtefactRef(kind="checkpoints", digest=digest)}
+
+
+RECIPE = Recipe("banks", {"a": 1}, parents("p"))
 
 
 def build(root: Path, recipe: Recipe = RECIPE) -> Store:
@@ -52,8 +57,8 @@ def test_publishing_twice_keeps_the_first(tmp_path: Path) -> None:
 
 
 def test_digest_depends_on_facts_and_parents_only() -> None:
-    assert RECIPE.digest == Recipe("banks", {"a": 1}, {"parent": "p"}).digest
-    others = {Recipe("banks", {"a": 2}, {"parent": "p"}).digest, Recipe("banks", {"a": 1}, {"parent": "q"}).digest}
+    assert RECIPE.digest == Recipe("banks", {"a": 1}, parents("p")).digest
+    others = {Recipe("banks", {"a": 2}, parents("p")).digest, Recipe("banks", {"a": 1}, parents("q")).digest}
     assert RECIPE.digest not in others
     assert len(others) == 2
     assert digest_of({"x": 1, "y": 2}) == digest_of({"y": 2, "x": 1})

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from tasks.recipes import evaluation_recipe
 from torch import Tensor
 
 from stores.artefacts import Recipe, Store
 from stores.labels.sets import LabelIndex, LabelWriter
 from tasks.evaluate import CONFUSION, label_quality, read_confusions
-from tasks.recipes import evaluation_recipe
 from tasks.workspace import Workspace, open_workspace
 from wilss.errors import FormatError
 from wilss.report.run import percent
@@ -71,6 +71,11 @@ def test_a_mask_without_a_class_of_the_images_tags_says_nothing_about_it(tmp_pat
 def test_a_class_that_is_shown_and_not_found_has_an_iou_of_zero(tmp_path: Path) -> None:
     found = quality(tmp_path, [truth(2, 0)], [(False, True)], layer(0, 0)[None])
     assert found == {"cat": None, "dog": 0.0, "mean": 0.0}
+
+
+def test_a_mask_of_a_class_that_is_neither_tagged_nor_shown_makes_no_zero(tmp_path: Path) -> None:
+    found = quality(tmp_path, [truth(2, 0)], [(False, True)], layer(2, 1)[None])
+    assert found == {"cat": None, "dog": 1.0, "mean": 1.0}
 
 
 def test_without_any_mask_nothing_is_known(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from wilss.device import double, memory_advice, resolve_device
+from wilss.device import double, memory_advice, require_device, resolve_device
 from wilss.errors import SpecError
 from wilss.precision import autocast, resolved
 
@@ -28,6 +28,18 @@ def test_a_device_that_is_not_there_is_named_with_those_that_are(monkeypatch: py
     for name in ("cuda", "cuda:0", "gpu", ""):
         with pytest.raises(SpecError, match=f"device '{name}' is not available here; use cpu or mps"):
             resolve_device(name)
+
+
+def test_only_devices_that_are_there_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    for name in ("cpu", "cuda", "cuda:0"):
+        assert str(require_device(name)) == name
+    assert torch.backends.cudnn.allow_tf32 is False
+    for name in ("cuda:1", "cudax", "gpu"):
+        with pytest.raises(SpecError, match=f"'{name}' is not available here; use cpu or cuda"):
+            require_device(name)
 
 
 def test_apples_gpu_computes_in_fp32_and_its_advice_is_the_same() -> None:

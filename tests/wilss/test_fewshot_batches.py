@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.wilss.boxes import Boxes
-from tests.wilss.tiny_heads import WEIGHTS, batch_of
+from tests.wilss.tiny_heads import batch_of
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.source import Source
 from wilss.data.spec import World
@@ -59,7 +59,7 @@ def test_training_episodes_keep_classes_supports_and_padding_apart() -> None:
             plain = data.labelled.masks
             data.labelled.masks = lambda rows: plain(rows).masked_fill(plain(rows) == 0, 255)  # type: ignore[method-assign]
         generator = torch.Generator().manual_seed(0)
-        augmented = Augmented(data, EpisodeAugmentSpec(), 65, base, WEIGHTS, generator, torch.device("cpu"))
+        augmented = Augmented(data, EpisodeAugmentSpec(), 65, base, DIM, generator, torch.device("cpu"))
         return augmented.of(Sampler(lists, "image", 3, 0))(list(range(6)))
 
     batch = draw()
@@ -72,6 +72,9 @@ def test_training_episodes_keep_classes_supports_and_padding_apart() -> None:
         assert 0.1 < pad.float().mean() < 0.9
         assert (mask[pad] == 255).all()
         assert set(mask[~pad].tolist()) == {0, 1, 255}, "void has its own pixels"
+    far = batch.query_pad[:, :4, :4].all(2).all(1)
+    assert far.any()
+    assert (batch.query[far, :, 0, 0] == torch.tensor(DIM)).all(), "what lies outside has its own colour"
     assert torch.equal(draw(void=True).support_pad, batch.support_pad), "padding comes from sizes, not from labels"
     assert torch.equal(draw(void=True).query_pad, batch.query_pad)
 
@@ -87,7 +90,7 @@ def test_crops_keep_their_foreground_and_views_agree() -> None:
     twelfth = draw_episode_view(EpisodeAugmentSpec(scale=(1.5, 1.5)), sizes, 12 * labels, 64, gen).labels(12 * labels)
     assert ((twelfth == 12).sum((1, 2)) > 300).float().mean() > 0.7, "whatever the number of its class"
     image = (labels == 1).float()[:, None].expand(-1, 3, -1, -1)
-    agree = (view.images(image)[:, 0] > 0.5) == (view.labels(labels) == 1)
+    agree = (view.images(image, torch.tensor(DIM))[:, 0] > 0.5) == (view.labels(labels) == 1)
     assert agree.float().mean() > 0.99
     small = draw_episode_view(EpisodeAugmentSpec(), sizes, labels, 128, gen)
     assert (small.labels(labels) == 255).any(), "what lies outside is void"
@@ -96,6 +99,8 @@ def test_crops_keep_their_foreground_and_views_agree() -> None:
 IDS = tuple(str(k) for k in range(15))
 CLASSES = (1, 2, 3, 4, 5)
 PLAIN = EpisodeAugmentSpec(blur=0.0)
+DIM = (0.4, 0.3, 0.2)
+"""Colour of what lies outside an image."""
 
 
 def boxes() -> Source:
@@ -104,7 +109,7 @@ def boxes() -> Source:
 
 def augmented(base: tuple[int, ...] = CLASSES) -> Augmented:
     data = EpisodeImages(boxes(), IDS, 128)
-    return Augmented(data, PLAIN, 129, base, WEIGHTS, torch.Generator().manual_seed(0), torch.device("cpu"))
+    return Augmented(data, PLAIN, 129, base, DIM, torch.Generator().manual_seed(0), torch.device("cpu"))
 
 
 def shows(images: Tensor, masks: Tensor) -> bool:
@@ -145,7 +150,7 @@ def test_scored_images_show_what_their_masks_say_and_void_is_no_padding() -> Non
     episodes = [Episode(str(k), k % 5 + 1, (str((k + 5) % 15), str((k + 10) % 15))) for k in range(15)]
 
     def read(source: Any, legacy: bool = False) -> EpisodeBatch:
-        return evaluation_batch(source, episodes, 129, legacy, WEIGHTS, torch.device("cpu"), CLASSES)
+        return evaluation_batch(source, episodes, 129, legacy, torch.device("cpu"), CLASSES)
 
     batch = read(boxes())
     assert batch.query_mask is not None

@@ -67,7 +67,7 @@ def test_the_last_stage_meets_every_image_once(head: str) -> None:
     last.register_forward_hook(lambda layer, arguments, maps: rows.append(len(maps)))
     batch = batch_of(n=2, shots=3)
     model.predict(batch)
-    supports = model.views.add(batch).support.shape[1]
+    supports = model.views.add(batch, model.backbone.normalise.mean).support.shape[1]
     assert supports == (18 if head == "cwt" else 3)
     assert sum(rows) == 2 + 2 * supports, "supports masked or whole, never both"
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from wilss.data.check import check_folder
 from wilss.data.folder import FolderSource, image_files
-from wilss.data.steps import base_data, step_data
+from wilss.data.steps import StepLists
 from wilss.data.tags import read_labels
 from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, DataNotFoundError
@@ -40,10 +40,10 @@ def source(root: Path, **options: object) -> FolderSource:
 
 def test_steps_see_what_they_may(tmp_path: Path) -> None:
     found = source(own_folder(tmp_path))
-    base = base_data(found, PETS, "overlap", 32)
+    base = StepLists.open(found, PETS, "overlap").base(32)
     assert base.images.ids == ("a", "e")  # b is tagged with a base class, but has no mask to learn it from
     assert base.mask(1).unique().tolist() == [0, 2]  # e has no row: its tags are read off its mask
-    later = step_data(found, PETS, 1, "overlap", 32)
+    later = StepLists.open(found, PETS, "overlap").tagged(1, 32)
     assert later.images.ids == ("b", "c")
     assert later.tags.tolist() == [[True], [True]]
     assert found.ids("eval") == ()

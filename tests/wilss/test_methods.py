@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wilss.data.images import TaggedImages
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import AugmentSpec, World
-from wilss.data.steps import step_data
+from wilss.data.steps import StepLists
 from wilss.errors import SpecError, TrainingError
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.memory import MemoryBank
@@ -165,7 +165,7 @@ class Ones:
 
 @pytest.fixture(scope="module")
 def data() -> TaggedImages:
-    return step_data(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), 1, "overlap", 32)
+    return StepLists.open(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), "overlap").tagged(1, 32)
 
 
 def bank() -> MemoryBank:
@@ -177,7 +177,7 @@ def learn(old: Segmenter, data: TaggedImages, memory: MemoryBank | None, **train
     spec = TrainSpec(epochs=2, batch_size=8, **train)  # type: ignore[arg-type]
     fmwiss = FmwissSpec(teacher_channels=8, warmup_epochs=1)
     step = StepData(data, Ones(data), memory)
-    return train_step(old, step, "fmwiss", fmwiss, spec, AugmentSpec(crop=32), weights(), 0)
+    return train_step(old, step, "fmwiss", fmwiss, spec, AugmentSpec(crop=32), 0)
 
 
 def test_the_old_model_stays_as_it_was_and_the_student_grows(data: TaggedImages) -> None:
@@ -253,6 +253,6 @@ def test_a_step_of_one_class_runs(data: TaggedImages, name: str) -> None:
         "wilson": WilsonSpec(channels=8, warmup_epochs=0),
     }
     step = StepData(one, Ones(one), bank())
-    result = train_step(segmenter(), step, name, settings.get(name), spec, AugmentSpec(crop=32), weights(), 0)
+    result = train_step(segmenter(), step, name, settings.get(name), spec, AugmentSpec(crop=32), 0)
     assert result.student.step_sizes == (15, 1)
     assert all(torch.isfinite(p).all() for p in result.student.parameters())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wilss.outputs import whole_file
+from wilss.outputs import file_names, whole_file
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -26,3 +26,15 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_before(tmp_path: Path,
         partial.write_text("after")
         assert path.read_text() == "before"
     assert path.read_text() == "after"
+
+
+def test_files_named_by_image_ids_do_not_overwrite_each_other() -> None:
+    assert file_names(["a b", "a_b", "../a", ".x", "x", "a/b", "é"]) == [
+        "a_b",
+        "a_b-2",
+        "_a",
+        "x",
+        "x-2",
+        "a_b-3",
+        "é",
+    ]

@@ -9,7 +9,7 @@ import torch
 
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World
-from wilss.data.steps import base_data, evaluation_data, step_data
+from wilss.data.steps import StepLists
 from wilss.data.tags import read_labels
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataError, SpecError
@@ -118,7 +118,7 @@ def source() -> ScenesSource:
 
 def test_a_later_step_carries_no_mask_and_no_tag_of_another_class(source: ScenesSource) -> None:
     protocol = benchmark("scenes-15-5")
-    data = step_data(source, protocol, 1, "overlap", 32)
+    data = StepLists.open(source, protocol, "overlap").tagged(1, 32)
     assert set(vars(data)) == {"images", "tags"}
     assert data.tags.shape == (len(data), 5)
     assert data.tags.any(1).all()
@@ -130,13 +130,13 @@ def test_a_later_step_carries_no_mask_and_no_tag_of_another_class(source: Scenes
 
 def test_no_evaluation_image_is_ever_trained_on(source: ScenesSource) -> None:
     protocol = benchmark("scenes-15-5")
-    train = {i for t in (0,) for i in base_data(source, protocol, "overlap", 32).images.ids}
-    train |= set(step_data(source, protocol, 1, "overlap", 32).images.ids)
-    assert not train & set(evaluation_data(source, protocol, 1, 32).images.ids)
+    train = {i for t in (0,) for i in StepLists.open(source, protocol, "overlap").base(32).images.ids}
+    train |= set(StepLists.open(source, protocol, "overlap").tagged(1, 32).images.ids)
+    assert not train & set(StepLists.open(source, protocol, "overlap").evaluation(1, 32).images.ids)
 
 
 def test_base_masks_know_base_classes_only(source: ScenesSource) -> None:
-    data = base_data(source, benchmark("scenes-15-5"), "overlap", 32, "ignore")
+    data = StepLists.open(source, benchmark("scenes-15-5"), "overlap").base(32, "ignore")
     values = set(torch.cat([data.mask(p).flatten() for p in range(len(data))]).unique().tolist())
     assert values <= {*range(16), 255}
     assert 255 in values
@@ -144,12 +144,12 @@ def test_base_masks_know_base_classes_only(source: ScenesSource) -> None:
 
 def test_step_zero_has_no_tagged_data(source: ScenesSource) -> None:
     with pytest.raises(ValueError, match="base step"):
-        step_data(source, benchmark("scenes-15-5"), 0, "overlap", 32)
+        StepLists.open(source, benchmark("scenes-15-5"), "overlap").tagged(0, 32)
 
 
 def test_a_step_that_the_scenario_leaves_empty_says_so(source: ScenesSource) -> None:
     protocol = Benchmark("own", "scenes", ((1,), (2,), tuple(range(3, 21))))
-    assert len(step_data(source, protocol, 1, "overlap", 32))
+    assert len(StepLists.open(source, protocol, "overlap").tagged(1, 32))
     words = r"step 1 of own \(disjoint\): none holds .* and no class unknown by then; .*the scenario overlap"
     with pytest.raises(DataError, match=words):
-        step_data(source, protocol, 1, "disjoint", 32)
+        StepLists.open(source, protocol, "disjoint").tagged(1, 32)

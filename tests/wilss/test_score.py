@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.wilss.test_methods import segmenter, weights
+from tests.wilss.test_methods import segmenter
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World
-from wilss.data.steps import evaluation_data
+from wilss.data.steps import StepLists
 from wilss.measure.score import centre_crop, score_crops, score_images
 from wilss.protocol import benchmark
 
@@ -25,11 +25,13 @@ def test_centre_crop_has_the_side_and_keeps_labels(shape: tuple[int, int]) -> No
 
 
 def test_square_images_of_the_crops_size_score_alike_and_void_counts_nothing() -> None:
-    data = evaluation_data(ScenesSource(World(image_size=32), 8, 10), benchmark("scenes-15-5"), 0, 32)
+    data = StepLists.open(ScenesSource(World(image_size=32), 8, 10), benchmark("scenes-15-5"), "overlap").evaluation(
+        0, 32
+    )
     model = segmenter().eval()
-    full = score_images(model, data, weights(), batch_size=4)
-    assert torch.equal(full, score_crops(model, data, weights(), 32, batch_size=3))
+    full = score_images(model, data, batch_size=4)
+    assert torch.equal(full, score_crops(model, data, 32, batch_size=3))
     void = sum(int((data.full_mask(p) == 255).sum()) for p in range(len(data)))
     assert int(full.sum()) == 10 * 32 * 32 - void
     assert void > 0
-    assert int(score_crops(model, data, weights(), 16).sum()) < 10 * 16 * 16
+    assert int(score_crops(model, data, 16).sum()) < 10 * 16 * 16

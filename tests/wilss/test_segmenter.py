@@ -83,8 +83,8 @@ def test_wilsons_blocks_equal_a_network_written_out(stride: int, dilations: tupl
         if isinstance(layer, nn.BatchNorm2d):  # else the last one of a block starts at zero
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.normal_(layer.bias)
-    images = torch.randn(1, 3, 96, 64)
-    expected = wilson_body(model.backbone.state_dict(), images, dilations)
+    images = torch.rand(1, 3, 96, 64)
+    expected = wilson_body(model.backbone.state_dict(), model.normalise(images), dilations)
     torch.testing.assert_close(model.features(images), expected, rtol=1e-4, atol=1e-4)
     plain = student("resnet26", stride)
     plain.load_state_dict(model.state_dict())
@@ -116,6 +116,6 @@ def test_weights_of_a_real_vit_arrive(real_data: Path) -> None:
     spec = StudentSpec(backbone=name, output_stride=16, aspp_channels=8)
     model = build_segmenter(spec, weights, (3,)).eval()
     plain = timm.create_model(name, checkpoint_path=str(real_data / "weights" / f"{name}.safetensors"))
-    images = torch.randn(1, 3, 224, 224)
-    expected = plain.eval().forward_intermediates(images, indices=[-1], intermediates_only=True)[0]
+    images = torch.rand(1, 3, 224, 224)
+    expected = plain.eval().forward_intermediates(model.normalise(images), indices=[-1], intermediates_only=True)[0]
     assert torch.allclose(model.features(images), expected, atol=1e-5)

@@ -13,10 +13,8 @@ from wilss.data.spec import AugmentSpec
 from wilss.learn.incremental import StepBatches, StepData
 from wilss.learn.memory import MemoryBank
 from wilss.learn.spec import PasteSpec
-from wilss.nets.pretrained import Weights
 
 SIDE, N, CLASSES = 40, 12, 3
-PLAIN = Weights("none", None, False, "", "", (0.0,) * 3, (1.0,) * 3)
 
 
 def square(position: int) -> tuple[slice, slice]:
@@ -58,9 +56,7 @@ def batches(bank: MemoryBank | None) -> StepBatches:
     images = TaggedImages(ImageTable(source, source.ids("train"), SIDE), tags)  # type: ignore[arg-type]
     paste = PasteSpec(probability=1.0, count=2) if bank else None
     generator = torch.Generator().manual_seed(5)
-    return StepBatches(
-        StepData(images, source, bank), paste, AugmentSpec(crop=64), PLAIN, generator, torch.device("cpu")
-    )
+    return StepBatches(StepData(images, source, bank), paste, AugmentSpec(crop=64), generator, torch.device("cpu"))
 
 
 def test_masks_lie_on_the_objects_of_their_own_images() -> None:

@@ -6,10 +6,10 @@ import copy
 
 import torch
 
-from tests.wilss.test_methods import SPEC, batch, grown, segmenter, weights
+from tests.wilss.test_methods import SPEC, batch, grown, segmenter
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import AugmentSpec, World
-from wilss.data.steps import step_data
+from wilss.data.steps import StepLists
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.methods.contract import StepBatch, StepContext
 from wilss.learn.methods.spec import WilsonSpec
@@ -68,11 +68,11 @@ def test_encoder_loss_can_be_switched_off() -> None:
 
 
 def test_it_learns_in_the_loop_from_tags_alone() -> None:
-    images = step_data(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), 1, "overlap", 32)
-    spec = TrainSpec(epochs=3, batch_size=8)
-    result = train_step(
-        segmenter(), StepData(images, None, None), "wilson", SETTINGS, spec, AugmentSpec(crop=32), weights(), 0
+    images = StepLists.open(ScenesSource(World(image_size=32), 48, 8), benchmark("scenes-15-5"), "overlap").tagged(
+        1, 32
     )
+    spec = TrainSpec(epochs=3, batch_size=8)
+    result = train_step(segmenter(), StepData(images, None, None), "wilson", SETTINGS, spec, AugmentSpec(crop=32), 0)
     assert ["student" in epoch for epoch in result.history] == [False, False, True]
     assert result.history[-1]["localizer"] < result.history[0]["localizer"]
     assert result.student.spec == SPEC

@@ -24,11 +24,11 @@ def model_of(spec: FewShotSpec) -> FewShotModel:
 def batch_of(n: int = 2, shots: int = 1, side: int = 65, seed: int = 0) -> EpisodeBatch:
     """Queries and supports with a bright square, which is the object."""
     gen = torch.Generator().manual_seed(seed)
-    images = torch.randn(n * (1 + shots), 3, side, side, generator=gen) * 0.3
+    images = 0.3 + 0.05 * torch.randn(n * (1 + shots), 3, side, side, generator=gen)
     masks = torch.zeros(n * (1 + shots), side, side, dtype=torch.uint8)
     masks[:, 16:40, 16:48] = 1
     masks[:, 60:] = 255
-    images += 2.0 * (masks == 1)[:, None]
+    images = (images + 0.6 * (masks == 1)[:, None]).clamp(0, 1)
     pad = torch.zeros(n * (1 + shots), side, side, dtype=torch.bool)
     support = [x[n:].unflatten(0, (n, shots)) for x in (images, masks, pad)]
     classes = torch.arange(n) + 6

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
-from kornia.enhance import adjust_hue, adjust_saturation, normalize
+from kornia.enhance import adjust_hue, adjust_saturation
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
@@ -86,15 +85,3 @@ def draw_view(spec: AugmentSpec, sizes_N2: Tensor, generator: torch.Generator) -
     spread = torch.tensor([spec.brightness, spec.saturation, spec.hue])
     colour = torch.tensor([1.0, 1.0, 0.0]) + spread * torch.empty(n, 3).uniform_(-1, 1, generator=generator)
     return View(matrix, colour, spec.crop, (spec.brightness > 0, spec.saturation > 0, spec.hue > 0))
-
-
-def normalise(images_N3HW: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Images in [0, 1] -> the backbone's input, channels last."""
-    shift, spread = (_constant(values, images_N3HW.device) for values in (mean, std))
-    return normalize(images_N3HW, shift, spread).contiguous(memory_format=torch.channels_last)
-
-
-@lru_cache(maxsize=16)
-def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Kept on the device: copying it for every batch would make the device wait."""
-    return torch.tensor(values, device=device)

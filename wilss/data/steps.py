@@ -1,76 +1,165 @@
-"""What each step may see, cut out of a data set by its protocol."""
+"""Which images each step of a benchmark has, and what it may see of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
 from wilss.data.images import ImageTable, MaskedImages, TaggedImages
 from wilss.data.source import VOID, Source
+from wilss.digest import digest_of
 from wilss.errors import DataError
 from wilss.protocol import Benchmark, Scenario, output_channels, step_images, visible_tags
 
 
-def base_data(
-    source: Source, protocol: Benchmark, scenario: Scenario, canvas: int, void: str = "background"
-) -> MaskedImages:
-    """Images and masks of step 0; every class but the base classes becomes background (0).
+@dataclass(frozen=True)
+class TrainingList:
+    """The training images of a data set and their class ids; read once for all runs over it."""
 
-    Args:
-        void: "background" maps 255 to 0 as WILSON's code does, "ignore" keeps it.
+    ids: tuple[str, ...]
+    tags: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, source: Source) -> TrainingList:
+        """Read it from a data set."""
+        return cls(source.ids("train"), source.tags("train"))
+
+
+@dataclass(frozen=True)
+class StepLists:
+    """A data set cut into the steps of a benchmark.
+
+    A step t >= 1 gets images and tags of its own classes (`tagged`); nothing that it is handed reaches a mask or
+    another class's tag.
     """
-    positions = base_positions(source, protocol, scenario)
-    images = _table(source, protocol, 0, scenario, canvas, positions)
-    channels = output_channels(protocol.steps[0], len(source.classes), VOID if void == "ignore" else 0)
-    return MaskedImages(images, tuple(channels))
 
+    source: Source
+    training: TrainingList
+    protocol: Benchmark
+    scenario: Scenario
 
-def base_positions(source: Source, protocol: Benchmark, scenario: Scenario) -> tuple[int, ...]:
-    """Positions of the images of step 0 in the training list: those of the protocol that have a mask."""
-    ids = source.ids("train")
-    found = step_images(source.tags("train"), protocol, 0, scenario)
-    return tuple(p for p in found if source.has_mask(ids[p]))
+    @classmethod
+    def open(cls, source: Source, protocol: Benchmark, scenario: Scenario) -> StepLists:
+        """Read the training list of a data set and cut it."""
+        return cls(source, TrainingList.of(source), protocol, scenario)
 
+    def of(self, protocol: Benchmark) -> StepLists:
+        """The same data cut by another benchmark."""
+        return replace(self, protocol=protocol)
 
-def step_data(source: Source, protocol: Benchmark, step: int, scenario: Scenario, canvas: int) -> TaggedImages:
-    """Images and image-level labels of the classes of step t >= 1; no mask and no tag of any other class.
+    def listed(self, step: int) -> tuple[int, ...]:
+        """Positions in the training list of the images that the protocol gives to a step, ascending."""
+        if step not in self._listed:
+            self._listed[step] = step_images(self.training.tags, self.protocol, step, self.scenario)
+        return self._listed[step]
 
-    Raises ValueError for step 0, which has masks (`base_data`).
-    """
-    if step < 1:
-        raise ValueError(f"step {step} is the base step; its data come from base_data")
-    positions = step_images(source.tags("train"), protocol, step, scenario)
-    images = _table(source, protocol, step, scenario, canvas, positions)
-    tags = dict(zip(source.ids("train"), source.tags("train"), strict=True))
-    rows = [visible_tags(tags[image_id], protocol.steps[step]) for image_id in images.ids]
-    return TaggedImages(images, torch.tensor(rows, dtype=torch.bool))
+    def positions(self, step: int) -> tuple[int, ...]:
+        """Those that the step can use: at step 0 they need a mask."""
+        if step:
+            return self.listed(step)
+        return self._with_mask
 
+    def ids(self, step: int) -> tuple[str, ...]:
+        """Image ids of a step."""
+        return tuple(self.training.ids[p] for p in self.positions(step))
 
-def evaluation_data(source: Source, protocol: Benchmark, step: int, canvas: int, part: str = "") -> MaskedImages:
-    """All evaluation images; classes not yet learnt at ``step`` count as background, void stays 255.
+    def fingerprint(self, step: int) -> str:
+        """Digest of a step's images and of their labels of its own classes.
 
-    Args:
-        part: one of the source's further evaluation sets; "" is the main one.
-    """
-    channels = output_channels(protocol.seen(step), len(source.classes), VOID)
-    ids = source.further_eval[part] if part else source.ids("eval")
-    return MaskedImages(ImageTable(source, ids, canvas), tuple(channels))
+        Built-in data are known as a whole: where the scenario leaves images of a step t >= 1 out, those that stay are
+        told; at step 0 the scenario is told beside it.
+        """
+        data = self._of_source(step)
+        if step == 0 or self.listed(step) == self._overlapping(step):
+            return data
+        return digest_of({"data": data, "images": list(self.ids(step))})
 
+    def evaluation_fingerprint(self, step: int) -> str:
+        """Digest of the evaluation images and of their labels of the classes known after a step."""
+        if self._of_source(step) == self.source.fingerprint:  # data that are known as a whole
+            return self.source.fingerprint
+        return self.source.fingerprint_of(self.source.ids("eval"), self.protocol.seen(step))
 
-def _table(
-    source: Source, protocol: Benchmark, step: int, scenario: Scenario, canvas: int, positions: tuple[int, ...]
-) -> ImageTable:
-    if not positions:
-        raise DataError(no_images(source, protocol, step, scenario))
-    ids = source.ids("train")
-    return ImageTable(source, tuple(ids[p] for p in positions), canvas)
+    def _of_source(self, step: int) -> str:
+        """Asked of the source once a step."""
+        if step not in self._fingerprints:
+            self._fingerprints[step] = self.source.fingerprint_of(self.ids(step), self.protocol.steps[step])
+        return self._fingerprints[step]
 
+    def _overlapping(self, step: int) -> tuple[int, ...]:
+        return step_images(self.training.tags, self.protocol, step, "overlap")
 
-def no_images(source: Source, protocol: Benchmark, step: int, scenario: Scenario) -> str:
-    """What to say when a step has no image."""
-    names = ", ".join(source.classes[c - 1] for c in protocol.steps[step])
-    masks = " with a mask" if step == 0 else ""
-    alone = " and no class unknown by then" if scenario == "disjoint" and not protocol.keeps_empty else ""
-    return (
-        f"no training image{masks} for step {step} of {protocol.name} ({scenario}): none holds {names}{alone}; "
-        f"check the list{', or take the scenario overlap' if alone else ''}"
-    )
+    def base(self, canvas: int, void: str = "background") -> MaskedImages:
+        """Images and masks of step 0; every class but the base classes becomes background (0).
+
+        Args:
+            void: "background" maps 255 to 0 as WILSON's code does, "ignore" keeps it.
+
+        Raises DataError when no image has a mask that the protocol gives to step 0.
+        """
+        channels = output_channels(self.protocol.steps[0], len(self.source.classes), VOID if void == "ignore" else 0)
+        return MaskedImages(self._table(0, canvas), tuple(channels))
+
+    def tagged(self, step: int, canvas: int, only: Sequence[str] | None = None) -> TaggedImages:
+        """Images and image-level labels of the classes of step t >= 1; no mask and no tag of any other class.
+
+        Args:
+            only: ids of the images to take, for a label set that holds a part of them.
+
+        Raises ValueError for step 0, which has masks (`base`); DataError for a step without images.
+        """
+        if step < 1:
+            raise ValueError(f"step {step} is the base step; its data come from base()")
+        positions = self._chosen(step, only)
+        rows = [visible_tags(self.training.tags[p], self.protocol.steps[step]) for p in positions]
+        table = ImageTable(self.source, tuple(self.training.ids[p] for p in positions), canvas)
+        return TaggedImages(table, torch.tensor(rows, dtype=torch.bool))
+
+    def evaluation(self, step: int, canvas: int, part: str = "") -> MaskedImages:
+        """All evaluation images; classes not yet learnt at ``step`` count as background, void stays 255.
+
+        Args:
+            part: one of the source's further evaluation sets; "" is the main one.
+        """
+        channels = output_channels(self.protocol.seen(step), len(self.source.classes), VOID)
+        ids = self.source.further_eval[part] if part else self.source.ids("eval")
+        return MaskedImages(ImageTable(self.source, ids, canvas), tuple(channels))
+
+    def require_images(self, step: int) -> None:
+        """Raise DataError when a step has no image."""
+        if self.positions(step):
+            return
+        names = ", ".join(self.source.classes[c - 1] for c in self.protocol.steps[step])
+        masks = " with a mask" if step == 0 else ""
+        hides = self.scenario == "disjoint" and not self.protocol.keeps_empty
+        alone = " and no class unknown by then" if hides else ""
+        raise DataError(
+            f"no training image{masks} for step {step} of {self.protocol.name} ({self.scenario}): none holds "
+            f"{names}{alone}; check the list{', or take the scenario overlap' if hides else ''}"
+        )
+
+    def _chosen(self, step: int, only: Sequence[str] | None) -> tuple[int, ...]:
+        self.require_images(step)
+        if only is None:
+            return self.positions(step)
+        wanted = set(only)
+        return tuple(p for p in self.positions(step) if self.training.ids[p] in wanted)
+
+    def _table(self, step: int, canvas: int) -> ImageTable:
+        self.require_images(step)
+        return ImageTable(self.source, self.ids(step), canvas)
+
+    @cached_property
+    def _with_mask(self) -> tuple[int, ...]:
+        return tuple(p for p in self.listed(0) if self.source.has_mask(self.training.ids[p]))
+
+    @cached_property
+    def _listed(self) -> dict[int, tuple[int, ...]]:
+        return {}
+
+    @cached_property
+    def _fingerprints(self) -> dict[int, str]:
+        return {}

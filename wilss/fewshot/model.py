@@ -50,7 +50,7 @@ class FewShotModel(nn.Module):
 
     def forward(self, batch: EpisodeBatch) -> HeadOutput:
         """Predictions at feature resolution; the query's mask is not looked at."""
-        batch = self.views.add(batch, turned=not self.training)
+        batch = self.views.add(batch, self.backbone.normalise.mean, turned=not self.training)
         middle, support = self._middle(batch.query, batch.support.flatten(0, 1))
         query = Features(*middle, self.backbone.last_stage(middle.c4))
         inputs = HeadInput(

@@ -15,7 +15,6 @@ from wilss.fewshot.episodes.draw import Episode, episode_labels
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.spec import FewShotSpec
-from wilss.nets.pretrained import Weights
 
 BATCH_IMAGES = 16
 """Images that go through a model at once: a prior mask of 60 x 60 positions takes 52 MB for every support,
@@ -38,7 +37,6 @@ def batch_size(shots: int) -> int:
 def predict_episodes(
     model: FewShotModel,
     spec: FewShotSpec,
-    weights: Weights,
     source: Source,
     episodes: Sequence[Episode],
     base: tuple[int, ...],
@@ -54,7 +52,7 @@ def predict_episodes(
     device = next(model.backbone.parameters()).device
     for start in range(0, len(episodes), size):
         part = episodes[start : start + size]
-        batch = evaluation_batch(source, part, spec.size, legacy, weights, device, base)
+        batch = evaluation_batch(source, part, spec.size, legacy, device, base)
         for row, logits in enumerate(_logits(model, batch)):
             if spec.resolution == "canvas":
                 assert batch.query_mask is not None

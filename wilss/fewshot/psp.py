@@ -80,7 +80,7 @@ class PspNet(nn.Module):
         return logits
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(N, 1 + classes, h, w)`` of normalised images ``(N, 3, H, W)``."""
+        """Logits ``(N, 1 + classes, h, w)`` of images ``(N, 3, H, W)`` in [0, 1]."""
         return self.class_logits(self.backbone(images).c5)
 
     def losses(self, images: Tensor, labels: Tensor, smoothing: float = 0.0, stride: int = 1) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from wilss.errors import SpecError
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.blocks import dilate_first_blocks
+from wilss.nets.normalise import Normalise
 from wilss.nets.pretrained import Weights, build
 
 VGG_POOLS = (6, 13, 23, 33)
@@ -41,7 +42,7 @@ class Features(NamedTuple):
 
 
 class PyramidBackbone(nn.Module):
-    """Features of normalised images ``(N, 3, H, W)``.
+    """Features of plain images, float32 ``(N, 3, H, W)`` in [0, 1].
 
     Args:
         weights: of a timm ResNet-, EfficientNet- or VGG-like model, whose stages follow one another.
@@ -57,7 +58,7 @@ class PyramidBackbone(nn.Module):
         self, weights: Weights, output_stride: int = 8, dilation: str = "first-plain", train_batchnorm: bool = False
     ) -> None:
         super().__init__()
-        self.weights = weights
+        self.normalise = Normalise(weights.mean, weights.std)
         self.train_batchnorm = train_batchnorm
         is_vgg = weights.model.startswith("vgg")
         self.body = _build(weights, None if is_vgg else output_stride)
@@ -78,7 +79,7 @@ class PyramidBackbone(nn.Module):
 
     def middle(self, images: Tensor) -> MiddleFeatures:
         """All but the last stage, for images whose c5 nobody looks at."""
-        maps = [images]
+        maps = [self.normalise(images)]
         for names in self.stages[:-1]:
             maps.append(self._run(names, maps[-1]))
         return MiddleFeatures(*maps[2:])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wilss.data.augment import draw_view, normalise
+from wilss.data.augment import draw_view
 from wilss.data.images import MaskedImages
 from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
@@ -17,13 +17,12 @@ from wilss.learn.losses import base_loss
 from wilss.learn.spec import TrainSpec
 from wilss.learn.state import History
 from wilss.learn.targets import class_shares
-from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
 class MaskedBatch:
-    """images: float32 ``(N, 3, H, W)``, normalised. labels: uint8 ``(N, H, W)`` of output channels, 255 void."""
+    """images: float32 ``(N, 3, H, W)`` in [0, 1]. labels: uint8 ``(N, H, W)`` of output channels, 255 void."""
 
     images: Tensor
     labels: Tensor
@@ -48,7 +47,6 @@ def train_base(
     data: MaskedImages,
     spec: TrainSpec,
     augment: AugmentSpec,
-    weights: Weights,
     seed: int,
     watch: Watch | None = None,
 ) -> History:
@@ -62,8 +60,8 @@ def train_base(
     def draw(positions: list[int]) -> MaskedBatch:
         canvas, sizes = data.images.batch(positions)
         view = draw_view(augment, sizes, generator)
-        images = normalise(view.images(to_device(canvas, device)), weights.mean, weights.std)
-        return MaskedBatch(images, view.labels(to_device(data.masks(positions), device)))
+        images, masks = to_device(canvas, device), to_device(data.masks(positions), device)
+        return MaskedBatch(view.images(images), view.labels(masks))
 
     watch = watch or Watch("base")
     return Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch).run()

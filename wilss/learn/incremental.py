@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from wilss.data.augment import draw_view, normalise
+from wilss.data.augment import draw_view
 from wilss.data.images import TaggedImages
 from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
@@ -23,7 +23,6 @@ from wilss.learn.methods import build_method
 from wilss.learn.methods.contract import Method, StepBatch, StepContext
 from wilss.learn.spec import PasteSpec, TrainSpec
 from wilss.learn.state import History
-from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
 
@@ -68,7 +67,6 @@ def train_step(
     settings: BaseModel | None,
     spec: TrainSpec,
     augment: AugmentSpec,
-    weights: Weights,
     seed: int,
     watch: Watch | None = None,
     chain: Chain | None = None,
@@ -98,7 +96,7 @@ def train_step(
             f"pasting off with --set {method_name}.paste.probability=0"
         )
     device = next(student.parameters()).device
-    batches = StepBatches(data, method.paste, augment, weights, draws, device)
+    batches = StepBatches(data, method.paste, augment, draws, device)
     ids = data.images.images.ids
     watch, vectors = watch or Watch("step"), chain.vectors if chain else {}
     training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch, vectors=vectors)
@@ -112,12 +110,11 @@ class StepBatches:
     data: StepData
     paste: PasteSpec | None
     augment: AugmentSpec
-    weights: Weights
     generator: torch.Generator
     device: torch.device
 
     def draw(self, positions: list[int]) -> StepBatch:
-        """Crop images and masks with the same view, paste, normalise."""
+        """Crop images and masks with the same view, and paste."""
         canvas, sizes = self.data.images.images.batch(positions)
         view = draw_view(self.augment, sizes, self.generator)
         images = view.images(to_device(canvas, self.device))
@@ -130,7 +127,7 @@ class StepBatches:
         else:
             pasted = paste(images, masks, self.data.bank, self.paste, self.generator)
         return StepBatch(
-            normalise(pasted.images, self.weights.mean, self.weights.std),
+            pasted.images,
             pasted.layers,
             to_device(self.data.images.tags[positions], self.device),
             pasted.channels,

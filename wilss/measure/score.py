@@ -8,10 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wilss.data.augment import normalise
 from wilss.data.images import MaskedImages, same_size_batches
 from wilss.measure.confusion import confusion
-from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter
 from wilss.precision import autocast
 
@@ -20,7 +18,7 @@ Progress = Callable[[str, int, int, float], None]
 
 @torch.inference_mode()
 def score_images(
-    model: Segmenter, data: MaskedImages, weights: Weights, batch_size: int = 16, progress: Progress | None = None
+    model: Segmenter, data: MaskedImages, batch_size: int = 16, progress: Progress | None = None
 ) -> Tensor:
     """Confusion matrix on full-size images: logits are enlarged to each mask's own size.
 
@@ -30,7 +28,7 @@ def score_images(
     total = torch.zeros(n_outputs, n_outputs, dtype=torch.int64)
     done = 0
     for batch in same_size_batches(data.images, range(len(data)), batch_size):
-        logits = _logits(model, torch.stack([data.images.image(p) for p in batch]), weights)
+        logits = _logits(model, torch.stack([data.images.image(p) for p in batch]))
         for row, position in enumerate(batch):
             truth = data.full_mask(position)
             large = F.interpolate(logits[row : row + 1], truth.shape, mode="bilinear", align_corners=False)
@@ -45,7 +43,6 @@ def score_images(
 def score_crops(
     model: Segmenter,
     data: MaskedImages,
-    weights: Weights,
     side: int,
     batch_size: int = 16,
     progress: Progress | None = None,
@@ -61,7 +58,7 @@ def score_crops(
         pairs = [(data.images.original(p), data.full_mask(p)) for p in positions]
         images = torch.stack([centre_crop(image, side) for image, _ in pairs])
         truth = torch.stack([centre_crop(mask[None], side, nearest=True)[0] for _, mask in pairs])
-        large = F.interpolate(_logits(model, images, weights), (side, side), mode="bilinear", align_corners=False)
+        large = F.interpolate(_logits(model, images), (side, side), mode="bilinear", align_corners=False)
         total += confusion(truth, large.argmax(1).cpu(), n_outputs)
         if progress:
             progress("evaluate crops", positions[-1] + 1, len(data), 0.0)
@@ -81,8 +78,8 @@ def centre_crop(image: Tensor, side: int, nearest: bool = False) -> Tensor:
     return resized[:, top : top + side, left : left + side].to(torch.uint8)
 
 
-def _logits(model: Segmenter, images_N3HW: Tensor, weights: Weights) -> Tensor:
+def _logits(model: Segmenter, images_N3HW: Tensor) -> Tensor:
     device = next(model.parameters()).device
     images = images_N3HW.to(device).float() / 255
     with autocast("auto", device):
-        return model(normalise(images, weights.mean, weights.std)).float()
+        return model(images).float()

@@ -8,7 +8,7 @@ values which rise most to the foreground; the shares here let that be checked, o
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,13 +82,13 @@ def strongest(
 
 @torch.inference_mode()
 def activation_maps(
-    network: nn.Module, right: Mapping[str, Tensor], components: Sequence[Component], images: Tensor
+    network: nn.Module, right: Mapping[str, Tensor], components: Sequence[Component], run: Callable[[], object]
 ) -> list[Tensor]:
     """Magnitude of every component's activation, float32 ``(N, h, w)`` at the size of its layer's output.
 
     Args:
         network: plain network in evaluation mode, whose layers are convolutions by the components' names.
-        right: V^T by layer, ``(G, r, I k k / G)``. images: normalised ``(N, 3, H, W)``.
+        right: V^T by layer, ``(G, r, I k k / G)``. run: passes N images through the network, once.
     """
     inputs: dict[str, Tensor] = {}
     hooks = []
@@ -99,7 +99,7 @@ def activation_maps(
 
         hooks.append(network.get_submodule(name).register_forward_pre_hook(keep))
     try:
-        network(images)
+        run()
     finally:
         for hook in hooks:
             hook.remove()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from wilss.errors import SpecError
 from wilss.nets.aspp import ASPP
 from wilss.nets.blocks import dilate_first_blocks, leak
+from wilss.nets.normalise import Normalise
 from wilss.nets.pretrained import Weights, build
 from wilss.nets.spec import StudentSpec
 
@@ -20,14 +21,18 @@ from wilss.nets.spec import StudentSpec
 class Segmenter(nn.Module):
     """Logits ``(N, 1 + classes, h, w)`` at feature resolution; channel 0 is background, then the classes step by step.
 
+    It takes plain images: float32 ``(N, 3, H, W)`` in [0, 1].
+
     Args:
         backbone: a timm ``features_only`` model; its last map is used.
+        normalise: what stands before the backbone.
         step_sizes: number of foreground classes of each step so far.
     """
 
-    def __init__(self, backbone: nn.Module, spec: StudentSpec, step_sizes: Sequence[int]) -> None:
+    def __init__(self, backbone: nn.Module, normalise: Normalise, spec: StudentSpec, step_sizes: Sequence[int]) -> None:
         super().__init__()
         self.spec = spec
+        self.normalise = normalise
         self.backbone = backbone
         self.in_channels = int(cast(Any, backbone).feature_info.channels()[-1])
         self.aspp = ASPP(self.in_channels, spec.aspp_channels, spec.aspp_rates)
@@ -51,8 +56,8 @@ class Segmenter(nn.Module):
         self.classifiers.append(self._classifier(n_new).to(next(self.parameters()).device))
 
     def features(self, images: Tensor) -> Tensor:
-        """Backbone feature ``(N, C_in, h, w)`` of normalised images ``(N, 3, H, W)``."""
-        return self.backbone(images)[-1]
+        """Backbone feature ``(N, C_in, h, w)`` of images ``(N, 3, H, W)`` in [0, 1]."""
+        return self.backbone(self.normalise(images))[-1]
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits ``(N, 1 + classes, h, w)`` from backbone features."""
@@ -60,7 +65,7 @@ class Segmenter(nn.Module):
         return torch.cat([layer(embedded) for layer in self.classifiers], 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(N, 1 + classes, h, w)`` of normalised images ``(N, 3, H, W)``."""
+        """Logits ``(N, 1 + classes, h, w)`` of images ``(N, 3, H, W)`` in [0, 1]."""
         return self.classify(self.features(images))
 
     def classifier_parameters(self) -> tuple[Tensor, Tensor]:
@@ -93,7 +98,7 @@ def build_segmenter(spec: StudentSpec, weights: Weights, step_sizes: Sequence[in
 
     Raises SpecError when the backbone has no such output stride.
     """
-    return Segmenter(build_backbone(spec, weights), spec, step_sizes)
+    return Segmenter(build_backbone(spec, weights), Normalise(weights.mean, weights.std), spec, step_sizes)
 
 
 def build_backbone(spec: StudentSpec, weights: Weights) -> nn.Module:

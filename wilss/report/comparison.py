@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from jinja2 import Environment
 
 from wilss.measure.tables import CONVENTIONS, scoring_title
 from wilss.report.pictures import svg, svg_figure
+from wilss.report.records import Means, RunEntry, RunReport, Table
 
 TEMPLATE = Path(__file__).with_name("compare.html.j2")
 KEYS = ("old", "new", "all")
-Reports = Mapping[str, Sequence[Mapping[str, Any]]]
+Reports = Mapping[str, Sequence[RunReport]]
 """Method or variant name -> the reports of its seeds."""
 
 
@@ -43,10 +43,9 @@ def spread(values: Sequence[float | None]) -> Spread | None:
     return Spread(fmean(known), stdev(known) if len(known) > 1 else None)
 
 
-def last_means(report: Mapping[str, Any], scoring: str, convention: str) -> Mapping[str, float | None]:
+def last_means(report: RunReport, scoring: str, convention: str) -> Means:
     """Old, new and all of a run's last step."""
-    means: Mapping[str, float | None] = report["steps"][-1]["tables"][scoring]["conventions"][convention]
-    return means
+    return report.steps[-1].tables[scoring].conventions[convention]
 
 
 def summary(reports: Reports, scoring: str, convention: str) -> dict[str, dict[str, Spread | None]]:
@@ -54,20 +53,10 @@ def summary(reports: Reports, scoring: str, convention: str) -> dict[str, dict[s
     table = {}
     for name, runs in reports.items():
         means = [last_means(run, scoring, convention) for run in runs]
-        row = {key: spread([m[key] for m in means]) for key in KEYS}
-        row["forgotten"] = spread([run["steps"][-1].get("forgetting") for run in runs]) if scoring == "full" else None
+        row = {key: spread([getattr(m, key) for m in means]) for key in KEYS}
+        row["forgotten"] = spread([run.steps[-1].forgetting for run in runs]) if scoring == "full" else None
         table[name] = row
     return table
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a comparison, ready to print: a title that names its convention, columns, a row for each method."""
-
-    key: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def tables(reports: Reports, crop: int | None) -> list[Table]:
@@ -78,34 +67,39 @@ def tables(reports: Reports, crop: int | None) -> list[Table]:
     """
     first = next(iter(reports.values()))[0]
     found = []
-    for scoring in first["steps"][-1]["tables"]:
+    for scoring in first.steps[-1].tables:
         for convention in ("C", "A", "B"):
             title = f"Convention {convention}, {scoring_title(scoring, crop)}: {CONVENTIONS[convention]}"
             columns = (*KEYS, "forgotten") if scoring == "full" and convention == "C" else KEYS
             rows = summary(reports, scoring, convention).items()
             cells = tuple((name, tuple(shown(row[c]) for c in columns)) for name, row in rows)
-            found.append(Table(f"{scoring}-{convention}", title, columns, cells))
+            found.append(Table(key=f"{scoring}-{convention}", title=title, columns=columns, rows=cells))
     return [*found, *_many_step_tables(reports)]
 
 
 def _many_step_tables(reports: Reports) -> list[Table]:
     """After every step: all classes seen so far; and in the end: the classes of every step."""
-    longest = max(len(run["steps"]) for runs in reports.values() for run in runs)
+    longest = max(len(run.steps) for runs in reports.values() for run in runs)
     if longest <= 2:
         return []
     steps = tuple(f"after {t}" for t in range(longest))
     curves = tuple((name, tuple(shown(v) for v in curve)) for name, curve in step_curves(reports).items())
     groups = []
     for name, runs in reports.items():
-        last = [run["steps"][-1]["tables"]["full"]["groups"] for run in runs]
+        last = [run.steps[-1].tables["full"].groups for run in runs]
         groups.append((name, tuple(shown(spread(values)) for values in zip(*last, strict=True))))
     return [
-        Table("steps", "Convention C, full-size images: all classes seen so far, after every step", steps, curves),
         Table(
-            "groups",
-            "Full-size images: classes of each step without background, after the last step",
-            tuple(f"step {t}'s" for t in range(longest)),
-            tuple(groups),
+            key="steps",
+            title="Convention C, full-size images: all classes seen so far, after every step",
+            columns=steps,
+            rows=curves,
+        ),
+        Table(
+            key="groups",
+            title="Full-size images: classes of each step without background, after the last step",
+            columns=tuple(f"step {t}'s" for t in range(longest)),
+            rows=tuple(groups),
         ),
     ]
 
@@ -126,15 +120,15 @@ def html(
     tables: Sequence[Table],
     plot: str,
     pictures: Sequence[tuple[str, bytes]],
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[RunEntry],
 ) -> str:
     """One self-contained page; everything but the plot is escaped.
 
     Args:
-        plot: an SVG element made by `plot`. pictures: (caption, PNG bytes). runs: "run", "name", "seed" and "seconds".
+        plot: an SVG element made by `plot`. pictures: (caption, PNG bytes).
     """
     encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
-    seeds = list(dict.fromkeys(run["seed"] for run in runs))
+    seeds = list(dict.fromkeys(run.seed for run in runs))
     return (
         Environment(autoescape=True)
         .from_string(TEMPLATE.read_text())
@@ -146,9 +140,9 @@ def step_curves(reports: Reports) -> dict[str, list[Spread | None]]:
     """Method -> mean over all seen classes (convention C) after every step; methods of a single step are left out."""
     curves = {}
     for name, runs in reports.items():
-        n_steps = len(runs[0]["steps"])
+        n_steps = len(runs[0].steps)
         if n_steps > 1:
-            curves[name] = [spread([run["steps"][t]["metrics"]["all"] for run in runs]) for t in range(n_steps)]
+            curves[name] = [spread([run.steps[t].metrics.all for run in runs]) for t in range(n_steps)]
     return curves
 
 
@@ -164,12 +158,12 @@ def csv_rows(reports: Reports) -> str:
     writer.writerow(["method", "seed", "step", "scoring", "convention", *KEYS, "forgetting"])
     for name, runs in reports.items():
         for run in runs:
-            for step in run["steps"]:
-                for scoring, table in step["tables"].items():
-                    for convention, means in table["conventions"].items():
-                        values = [means[key] for key in KEYS]
-                        forgetting = step.get("forgetting") if scoring == "full" else None
-                        writer.writerow([name, run["seed"], step["step"], scoring, convention, *values, forgetting])
+            for step in run.steps:
+                for scoring, table in step.tables.items():
+                    for convention, means in table.conventions.items():
+                        values = [getattr(means, key) for key in KEYS]
+                        forgetting = step.forgetting if scoring == "full" else None
+                        writer.writerow([name, run.seed, step.step, scoring, convention, *values, forgetting])
     return buffer.getvalue()
 
 
@@ -180,8 +174,8 @@ def csv_classes(reports: Reports) -> str:
     writer.writerow(["method", "seed", "class", "iou"])
     for name, runs in reports.items():
         for run in runs:
-            for class_name, value in run["per_class_iou"].items():
-                writer.writerow([name, run["seed"], class_name, value])
+            for class_name, value in run.per_class_iou.items():
+                writer.writerow([name, run.seed, class_name, value])
     return buffer.getvalue()
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Environment
 
 from wilss.fewshot.scores import Gain, Summary
-from wilss.report.comparison import Table, spread
+from wilss.report.comparison import spread
+from wilss.report.records import Table
 from wilss.report.run import percent
 
 TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
@@ -40,8 +41,10 @@ def run_tables(report: Mapping[str, Any]) -> list[Table]:
     )
     classes = tuple((name, (percent(value),)) for name, value in report["novel"]["per_class_iou"].items())
     return [
-        Table("scores", f"Foreground IoU, scored at {report['resolution']} size, %", columns, rows),
-        Table("classes", "Novel classes, IoU in %", ("IoU",), classes),
+        Table(
+            key="scores", title=f"Foreground IoU, scored at {report['resolution']} size, %", columns=columns, rows=rows
+        ),
+        Table(key="classes", title="Novel classes, IoU in %", columns=("IoU",), rows=classes),
     ]
 
 
@@ -66,7 +69,7 @@ def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequen
         rows.append((name, tuple(map(str, [*cells, *(spread(v) for v in (both, base, gap))]))))
     kinds = " and ".join(map(str, shots))
     title = f"Foreground IoU over novel classes, {kinds} shot; base: classes that were trained, in training images; %"
-    return Table("folds", title, columns, tuple(rows))
+    return Table(key="folds", title=title, columns=columns, rows=tuple(rows))
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def gain_table(gains: Mapping[str, Sequence[TuningGain]], folds: Sequence[int]) 
             cells += [str(spread(of_seed)), percent(error)]
         rows.append((name, tuple(cells)))
     title = "What tuning adds to the frozen backbone, over novel classes and (base) over trained ones; points of mIoU"
-    return Table("gains", title, columns, tuple(rows))
+    return Table(key="gains", title=title, columns=columns, rows=tuple(rows))
 
 
 def _error_of_mean(errors: Sequence[float], n_folds: int) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment
 
 from wilss.measure.tables import CONVENTIONS, scoring_title
+from wilss.report.records import RunReport
+from wilss.section import in_words
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -19,20 +21,24 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:z.1f}"
 
 
+def plain(value: float) -> float | None:
+    """JSON has no NaN: it becomes None."""
+    return None if math.isnan(value) else value
+
+
 def render_report(
-    report: Mapping[str, Any], pictures: Sequence[tuple[str, bytes]], curves: str, new_classes: Sequence[str]
+    report: RunReport, pictures: Sequence[tuple[str, bytes]], curves: str, new_classes: Sequence[str]
 ) -> str:
     """HTML of a report: everything is escaped, nothing is loaded from elsewhere.
 
     Args:
-        report: the content of ``report.json``.
         pictures: (title, PNG bytes).
         curves: an SVG element made by `wilss.report.pictures.loss_curves`.
         new_classes: classes of the last step, shaded in the table.
     """
     environment = Environment(autoescape=True)
     encoded = [(title, base64.b64encode(data).decode()) for title, data in pictures]
-    stages = [s for s in ("initial", "refined", "final") if any(s in entry["iou"] for entry in report["label_sets"])]
+    stages = [s for s in ("initial", "refined", "final") if any(s in entry.iou for entry in report.label_sets)]
     return environment.from_string(TEMPLATE.read_text()).render(
         r=report,
         pictures=encoded,
@@ -42,4 +48,5 @@ def render_report(
         stages=stages,
         conventions=CONVENTIONS,
         scored=scoring_title,
+        words=in_words,
     )

@@ -29,14 +29,16 @@ class EpisodeView:
     blurred: Tensor
     crop: int
 
-    def images(self, normalised_N3SS: Tensor) -> Tensor:
-        """float32 images -> ``(N, 3, crop, crop)``; 0 outside, which is the mean once an image is normalised."""
-        out = warp_affine(normalised_N3SS, to_device(self.matrix, normalised_N3SS.device), self._size, "bilinear")
+    def images(self, images_N3SS: Tensor, outside_3: Tensor) -> Tensor:
+        """float32 images -> ``(N, 3, crop, crop)``; what lies outside has one colour, given on the images' device."""
+        colour = outside_3[:, None, None]
+        matrix = to_device(self.matrix, images_N3SS.device)
+        out = warp_affine(images_N3SS - colour, matrix, self._size, "bilinear")  # it brings in zeros
         if bool(self.blurred.any()):
             rows = to_device(self.blurred, out.device)
             soft = gaussian_blur2d(out[rows], (BLUR_KERNEL, BLUR_KERNEL), (BLUR_SIGMA, BLUR_SIGMA))
             out = out.index_put((rows,), soft)
-        return out
+        return out + colour
 
     def labels(self, labels_NSS: Tensor) -> Tensor:
         """uint8 labels ``(N, S, S)`` -> ``(N, crop, crop)``, nearest; 255 outside."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wilss.data.augment import normalise
 from wilss.data.images import ImageTable, MaskedImages
 from wilss.data.source import VOID, Source
 from wilss.device import to_device
@@ -20,7 +19,6 @@ from wilss.fewshot.episodes.lists import EpisodeList
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
-from wilss.nets.pretrained import Weights
 
 DrawEpisodes = Callable[[list[int]], EpisodeBatch]
 """Positions of query images -> their episodes, on the model's device."""
@@ -52,13 +50,15 @@ class Augmented:
 
     Args:
         crop: side of the result. base: class ids of the training classes. generator: on the CPU.
+        outside: colour of what a view brings in from outside an image: the mean of the network's input, which is 0 once
+            it is normalised.
     """
 
     data: EpisodeImages
     augment: EpisodeAugmentSpec
     crop: int
     base: tuple[int, ...]
-    weights: Weights
+    outside: tuple[float, ...]
     generator: torch.Generator
     device: torch.device
 
@@ -90,7 +90,7 @@ class Augmented:
 
     def _images(self, view: EpisodeView, canvases: Tensor) -> Tensor:
         scaled = to_device(canvases, self.device).float() / 255
-        return view.images(normalise(scaled, self.weights.mean, self.weights.std))
+        return view.images(scaled, to_device(torch.tensor(self.outside), self.device))
 
     def _number(self) -> int:
         return int(torch.randint(2**31, (), generator=self.generator))
@@ -119,7 +119,6 @@ def evaluation_batch(
     episodes: Sequence[Episode],
     side: int,
     legacy: bool,
-    weights: Weights,
     device: torch.device,
     base: tuple[int, ...] = (),
 ) -> EpisodeBatch:
@@ -136,7 +135,7 @@ def evaluation_batch(
     of_class = [*classes.tolist(), *classes.repeat_interleave(shots).tolist()]
     masks = [episode_labels(source.mask(i), c, i) for i, c in zip(ids, of_class, strict=True)]
     canvases, sizes = canvas_images([source.image(i) for i in ids], side, legacy)
-    images = normalise(canvases.to(device).float() / 255, weights.mean, weights.std)
+    images = canvases.to(device).float() / 255
     labels, pad = canvas_labels(masks, side, legacy), pad_masks(sizes, side)
     for place in range(len(episodes), len(ids)):
         if not bool((labels[place] == 1).any()):

@@ -21,7 +21,7 @@ IGNORE = 255
 class EpisodeBatch:
     """B episodes on one device.
 
-    query: float32 ``(B, 3, H, W)``, normalised. support: float32 ``(B, K, 3, H, W)``.
+    query: float32 ``(B, 3, H, W)`` in [0, 1]. support: float32 ``(B, K, 3, H, W)``, likewise.
     query_mask: uint8 ``(B, H, W)``: 1 the episode's class, 0 anything else, 255 void and padding; None when unknown.
     support_mask: uint8 ``(B, K, H, W)`` of the same values.
     query_pad, support_pad: bool ``(B, H, W)`` and ``(B, K, H, W)``, True outside the image: from its size, never from

@@ -21,16 +21,17 @@ class SupportViews:
     mirror: bool = False
     turns: tuple[float, ...] = ()
 
-    def add(self, batch: EpisodeBatch, turned: bool = True) -> EpisodeBatch:
+    def add(self, batch: EpisodeBatch, outside_3: Tensor, turned: bool = True) -> EpisodeBatch:
         """Episodes with more supports: the K, then these turned by each angle in turn, then all of them mirrored.
 
-        What a turn brings in from outside the canvas is the mean colour, 255 in masks and padding.
+        What a turn brings in from outside the canvas is 255 in masks and padding.
 
         Args:
+            outside_3: its colour in images.
             turned: False leaves the turns out.
         """
         shown = [(batch.support, batch.support_mask, batch.support_pad)]
-        shown += [_turned(batch, turn) for turn in self.turns if turned]
+        shown += [_turned(batch, turn, outside_3) for turn in self.turns if turned]
         if self.mirror:
             shown += [(images.flip(-1), masks.flip(-1), pads.flip(-1)) for images, masks, pads in shown]
         if len(shown) == 1:
@@ -39,9 +40,9 @@ class SupportViews:
         return replace(batch, support=images, support_mask=masks, support_pad=pads)
 
 
-def _turned(batch: EpisodeBatch, degrees: float) -> tuple[Tensor, Tensor, Tensor]:
+def _turned(batch: EpisodeBatch, degrees: float, outside_3: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     images, masks, pads = (part.flatten(0, 1) for part in (batch.support, batch.support_mask, batch.support_pad))
     view: EpisodeView = turned_view(degrees, len(images), images.shape[-1])
     outside = view.labels(pads.to(torch.uint8)) != 0
     n = batch.support.shape[:2]
-    return view.images(images).unflatten(0, n), view.labels(masks).unflatten(0, n), outside.unflatten(0, n)
+    return view.images(images, outside_3).unflatten(0, n), view.labels(masks).unflatten(0, n), outside.unflatten(0, n)

@@ -18,7 +18,7 @@ from wilss.nets.segmenter import Segmenter
 class StepBatch:
     """One training batch of a step t >= 1.
 
-    images: float32 ``(N, 3, H, W)``, normalised. masks: uint8 ``(N, C, H, W)``, pseudo-masks of the new classes, None
+    images: float32 ``(N, 3, H, W)`` in [0, 1]. masks: uint8 ``(N, C, H, W)``, pseudo-masks of the new classes, None
     for methods that take none. tags: bool ``(N, C)``. pasted: int64 ``(N, H, W)``, output channel of a pasted old-class
     instance, 0 elsewhere.
     """
@@ -88,5 +88,9 @@ class Method(Protocol):
         ...
 
     def final_masks(self, images: Tensor) -> Tensor | None:
-        """New classes' probabilities after training, float32 ``(N, C, h, w)``; None if the method has none."""
+        """New classes' probabilities after training, float32 ``(N, C, h, w)``; None if the method has none.
+
+        Args:
+            images: float32 ``(N, 3, H, W)`` in [0, 1].
+        """
         ...

@@ -42,6 +42,10 @@ class FmwissSpec(Section):
     memory: MemorySpec = MemorySpec()
     paste: PasteSpec = PasteSpec()
 
+    def without_bank(self) -> FmwissSpec:
+        """The same without pasting."""
+        return self.model_copy(update={"paste": self.paste.model_copy(update={"probability": 0.0})})
+
 
 class WilsonSpec(Section):
     """Settings of WILSON's incremental step; the defaults are those of its released code for VOC."""

@@ -77,6 +77,7 @@ class Wilson:
 
     @torch.no_grad()
     def _confident(self, images: Tensor, masks: Tensor, allowed: Tensor) -> Tensor:
-        small = F.interpolate(images.float(), masks.shape[-2:], mode="bilinear", align_corners=True)
+        normalised = self.context.student.normalise(images).float()
+        small = F.interpolate(normalised, masks.shape[-2:], mode="bilinear", align_corners=True)
         refined = pamr(small, masks, self.spec.pamr_iterations, self.spec.pamr_dilations)
         return confident_masks(refined, allowed, self.spec.cutoff, self.spec.background_cutoff)

@@ -1,4 +1,4 @@
-"""Data folders, looked at from the command line. Plain functions."""
+"""What is found in a data folder, with a contact sheet of every class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wilss.data.catalogue import class_names
-from wilss.data.check import check_folder
+from wilss.data.check import DataReport, check_folder
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.errors import SpecError
@@ -16,23 +16,13 @@ from wilss.report.pictures import contact_sheet
 from wilss.spec import RunSpec
 
 
-def _class_names(spec: RunSpec) -> tuple[str, ...]:
-    return spec.custom.classes if spec.custom else class_names(spec.protocol.family)
-
-
-def _ignored(spec: RunSpec) -> tuple[str, ...]:
-    return spec.custom.ignore if spec.custom else ()
-
-
 def check_data(root: Path, spec: RunSpec | None, out: Path) -> dict[str, Any]:
     """Look over a data folder and write a contact sheet of every class; see `wilss.data.check.check_folder`.
 
     Args:
         spec: a run that would use the folder; None accepts any class name.
     """
-    if spec is not None and spec.protocol.family not in ("folder", "voc"):
-        raise SpecError(f"{spec.benchmark} uses {spec.protocol.family} data; check a folder of your own, or VOC")
-    report = check_folder(root, _class_names(spec), _ignored(spec)) if spec else check_folder(root)
+    report = _checked(root, spec) if spec else check_folder(root)
     rows = [[to_canvas(read_rgb(path), 128) for path in paths] for paths in report.shown.values()]
     if rows:
         writable_folder(out.parent)
@@ -41,3 +31,10 @@ def check_data(root: Path, spec: RunSpec | None, out: Path) -> dict[str, Any]:
     facts = asdict(report)
     del facts["shown"]
     return {**facts, "sound": report.sound, "sheet": str(out) if rows else None}
+
+
+def _checked(root: Path, spec: RunSpec) -> DataReport:
+    family, custom = spec.protocol.family, spec.custom
+    if family not in ("folder", "voc"):
+        raise SpecError(f"{spec.benchmark} uses {family} data; check a folder of your own, or VOC")
+    return check_folder(root, custom.classes, custom.ignore) if custom else check_folder(root, class_names(family))

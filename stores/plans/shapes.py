@@ -1,12 +1,11 @@
-"""The pretraining on random silhouettes: its scenes, what determines its network, and the weights it leaves."""
+"""The pretraining on random silhouettes: its scenes, what determines its network, and what starts from it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 from stores.artefacts import Recipe, Store
-from stores.models.heads import BACKBONE, WEIGHTS
+from stores.models.heads import shapes_weights
 from wilss.data.scenes.source import ScenesSource
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
 from wilss.fewshot.sections import ShapesSpec
@@ -54,9 +53,3 @@ def pretrained_weights(spec: FewShotSpec, own: Weights, store: Store) -> Weights
     if spec.shapes is None:
         return own
     return shapes_weights(own, shapes_recipe(spec, own).digest, store)
-
-
-def shapes_weights(own: Weights, digest: str, store: Store) -> Weights:
-    """The backbone of a network over silhouettes in the store, in place of ``own``."""
-    path = store.path("heads", digest) / WEIGHTS
-    return replace(own, path=path, hub=False, prefix=BACKBONE, digest=f"shapes:{digest}")

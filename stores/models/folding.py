@@ -1,4 +1,4 @@
-"""Vector sets of checkpoints: the set alone, and plain checkpoints folded from it; for the command line."""
+"""Vector sets of checkpoints: the set alone, and plain checkpoints folded from it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from stores.artefacts import Store, read_manifest
-from stores.models.students import CheckpointIndex, load_checkpoint, load_index, save_checkpoint
+from stores.models.students import CheckpointIndex, load_checkpoint, load_index, save_checkpoint, start_folder
 from stores.models.vectors import VECTORS, StoredVectors, bases_folder, load_bases, require_vectors
-from tasks.workspace import start_folder
 from wilss.errors import FormatError, SpecError
 from wilss.nets.vectors import VectorSets
 from wilss.outputs import whole_file, writable_folder

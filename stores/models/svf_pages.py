@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from stores.artefacts import Store
+from stores.models.subject import Subject, open_subject
 from stores.runs import write_run
-from tasks.svf_subject import Subject, open_subject
-from wilss.data.augment import normalise
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.scenes.world import draw
@@ -60,7 +60,7 @@ def svf_report(
     """Write what a training changed by singular values into a folder; returns the content of ``report.json``.
 
     Args:
-        name: see `tasks.svf_subject.open_subject`; weights too.
+        name: see `stores.models.subject.open_subject`; weights too.
         images: files to show activations on; else scenes of the built-in world, for checkpoints of its benchmarks.
         count: how many risen and how many fallen components. seed: of the world.
 
@@ -123,8 +123,8 @@ def _look(subject: Subject, components: Sequence[Component], pictures: Sequence[
     """Every component over all pictures; scenes beyond the first few are measured only."""
     found, right = [Looked(component) for component in components], subject.sets.right()
     for number, picture in enumerate(pictures):
-        images = normalise(picture.image[None].float() / 255, subject.mean, subject.std)
-        for looked, response in zip(found, activation_maps(subject.tuned, right, components, images), strict=True):
+        run = partial(subject.run, picture.image[None].float() / 255)
+        for looked, response in zip(found, activation_maps(subject.tuned, right, components, run), strict=True):
             if picture.labels is not None:
                 looked.share.add(response[0], picture.labels)
             if picture.labels is None or number < N_SHOWN:

@@ -1,8 +1,10 @@
-"""Looking at foundation models: what is there, does it load, what does it see. Plain functions for the command line."""
+"""Looking at foundation models: what is there, does it load, what does it see."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.progress import stage_progress
-from tasks.report import plain
-from tasks.workspace import require_device
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.world import draw
+from wilss.device import require_device
 from wilss.errors import SpecError
 from wilss.foundation.catalogue import catalogue, describe
 from wilss.foundation.clip import ClipScorer
@@ -27,8 +27,11 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
 from wilss.outputs import writable_folder
 from wilss.report.pictures import contact_sheet
+from wilss.report.run import plain
 from wilss.spec import make_spec
 
+Watch = Callable[[str], AbstractContextManager[Callable[[str, int, int, float], None]]]
+"""Shows the progress of a titled stage: what it opens is called with (part, done, total, loss)."""
 BUILT_IN = make_spec({"benchmark": "scenes-15-5"}).foundation
 """The settings of the demo, in which the small models are measured."""
 
@@ -39,7 +42,14 @@ def list_foundations(folder: Path | None) -> list[dict[str, Any]]:
 
 
 def check_foundation(
-    name: str, folder: Path | None, image: Path | None, prompts: tuple[str, ...], out: Path, device: str, count: int
+    name: str,
+    folder: Path | None,
+    image: Path | None,
+    prompts: tuple[str, ...],
+    out: Path,
+    device: str,
+    count: int,
+    watch: Watch,
 ) -> dict[str, Any]:
     """Load a model, run it on one image and write what it sees; for the small models measure the bars of their cards.
 
@@ -47,7 +57,7 @@ def check_foundation(
         image: picture to look at; a scene of the built-in world when left out.
         prompts: class names for a scorer.
         out: path of the PNG.
-        count: number of held-out scenes that the small models are measured on.
+        count: number of held-out scenes that the small models are measured on. watch: shows how far that is.
 
     Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing, DataError for a broken image.
     """
@@ -71,7 +81,7 @@ def check_foundation(
     facts["grid"] = list(maps.shape[-2:])
     facts["picture"] = str(_draw(picture, maps.cpu(), titles, out))
     if name.partition("@")[0] in ("clip:scenes", "dino:scenes"):
-        facts["metrics"] = _measure(spec, device, folder, count)
+        facts["metrics"] = _measure(spec, device, folder, count, watch)
     return facts
 
 
@@ -82,9 +92,9 @@ def _spec_for(name: str, role: str) -> FoundationSpec:
     return FoundationSpec.model_validate({role: name})
 
 
-def _measure(spec: FoundationSpec, device: str, folder: Path | None, count: int) -> dict[str, Any]:
+def _measure(spec: FoundationSpec, device: str, folder: Path | None, count: int, watch: Watch) -> dict[str, Any]:
     scorer, grouper = build_scorer(spec, folder, device), build_grouper(spec, folder, device)
-    with stage_progress("measure") as progress:
+    with watch("measure") as progress:
         quality = label_quality(
             scorer,
             grouper,

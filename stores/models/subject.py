@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stores.artefacts import Manifest, Store
-from stores.models.heads import WEIGHTS, load_head, part_of
-from stores.models.students import load_checkpoint
+from stores.models.folding import open_sets
+from stores.models.heads import WEIGHTS, load_head, part_of, shapes_weights
+from stores.models.start import MARK, stage_of
+from stores.models.students import load_checkpoint, start_folder
 from stores.models.vectors import require_vectors
-from tasks.fewshot_shapes import shapes_weights
-from tasks.fewshot_start import MARK, stage_of
-from tasks.svf import open_sets
-from tasks.workspace import start_folder
 from wilss.architecture import InputCard
 from wilss.errors import SpecError
 from wilss.fewshot.build import build_pyramid
@@ -36,7 +35,8 @@ class Subject:
     """A tuned network and the bases it was tuned on.
 
     tuned: plain network in evaluation mode; its layers have the names in ``vectors``. sets: the bases. on: what they
-    are, for people. mean, std: normalisation of its images. of_scenes: trained on the built-in world.
+    are, for people. run: passes images, float32 ``(N, 3, H, W)`` in [0, 1], through it. of_scenes: trained on the
+    built-in world.
     """
 
     name: str
@@ -48,8 +48,7 @@ class Subject:
     sets: VectorSets
     vectors: Vectors
     canvas: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    run: Callable[[Tensor], object]
     of_scenes: bool
 
 
@@ -78,8 +77,7 @@ def _step(name: str, store: Store) -> Subject:
         sets=open_sets(stored, store),
         vectors=stored.vectors,
         canvas=index.canvas,
-        mean=index.mean,
-        std=index.std,
+        run=model.features,
         of_scenes=known is not None and known.family == "scenes",
     )
 
@@ -109,8 +107,7 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
         sets=VectorSets(start, tuple(vectors)),
         vectors=vectors,
         canvas=spec.data.canvas,
-        mean=known.mean,
-        std=known.std,
+        run=tuned,
         of_scenes=FAMILIES[spec.benchmark] == "scenes",
     )
 

@@ -1,0 +1,29 @@
+"""How every flow begins: facts of the machine, a session of its own, and what is about to run said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flows.machine import machine_settings
+from stores.plans.session import Session
+from stores.progress import say
+from wilss.fewshot.spec import FewShotSpec
+from wilss.section import lines_of
+from wilss.spec import RunSpec, Settings
+
+
+def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None) -> Session:
+    """Open a session, and say where runs compute and every setting that they read; what several share is said once.
+
+    Args:
+        settings: None reads the ``WILSS_*`` environment variables.
+    """
+    session = Session(settings or machine_settings(), say)
+    say(f"device: {session.device}")
+    said: set[str] = set()
+    for name, spec in specs.items():
+        new = [line for line in lines_of(spec, spec.idle) if line not in said]
+        if new:
+            say("\n  ".join([f"settings of {name}:", *new]))
+        said |= set(new)
+    return session

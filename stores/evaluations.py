@@ -1,0 +1,52 @@
+"""Evaluations on disk: the confusion matrices of a student."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, Field, model_validator
+from torch import Tensor
+
+from wilss.outside import checked, read_json
+
+FILE = "confusion.json"
+AGAIN = "delete its folder and run again"
+Pixels = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Confusions(BaseModel):
+    """Stored confusion matrices: rows are true classes, columns predicted ones, background first."""
+
+    classes: tuple[str, ...]
+    tables: dict[str, list[list[Pixels]]]
+
+    @model_validator(mode="after")
+    def _square(self) -> Confusions:
+        side = len(self.classes) + 1
+        if any(len(rows) != side or {len(row) for row in rows} != {side} for rows in self.tables.values()):
+            raise ValueError(f"a table is not of {side} rows and columns, as its {len(self.classes)} classes ask for")
+        return self
+
+
+def save_confusions(classes: tuple[str, ...], tables: Mapping[str, Tensor], folder: Path) -> None:
+    """Write matrices into a staging folder.
+
+    Args:
+        classes: names in channel order, without background. tables: way of scoring -> int64 ``(1 + C, 1 + C)``.
+    """
+    content = {"classes": classes, "tables": {name: table.tolist() for name, table in tables.items()}}
+    (folder / FILE).write_text(json.dumps(content))
+
+
+def read_confusions(folder: Path) -> dict[str, Tensor]:
+    """The matrices, int64 ``(1 + C, 1 + C)``: "full" (full-size images) and, where wanted, "crop".
+
+    Further evaluation sets come after them, with their name before it: "voc full". Raises FormatError for damaged ones.
+    """
+    path = folder / FILE
+    tables = checked(Confusions, read_json(path, AGAIN), path, AGAIN).tables
+    return {name: torch.tensor(rows) for name, rows in tables.items()}

@@ -1,0 +1,56 @@
+"""The card of a label set: what its manifest says beside the recipe. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stores.artefacts import Manifest
+from wilss.architecture import Count
+from wilss.errors import FormatError
+from wilss.outside import checked
+
+FORMAT = 2
+"""Of the cards that are written; those of format 1 do not say so."""
+AGAIN = "delete its folder and run again"
+
+
+class LabelCard(BaseModel):
+    """Where a label set belongs, and where its images lie; other notes are passed over.
+
+    spec: of the run that made it. class_ids: of its channels, in the classes of the data. data_root, voc_root: folders
+    of the photographs. seconds: that the making took, of a teacher's masks.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = Field(1, ge=1)
+    benchmark: str = ""
+    step: int | None = Field(None, ge=0)
+    spec: dict[str, Any]
+    class_ids: tuple[Count, ...]
+    data_root: Path | None = None
+    voc_root: Path | None = None
+    seconds: float | None = None
+
+    def notes(self) -> dict[str, Any]:
+        """Plain data for the manifest."""
+        return self.model_dump(mode="json", exclude={"seconds"} if self.seconds is None else None)
+
+
+def read_card(manifest: Manifest, folder: Path, n_classes: int) -> LabelCard:
+    """The card of a label set in ``folder`` with ``n_classes`` channels.
+
+    Raises FormatError for notes that are newer, missing, or not of this label set.
+    """
+    path, version = folder / "manifest.json", manifest.notes.get("format", 1)
+    if isinstance(version, int) and version > FORMAT:
+        raise FormatError(
+            f"the notes of '{path}' have format {version}; this version reads up to {FORMAT}. Upgrade wilss"
+        )
+    card = checked(LabelCard, manifest.notes, path, AGAIN)
+    if len(card.class_ids) != n_classes:
+        raise FormatError(f"'{path}' is damaged ({len(card.class_ids)} class ids for {n_classes} classes); {AGAIN}")
+    return card

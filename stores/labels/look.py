@@ -1,0 +1,91 @@
+"""Looking at label sets: contact sheets of images, truth and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from stores.artefacts import Manifest, Store
+from stores.labels.card import LabelCard, read_card
+from stores.labels.sets import LabelSet
+from wilss.data.images import to_canvas
+from wilss.data.opening import open_source
+from wilss.data.source import Source
+from wilss.outputs import writable_folder
+from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay
+from wilss.spec import RunSpec, Settings, make_spec
+
+STAGE_TITLES = {"final": "teacher"}
+
+
+def show_labels(digest: str, image_id: str | None, out: Path | None, count: int, settings: Settings) -> Path:
+    """Write a contact sheet of a label set, its parent and its teacher's masks; returns the path of the PNG.
+
+    Rows are sorted by agreement of scorer and grouper, lowest first; ``image_id`` picks one image instead.
+    """
+    store = Store(settings.root)
+    manifest = store.get("labels", digest)
+    sets = [LabelSet.open(store.path("labels", m.digest)) for m in family(store, manifest)]
+    card = read_card(manifest, store.path("labels", manifest.digest), len(sets[0].index.classes))
+    rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
+    source = _source_of(card, settings)
+    out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
+    writable_folder(out.parent)
+    sheet(source, sets, rows, card.class_ids).save(out)
+    return out
+
+
+def family(store: Store, manifest: Manifest) -> list[Manifest]:
+    """The co-segmented label set and the teacher's sets made from it, when the manifest is one of them."""
+    first = store.get("labels", manifest.parents["parent"]) if "parent" in manifest.parents else manifest
+    teachers = [m for m in store.all("labels") if m.parents.get("parent") == first.digest]
+    chosen = [manifest] if manifest in teachers else teachers[-1:]
+    return [first, *chosen]
+
+
+def sheet(source: Source, sets: Sequence[LabelSet], rows: Sequence[int], class_ids: tuple[int, ...]) -> Image.Image:
+    """Contact sheet: image, truth where known, and every stage of the sets."""
+    stages = [(labels, stage) for labels in sets for stage in labels.index.stages]
+    agreement = sets[0].agreement()
+    pictures, notes = [], []
+    for row in rows:
+        image_id = sets[0].index.ids[row]
+        height, width = sets[0].true_size(row)
+        image = to_canvas(source.image(image_id), sets[0].index.canvas)
+        shown = [image, truth_picture(source, image_id, image)]
+        for labels, stage in stages:
+            layers = labels.read(stage, row, row + 1)[0, :, :height, :width]
+            shown.append(overlay(image, flatten_layers(layers, class_ids)))
+        tags = [n for n, tagged in zip(sets[0].index.classes, sets[0].index.tags[row], strict=True) if tagged]
+        pictures.append(shown)
+        notes.append(f"{image_id}: {', '.join(tags)}; agreement {float(agreement[row]):.2f}")
+    titles = ["image", "truth", *(STAGE_TITLES.get(stage, stage) for _, stage in stages)]
+    return contact_sheet(pictures, titles, notes)
+
+
+def truth_picture(source: Source, image_id: str, image: Tensor) -> Tensor:
+    """The true mask in class colours at the size of ``image``, or plain grey for an image without one."""
+    if not source.has_mask(image_id):
+        return torch.full_like(image, 200)
+    mask = source.mask(image_id)[None, None].float()
+    return colour(F.interpolate(mask, image.shape[-2:], mode="nearest-exact")[0, 0].to(torch.uint8))
+
+
+def _source_of(card: LabelCard, settings: Settings) -> Source:
+    """The images of a label set: where they were when it was made, unless the user says otherwise."""
+    spec = _spec_of(card)
+    noted = {"data": card.data_root, "voc": card.voc_root}
+    found = {key: path for key, path in noted.items() if path and getattr(settings, key) is None}
+    protocol, settings = spec.protocol, settings.model_copy(update=found)
+    return open_source(protocol.family, spec.data, settings, protocol.steps[0], spec.custom)
+
+
+def _spec_of(card: LabelCard) -> RunSpec:
+    """What the run of a label set says of its data; what it trained, and how, may be refused by now."""
+    trained = ("method", "step", "fmwiss", "wilson")
+    return make_spec({key: value for key, value in card.spec.items() if key not in trained})

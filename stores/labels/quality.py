@@ -1,0 +1,55 @@
+"""How good a label set is where the truth is known. For reports only: no training code calls this."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from stores.labels.sets import LabelSet
+from wilss.data.images import to_canvas
+from wilss.data.source import VOID, Source
+from wilss.measure.confusion import mask_iou, mask_ratio
+
+Table = dict[str, float | None]
+
+
+def label_quality(source: Source, labels: LabelSet) -> dict[str, Table]:
+    """IoU of every stage of a label set against the true masks: stage -> class name -> value, and "mean".
+
+    None for a class that no mask shows: masks of a folder may be drawn for the base classes only. For the same reason
+    an image whose mask lacks a class of its tags says nothing about that class.
+    """
+    class_ids = tuple(source.classes.index(name) + 1 for name in labels.index.classes)
+    sums = {stage: torch.zeros(len(class_ids), 2, dtype=torch.int64) for stage in labels.index.stages}
+    known = torch.zeros(len(class_ids), dtype=torch.bool)
+    for shard in range(labels.index.n_shards):
+        rows = labels.index.rows(shard)
+        truth, shown = _truth(source, labels, rows, class_ids)
+        counted = shown | ~torch.tensor(labels.index.tags[rows.start : rows.stop])
+        known |= shown.any(0)
+        for stage in sums:
+            sums[stage] += mask_iou(labels.read(stage, rows.start, rows.stop), truth, class_ids, counted)
+    return {stage: _by_class(labels.index.classes, mask_ratio(values), known) for stage, values in sums.items()}
+
+
+def _truth(source: Source, labels: LabelSet, rows: range, class_ids: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """True masks on the canvas, uint8 ``(N, S, S)``, and which classes they show, bool ``(N, C)``, at any size."""
+    canvas, wanted = labels.index.canvas, torch.tensor(class_ids)
+    truth = torch.full((len(rows), canvas, canvas), VOID, dtype=torch.uint8)
+    shown = torch.zeros(len(rows), len(class_ids), dtype=torch.bool)
+    for place, row in enumerate(rows):
+        if not source.has_mask(labels.index.ids[row]):
+            continue  # void: nothing to compare with
+        whole_mask = source.mask(labels.index.ids[row])
+        shown[place] = (whole_mask.flatten() == wanted[:, None]).any(1)
+        mask = to_canvas(whole_mask[None], canvas, nearest=True)[0]
+        truth[place, : mask.shape[0], : mask.shape[1]] = mask
+    return truth, shown
+
+
+def _by_class(classes: tuple[str, ...], ratio: Tensor, known: Tensor) -> Table:
+    ratio = ratio.where(known, torch.nan)
+    table: Table = {
+        name: None if torch.isnan(value) else float(value) for name, value in zip(classes, ratio, strict=True)
+    }
+    return {**table, "mean": None if torch.isnan(ratio.nanmean()) else float(ratio.nanmean())}

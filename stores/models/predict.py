@@ -1,0 +1,57 @@
+"""What a stored student sees in image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stores.artefacts import Store
+from stores.models.students import CheckpointIndex, load_checkpoint, start_folder
+from wilss.data.files import read_rgb
+from wilss.data.images import to_canvas
+from wilss.data.voc import save_palette_png
+from wilss.device import require_device
+from wilss.errors import DataError, SpecError
+from wilss.nets.segmenter import Segmenter
+from wilss.outputs import writable_folder
+from wilss.report.pictures import overlay, to_pil
+
+
+@torch.inference_mode()
+def predict_files(
+    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "auto"
+) -> Iterator[Path]:
+    """Segment image files: ``NAME.png`` holds class ids in VOC colours, ``NAME-overlay.png`` is for looking at.
+
+    Args:
+        checkpoint: digest (or its first digits) in the store, or a checkpoint folder.
+    """
+    if not images:
+        raise SpecError("no image given; name at least one image file after the checkpoint")
+    place = require_device(device)
+    model, index = load_checkpoint(start_folder(checkpoint, Store(root)))
+    model.to(place)
+    names = [path.stem for path in images]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated:
+        raise DataError(f"two images are called '{repeated}'; their results would overwrite each other, rename one")
+    decoded = [read_rgb(path) for path in images]  # all of them first: a broken file must leave nothing behind
+    writable_folder(out)
+    for name, image in zip(names, decoded, strict=True):
+        labels = predict_image(model, index, image)
+        save_palette_png(labels, out / f"{name}.png")
+        to_pil(overlay(image, labels)).save(out / f"{name}-overlay.png")
+        yield out / f"{name}.png"
+
+
+def predict_image(model: Segmenter, index: CheckpointIndex, image_3HW: Tensor) -> Tensor:
+    """Class ids uint8 ``(H, W)`` of one uint8 image, at its own size."""
+    device = next(model.parameters()).device
+    small = to_canvas(image_3HW, index.canvas)
+    logits = model(small[None].to(device).float() / 255)
+    large = F.interpolate(logits.float(), image_3HW.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.tensor([0, *index.class_ids], dtype=torch.uint8)[large.argmax(1)[0].cpu()]

@@ -1,0 +1,138 @@
+"""One opened incremental run: specification, data, plan, store and device; it lives as long as its flow."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from stores.artefacts import ArtefactRef
+from stores.models.start import MARK, fewshot_backbone
+from stores.models.students import load_index, normalisation, start_folder
+from stores.plans.incremental import Ingredients, plan_incremental
+from stores.plans.plan import Node, Plan
+from stores.plans.session import Session
+from wilss.data.images import TaggedImages
+from wilss.data.steps import StepLists
+from wilss.errors import ArtefactNotFoundError, SpecError
+from wilss.foundation.zoo import require_known
+from wilss.nets.pretrained import Weights, find_weights
+from wilss.protocol import Benchmark
+from wilss.spec import RunSpec
+
+
+class Run:
+    """An incremental run that is ready to be built.
+
+    benchmark: as asked for. lists: the data cut into the steps that are trained, a single one for a method that learns
+    all classes at once. weights: of the backbone, and how its input is normalised. start: checkpoint folder that is
+    taken for step 0; its network replaces ``spec.student``.
+
+    Opening raises DataNotFoundError, DataError, SpecError or WeightsNotFoundError before anything is computed.
+    """
+
+    def __init__(self, spec: RunSpec, session: Session) -> None:
+        self.session, self.settings = session, session.settings
+        self.store, self.device = session.store, session.device
+        self.benchmark = spec.protocol
+        self.start = start_folder(spec.start, self.store) if spec.start else None
+        self.spec, self.weights = self._network(spec)
+        self.source = session.source(self.benchmark.family, self.benchmark.steps[0], spec.custom, spec.data)
+        protocol = self.benchmark.merged() if spec.merged else self.benchmark
+        self.lists = StepLists(self.source, session.training_list(self.source), protocol, spec.scenario)
+
+    def _network(self, spec: RunSpec) -> tuple[RunSpec, Weights]:
+        """The specification with the student that is really trained, and what its backbone starts from."""
+        student = spec.student
+        if self.start:
+            index = load_index(self.start)
+            return spec.model_copy(update={"student": index.student}), normalisation(index)
+        if student.weights.startswith(MARK):
+            return spec, fewshot_backbone(
+                student.weights, student.backbone, self.store, self.benchmark, spec.scenario, spec.data
+            )
+        return spec, find_weights(student.backbone, student.weights, self.settings.weights)
+
+    @property
+    def protocol(self) -> Benchmark:
+        """The steps that are trained."""
+        return self.lists.protocol
+
+    @property
+    def last_step(self) -> int:
+        """Number of the last step that is trained."""
+        return len(self.protocol.steps) - 1
+
+    @cached_property
+    def prompts(self) -> dict[str, tuple[str, ...]]:
+        """The ontology: the data's, with what the benchmark's file says instead."""
+        return {**self.source.prompts, **(self.spec.custom.prompts if self.spec.custom else {})}
+
+    @cached_property
+    def ingredients(self) -> Ingredients:
+        """What the recipes are made of."""
+        given = {step: self.store.get("labels", digest).ref for step, digest in self.spec.label_sets.items()}
+        facts = (self.spec, self.benchmark, self.lists, self.weights.digest, self.start, self.prompts)
+        return Ingredients(*facts, self._models, given)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Every node of the run."""
+        return plan_incremental(self.ingredients)
+
+    def _models(self) -> tuple[str, str]:
+        foundation = self.spec.foundation
+        return self.session.scorer(foundation).digest, self.session.grouper(foundation).digest
+
+    def names(self, classes: tuple[int, ...]) -> tuple[str, ...]:
+        """Class names by id."""
+        return tuple(self.source.classes[c - 1] for c in classes)
+
+    def class_names(self, step: int) -> tuple[str, ...]:
+        """Names of the classes known after a step, in channel order."""
+        return self.names(self.protocol.seen(step))
+
+    def node(self, stage: str, step: int) -> Node:
+        """A node of a step. Raises SpecError for a step that the run does not have."""
+        if not 0 <= step <= self.last_step:
+            raise SpecError(f"{self.protocol.name} has no step {step}; its steps are 0 to {self.last_step}")
+        return self.plan[f"{stage} {step}"]
+
+    def labels_of(self, step: int) -> ArtefactRef | None:
+        """The label set that a step learns from; None for a method that takes none."""
+        labels = self.node("checkpoint", step).recipe.parents.get("labels")
+        return ArtefactRef(kind=labels.kind, digest=labels.digest) if labels else None
+
+    def given_labels(self, step: int) -> ArtefactRef:
+        """The label set that was named for a step in place of the co-segmented one."""
+        return self.ingredients.given[step]
+
+    def require(self, node: Node) -> ArtefactRef:
+        """The reference of a node that has to be there. Raises ArtefactNotFoundError that says how to make it."""
+        found = self.store.find(node.recipe)
+        if found is None:
+            name = self.protocol.name
+            whole = f"wilss run with the YAML file of '{name}'" if self.spec.custom else f"wilss run {name}"
+            raise ArtefactNotFoundError(
+                f"the {node.title} ({node.recipe.kind} {node.recipe.digest[:12]}) does not exist in "
+                f"'{self.store.root}'; run the step before with the same options first, or the whole benchmark: {whole}"
+            )
+        return found.ref
+
+    def words(self, classes: tuple[int, ...]) -> list[tuple[str, ...]]:
+        """Words for the scorer, class by class."""
+        return [self.prompts[name] for name in self.names(classes)]
+
+    def tagged(self, step: int) -> TaggedImages:
+        """Images and tags of step t >= 1; labelling and learning a step decode its images once."""
+        canvas = self.spec.data.canvas
+        key = (id(self.source), self.lists.ids(step), self.protocol.steps[step], canvas)
+        return self.session.latest(key, lambda: self.lists.tagged(step, canvas))
+
+    def stands(self, last_step: int) -> bool:
+        """Whether everything up to a step is there; a method without a teacher leaves none of its masks."""
+        nodes = [n for n in self.plan.values() if (n.step or 0) <= last_step and not n.name.startswith("final labels")]
+        return all(self.session.standing(node) is not None for node in nodes)
+
+    def check_words(self, step: int) -> None:
+        """Raise SpecError before any labelling when the scorer cannot know one of the step's classes."""
+        names = self.names(self.protocol.steps[step])
+        require_known(self.session.scorer(self.spec.foundation), {name: self.prompts[name] for name in names})

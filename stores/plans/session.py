@@ -1,0 +1,153 @@
+"""What one flow has opened: store, data and foundation models; its runs share them, and it ends with the flow."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from uuid import uuid4
+
+from stores.artefacts import Anew, ArtefactRef, Manifest, Recipe, Store
+from stores.plans.plan import Node
+from wilss.custom import CustomBenchmark
+from wilss.data.opening import open_source
+from wilss.data.source import Source
+from wilss.data.spec import DataSpec
+from wilss.data.steps import TrainingList
+from wilss.device import resolve_device
+from wilss.foundation.contracts import Grouper, Scorer
+from wilss.foundation.spec import FoundationSpec
+from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.precision import require_full_fp32
+from wilss.spec import Settings
+
+T = TypeVar("T")
+
+
+def to_stderr(line: str) -> None:
+    """One plain line for people on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class Session:
+    """Data and models that the runs of one flow share. Open a new one to see what lies on the disk today.
+
+    Opening raises SpecError for a device that this machine does not have.
+
+    Args:
+        say: takes one line for people.
+    """
+
+    def __init__(self, settings: Settings, say: Callable[[str], None] = to_stderr) -> None:
+        self.settings, self.say = settings, say
+        self.store = Store(settings.root)
+        self.device = resolve_device(settings.device)
+        require_full_fp32()
+        self._opened: dict[Hashable, Any] = {}
+        self._latest: tuple[Hashable, Any] | None = None
+        self._anew: dict[str, Anew] = {}
+        self.made: list[str] = []
+        """Titles of the nodes that were made, not found."""
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made for a key in this session, or is made now."""
+        if key not in self._opened:
+            self._opened[key] = make()
+        return cast(T, self._opened[key])
+
+    def latest(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The same for what takes memory: what was made for another key is let go."""
+        if self._latest is None or self._latest[0] != key:
+            self._latest = key, make()
+        return cast(T, self._latest[1])
+
+    def source(self, family: str, base: tuple[int, ...], custom: CustomBenchmark | None, data: DataSpec) -> Source:
+        """A data set; runs that differ in other things share it, with its lists, annotations and decoded files."""
+        key = ("source", family, base, custom, data)
+        return self.once(key, lambda: open_source(family, data, self.settings, base, custom))
+
+    def training_list(self, source: Source) -> TrainingList:
+        """The training images of a data set and their tags."""
+        return self.once(("training list", id(source)), lambda: TrainingList.of(source))
+
+    def check(self, source: Source) -> None:
+        """Look over a data set once, and say what is left out. Raises what `Source.check` does."""
+        self.once(("checked", id(source)), lambda: self._check(source))
+
+    def _check(self, source: Source) -> bool:
+        source.check()
+        if source.skipped:
+            self.say(f"left out {source.skipped} unreadable images")
+        return True
+
+    def scorer(self, spec: FoundationSpec) -> Scorer:
+        """The scorer of a specification."""
+        return self.once(("scorer", spec), lambda: build_scorer(spec, self.settings.weights, str(self.device)))
+
+    def grouper(self, spec: FoundationSpec) -> Grouper:
+        """The grouper of a specification."""
+        return self.once(("grouper", spec), lambda: build_grouper(spec, self.settings.weights, str(self.device)))
+
+    def standing(self, node: Node) -> Manifest | None:
+        """What the store has of a node; None while it is to be made, or to be made anew.
+
+        What ``--again`` names is made anew once a session, and so is what is built upon it.
+        """
+        found, digest = self.store.find(node.recipe), node.recipe.digest
+        again = node.is_in(self.settings.again) or self._anew.keys() & set(node.recipe.parent_digests.values())
+        if again and digest not in self._anew:
+            self._anew[digest] = Anew(uuid4().hex, found.created if found else None)
+        return None if found and digest in self._anew and self._anew[digest].replaces == found.created else found
+
+    def found(self, node: Node) -> ArtefactRef | None:
+        """Reference to a node that stands, which is said; None for one that is to be made."""
+        manifest = self.standing(node)
+        if manifest is None:
+            return None
+        self.say(f"{node.title}: found, made {ago(manifest.created)}")
+        return manifest.ref
+
+    def obtain(self, node: Node, make: Callable[[Path], Manifest]) -> ArtefactRef:
+        """A node's artefact: found, made by another process while this one waits, or made here.
+
+        Args:
+            make: fills the staging folder that it is given, and publishes it.
+        """
+        if found := self.found(node):
+            return found
+        with self.build(node.recipe) as folder:
+            if found := self.found(node):
+                return found
+            self.made.append(node.title)
+            return make(folder).ref
+
+    @contextmanager
+    def build(self, recipe: Recipe, part: str = "") -> Iterator[Path]:
+        """`Store.build` that waits for another process, and says so; look for the artefact again inside.
+
+        Args:
+            part: of the artefact, where several builders share its staging folder.
+        """
+
+        def say_so() -> None:
+            self.say(
+                f"another process is building {recipe.kind} {recipe.digest[:12]}{part and f', {part}'}; waiting for it"
+            )
+
+        with self.store.build(recipe, say_so, self._anew.get(recipe.digest), part) as folder:
+            yield folder
+
+
+def ago(created: str) -> str:
+    """The age of an artefact in words: "3 days ago"."""
+    try:
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(created).astimezone(UTC)).total_seconds()
+    except ValueError:
+        return created
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if count := int(seconds // length):
+            return f"{count} {unit}{'s' if count > 1 else ''} ago" if count > 0 else created
+    return "just now"

@@ -1,0 +1,218 @@
+"""The report of a run, gathered from what is stored of it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from stores.artefacts import ArtefactRef, Manifest
+from stores.evaluations import read_confusions
+from stores.labels.look import sheet, truth_picture
+from stores.labels.quality import label_quality
+from stores.labels.sets import LabelSet
+from stores.models.predict import predict_image
+from stores.models.students import load_checkpoint, load_index
+from stores.plans.run import Run
+from stores.runs import run_folder
+from wilss.data.source import Split
+from wilss.measure.confusion import iou
+from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
+from wilss.report.pictures import contact_sheet, loss_curves, overlay, png
+from wilss.report.records import LabelEntry, Means, RunReport, Scored, StepEntry
+from wilss.report.run import plain, render_report
+
+N_PICTURES = 8
+
+
+def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunReport:
+    """Everything that is known of a run up to a step, whose artefacts are all in the store."""
+    steps = tuple(_step_entry(run, step) for step in range(last_step + 1))
+    sets = [(step, manifest) for step in range(1, last_step + 1) for manifest in label_manifests(run, step)]
+    return RunReport(
+        format=RunReport.FORMAT,
+        run=run_folder(run.settings, run.spec).name,
+        benchmark=run.spec.benchmark,
+        method=run.spec.method,
+        scenario=run.spec.scenario,
+        seed=run.spec.seed,
+        per_class_iou=steps[-1].per_class_iou,
+        metrics=steps[-1].metrics,
+        steps=steps,
+        label_sets=tuple(_label_entry(run, step, manifest) for step, manifest in sets),
+        stage_seconds=seconds,
+        total_seconds=sum(seconds.values()),
+        peak_rss_bytes=peak_rss_bytes(),
+        versions=versions(),
+        device=str(run.device),
+        command=command_line(),
+        artefacts=artefacts(run, last_step),
+        skipped_images=run.source.skipped,
+        sources=run.settings.sources,
+        spec=run.spec.model_dump(mode="json"),
+    )
+
+
+def standing_report(run: Run, last_step: int) -> RunReport | None:
+    """The report that was written of what stands, by these versions; None when there is none, or something was made."""
+    folder = run_folder(run.settings, run.spec)
+    if run.session.made or not all((folder / name).is_file() for name in ("report.json", "report.html")):
+        return None
+    report = RunReport.read(folder / "report.json")
+    same = (report.format, report.versions, report.artefacts) == (
+        RunReport.FORMAT,
+        versions(),
+        artefacts(run, last_step),
+    )
+    if same:
+        run.session.say("report: found, nothing was to be done")
+    return report if same else None
+
+
+def report_page(run: Run, last_step: int, report: RunReport) -> str:
+    """The page of a report, with pictures of label sets and predictions."""
+    pictures = []
+    if last_step and (manifests := label_manifests(run, last_step)):
+        pictures.append((f"Pseudo-labels of step {last_step}", _label_sheet(run, last_step, manifests)))
+    pictures.append(("Predictions before and after the last step", _prediction_sheet(run, last_step)))
+    new = run.names(run.protocol.steps[last_step]) if last_step else ()
+    return render_report(report, pictures, _curves(run, last_step), new)
+
+
+def artefacts(run: Run, last_step: int) -> dict[str, str]:
+    """Node -> digest of what the store has of a run up to a step."""
+    there = {name: m for name, m in run.plan.found(run.store).items() if (run.plan[name].step or 0) <= last_step}
+    return {name: manifest.digest for name, manifest in there.items() if manifest}
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def versions() -> dict[str, str]:
+    """Versions that may change numbers."""
+    packages = ("wilss", "torch", "timm", "open_clip_torch", "kornia", "zarr", "prefect")
+    return {"python": sys.version.split()[0], **{name: version(name) for name in packages}}
+
+
+def command_line() -> str:
+    """The command that started this process, where it was one of ours."""
+    program = Path(sys.argv[0])
+    ours = program.name == "wilss" or program.parts[-3:-1] == ("flows", "cli")
+    return " ".join(["wilss", *sys.argv[1:]]) if ours else ""
+
+
+def _step_entry(run: Run, step: int) -> StepEntry:
+    """Means and IoU of every class after a step: old are the base classes, new those of all later steps.
+
+    A method of one merged step is scored as the benchmark's last one.
+    """
+    reached = len(run.benchmark.steps) - 1 if run.spec.merged else step
+    n_old, names = len(run.benchmark.steps[0]), ("background", *run.class_names(step))
+    tables = {}
+    for scoring, matrix in _confusions(run, step).items():
+        per_class = iou(matrix)
+        tables[scoring] = Scored(
+            conventions={name: _means(metrics(per_class, n_old, name)) for name in CONVENTIONS},
+            groups=tuple(plain(value) for value in group_means(per_class, run.benchmark.sizes(reached))),
+            per_class_iou={name: plain(float(value)) for name, value in zip(names, per_class, strict=True)},
+        )
+    return StepEntry(
+        step=step,
+        n_classes=len(names) - 1,
+        metrics=tables["full"].conventions["C"],
+        per_class_iou=tables["full"].per_class_iou,
+        tables=tables,
+        forgetting=None if run.spec.merged else _forgetting(run, step),
+    )
+
+
+def _confusions(run: Run, step: int) -> dict[str, torch.Tensor]:
+    return read_confusions(run.store.folder(run.require(run.node("evaluation", step))))
+
+
+def _forgetting(run: Run, step: int) -> float | None:
+    """Drop of the base classes since step 0."""
+    now, base = (iou(_confusions(run, number)["full"]) for number in (step, 0))
+    return plain(forgetting(now, base, len(run.benchmark.steps[0])))
+
+
+def _means(values: Metrics) -> Means:
+    return Means(old=plain(values.old), new=plain(values.new), all=plain(values.all))
+
+
+def label_manifests(run: Run, step: int) -> list[Manifest]:
+    """What a step learnt from, and its teacher's masks; none for a method without either."""
+    named = [run.labels_of(step), run.node("final labels", step).recipe]
+    return [manifest for one in named if one is not None and (manifest := run.store.find(one))]
+
+
+def _label_entry(run: Run, step: int, manifest: Manifest) -> LabelEntry:
+    labels = LabelSet.open(run.store.folder(manifest.ref))
+    quality = label_quality(run.source, labels)
+    return LabelEntry(
+        digest=manifest.digest,
+        step=step,
+        rows=len(labels),
+        images=len(run.lists.ids(step)),
+        iou={stage: table["mean"] for stage, table in quality.items()},
+        per_class_iou=quality,
+    )
+
+
+def _curves(run: Run, last_step: int) -> str:
+    nodes = {("base" if step == 0 else f"step {step}"): run.node("checkpoint", step) for step in range(last_step + 1)}
+    return loss_curves({name: load_index(run.store.folder(run.require(n))).history for name, n in nodes.items()})
+
+
+def _label_sheet(run: Run, step: int, manifests: list[Manifest]) -> bytes:
+    """Image, truth and all masks of a few images, from lowest to highest agreement; PNG bytes."""
+    sets = [LabelSet.open(run.store.folder(manifest.ref)) for manifest in manifests]
+    order = sets[0].agreement().nan_to_num(2.0).argsort()
+    picked = order[torch.linspace(0, len(order) - 1, min(N_PICTURES, len(order))).long()].tolist()
+    return png(sheet(run.source, sets, picked, run.protocol.steps[step]))
+
+
+def _prediction_sheet(run: Run, last_step: int) -> bytes:
+    """Evaluation images with as many new classes as possible: truth, prediction before and after the last step."""
+    steps = [0, last_step] if last_step else [0]
+    students = {f"after step {step}": run.require(run.node("checkpoint", step)) for step in steps}
+    return predictions_sheet(run, students)
+
+
+@torch.inference_mode()
+def predictions_sheet(run: Run, students: dict[str, ArtefactRef]) -> bytes:
+    """Image, truth and what every student makes of it, for images with classes of the last step; PNG bytes.
+
+    Args:
+        students: title -> reference.
+    """
+    models = [load_checkpoint(run.store.folder(student)) for student in students.values()]
+    rows, notes = [], []
+    for image_id, names in _showcase(run, N_PICTURES):
+        image = run.source.image(image_id)
+        predictions = [overlay(image, predict_image(model, index, image)) for model, index in models]
+        rows.append([image, truth_picture(run.source, image_id, image), *predictions])
+        notes.append(f"{image_id}: {', '.join(names)}")
+    return png(contact_sheet(rows, ["image", "truth", *students], notes))
+
+
+def _showcase(run: Run, count: int) -> list[tuple[str, list[str]]]:
+    """Images to show, with their class names: those with a class of the benchmark's last step first.
+
+    Evaluation images, or training images where there are none.
+    """
+    new, split = set(run.benchmark.steps[-1]), _shown_split(run)
+    training = run.lists.training
+    ids, tags = (training.ids, training.tags) if split == "train" else (run.source.ids(split), run.source.tags(split))
+    order = sorted(range(len(tags)), key=lambda i: (-bool(new & set(tags[i])), i))[:count]
+    return [(ids[i], list(run.names(tags[i]))) for i in order]
+
+
+def _shown_split(run: Run) -> Split:
+    return "eval" if run.source.ids("eval") else "train"

@@ -1,0 +1,53 @@
+"""Label tasks: lay a step's label set out, write its shards side by side, commit it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stores.artefacts import ArtefactRef, Manifest
+from stores.labels.building import card_of, index_of, require_done, write_shard
+from stores.labels.sets import LabelWriter
+from stores.plans.run import Run
+from stores.progress import stage_progress
+from tasks.base import heavy_task
+
+
+@heavy_task(name="label set begun", task_run_name="labels of step {step}, begun")
+def begin_labels(run: Run, step: int) -> ArtefactRef:
+    """Lay out the label set of a step, so that its shards (``counts["shards"]``) can be written side by side."""
+    node, index = run.node("labels", step), index_of(run, step, run.tagged(step))
+    run.check_words(step)
+    with run.session.build(node.recipe) as folder:
+        if run.session.standing(node) is None:
+            LabelWriter.begin(folder, index)
+    counts = {"images": len(index.ids), "shards": index.n_shards}
+    return ArtefactRef(kind="labels", digest=node.recipe.digest, counts=counts)
+
+
+@heavy_task(name="label shard", task_run_name="labels of step {step}, shard {shard}")
+def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> ArtefactRef:
+    """Co-segment the images of one shard and write it, unless another process has."""
+    node = run.node("labels", step)
+    with run.session.build(node.recipe, f"shard {shard}") as folder:
+        if run.session.standing(node) is None:  # not published by another process meanwhile
+            writer = LabelWriter(folder)
+            if not writer.is_done(shard):
+                with stage_progress(f"labels, shard {shard}") as progress:
+                    write_shard(run, step, writer, shard, progress)
+    return ArtefactRef(kind="labels", digest=begun.digest, counts={"shard": shard})
+
+
+@heavy_task(name="label set", task_run_name="labels of step {step}")
+def label_set(run: Run, step: int, shards: Sequence[ArtefactRef]) -> ArtefactRef:
+    """Commit the label set whose shards are written."""
+    node = run.node("labels", step)
+
+    def make(folder: Path) -> Manifest:
+        writer, tags = LabelWriter(folder), run.tagged(step).tags
+        require_done(writer, node.recipe.digest)
+        counts = {"images": len(tags), "shards": len(shards)}
+        counts |= dict(zip(writer.index.classes, tags.sum(0).tolist(), strict=True))
+        return run.store.publish(node.recipe, folder, counts, card_of(run, step).notes())
+
+    return run.session.obtain(node, make)

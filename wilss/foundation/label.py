@@ -1,0 +1,90 @@
+"""From images and tags to pseudo-labels, one batch of equal sizes after another, on the canvas that training uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wilss.data.images import ImageTable, TaggedImages, same_size_batches
+from wilss.foundation.contracts import Grouper, Prompts, Scorer
+from wilss.foundation.cosegment import PseudoLabels, cosegment
+from wilss.foundation.seeds import seed_noise
+from wilss.foundation.spec import CosegmentSpec
+
+BATCH = 16
+"""Images that are looked at together."""
+Progress = Callable[[int, int], None]
+"""Takes the number of images that are done, and of all."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How images are labelled.
+
+    new: words of each class of the step. old: words of classes that compete without a map. canvas: side of the square
+    that masks lie on. grid: rows and columns of the soft maps.
+    """
+
+    scorer: Scorer
+    grouper: Grouper
+    cosegment: CosegmentSpec
+    new: Prompts
+    old: Prompts
+    canvas: int
+    grid: tuple[int, int]
+    seed: int
+    device: torch.device
+
+    def rows(self, data: TaggedImages, rows: Sequence[int], progress: Progress | None = None) -> PseudoLabels:
+        """Pseudo-labels of these rows of ``data``, in their order, on the CPU; masks are padded to the canvas."""
+
+        def look(batch: list[int], images: Tensor) -> tuple[Tensor, ...]:
+            noise = seed_noise([data.images.ids[p] for p in batch], len(self.new), self.cosegment.n_seeds, self.seed)
+            tags, models = data.tags[batch], (self.scorer, self.grouper)
+            found = cosegment(images.to(self.device), tags, self.new, self.old, *models, self.cosegment, noise)
+            soft = F.interpolate(found.soft, self.grid, mode="bilinear", align_corners=False)
+            initial, refined = (padded(masks, self.canvas) for masks in (found.initial, found.refined))
+            return initial, refined, soft, found.agreement
+
+        return PseudoLabels(*in_batches(data.images, rows, look, progress))
+
+
+def in_batches(
+    table: ImageTable,
+    rows: Sequence[int],
+    look: Callable[[list[int], Tensor], tuple[Tensor, ...]],
+    progress: Progress | None = None,
+) -> tuple[Tensor, ...]:
+    """What ``look`` makes of these rows of a table, in their order.
+
+    Args:
+        look: positions of images of one size, and the images, float32 ``(N, 3, h, w)`` in [0, 1] -> tensors of N rows.
+    """
+    parts: list[tuple[Tensor, ...]] = []
+    order: list[int] = []
+    for batch in same_size_batches(table, rows, BATCH):
+        images = torch.stack([table.image(position) for position in batch]).float() / 255
+        parts.append(tuple(values.cpu() for values in look(batch, images)))
+        order += batch
+        if progress:
+            progress(len(order), len(rows))
+    places = {position: place for place, position in enumerate(order)}
+    back = torch.tensor([places[row] for row in rows])
+    return tuple(torch.cat(values)[back] for values in zip(*parts, strict=True))
+
+
+def padded(masks: Tensor, canvas: int) -> Tensor:
+    """``(..., h, w)`` -> ``(..., canvas, canvas)``, zero beyond the image, which lies at the top left."""
+    height, width = masks.shape[-2:]
+    return F.pad(masks, (0, canvas - width, 0, canvas - height))
+
+
+def sizes_of(table: ImageTable, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Sizes on the canvas and of the files, int64 ``(N, 2)`` each, as (height, width)."""
+    canvas = torch.tensor([table.image(row).shape[-2:] for row in rows])
+    originals = torch.tensor([table.original_size(row) for row in rows])
+    return canvas, originals

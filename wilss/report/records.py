@@ -1,0 +1,150 @@
+"""Typed records of runs and comparisons: what their JSON files hold, and what pages draw. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from wilss.errors import FormatError
+from wilss.outside import checked, read_json
+
+AGAIN = "delete it and run again to write it anew"
+Share = float | None
+"""A share in [0, 1]; None where there is nothing to divide by."""
+
+
+class Part(BaseModel):
+    """A part of a record."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Record(Part):
+    """A record with the number of its format: a newer one is refused, in an older one what it lacks is empty."""
+
+    FORMAT: ClassVar[int] = 2
+
+    format: int = 1
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a record from its file. Raises FormatError for one that is newer, damaged or none."""
+        content = read_json(path, AGAIN)
+        version = content.get("format", 1) if isinstance(content, Mapping) else None
+        if isinstance(version, int) and version > cls.FORMAT:
+            raise FormatError(f"'{path}' has format {version}; this version reads up to {cls.FORMAT}. Upgrade wilss")
+        return checked(cls, content, path, AGAIN)
+
+    def text(self) -> str:
+        """The content of the record's file."""
+        return self.model_dump_json(indent=1)
+
+
+class Means(Part):
+    """Mean IoU of old, new and all classes in one convention."""
+
+    old: Share
+    new: Share
+    all: Share
+
+
+class Scored(Part):
+    """One way of scoring: means by convention, means of the classes of every step, IoU by class."""
+
+    conventions: dict[str, Means]
+    groups: tuple[Share, ...]
+    per_class_iou: dict[str, Share]
+
+
+class StepEntry(Part):
+    """Scores after one step.
+
+    metrics, per_class_iou: convention C on full-size images. tables: by way of scoring: "full", "crop", or with a
+    further set's name before it. forgetting: drop of the base classes since step 0.
+    """
+
+    step: int
+    n_classes: int
+    metrics: Means
+    per_class_iou: dict[str, Share]
+    tables: dict[str, Scored]
+    forgetting: Share = None
+
+
+class LabelEntry(Part):
+    """One label set of a run.
+
+    rows: that it holds, of the ``images`` of its step. iou: by stage, where truth is known.
+    """
+
+    digest: str
+    step: int
+    rows: int | None = None
+    images: int | None = None
+    iou: dict[str, Share]
+    per_class_iou: dict[str, dict[str, Share]] = {}
+
+
+class RunReport(Record):
+    """Everything that is known of a finished run.
+
+    artefacts: node of the plan -> digest. sources: folders and files that were read. spec: the resolved settings.
+    command: that started it, where a command line did.
+    """
+
+    run: str
+    benchmark: str
+    method: str
+    scenario: str
+    seed: int
+    convention: str = "C"
+    per_class_iou: dict[str, Share] = {}
+    metrics: Means
+    steps: tuple[StepEntry, ...]
+    label_sets: tuple[LabelEntry, ...] = ()
+    stage_seconds: dict[str, float] = {}
+    total_seconds: float
+    peak_rss_bytes: int
+    versions: dict[str, str] = {}
+    device: str = ""
+    command: str = ""
+    artefacts: dict[str, str] = {}
+    skipped_images: int = 0
+    sources: dict[str, str] = {}
+    spec: dict[str, Any] = {}
+
+
+class Table(Part):
+    """A table, ready to print: a title that names its convention, columns, a row for each name."""
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class RunEntry(Part):
+    """One run of a comparison."""
+
+    run: str
+    name: str
+    seed: int
+    seconds: float
+
+
+class ComparisonReport(Record):
+    """Methods x seeds on one benchmark: its tables and the runs behind them."""
+
+    folder: str
+    benchmark: str
+    scenario: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    convention: str = "C"
+    tables: tuple[Table, ...]
+    runs: tuple[RunEntry, ...]
+    device: str = ""
+    command: str = ""
