@@ -19,7 +19,7 @@ from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.learn.base import joint_epochs
 from wilss.learn.methods import METHODS
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.spec import TrainSpec
 from wilss.protocol import Benchmark
 from wilss.section import Section
 from wilss.spec import RunSpec

@@ -13,9 +13,9 @@ from stores.plans.session import Session
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
 from wilss.data.files import read_mask
-from wilss.data.scenes.silhouettes import CLASSES
+from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
+from wilss.data.spec import World
 from wilss.data.voc import save_palette_png
 from wilss.report.pictures import to_pil
 from wilss.spec import Settings, make_spec

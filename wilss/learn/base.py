@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wilss.data.augment import AugmentSpec, draw_view
+from wilss.data.augment import draw_view
 from wilss.data.images import MaskedImages
+from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
 from wilss.learn.loop import Training, Watch
 from wilss.learn.losses import base_loss
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.spec import TrainSpec
 from wilss.learn.state import History
 from wilss.learn.targets import class_shares
 from wilss.nets.segmenter import Segmenter
