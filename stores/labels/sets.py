@@ -190,14 +190,10 @@ class LabelSet:
             raise DataError("the label set has no row, so there is nothing to learn from; take another one")
         for row, (image_id, own) in enumerate(zip(self.index.ids, self.index.tags, strict=True)):
             if list(own) != list(tags.get(image_id, ())):
-                known = (
-                    f"has {_shown(tags[image_id], classes)} in the data"
-                    if image_id in tags
-                    else "is none of the step's"
-                )
+                of_data = f"has {_shown(tags[image_id], classes)} in the data" if image_id in tags else "the step lacks"
                 raise DataError(
-                    f"row {row} of the label set is image '{image_id}' with {_shown(own, classes)}, which {known}; take "
-                    "a set of this step, or make it anew with --again labels"
+                    f"row {row} of the label set is image '{image_id}' with {_shown(own, classes)}, which {of_data}; "
+                    "take a set of this step, or make it anew with --again labels"
                 )
 
     def read(self, name: str, start: int, stop: int) -> Tensor:

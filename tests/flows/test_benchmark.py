@@ -220,9 +220,7 @@ def test_masks_of_other_images_are_not_trained_on(finished: tuple[Path, dict[str
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "ids": content["ids"][::-1]}))
     again = settings(root).model_copy(update={"again": ("step",)})
-    with pytest.raises(
-        DataError, match=r"row \d+ of the label set is image 'train-\d+' with .*, which has .* in the"
-    ):
+    with pytest.raises(DataError, match=r"row \d+ of the label set is image 'train-\d+' with .*, which has .* in the"):
         run_step(make_spec(TINY), 1, again)
 
 
