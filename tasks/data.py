@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.workspace import open_workspace
 from wilss.data.catalogue import class_names
+from wilss.data.opening import open_source
 from wilss.data.tags import read_labels
 from wilss.outputs import writable_folder
 from wilss.protocol import count_steps
@@ -29,7 +29,7 @@ def describe_protocol(spec: RunSpec, settings: Settings, write: Path | None) -> 
         table = read_labels(settings.labels_csv, names, ignore=_ignored(spec))
         ids, tags = tuple(table), tuple(table.values())
     else:
-        source = open_workspace(spec, settings).source
+        source = open_source(protocol.family, spec.data, settings, protocol.steps[0], spec.custom)
         names, ids, tags = source.classes, source.ids("train"), source.tags("train")
     steps = []
     for counts in count_steps(tags, protocol, spec.scenario):

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+from tasks.again import Stage
+from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
+from tasks.workspace import build_once, forget_data
 
 from flows.machine import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
 from stores.models.students import CheckpointIndex, save_checkpoint
-from tasks.again import Stage
 from tasks.fewshot import SCORES, read_scores
-from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
 from tasks.prepare import prepare_data
-from tasks.workspace import build_once, forget_data
 from wilss.data.catalogue import class_names
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.spec import make_fewshot_spec

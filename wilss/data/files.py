@@ -48,9 +48,19 @@ def read_mask(path: Path) -> Tensor:
         return _tensor(path, image, None)
 
 
-def _open(path: Path) -> Image.Image:
+def file_size(path: Path) -> int:
+    """Bytes of a file of the data. Raises DataNotFoundError when there is none."""
+    _require(path)
+    return path.stat().st_size
+
+
+def _require(path: Path) -> None:
     if not path.is_file():
         raise DataNotFoundError(f"'{path}' does not exist; is the split list of another data set, or a file missing?")
+
+
+def _open(path: Path) -> Image.Image:
+    _require(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are welcome
