@@ -28,7 +28,7 @@ from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel, trained_state
 from wilss.fewshot.predict import batch_size
 from wilss.fewshot.psp import PspNet
-from wilss.fewshot.spec import PspTrainSpec
+from wilss.fewshot.sections import PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch

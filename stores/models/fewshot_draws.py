@@ -11,9 +11,9 @@ import torch
 
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.shapes import shapes_list, shapes_source
-from wilss.fewshot.episodes.augment import EpisodeAugmentSpec
 from wilss.fewshot.episodes.batches import Augmented, EpisodeImages, mix_episodes
 from wilss.fewshot.episodes.draw import Sampler
+from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
 

@@ -8,13 +8,13 @@ from typing import Any
 from stores.artefacts import Manifest, Store
 from stores.models.heads import BACKBONE, WEIGHTS, has_backbone, load_about
 from wilss.architecture import InputCard
+from wilss.data.spec import DataSpec
 from wilss.digest import file_digest
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.leak_rule import require_no_leak
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import Weights
 from wilss.protocol import Benchmark, Scenario
-from wilss.spec import DataSpec
 
 STAGES = ("shapes", "stage 1", "head")
 MARK = "heads:"

@@ -15,7 +15,8 @@ from wilss.architecture import MOST_CLASSES, MOST_PIXELS, Count, Deviation, Mean
 from wilss.errors import ArtefactNotFoundError, SpecError
 from wilss.nets.fit import load_into, require_fit
 from wilss.nets.pretrained import Weights
-from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
+from wilss.nets.segmenter import Segmenter, build_segmenter
+from wilss.nets.spec import StudentSpec
 from wilss.outside import checked, read_json
 
 ADVICE = "take the folder anew, or delete it and run again"

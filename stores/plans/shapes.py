@@ -10,8 +10,9 @@ from wilss.data.scenes.source import ScenesSource
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
 from wilss.errors import DataError
 from wilss.fewshot.episodes.lists import MIN_AREA, EpisodeList, build_list, read_areas
+from wilss.fewshot.sections import ShapesSpec
 from wilss.fewshot.shipped import ShapesFile, shipped_shapes
-from wilss.fewshot.spec import FewShotSpec, ShapesSpec
+from wilss.fewshot.spec import FewShotSpec
 
 SIDE = 473
 """Pixels of the square for which `MIN_AREA` was made."""

@@ -20,7 +20,8 @@ from flows.cli.printing import say_next
 from stores.models.students import CheckpointIndex, save_checkpoint
 from wilss.data.voc import VocSource, save_palette_png
 from wilss.nets.pretrained import find_weights
-from wilss.nets.segmenter import StudentSpec, build_segmenter
+from wilss.nets.segmenter import build_segmenter
+from wilss.nets.spec import StudentSpec
 
 
 def voc_folder(root: Path, n: int = 6) -> Path:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from stores.models.students import CheckpointIndex, save_checkpoint
 from wilss.nets.pretrained import find_weights
-from wilss.nets.segmenter import StudentSpec, build_segmenter
+from wilss.nets.segmenter import build_segmenter
+from wilss.nets.spec import StudentSpec
 
 ROOT = Path(__file__).parents[2]
 

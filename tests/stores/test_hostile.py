@@ -22,7 +22,8 @@ from stores.runs import all_runs
 from wilss.errors import FormatError, WilssError
 from wilss.learn.memory import MemoryBank
 from wilss.nets.pretrained import find_weights
-from wilss.nets.segmenter import StudentSpec, build_segmenter
+from wilss.nets.segmenter import build_segmenter
+from wilss.nets.spec import StudentSpec
 
 DEEP = "[" * 100_000 + "]" * 100_000
 

@@ -80,7 +80,7 @@ def test_a_tokenizer_runs_no_code_of_the_folder(folder: Path, monkeypatch: pytes
 
 
 def test_no_more_is_allocated_than_the_file_holds(folder: Path) -> None:
-    refused(folder, r"numbers are described, and the file has \d+ bytes", text__width=4096, text__layers=400)
+    refused(folder, r"numbers are described, and the file has \d+ bytes", text__width=512, text__layers=8)
     refused(folder, "describes 1000000000 layers; expected are up to 512", vision__layers=10**9)
     refused(folder, r"describes \[3, 1000000000\] layers", vision__layers=[3, 10**9])
 

@@ -17,32 +17,9 @@ from wilss.data.files import file_size, read_mask, read_rgb
 from wilss.data.id_lists import read_ids, require_apart
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.digest import hasher
 from wilss.errors import DataError, DataNotFoundError, did_you_mean
-
-VOC_PROMPTS: dict[str, tuple[str, ...]] = {
-    "aeroplane": ("aeroplane", "airplane", "airliner", "warplane"),
-    "bicycle": ("bicycle", "mountain bike", "bicycle built for two", "tandem"),
-    "bird": ("bird",),
-    "boat": ("boat", "ship"),
-    "bottle": ("bottle",),
-    "bus": ("bus", "minibus", "trolleybus"),
-    "car": ("car", "cab", "jeep", "convertible", "minivan"),
-    "cat": ("cat",),
-    "chair": ("chair", "rocking chair", "folding chair"),
-    "cow": ("cow", "ox"),
-    "diningtable": ("dining table", "table"),
-    "dog": ("dog", "terrier", "retriever", "hound", "spaniel"),
-    "horse": ("horse", "sorrel"),
-    "motorbike": ("motorbike", "motorcycle", "moped", "motor scooter"),
-    "person": ("person",),
-    "pottedplant": ("potted plant", "flowerpot"),
-    "sheep": ("sheep", "ram", "bighorn"),
-    "sofa": ("sofa", "couch", "studio couch"),
-    "train": ("train", "electric locomotive", "steam locomotive", "passenger car", "freight car"),
-    "tvmonitor": ("tv monitor", "television", "monitor", "CRT screen"),
-}
-"""The ontology of the twenty VOC classes in the order of their ids."""
 
 VOC_VERSION = 1
 """Raised whenever the same files give other images, masks or tags."""
@@ -88,7 +65,7 @@ class VocSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of ids and file sizes of images and masks. Raises DataNotFoundError for one that is missing."""
+        """Digest of ids and file sizes of images and masks."""
         digest = hasher(VOC_VERSION)
         for split in ("train", "eval"):
             for image_id in self.ids(split):
@@ -212,15 +189,6 @@ class VocSource:
     def _mask_path(self, image_id: str) -> Path:
         augmented = self.root / "SegmentationClassAug"
         return (augmented if augmented.is_dir() else self.root / "SegmentationClass") / f"{image_id}.png"
-
-
-def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -> tuple[str | None, str | None]:
-    """Names of the split files: as given; for evaluation else "val", else the only list that is no training list."""
-    folder = root / "ImageSets" / "Segmentation" if root else None
-    if evaluation or folder is None or not folder.is_dir() or (folder / "val.txt").is_file():
-        return train, evaluation
-    others = [path.stem for path in folder.glob("*.txt") if not path.stem.startswith("train")]
-    return train, others[0] if len(others) == 1 else None
 
 
 def palette() -> list[int]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import wilss._torchvision  # noqa: F401
+
 import timm
 import torch
 from timm.models.eva import Eva

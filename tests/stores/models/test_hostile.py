@@ -12,12 +12,12 @@ from stores.artefacts import Recipe, Store
 from stores.models.heads import save_head
 from stores.models.start import fewshot_backbone
 from stores.models.subject import open_subject
+from wilss.data.spec import DataSpec
 from wilss.errors import FormatError, SpecError, WilssError
 from wilss.fewshot.build import build_pyramid
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.nets.pretrained import find_weights
 from wilss.protocol import benchmarks
-from wilss.spec import DataSpec
 
 TINY = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "shapes": None, "start": "pretrained", "head": "aspp"}
 INPUT = {"mean": [0.5] * 3, "std": [0.25] * 3, "arguments": {}}

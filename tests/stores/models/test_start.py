@@ -11,10 +11,10 @@ import torch
 from stores.artefacts import Recipe, Store
 from stores.models.heads import save_head
 from stores.models.start import fewshot_backbone
+from wilss.data.spec import DataSpec
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.protocol import benchmarks
-from wilss.spec import DataSpec
 
 
 def stored(store: Store, stage: str, content: dict[str, object]) -> str:
