@@ -18,7 +18,7 @@ from stores.models.students import load_index, normalisation, start_folder
 from stores.progress import say
 from tasks.again import Stage, ago, anew, forget_stages, standing
 from wilss.custom import CustomBenchmark
-from wilss.data import opening
+from wilss.data import families
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.device import require_device, resolve_device
@@ -138,4 +138,4 @@ def open_source(
     family: str, base: tuple[int, ...], custom: CustomBenchmark | None, data: DataSpec, settings: Settings
 ) -> Source:
     """Open a data set; runs that differ in other things share it, with its lists, annotations and decoded files."""
-    return opening.open_source(family, data, settings, base, custom)
+    return families.open_source(family, data, settings, base, custom)

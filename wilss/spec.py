@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wilss.custom import CustomBenchmark
+from wilss.data.families import family_of, incremental_families
 from wilss.data.spec import AugmentSpec, DataSpec
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.spec import FoundationSpec
@@ -20,7 +21,7 @@ from wilss.learn.methods import METHODS
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
 from wilss.learn.spec import MemorySpec, TrainSpec
 from wilss.nets.spec import StudentSpec
-from wilss.presets import DEFAULT_PRESET, PRESETS
+from wilss.presets import PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
 from wilss.section import LATER, Section, Seed
 from wilss.words import explain, merge, with_section_defaults
@@ -64,7 +65,7 @@ class RunSpec(Section):
         family = _family(content)
         if family is None:
             return content
-        name = content.get("preset") or DEFAULT_PRESET[family]
+        name = content.get("preset") or family_of(family).preset
         if not isinstance(name, str):
             return content
         if name not in PRESETS:
@@ -184,7 +185,7 @@ def _family(content: Any) -> str | None:
         return custom.data
     if isinstance(custom, Mapping):
         family = custom.get("data")
-        return family if isinstance(family, str) and family in DEFAULT_PRESET else None
+        return family if isinstance(family, str) and family in incremental_families() else None
     known = benchmarks().get(str(content.get("benchmark")))
     return known.family if known else None
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from stores.artefacts import Manifest, Store
 from stores.labels.card import LabelCard, read_card
 from stores.labels.sets import LabelSet
+from wilss.data.families import open_source
 from wilss.data.images import to_canvas
-from wilss.data.opening import open_source
 from wilss.data.source import Source
 from wilss.outputs import writable_folder
 from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay

@@ -14,6 +14,7 @@ from typing import Any
 from stores.artefacts import ArtefactRef, Recipe
 from stores.models.start import MARK
 from stores.plans.plan import Node, Plan
+from wilss.data.families import family_of
 from wilss.data.steps import StepLists
 from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
 from wilss.foundation.refine import PAMR_VERSION
@@ -155,7 +156,7 @@ def _labels(of: Ingredients, step: int) -> Recipe:
         "cosegment": spec.foundation.cosegment.plain(),
         "seed": spec.seed,
     }
-    if protocol.family == "folder" and facts["old"]:  # ids of a folder's classes do not tell their names
+    if facts["old"] and not family_of(protocol.family).classes:  # ids of a folder's classes do not tell their names
         facts["old_names"] = list(of.names(protocol.seen(step - 1)))
     if spec.foundation.cosegment.refine == "pamr":
         facts["pamr"] = PAMR_VERSION

@@ -15,7 +15,7 @@ from tasks.fewshot import SCORES, read_scores
 from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
 from tasks.prepare import prepare_data
 from tasks.workspace import build_once, forget_data
-from wilss.data.catalogue import class_names
+from wilss.data.families import family_of
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.foundation.loading import SCENES_FILE
@@ -110,7 +110,7 @@ def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp
         step=0,
         student=student,
         step_sizes=(15,),
-        classes=class_names("scenes")[:15],
+        classes=family_of("scenes").classes[:15],
         class_ids=protocol.steps[0],
         mean=weights.mean,
         std=weights.std,
