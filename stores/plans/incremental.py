@@ -84,7 +84,7 @@ def plan_incremental(of: Ingredients) -> Plan:
 
 def _nodes(of: Ingredients) -> Iterator[Node]:
     student = _base(of)
-    yield Node("checkpoint 0", student, "base", "base student")
+    yield Node("checkpoint 0", student, "base", "student of step 0")
     bank = _bank(of) if of.has_bank else None
     if bank:
         yield Node("memory bank", bank, "bank", "memory bank")

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wilss.data.files import read_mask, read_rgb
+from wilss.data.files import file_size, read_mask, read_rgb
 from wilss.data.id_lists import read_ids, require_apart
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
@@ -69,7 +69,7 @@ class VocSource:
         digest = hasher(VOC_VERSION)
         for split in ("train", "eval"):
             for image_id in self.ids(split):
-                sizes = (self._image_path(image_id).stat().st_size, self._mask_path(image_id).stat().st_size)
+                sizes = (file_size(self._image_path(image_id)), file_size(self._mask_path(image_id)))
                 digest.update(f"{split} {image_id} {sizes}\n".encode())
         if self.labels_csv:
             digest.update(self.labels_csv.read_bytes())

@@ -74,4 +74,4 @@ def joint_epochs(images: list[int], epochs: list[int], n_train: int) -> int:
         images, epochs: of every step of the incremental run.
     """
     shown = sum(n * e for n, e in zip(images, epochs, strict=True))
-    return max(1, round(shown / n_train))
+    return max(1, round(shown / max(1, n_train)))
