@@ -18,7 +18,6 @@ from wilss.data.source import Source, Split
 from wilss.device import require_device, resolve_device
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION, code_version
 from wilss.errors import ArtefactNotFoundError, DataError, DataNotFoundError
-from wilss.fewshot.build import HEADS
 from wilss.fewshot.episodes.areas import load_areas, write_areas
 from wilss.fewshot.episodes.folds import Fold, fold_of
 from wilss.fewshot.episodes.lists import (
@@ -191,13 +190,12 @@ def stage1_recipe(ws: FewShotWorkspace) -> Recipe:
 def head_recipe(ws: FewShotWorkspace) -> Recipe:
     """The few-shot model, and through its parent the stage before it."""
     spec = ws.spec
-    section, version = HEADS[spec.head].section, HEADS[spec.head].version
     facts = {
         **_training_facts(ws),
         "stage": "head",
         "head": spec.head,
-        **code_version(version),
-        "settings": getattr(spec, section).plain() if section else None,
+        **code_version(spec.entry.version, spec.entry.source),
+        "settings": spec.head_settings.plain() if spec.head_settings else None,
         "shots": spec.shots,
         "lists": spec.lists,
         "size": spec.size,
