@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.models.heads import load_head, save_head
+from stores.models.card import ModelNotes
+from stores.models.files import load_state, publish_model, save_model
 from stores.plans.shapes import shapes_source
 from stores.progress import say, stage_progress
 from tasks.again import Stage
-from tasks.fewshot_stage1 import STATE, about_training, augmented
+from tasks.fewshot_stage1 import STATE, augmented, card_of
 from tasks.fewshot_workspace import (
     FewShotWorkspace,
     episodes_recipe,
@@ -82,14 +83,11 @@ def fewshot_head(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         torch.manual_seed(spec.seed)
         model = _untrained(ws).to(ws.device)
         history = _train_head(ws, model, folder) if spec.is_trained else _fit_baseline(ws, model)
-        save_head(
-            trained_state(model, spec.train.tuning if spec.is_trained else "frozen"),
-            about_training(ws, history),
-            folder,
-        )
+        state = trained_state(model, spec.train.tuning if spec.is_trained else "frozen")
+        save_model(state, card_of(ws, "few-shot", history), folder)
         (folder / STATE).unlink(missing_ok=True)
-        notes = {"fold": ws.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
-        return ws.store.publish(recipe, folder, {"images": len(ws.lists("train").images)}, notes)
+        notes = ModelNotes(seconds=time.monotonic() - start)
+        return publish_model(ws.store, recipe, folder, len(ws.lists("train").images), notes)
 
     title = row_name(spec.head, spec.train.tuning, spec.shots)
     return build_once(ws.store, recipe, make, Stage("head", title), settings.again)
@@ -208,8 +206,7 @@ def load_model(ws: FewShotWorkspace) -> FewShotModel:
     torch.manual_seed(ws.spec.seed)  # a backbone that starts at random is not stored where it is frozen
     model = _untrained(ws)
     folder = ws.store.path("heads", found.digest)
-    state, _ = load_head(folder)
-    load_into(model, {**model.state_dict(), **state}, folder)
+    load_into(model, {**model.state_dict(), **load_state(folder)}, folder)
     return model.to(ws.device).eval()
 
 
@@ -225,7 +222,7 @@ def _untrained(ws: FewShotWorkspace) -> FewShotModel:
     ws.require_pretrained()
     stage1 = None
     if ws.spec.needs_stage1:
-        stage1, _ = load_head(ws.store.path("heads", stage1_recipe(ws).digest))
+        stage1 = load_state(ws.store.path("heads", stage1_recipe(ws).digest))
     return build_model(ws.spec, ws.weights, len(ws.fold.base), stage1)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stores.models.heads import load_head
+from stores.models.card import FewShotCard, load_card
 from stores.runs import fewshot_comparison_folder, fewshot_folder, write_run
 from tasks.fewshot import folder_of, load_episodes, load_model, predictions, read_scores
 from tasks.fewshot_workspace import FewShotWorkspace, episodes_recipe, head_recipe, open_fewshot
@@ -42,7 +42,7 @@ def write_fewshot_report(spec: FewShotSpec, settings: Settings, seconds: dict[st
         classes = ws.fold.wanted(split)
         found = summarise(read_scores(ws, split), classes)
         parts[key] = entry(found, {c: names[split][c - 1] for c in classes})
-    _, about = load_head(folder_of(ws))
+    history = load_card(folder_of(ws), FewShotCard).history
     report: dict[str, Any] = {
         "benchmark": spec.benchmark,
         "fold": spec.fold,
@@ -66,7 +66,7 @@ def write_fewshot_report(spec: FewShotSpec, settings: Settings, seconds: dict[st
     report["run"] = folder.name
     title = f"{spec.benchmark} fold {spec.fold}: {spec.head} ({spec.train.tuning}), {spec.shots} shot"
     notes = [f"seed {spec.seed}, {spec.lists} lists, query drawn by {spec.rule}; the model of the last epoch"]
-    curves = loss_curves({spec.head: about["history"]}) if about["history"] else ""
+    curves = loss_curves({spec.head: history}) if history else ""
     pictures = [("Episodes: supports with their masks, query, truth, prediction", _pictures(ws))]
     html = page(title, notes, run_tables(report), curves, pictures)
     write_run(folder, {"fewshot.json": json.dumps(report, indent=1, allow_nan=False), "fewshot.html": html})

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe
-from stores.models.heads import load_head, part_of, save_head
+from stores.models.card import FewShotCard, ModelNotes
+from stores.models.files import input_of, load_state, publish_model, save_model
+from stores.models.heads import part_of
 from stores.plans.shapes import shapes_recipe, shapes_source, shipped_for
 from stores.progress import stage_progress
 from tasks.again import Stage
@@ -24,11 +26,13 @@ from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
+from wilss.learn.state import History
 from wilss.nets.fit import load_into
 from wilss.spec import Settings
 
 STATE = "training.pt"
 """State of the last epoch in a staging folder."""
+Stage1Kind = Literal["stage 1", "silhouettes"]
 
 
 @heavy_task
@@ -45,9 +49,9 @@ def shapes_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         shipped = shipped_for(spec, ws.own_weights)
         if shipped is None:
             return train(folder)
-        save_head(shipped.state, about_training(ws, shipped.history, of_fold=False), folder)
-        notes = {"stage": "silhouettes", "file": shipped.path.name}
-        return ws.store.publish(recipe, folder, {"images": len(ids)}, notes)
+        card = card_of(ws, "silhouettes", shipped.history).model_copy(update={"licence": shipped.licence})
+        save_model(shipped.state, card, folder)
+        return publish_model(ws.store, recipe, folder, len(ids), ModelNotes(start=shipped.path.name))
 
     def train(folder: Path) -> Manifest:
         generator = torch.Generator().manual_seed(shapes.seed)
@@ -79,8 +83,7 @@ def stage1_net(spec: FewShotSpec, settings: Settings) -> ArtefactRef:
         model = build_stage1(spec, ws.weights, len(ws.fold.base))
         if spec.keeps_decoder:
             shapes = ws.store.path("heads", shapes_recipe(spec, ws.own_weights).digest)
-            state, _ = load_head(shapes)
-            load_into(model.decoder, part_of(state, "decoder."), shapes)
+            load_into(model.decoder, part_of(load_state(shapes), "decoder."), shapes)
         return _train(ws, recipe, folder, "stage 1", model, draw, ids, spec.stage1, generator)
 
     return build_once(ws.store, recipe, make, Stage("stage1", "stage 1"), settings.again)
@@ -94,23 +97,28 @@ def augmented(ws: FewShotWorkspace, ids: Sequence[str], generator: torch.Generat
     return Augmented(data, augment, crop, ws.fold.base, ws.weights.mean, generator, ws.device)
 
 
-def about_training(ws: FewShotWorkspace, history: list[dict[str, float]], of_fold: bool = True) -> dict[str, Any]:
-    """What is known of a trained network; ``of_fold``: it was trained on the base classes of the fold."""
-    names = ws.fold.train_classes
-    trained_on = {"fold": ws.fold.describe(), "base_classes": [names[c - 1] for c in ws.fold.base]}
-    return {
-        "spec": ws.spec.model_dump(mode="json"),
-        **(trained_on if of_fold else {}),
-        "input": {"mean": ws.weights.mean, "std": ws.weights.std, "arguments": dict(ws.weights.arguments)},
-        "history": history,
-    }
+def card_of(ws: FewShotWorkspace, kind: Stage1Kind | Literal["few-shot"], history: History) -> FewShotCard:
+    """The card of a trained network; silhouettes belong to no fold."""
+    spec, weights, fold = ws.spec, ws.weights if kind != "silhouettes" else ws.own_weights, ws.fold
+    base = fold.base if kind != "silhouettes" else ()
+    return FewShotCard(
+        kind=kind,
+        input=input_of(weights, spec.data.canvas),
+        benchmark=spec.benchmark,
+        architecture=spec.model_dump(mode="json"),
+        fold=fold.describe() if base else None,
+        classes=tuple(fold.train_classes[c - 1] for c in base),
+        class_ids=base,
+        history=history,
+        start=weights.digest,
+    )
 
 
 def _train(
     ws: FewShotWorkspace,
     recipe: Recipe,
     folder: Path,
-    stage: str,
+    kind: Stage1Kind,
     model: PspNet,
     draw: Callable[[list[int]], MaskedBatch],
     ids: tuple[str, ...],
@@ -119,10 +127,9 @@ def _train(
 ) -> Manifest:
     """Train a PSPNet in the staging folder and publish it."""
     start = time.monotonic()
-    with stage_progress(stage) as progress:
-        watch = Watch(stage, progress, folder / STATE)
+    with stage_progress(kind) as progress:
+        watch = Watch(kind, progress, folder / STATE)
         history = train_stage1(model.to(ws.device), draw, ids, train, generator, watch)
-    save_head(model.state_dict(), about_training(ws, history, of_fold=recipe.facts["stage"] == "stage 1"), folder)
+    save_model(model.state_dict(), card_of(ws, kind, history), folder)
     (folder / STATE).unlink(missing_ok=True)
-    notes = {"stage": stage, "seconds": time.monotonic() - start}
-    return ws.store.publish(recipe, folder, {"images": len(ids)}, notes)
+    return publish_model(ws.store, recipe, folder, len(ids), ModelNotes(seconds=time.monotonic() - start))

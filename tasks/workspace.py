@@ -13,8 +13,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
+from stores.models.card import StudentCard, load_card
+from stores.models.files import no_weights, start_folder
 from stores.models.start import MARK, fewshot_backbone
-from stores.models.students import load_index, normalisation, start_folder
 from stores.progress import say
 from tasks.again import Stage, ago, anew, forget_stages, standing
 from wilss.custom import CustomBenchmark
@@ -72,8 +73,9 @@ def open_workspace(spec: RunSpec, settings: Settings) -> Workspace:
     require_device(settings.device)
     start = start_folder(spec.start, store) if spec.start else None
     if start:
-        index = load_index(start)
-        weights, spec = normalisation(index), spec.model_copy(update={"student": index.student})
+        card = load_card(start, StudentCard)
+        weights = no_weights(card.architecture.backbone, card.input)
+        spec = spec.model_copy(update={"student": card.architecture})
     elif spec.student.weights.startswith(MARK):
         weights = fewshot_backbone(spec.student.weights, spec.student.backbone, store, wanted, spec.scenario, spec.data)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wilss.data.files import read_mask, read_rgb
 from wilss.data.id_lists import read_ids, require_apart
+from wilss.data.palette import Colour, palette
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
 from wilss.digest import hasher
@@ -223,20 +224,8 @@ def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -
     return train, others[0] if len(others) == 1 else None
 
 
-def palette() -> list[int]:
-    """The VOC colour map, 768 values, for palette PNGs."""
-    colours = []
-    for label in range(256):
-        rgb = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                rgb[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
-        colours += rgb
-    return colours
-
-
-def save_palette_png(mask: Tensor, path: Path) -> None:
-    """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours."""
+def save_palette_png(mask: Tensor, path: Path, own: Mapping[int, Colour] | None = None) -> None:
+    """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours, or a label's own."""
     image = Image.fromarray(mask.to(torch.uint8).cpu().numpy(), mode="P")
-    image.putpalette(palette())
+    image.putpalette(palette(own))
     image.save(path)
