@@ -264,9 +264,9 @@ def labels(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"input.canvas": 10**9}, "'input.canvas' is 1000000000"),
-        ({"input.canvas": 8192, "classes": ["c"] * 254, "tags": [[True] * 254] * 2}, "254 masks of 8192 pixels"),
-        ({"input.canvas": 32}, r"it holds uint8 \[2, 1, 16, 16\], the index says uint8 \[2, 1, 32, 32\]"),
+        ({"canvas": 10**9}, "'canvas' is 1000000000"),
+        ({"canvas": 8192, "classes": ["c"] * 254, "tags": [[True] * 254] * 2}, "254 masks of 8192 pixels"),
+        ({"canvas": 32}, r"it holds uint8 \[2, 1, 16, 16\], the index says uint8 \[2, 1, 32, 32\]"),
         ({"ids": ["a"]}, "tags are not those of 1 images"),
         ({"ids": ["a", "b", "c"], "tags": [[True]] * 3}, r"the index says uint8 \[3, 1, 16, 16\]"),
         ({"classes": [], "tags": [[], []]}, "'classes' is "),
