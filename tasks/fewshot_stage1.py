@@ -22,7 +22,8 @@ from tasks.workspace import build_once, heavy_task
 from wilss.fewshot.build import build_shapes, build_stage1
 from wilss.fewshot.episodes.batches import Augmented, EpisodeImages
 from wilss.fewshot.psp import PspNet
-from wilss.fewshot.spec import FewShotSpec, PspTrainSpec
+from wilss.fewshot.sections import PspTrainSpec
+from wilss.fewshot.spec import FewShotSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch

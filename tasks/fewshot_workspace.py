@@ -31,8 +31,9 @@ from wilss.fewshot.episodes.lists import (
     read_areas,
     train_list,
 )
+from wilss.fewshot.sections import ShapesSpec
 from wilss.fewshot.shipped import read_shapes
-from wilss.fewshot.spec import FAMILIES, FewShotSpec, ShapesSpec
+from wilss.fewshot.spec import FAMILIES, FewShotSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.spec import Settings
 

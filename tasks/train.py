@@ -107,10 +107,11 @@ def _step_data(run: Run, step: int, labels: ArtefactRef | None, bank: ArtefactRe
     instances = load_bank(run.store.folder(bank)) if bank else None
     if labels is None:
         return StepData(run.tagged(step), None, instances)
-    masks, canvas = LabelSet.open(run.store.folder(labels)), run.spec.data.canvas
-    masks.require_of(run.lists.ids(step), run.names(run.protocol.steps[step]), canvas)
-    whole = len(masks) == len(run.lists.ids(step))
-    images = run.tagged(step) if whole else run.lists.tagged(step, canvas, masks.index.ids)
+    masks, canvas, images = LabelSet.open(run.store.folder(labels)), run.spec.data.canvas, run.tagged(step)
+    tags = dict(zip(images.images.ids, images.tags.tolist(), strict=True))
+    masks.require_of(tags, run.names(run.protocol.steps[step]), canvas)
+    if len(masks) < len(images):
+        images = run.lists.tagged(step, canvas, masks.index.ids)
     return StepData(images, LayerCache(masks, images.images.ids, masks.index.stages[-1]), instances)
 
 

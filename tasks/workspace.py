@@ -21,11 +21,12 @@ from tasks.again import Stage, ago, anew, forget_stages, standing
 from wilss.custom import CustomBenchmark
 from wilss.data import opening
 from wilss.data.source import Source
+from wilss.data.spec import DataSpec
 from wilss.device import require_device, resolve_device
 from wilss.foundation.zoo import forget_models
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.protocol import Benchmark
-from wilss.spec import DataSpec, RunSpec, Settings
+from wilss.spec import RunSpec, Settings
 
 heavy_task = task(cache_policy=NO_CACHE, persist_result=False)
 """Tasks whose cache is the store: Prefect's own result cache stays off."""

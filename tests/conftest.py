@@ -9,10 +9,10 @@ from pathlib import Path
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
+from wilss._torchvision import make_torchvision_importable
+
 import pytest
 import torch
-
-from wilss._torchvision import make_torchvision_importable
 
 make_torchvision_importable()
 torch.set_num_threads(1)

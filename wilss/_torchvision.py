@@ -2,7 +2,8 @@
 
 A machine with a CPU build of torch often gets the registry's torchvision, which is linked against CUDA. Its operators
 then do not load, which is harmless here (we use none), but importing it still fails: it registers fake kernels for
-``torchvision::nms`` and ``qnms`` without checking that they exist. Declaring the operators' schemas is enough.
+``torchvision::nms`` and ``qnms`` without checking that they exist. Declaring the operators' schemas is enough. It is
+done when this module is imported, as every module does that imports timm or open_clip, before it does.
 """
 
 from __future__ import annotations
@@ -41,3 +42,6 @@ def _extension_loads() -> bool:
     except OSError:
         return False
     return True
+
+
+make_torchvision_importable()

@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from wilss.errors import SpecError, did_you_mean
 from wilss.learn.methods import METHODS
 from wilss.section import Section
-from wilss.spec import RunSpec, explain, make_spec, merge
+from wilss.spec import RunSpec, make_spec
+from wilss.words import explain, merge
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "fmwiss-no-seeds": ("fmwiss", {"foundation": {"cosegment": {"fusion": "scores", "propagate": 0}}}),
@@ -98,7 +99,7 @@ def make_grid(run: dict[str, Any], methods: Sequence[str] = (), seeds: Sequence[
     try:
         return Comparison.model_validate({"run": run, **{key: value for key, value in given.items() if value}})
     except ValidationError as error:
-        raise SpecError(explain(error)) from error
+        raise SpecError(explain(error, Comparison)) from error
 
 
 def _distinct(values: tuple[Any, ...], what: str) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -12,6 +12,8 @@ from pydantic_core import CoreSchema, PydanticUndefined
 
 Seed = Annotated[int, Field(ge=0, lt=2**62)]
 """Seed of a generator: PyTorch takes 64 bits, and some uses add a little to it."""
+Precision = Literal["auto", "bf16", "fp32"]
+"""Of a network's arithmetic, see `wilss.precision`."""
 
 
 class _Later:

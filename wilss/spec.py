@@ -6,54 +6,26 @@ Machine facts (root folder, device, weights folder) are `Settings`, never part o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wilss.architecture import MOST_PIXELS
 from wilss.custom import CustomBenchmark
-from wilss.data.augment import AugmentSpec
-from wilss.data.scenes.world import World
+from wilss.data.spec import AugmentSpec, DataSpec
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.spec import FoundationSpec
-from wilss.learn.memory import MemorySpec
-from wilss.learn.methods import METHODS, FmwissSpec, WilsonSpec
-from wilss.learn.schedule import TrainSpec
-from wilss.nets.segmenter import StudentSpec
-from wilss.outside import DEPTH, parse_yaml
+from wilss.learn.methods import METHODS
+from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
+from wilss.learn.spec import MemorySpec, TrainSpec
+from wilss.nets.spec import StudentSpec
 from wilss.presets import DEFAULT_PRESET, PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
 from wilss.section import LATER, Section, Seed
+from wilss.words import explain, merge, with_section_defaults
 
 MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
-MOST_IMAGES = 10_000_000
-MOST_PROBLEMS = 8
-"""Of a specification that are told at once."""
-
-
-class DataSpec(Section):
-    """Which images are used, and at what size."""
-
-    canvas: int = Field(512, ge=32, le=MOST_PIXELS, description="longer sides above this are shrunk to it")
-    train_list: str = Field("train_aug", description="split file of the training images (VOC folders)")
-    eval_list: str = Field("val", description="split file of the evaluation images (VOC folders)")
-    coco_train: str = Field("train2017", description="COCO split of the base images")
-    coco_eval: str = Field("val2017", description="COCO split of the evaluation images")
-    world: World = World()
-    n_train: int = Field(1600, ge=1, le=MOST_IMAGES, description="training scenes (built-in world)")
-    n_eval: int = Field(240, ge=1, le=MOST_IMAGES, description="evaluation scenes (built-in world)")
-    eval_crop: int | None = Field(
-        512,
-        ge=16,
-        le=MOST_PIXELS,
-        description="also score on centre crops of this side, as WILSON's code does; None: full images only",
-    )
-    void: Literal["background", "ignore"] = Field(
-        "background", description="void pixels in training: background as in WILSON's code, or left out"
-    )
 
 
 class RunSpec(Section):
@@ -225,93 +197,4 @@ def make_spec(content: Mapping[str, Any]) -> RunSpec:
     try:
         return RunSpec.model_validate(dict(content))
     except ValidationError as error:
-        raise SpecError(explain(error)) from error
-
-
-def with_section_defaults(model: type[BaseModel], content: Any) -> Any:
-    """Fill sections that are given in part from the section's default in ``model``, which may not be its class's."""
-    if not isinstance(content, Mapping):
-        return content
-    sections = {
-        name: field.default.model_dump()
-        for name, field in model.model_fields.items()
-        if isinstance(field.default, BaseModel) and isinstance(content.get(name), Mapping)
-    }
-    return {**content, **{name: merge(default, content[name]) for name, default in sections.items()}}
-
-
-def nested(assignments: list[str]) -> dict[str, Any]:
-    """Turn ``["step.epochs=3", "fmwiss.alpha=0.7"]`` into nested mappings.
-
-    Raises SpecError for an entry without "=".
-    """
-    content: dict[str, Any] = {}
-    for entry in assignments:
-        path, separator, value = entry.partition("=")
-        if not separator or not path:
-            raise SpecError(f"'{entry}' is no assignment; write --set section.key=value, e.g. --set step.epochs=3")
-        here = content
-        *sections, key = path.strip().split(".")
-        if len(sections) > DEPTH:
-            raise SpecError(f"'{path[:60]}...' names {len(sections)} sections one in the other; there are at most four")
-        for section in sections:
-            here = here.setdefault(section, {})
-            if not isinstance(here, dict):
-                raise SpecError(f"'{path}' goes into '{section}', which already has a value")
-        here[key] = _parsed(value.strip(), entry)
-    return content
-
-
-def _parsed(value: str, entry: str) -> Any:
-    """Lists in brackets and ``null`` become what they say; the rest is text that the specification converts."""
-    if value == "null":
-        return None
-    if not value.startswith("["):
-        return value
-    return parse_yaml(value, f"'{entry[:100]}' holds no list", "write it as [1, 2, 3]")
-
-
-def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """A pydantic error in words: the key, the value seen, the rule, and the closest known key.
-
-    Args:
-        model: whose keys are known; `RunSpec` when left out.
-    """
-    lines = []
-    problems = error.errors()
-    wrong_inside = {problem["loc"][:-1] for problem in problems if problem["loc"]}
-    for problem in problems:
-        if problem["type"] == "too_short" and problem["loc"] in wrong_inside:
-            continue  # pydantic counts only the entries that are right
-        location = [str(part) for part in problem["loc"]]
-        key = ".".join(location)
-        if problem["type"] == "extra_forbidden":
-            known = _fields_at(model or RunSpec, location[:-1])
-            lines.append(f"unknown key '{key}'.{did_you_mean(location[-1], known)}")
-        elif problem["type"] == "value_error":
-            lines.append(str(problem["ctx"]["error"]))
-        elif problem["type"] == "literal_error" and problem["loc"]:
-            choices = [choice.strip("'") for choice in re.split(", | or ", problem["ctx"]["expected"])]
-            lines.append(f"unknown {key} '{problem['input']}'.{did_you_mean(str(problem['input']), choices)}")
-        else:
-            lines.append(f"'{key}' is {problem.get('input')!r:.200}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
-    return "; ".join(lines[:MOST_PROBLEMS])
-
-
-def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    for part in path:
-        annotation: Any = model.model_fields[part].annotation
-        annotation = next((a for a in get_args(annotation) if a is not type(None)), annotation)
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
-
-
-def merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """``second`` over ``first``, section by section."""
-    merged = dict(first)
-    for key, value in second.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        raise SpecError(explain(error, RunSpec)) from error

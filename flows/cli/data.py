@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, specify
 from flows.cli.printing import print_json, print_table
 from flows.machine import default_root
+
+if TYPE_CHECKING:
+    from wilss.data.listing import TaggedList
+    from wilss.spec import RunSpec, Settings
 
 data_app = App(name="data", help="Look over a data folder, or fetch a public data set.")
 
@@ -35,24 +40,43 @@ def protocol(
         json: print JSON, image ids included
         write: folder for one id list a step
     """
-    from tasks.data import describe_protocol
+    from wilss.data.listing import list_steps, write_lists
 
     spec, settings = specify(benchmark, "fmwiss", 0, options, machine)
-    if labels is not None:
-        settings = settings.model_copy(update={"labels_csv": labels})
-    steps = describe_protocol(spec, settings, write)
+    labels = labels or settings.labels_csv
+    images = _listed(spec, labels) if labels else _opened(spec, settings)
+    steps = list_steps(images, spec.protocol, spec.scenario)
+    if write is not None:
+        write_lists(steps, write)
     if json:
-        print_json({"benchmark": spec.benchmark, "scenario": spec.scenario, "steps": steps})
+        print_json({"benchmark": spec.benchmark, "scenario": spec.scenario, "steps": [asdict(s) for s in steps]})
         return
     rows = []
     for entry in steps:
-        shown = ", ".join(f"{n} with {k}" for k, n in entry["images_by_labels"].items())
-        counts = (entry["step"], len(entry["classes"]), entry["images"], entry["with_old_class"])
-        rows.append([*map(str, counts), str(entry["in_earlier_step"]), shown])
+        shown = ", ".join(f"{n} with {k}" for k, n in entry.images_by_labels.items())
+        counts = (entry.step, len(entry.classes), entry.images, entry.with_old_class, entry.in_earlier_step)
+        rows.append([*map(str, counts), shown])
     columns = ["step", "classes", "images", "with an old class", "in an earlier step", "own labels per image"]
     print_table(f"{spec.benchmark}, {spec.scenario}", columns, rows)
     if write is not None:
         print(f"id lists: {write}")
+
+
+def _listed(spec: RunSpec, labels: Path) -> TaggedList:
+    from wilss.data.catalogue import class_names
+    from wilss.data.listing import read_list
+
+    if spec.custom is None:
+        return read_list(labels, class_names(spec.protocol.family))
+    return read_list(labels, spec.custom.classes, spec.custom.ignore)
+
+
+def _opened(spec: RunSpec, settings: Settings) -> TaggedList:
+    from wilss.data.listing import TaggedList
+    from wilss.data.opening import open_source
+
+    source = open_source(spec.protocol.family, spec.data, settings, spec.protocol.steps[0], spec.custom)
+    return TaggedList(source.ids("train"), source.tags("train"), source.classes)
 
 
 @data_app.command(name="check")

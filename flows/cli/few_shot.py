@@ -50,7 +50,7 @@ class FewShotOptions:
         """What was given of a specification."""
         from wilss.errors import SpecError
         from wilss.fewshot.spec import FAMILIES
-        from wilss.spec import merge, nested
+        from wilss.words import merge, nested
 
         settings = machine.settings()
         if settings.labels_csv:
@@ -178,7 +178,7 @@ def _specs(
     """One specification for every number of shots."""
     from wilss.errors import SpecError
     from wilss.fewshot.spec import make_fewshot_spec
-    from wilss.spec import merge
+    from wilss.words import merge
 
     settings = machine.settings(again)
     given = {**options.content(machine), "fold": model.fold, "head": model.head, "seed": model.seed}

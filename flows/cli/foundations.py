@@ -91,7 +91,7 @@ def pretrain(
         device: cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu
     """
     from wilss.foundation.pretrain.run import training_spec
-    from wilss.spec import nested
+    from wilss.words import nested
 
     settings = machine_settings(root=root, device=device)
     if model == "shapes":

@@ -81,7 +81,7 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     from wilss.custom import read_benchmark
     from wilss.errors import SpecError
     from wilss.protocol import benchmarks
-    from wilss.spec import merge, nested
+    from wilss.words import merge, nested
 
     changes = nested(list(options.set))
     for key in ("method", "seed", "benchmark"):
@@ -109,7 +109,7 @@ def chosen_lists(family: object, settings: Settings, train: str | None, evaluati
     Args:
         family: whose data, as it was written: it has not been validated yet.
     """
-    from wilss.data.voc import choose_lists
+    from wilss.data.id_lists import choose_lists
 
     folder = settings.data if family == "voc" else settings.voc if family == "coco-voc" else None
     names = zip(("train_list", "eval_list"), choose_lists(folder, train, evaluation), strict=True)

@@ -16,7 +16,7 @@ from stores.plans.run import Run
 from wilss.data.images import TaggedImages
 from wilss.errors import FormatError
 from wilss.foundation.label import Labelling, in_batches, padded, sizes_of
-from wilss.learn.methods import Method
+from wilss.learn.methods.contract import Method
 
 Progress = Callable[[str, int, int, float], None]
 

@@ -13,7 +13,7 @@ Ids, class names and tags lie in ``index.json``. A writer owns whole shards: two
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -175,8 +175,12 @@ class LabelSet:
             raise DataError(f"image '{image_id}' is not in this label set of {len(self)} images.{close[:200]}")
         return self.rows[image_id]
 
-    def require_of(self, image_ids: Collection[str], classes: tuple[str, ...], canvas: int) -> None:
-        """Raise DataError unless the set can teach these classes on these images; it may hold a part of them."""
+    def require_of(self, tags: Mapping[str, Sequence[bool]], classes: tuple[str, ...], canvas: int) -> None:
+        """Raise DataError unless the set can teach these classes on these images; it may hold a part of them.
+
+        Args:
+            tags: image id -> one flag a class.
+        """
         if (self.index.classes, self.index.canvas) != (classes, canvas):
             raise DataError(
                 f"the label set has masks of {', '.join(self.index.classes)} at {self.index.canvas} px, the step needs "
@@ -184,12 +188,13 @@ class LabelSet:
             )
         if not self.index.ids:
             raise DataError("the label set has no row, so there is nothing to learn from; take another one")
-        known = set(image_ids)
-        if odd := [image_id for image_id in self.index.ids if image_id not in known]:
-            raise DataError(
-                f"the label set has a row of image '{odd[0]}', which is none of the step's {len(known)} images; take a "
-                "set of this step, or make it anew with --again labels"
-            )
+        for row, (image_id, own) in enumerate(zip(self.index.ids, self.index.tags, strict=True)):
+            if list(own) != list(tags.get(image_id, ())):
+                of_data = f"has {_shown(tags[image_id], classes)} in the data" if image_id in tags else "the step lacks"
+                raise DataError(
+                    f"row {row} of the label set is image '{image_id}' with {_shown(own, classes)}, which {of_data}; "
+                    "take a set of this step, or make it anew with --again labels"
+                )
 
     def read(self, name: str, start: int, stop: int) -> Tensor:
         """Rows ``start`` to ``stop`` of one array."""
@@ -240,6 +245,10 @@ class LayerCache:
         """See `wilss.learn.incremental.MaskLayers.layers`."""
         unpacked = np.unpackbits(self.bits[self.rows[list(positions)]], axis=-1, count=self.canvas)
         return torch.from_numpy(unpacked)
+
+
+def _shown(tags: Sequence[bool], classes: tuple[str, ...]) -> str:
+    return ", ".join(name for name, tagged in zip(classes, tags, strict=True) if tagged) or "no tag"
 
 
 def _read_index(folder: Path) -> LabelIndex:

@@ -14,7 +14,7 @@ from stores.models.card_format1 import ABOUT, INDEX, of_about, of_index
 from wilss.architecture import MOST_CLASSES, Count, InputCard
 from wilss.data.palette import Colour, voc_colour
 from wilss.errors import ArtefactNotFoundError, FormatError
-from wilss.nets.segmenter import StudentSpec
+from wilss.nets.spec import StudentSpec
 from wilss.outside import checked, read_json
 
 FORMAT: Final = 2

@@ -9,13 +9,13 @@ from stores.artefacts import Manifest, Store
 from stores.models.card import WEIGHTS, FewShotCard, load_card
 from stores.models.files import no_weights
 from stores.models.heads import BACKBONE, has_backbone
+from wilss.data.spec import DataSpec
 from wilss.digest import file_digest
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.leak_rule import require_no_leak
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import Weights
 from wilss.protocol import Benchmark, Scenario
-from wilss.spec import DataSpec
 
 STAGES = ("shapes", "stage 1", "head")
 MARK = "heads:"

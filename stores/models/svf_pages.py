@@ -17,7 +17,8 @@ from stores.models.subject import Subject, open_subject
 from stores.runs import write_run
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
-from wilss.data.scenes.world import World, draw
+from wilss.data.scenes.world import draw
+from wilss.data.spec import World
 from wilss.errors import SpecError
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
 from wilss.outputs import writable_folder

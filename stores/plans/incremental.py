@@ -20,7 +20,7 @@ from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.learn.base import joint_epochs
 from wilss.learn.methods import METHODS
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.spec import TrainSpec
 from wilss.protocol import Benchmark
 from wilss.section import Section
 from wilss.spec import RunSpec
@@ -84,7 +84,7 @@ def plan_incremental(of: Ingredients) -> Plan:
 
 def _nodes(of: Ingredients) -> Iterator[Node]:
     student = _base(of)
-    yield Node("checkpoint 0", student, "base", "base student")
+    yield Node("checkpoint 0", student, "base", "student of step 0")
     bank = _bank(of) if of.has_bank else None
     if bank:
         yield Node("memory bank", bank, "bank", "memory bank")

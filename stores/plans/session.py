@@ -15,13 +15,14 @@ from stores.plans.plan import Node
 from wilss.custom import CustomBenchmark
 from wilss.data.opening import open_source
 from wilss.data.source import Source
+from wilss.data.spec import DataSpec
 from wilss.data.steps import TrainingList
 from wilss.device import resolve_device
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.precision import require_full_fp32
-from wilss.spec import DataSpec, Settings
+from wilss.spec import Settings
 
 T = TypeVar("T")
 

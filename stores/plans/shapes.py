@@ -8,8 +8,9 @@ from stores.artefacts import Recipe, Store
 from stores.models.heads import shapes_weights
 from wilss.data.scenes.source import ScenesSource
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION
+from wilss.fewshot.sections import ShapesSpec
 from wilss.fewshot.shipped import ShapesFile, shipped_shapes
-from wilss.fewshot.spec import FewShotSpec, ShapesSpec
+from wilss.fewshot.spec import FewShotSpec
 from wilss.nets.pretrained import Weights
 
 

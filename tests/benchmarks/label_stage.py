@@ -103,6 +103,7 @@ def measure_real(size: int, batch: int, repeats: int) -> dict[str, object]:
 def measure_small(count: int) -> dict[str, object]:
     """Scenes a second through planning, labelling, writing and publishing of the demo's label set."""
     from tasks.label import label_shard, plan_labels, publish_labels
+
     from tasks.workspace import open_workspace
     from wilss.data.steps import step_data
     from wilss.foundation.zoo import build_grouper, build_scorer

@@ -19,16 +19,18 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from wilss.data.augment import AugmentSpec
 from wilss.data.images import ImageTable, TaggedImages
+from wilss.data.spec import AugmentSpec
 from wilss.learn.incremental import StepBatches, StepData
 from wilss.learn.loop import Training, Watch
 from wilss.learn.memory import MemoryBank
-from wilss.learn.methods import Fmwiss, FmwissSpec, StepContext
-from wilss.learn.methods.contract import StepBatch
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.methods.contract import StepBatch, StepContext
+from wilss.learn.methods.fmwiss import Fmwiss
+from wilss.learn.methods.spec import FmwissSpec
+from wilss.learn.spec import TrainSpec
 from wilss.nets.pretrained import find_weights
-from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
+from wilss.nets.segmenter import Segmenter, build_segmenter
+from wilss.nets.spec import StudentSpec
 from wilss.precision import autocast, has_bf16
 
 N_IMAGES = 32

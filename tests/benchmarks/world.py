@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from wilss.data.scenes.world import World, draw
+from wilss.data.scenes.world import draw
+from wilss.data.spec import World
 
 
 def main() -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from stores.artefacts import Store
+from stores.artefacts import ArtefactRef, Store
 from stores.models.files import load_student
+from stores.plans.run import Run
+from stores.plans.session import Session
 from wilss.device import resolve_device
 from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
 from wilss.spec import Settings, make_spec
@@ -42,24 +44,26 @@ def modified(root: Path) -> dict[str, int]:
 def test_shards_that_another_process_wrote_meanwhile_are_not_labelled_again(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks import label
+    from tasks import labels
 
     root = tmp_path / "root"
     shutil.copytree(finished[0], root)
-    spec = make_spec(TINY)
+    run = Run(make_spec(TINY), Session(settings(root)))
 
     def again(*given: object) -> None:
         raise AssertionError("labelled again")
 
-    monkeypatch.setattr(label, "cosegment", again)
+    monkeypatch.setattr(labels, "write_shard", again)
     manifest = next(m for m in Store(root).all("labels") if "teacher" not in m.parents)
-    assert label.label_shard.fn(spec, settings(root), 1, 0) == manifest.counts["images"]  # published
+    begun = labels.begin_labels.fn(run, 1)
+    assert begun == ArtefactRef(kind="labels", digest=manifest.digest, counts={"images": 35, "shards": 1})
+    shard = labels.label_shard.fn(run, 1, begun, 0)  # published
     assert not list((root / "labels").glob(".staging*"))
     published, staging = (find("labels", manifest.digest) for find in (Store(root).path, Store(root).staging))
     (published / "manifest.json").unlink()
     published.rename(staging)
-    assert label.label_shard.fn(spec, settings(root), 1, 0) == manifest.counts["images"]  # written, not yet published
-    assert label.publish_labels.fn(spec, settings(root), 1).digest == manifest.digest
+    assert labels.label_shard.fn(run, 1, begun, 0) == shard  # written, not yet published
+    assert labels.label_set.fn(run, 1, [shard]).digest == manifest.digest
 
 
 def test_report_has_what_it_promises(finished: tuple[Path, dict[str, Any]]) -> None:
@@ -200,7 +204,7 @@ def test_labels_made_anew_pull_their_step_along_and_nothing_else(
     for key in ("metrics", "steps", "label_sets", "artefacts"):
         assert report[key] == finished[1][key]
     said = capsys.readouterr().err
-    assert re.search(r"^base student: found, made (just now|\d+ \w+ ago)$", said, re.MULTILINE)
+    assert re.search(r"^student of step 0: found, made (just now|\d+ \w+ ago)$", said, re.MULTILINE)
     assert "label set of step 1: found" not in said
     with pytest.raises(SpecError, match="'base' is no stage that could be made again here"):
         run_step(make_spec(TINY), 1, settings(root).model_copy(update={"again": ("base",)}))
@@ -216,7 +220,7 @@ def test_masks_of_other_images_are_not_trained_on(finished: tuple[Path, dict[str
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "ids": content["ids"][::-1]}))
     again = settings(root).model_copy(update={"again": ("step",)})
-    with pytest.raises(DataError, match=r"row 0 of the label set is image 'train-\d+', but the step has image 'train-"):
+    with pytest.raises(DataError, match=r"row \d+ of the label set is image 'train-\d+' with .*, which has .* in the"):
         run_step(make_spec(TINY), 1, again)
 
 

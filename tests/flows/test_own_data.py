@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tasks.recipes import labels_recipe
 
-from tasks.workspace import open_workspace
+from stores.plans.run import Run
+from stores.plans.session import Session
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
 from wilss.data.files import read_mask
-from wilss.data.scenes.silhouettes import CLASSES
+from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
+from wilss.data.spec import World
 from wilss.data.voc import save_palette_png
 from wilss.report.pictures import to_pil
 from wilss.spec import Settings, make_spec
@@ -234,7 +234,8 @@ def test_a_label_set_depends_on_the_old_classes_that_compete_in_it(tmp_path: Pat
         ignored = [name for name in BASE if name not in old]
         custom = {"name": "mine", "data": "folder", "steps": [old, NEW], "ignore": ignored}
         content = {"benchmark": "mine", "custom": custom, "preset": "tiny", "foundation": {"old_names": old_names}}
-        return labels_recipe(open_workspace(make_spec(content), Settings(root=tmp_path, data=data)), 1).digest
+        run = Run(make_spec(content), Session(Settings(root=tmp_path, data=data)))
+        return run.plan["labels 1"].recipe.digest
 
     assert digest(BASE[:2], True) != digest(BASE[2:4], True)
     assert digest(BASE[:2], False) == digest(BASE[2:4], False)

@@ -23,7 +23,8 @@ from wilss.foundation.loading import SCENES_FILE
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_scorer
 from wilss.nets.pretrained import find_weights
-from wilss.nets.segmenter import StudentSpec, build_segmenter
+from wilss.nets.segmenter import build_segmenter
+from wilss.nets.spec import StudentSpec
 from wilss.protocol import benchmarks
 from wilss.spec import Settings, make_spec
 

@@ -7,9 +7,10 @@ import torch
 
 from tests.wilss.fewshot_inputs import make_batch, make_input, slow_pixel_loss
 from tests.wilss.test_bam import slow_meta
-from wilss.fewshot.heads.aspp import AsppHead, AsppSpec
+from wilss.fewshot.heads.aspp import AsppHead
 from wilss.fewshot.heads.contract import HeadOutput
 from wilss.fewshot.heads.parts import prior_mask, support_priors
+from wilss.fewshot.heads.spec import AsppSpec
 
 CHANNELS = (3, 4, 5, 6)
 

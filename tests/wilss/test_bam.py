@@ -18,9 +18,10 @@ from tests.wilss.fewshot_inputs import (
     slow_prototypes,
 )
 from wilss.errors import SpecError
-from wilss.fewshot.heads.aspp import AsppHead, AsppSpec
-from wilss.fewshot.heads.bam import BamHead, BamSpec, scene_difference
+from wilss.fewshot.heads.aspp import AsppHead
+from wilss.fewshot.heads.bam import BamHead, scene_difference
 from wilss.fewshot.heads.contract import HeadInput
+from wilss.fewshot.heads.spec import AsppSpec, BamSpec
 
 CHANNELS = (3, 4, 5, 6)
 N_BASE = 4

@@ -14,7 +14,8 @@ from tests.flows.test_cli import voc_folder
 from wilss.data.coco.names import CLASS_OF_VOC, CLASSES, COCO_IDS, N_BASE, PROMPTS, VOC_TO_COCO
 from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.files import read_rgb
-from wilss.data.voc import VOC_PROMPTS, VocSource
+from wilss.data.voc import VocSource
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataError, DataNotFoundError
 from wilss.protocol import benchmark, step_images
 

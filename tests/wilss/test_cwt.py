@@ -13,7 +13,8 @@ from torch import nn
 
 from tests.wilss.fewshot_inputs import make_batch, make_input
 from wilss.fewshot.heads.contract import IGNORE, HeadOutput
-from wilss.fewshot.heads.cwt import ClassifierTransformer, CwtHead, CwtSpec, fit_classifier, pixel_shares, resize_matrix
+from wilss.fewshot.heads.cwt import ClassifierTransformer, CwtHead, fit_classifier, pixel_shares, resize_matrix
+from wilss.fewshot.heads.spec import CwtSpec
 
 CHANNELS = (3, 4, 5, 6)
 DIM = 8

@@ -9,15 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from wilss.data.augment import AugmentSpec, draw_view
+from wilss.data.augment import draw_view
 from wilss.data.files import read_mask, read_rgb
 from wilss.data.images import to_canvas
+from wilss.data.spec import AugmentSpec
 from wilss.errors import DataError, SpecError
 from wilss.grid import make_grid
 from wilss.learn.schedule import batches_per_epoch, epoch_batches, poly_factor
 from wilss.learn.targets import class_shares, layer_shares
 from wilss.presets import PRESETS
-from wilss.spec import make_spec, nested
+from wilss.spec import make_spec
+from wilss.words import nested
 
 
 def test_view_moves_images_and_labels_alike_and_stays_inside_the_image() -> None:

@@ -10,12 +10,13 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from wilss._torchvision import make_torchvision_importable
+
 import numpy as np
 import pytest
 import torch
 from scipy.io import savemat
 
-from wilss._torchvision import make_torchvision_importable
 from wilss.data.download import COCO_ARCHIVES, Archive, _coco, add_sbd, download
 from wilss.data.files import read_mask
 from wilss.data.voc import save_palette_png

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
-from wilss.data.voc import VOC_PROMPTS, VocSource
+from wilss.data.spec import World
+from wilss.data.voc import VocSource
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
 from wilss.fewshot.episodes.areas import load_areas, write_areas
 from wilss.fewshot.episodes.draw import Episode, Sampler, base_labels, episode_labels

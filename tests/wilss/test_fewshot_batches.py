@@ -10,12 +10,13 @@ from torch import Tensor
 from tests.wilss.boxes import Boxes
 from tests.wilss.tiny_heads import batch_of
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
 from wilss.data.source import Source
-from wilss.fewshot.episodes.augment import EpisodeAugmentSpec, draw_episode_view
+from wilss.data.spec import World
+from wilss.fewshot.episodes.augment import draw_episode_view
 from wilss.fewshot.episodes.batches import Augmented, DrawEpisodes, EpisodeImages, evaluation_batch, mix_episodes
 from wilss.fewshot.episodes.draw import Episode, Sampler
 from wilss.fewshot.episodes.lists import build_list, read_areas
+from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
 from wilss.fewshot.heads.contract import EpisodeBatch
 
 

@@ -16,9 +16,9 @@ from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.fewshot.heads.cwt import CwtHead
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.scores import episode_counts
-from wilss.fewshot.spec import PspTrainSpec
+from wilss.fewshot.sections import EpisodicTrainSpec, PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
-from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules, rate_factor
+from wilss.fewshot.training import episodic_rules, rate_factor
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
 from wilss.nets.svf import apply_svf

@@ -23,7 +23,8 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.nets.pretrained import find_weights
 from wilss.precision import has_bf16
-from wilss.spec import make_spec, nested
+from wilss.spec import make_spec
+from wilss.words import nested
 
 HALF = (0.5, 0.5, 0.5)
 

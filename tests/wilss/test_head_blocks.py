@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from wilss.fewshot.heads.aspp import AsppHead, AsppSpec
-from wilss.fewshot.heads.bam import BamHead, BamSpec
-from wilss.fewshot.heads.ipmt import IpmtHead, IpmtSpec
-from wilss.fewshot.heads.pfenet import PfenetHead, PfenetSpec
+from wilss.fewshot.heads.aspp import AsppHead
+from wilss.fewshot.heads.bam import BamHead
+from wilss.fewshot.heads.ipmt import IpmtHead
+from wilss.fewshot.heads.pfenet import PfenetHead
+from wilss.fewshot.heads.spec import AsppSpec, BamSpec, IpmtSpec, PfenetSpec
 
 CHANNELS = (8, 16, 32, 64)
 REDUCE = "1x1, relu, drop 0.5"

@@ -11,11 +11,12 @@ from torch import nn
 from tests.wilss.fewshot_inputs import make_input, slow_resize
 from tests.wilss.tiny_heads import TRAINED, batch_of, spec_of
 from wilss.fewshot.build import build_model, build_stage1
-from wilss.fewshot.heads.aspp import AsppHead, AsppSpec
-from wilss.fewshot.heads.bam import BamHead, BamSpec
+from wilss.fewshot.heads.aspp import AsppHead
+from wilss.fewshot.heads.bam import BamHead
 from wilss.fewshot.heads.contract import HeadInput
-from wilss.fewshot.heads.ipmt import IpmtHead, IpmtSpec
-from wilss.fewshot.heads.pfenet import PfenetHead, PfenetSpec
+from wilss.fewshot.heads.ipmt import IpmtHead
+from wilss.fewshot.heads.pfenet import PfenetHead
+from wilss.fewshot.heads.spec import AsppSpec, BamSpec, IpmtSpec, PfenetSpec
 from wilss.nets.pretrained import find_weights
 
 CHANNELS = (3, 4, 5, 6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from timm.data import ImageNetInfo
 
-from wilss.data.voc import VOC_PROMPTS
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.foundation.classifier import match_prompts
 
 INFO = ImageNetInfo("imagenet1k")

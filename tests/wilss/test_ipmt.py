@@ -21,8 +21,9 @@ from tests.wilss.ipmt_reference import (
 )
 from tests.wilss.test_attention import randomise
 from wilss.fewshot.heads.contract import HeadInput, HeadOutput
-from wilss.fewshot.heads.ipmt import IpmtHead, IpmtSpec, dice_loss, masks_loss, support_attention_masks
+from wilss.fewshot.heads.ipmt import IpmtHead, dice_loss, masks_loss, support_attention_masks
 from wilss.fewshot.heads.ipmt_transformer import FeedForward, MaskedAttention, Tokens
+from wilss.fewshot.heads.spec import IpmtSpec
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.pyramid import Features, MiddleFeatures
 

@@ -15,7 +15,7 @@ from tests.wilss.test_methods import segmenter
 from wilss.errors import FormatError, TrainingError
 from wilss.learn.base import joint_epochs
 from wilss.learn.loop import Training, Watch, _split, drawn
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.spec import TrainSpec
 from wilss.learn.state import last_good
 from wilss.nets.segmenter import Segmenter
 

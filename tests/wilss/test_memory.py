@@ -10,8 +10,9 @@ from torch import Tensor
 
 from wilss.data.images import ImageTable, MaskedImages
 from wilss.errors import DataError
-from wilss.learn.copypaste import PasteSpec, paste
-from wilss.learn.memory import MemoryBank, MemorySpec, build_bank
+from wilss.learn.copypaste import paste
+from wilss.learn.memory import MemoryBank, build_bank
+from wilss.learn.spec import MemorySpec, PasteSpec
 from wilss.protocol import output_channels
 
 

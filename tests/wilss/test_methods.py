@@ -8,20 +8,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wilss.data.augment import AugmentSpec
 from wilss.data.images import TaggedImages
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
+from wilss.data.spec import AugmentSpec, World
 from wilss.data.steps import StepLists
 from wilss.errors import SpecError, TrainingError
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.memory import MemoryBank
-from wilss.learn.methods import Fmwiss, FmwissSpec, StepContext, WilsonSpec
-from wilss.learn.methods.contract import StepBatch
+from wilss.learn.methods.contract import StepBatch, StepContext
 from wilss.learn.methods.finetune import Finetune
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.methods.fmwiss import Fmwiss
+from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
+from wilss.learn.spec import TrainSpec
 from wilss.nets.pretrained import Weights, find_weights
-from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
+from wilss.nets.segmenter import Segmenter, build_segmenter
+from wilss.nets.spec import StudentSpec
 from wilss.protocol import benchmark
 
 SPEC = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1, 2))

@@ -9,7 +9,8 @@ import torch
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.normalise import Normalise
 from wilss.nets.pretrained import Weights
-from wilss.nets.segmenter import StudentSpec, build_segmenter
+from wilss.nets.segmenter import build_segmenter
+from wilss.nets.spec import StudentSpec
 
 MEAN, STD = (0.1, 0.5, 0.3), (0.5, 0.25, 2.0)
 WEIGHTS = Weights("resnet_scenes", None, False, "", "random", MEAN, STD)

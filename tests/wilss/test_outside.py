@@ -14,7 +14,8 @@ from wilss import outside
 from wilss.custom import read_benchmark
 from wilss.errors import FormatError, SpecError
 from wilss.outside import DEPTH, YAML_BYTES, checked, parse_json, parse_yaml, read_json, read_yaml
-from wilss.spec import make_spec, nested
+from wilss.spec import make_spec
+from wilss.words import nested
 
 BOMB = "a: &a [x, x]\n" + "".join(
     f"{chr(98 + k)}: &{chr(98 + k)} [*{chr(97 + k)}, *{chr(97 + k)}]\n" for k in range(24)

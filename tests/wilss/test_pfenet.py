@@ -19,7 +19,8 @@ from tests.wilss.fewshot_inputs import (
     slow_resize,
 )
 from wilss.fewshot.heads.contract import HeadInput
-from wilss.fewshot.heads.pfenet import PfenetHead, PfenetSpec, bin_size
+from wilss.fewshot.heads.pfenet import PfenetHead, bin_size
+from wilss.fewshot.heads.spec import PfenetSpec
 
 CHANNELS = (3, 4, 5, 6)
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes)
 from wilss import precision
-from wilss.data.scenes.world import World
+from wilss.data.spec import World
 from wilss.errors import FormatError, SpecError
 from wilss.foundation.clip_towers import new_scenes_clip
 from wilss.foundation.loading import load_clip

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
+from wilss.data.spec import World
 from wilss.data.steps import StepLists
 from wilss.data.tags import read_labels
-from wilss.data.voc import VOC_PROMPTS
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataError, SpecError
 from wilss.protocol import SPLITS, Benchmark, benchmark, count_steps, output_channels, step_images, visible_tags
 

@@ -10,8 +10,9 @@ import torch
 
 from tests.wilss.fewshot_inputs import slow_conv, slow_pool, slow_resize
 from wilss.errors import SpecError
-from wilss.fewshot.psp import PspDecoder, PspNet, PspSpec, stage1_loss
+from wilss.fewshot.psp import PspDecoder, PspNet, stage1_loss
 from wilss.fewshot.pyramid import Features, PyramidBackbone
+from wilss.fewshot.sections import PspSpec
 from wilss.nets.pretrained import find_weights
 
 

@@ -6,10 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
+from wilss.data.scenes.outlines import CLASSES, N_BLOBS
 from wilss.data.scenes.random_silhouettes import overlap_with_classes, random_shapes
-from wilss.data.scenes.silhouettes import ATLAS_SIZE, CLASSES, N_BLOBS, class_shapes
+from wilss.data.scenes.silhouettes import ATLAS_SIZE, class_shapes
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import BLOCK, World, caption, draw
+from wilss.data.scenes.world import BLOCK, caption, draw
+from wilss.data.spec import World
 from wilss.errors import DataNotFoundError, SpecError
 from wilss.foundation.pretrain.pairs import Pairs, draw_pairs
 

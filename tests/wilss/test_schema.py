@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.section import in_words, lines_of
-from wilss.spec import make_spec, nested
+from wilss.spec import make_spec
+from wilss.words import nested
 
 
 def test_settings_are_said_as_they_are_given() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from tests.wilss.test_methods import segmenter
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
+from wilss.data.spec import World
 from wilss.data.steps import StepLists
 from wilss.measure.score import centre_crop, score_crops, score_images
 from wilss.protocol import benchmark

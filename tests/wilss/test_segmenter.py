@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from wilss.errors import SpecError
 from wilss.nets.pretrained import find_weights
-from wilss.nets.segmenter import Segmenter, StudentSpec, build_segmenter
+from wilss.nets.segmenter import Segmenter, build_segmenter
+from wilss.nets.spec import StudentSpec
 from wilss.spec import make_spec
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wilss.data.augment import AugmentSpec
 from wilss.data.images import ImageTable, TaggedImages
 from wilss.data.source import Split
-from wilss.learn.copypaste import PasteSpec
+from wilss.data.spec import AugmentSpec
 from wilss.learn.incremental import StepBatches, StepData
 from wilss.learn.memory import MemoryBank
+from wilss.learn.spec import PasteSpec
 
 SIDE, N, CLASSES = 40, 12, 3
 

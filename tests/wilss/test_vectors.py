@@ -11,15 +11,14 @@ from torch import nn
 
 from tests.wilss.test_loop import IDS, SPEC, Toy
 from tests.wilss.test_methods import Ones, bank, segmenter
-from wilss.data.augment import AugmentSpec
 from wilss.data.images import TaggedImages
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
+from wilss.data.spec import AugmentSpec, World
 from wilss.data.steps import StepLists
 from wilss.errors import SpecError
 from wilss.learn.incremental import StepData, StepResult, train_step
 from wilss.learn.loop import Training, Watch
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.spec import TrainSpec
 from wilss.measure.vectors import Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.svf import apply_svf, decomposition, svf_layers, svf_state

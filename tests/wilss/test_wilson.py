@@ -7,14 +7,14 @@ import copy
 import torch
 
 from tests.wilss.test_methods import SPEC, batch, grown, segmenter
-from wilss.data.augment import AugmentSpec
 from wilss.data.scenes.source import ScenesSource
-from wilss.data.scenes.world import World
+from wilss.data.spec import AugmentSpec, World
 from wilss.data.steps import StepLists
 from wilss.learn.incremental import StepData, train_step
-from wilss.learn.methods import StepContext, Wilson, WilsonSpec
-from wilss.learn.methods.contract import StepBatch
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.methods.contract import StepBatch, StepContext
+from wilss.learn.methods.spec import WilsonSpec
+from wilss.learn.methods.wilson import Wilson
+from wilss.learn.spec import TrainSpec
 from wilss.protocol import benchmark
 
 SETTINGS = WilsonSpec(channels=8, warmup_epochs=2, pamr_iterations=2, pamr_dilations=(1, 2))

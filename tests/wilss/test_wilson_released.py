@@ -13,8 +13,9 @@ from torch import Tensor, nn
 import wilss.learn.methods.wilson as wilson_module
 from tests.wilss.test_methods import segmenter
 from wilss.learn.localizer import Localizer
-from wilss.learn.methods import StepContext, Wilson, WilsonSpec
-from wilss.learn.methods.contract import StepBatch
+from wilss.learn.methods.contract import StepBatch, StepContext
+from wilss.learn.methods.spec import WilsonSpec
+from wilss.learn.methods.wilson import Wilson
 from wilss.nets.segmenter import Segmenter
 
 N, N_OLD, N_NEW = 24, 16, 5

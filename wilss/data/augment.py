@@ -7,24 +7,10 @@ from dataclasses import dataclass
 import torch
 from kornia.enhance import adjust_hue, adjust_saturation
 from kornia.geometry.transform import warp_affine
-from pydantic import Field
 from torch import Tensor
 
-from wilss.architecture import MOST_PIXELS
+from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
-from wilss.section import Section
-
-
-class AugmentSpec(Section):
-    """Random resized crop and horizontal flip; colour jitter is off, as in the paper."""
-
-    crop: int = Field(512, ge=16, le=MOST_PIXELS, description="side of the square training crop in pixels")
-    min_area: float = Field(0.5, gt=0, le=1, description="smallest crop, share of the image area")
-    max_ratio: float = Field(4 / 3, ge=1, description="aspect ratios are drawn from 1/max_ratio to max_ratio")
-    flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
-    brightness: float = Field(0.0, ge=0, le=1, description="gain is drawn from 1 - b to 1 + b (0 in the paper)")
-    saturation: float = Field(0.0, ge=0, le=1, description="factor is drawn from 1 - s to 1 + s (0 in the paper)")
-    hue: float = Field(0.0, ge=0, le=0.5, description="shift in turns is drawn from -h to h (0 in the paper; slow)")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wilss.data.coco import names as coco_names
-from wilss.data.scenes.silhouettes import CLASSES
-from wilss.data.voc import VOC_PROMPTS
+from wilss.data.scenes.outlines import CLASSES
+from wilss.data.voc_names import VOC_PROMPTS
 
 
 def class_names(family: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from wilss.data.folder import LAYOUT, find_images
 from wilss.data.id_lists import read_ids
 from wilss.data.source import VOID
 from wilss.data.tags import LabelRow, label_rows
-from wilss.data.voc import VOC_PROMPTS
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataError, DataNotFoundError
 
 

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from wilss._torchvision import make_torchvision_importable
+
 import numpy as np
 import torch
 from scipy.io import loadmat
 
-from wilss._torchvision import make_torchvision_importable
 from wilss.data.files import read_mask
 from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, DataNotFoundError

@@ -29,6 +29,14 @@ def read_rgb(path: Path) -> Tensor:
         return _tensor(path, image, "RGB").permute(2, 0, 1)
 
 
+def file_size(path: Path) -> int:
+    """Bytes of a file. Raises DataNotFoundError when there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError as error:
+        raise DataNotFoundError(_missing(path)) from error
+
+
 def read_size(path: Path) -> tuple[int, int]:
     """Height and width that `read_rgb` gives, from the file's header alone. Raises as it does."""
     with _open(path) as image:
@@ -50,7 +58,7 @@ def read_mask(path: Path) -> Tensor:
 
 def _open(path: Path) -> Image.Image:
     if not path.is_file():
-        raise DataNotFoundError(f"'{path}' does not exist; is the split list of another data set, or a file missing?")
+        raise DataNotFoundError(_missing(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are welcome
@@ -59,6 +67,10 @@ def _open(path: Path) -> Image.Image:
         raise DataError(f"'{path}' is larger than {2 * PIXEL_LIMIT} pixels; shrink it first") from error
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(_broken(path)) from error
+
+
+def _missing(path: Path) -> str:
+    return f"'{path}' does not exist; is the split list of another data set, or a file missing?"
 
 
 def _tensor(path: Path, image: Image.Image, mode: str | None) -> Tensor:

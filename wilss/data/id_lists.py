@@ -36,3 +36,12 @@ def require_apart(training: tuple[str, ...], scored: tuple[str, ...], names: tup
             f"the training list '{names[0]}' holds images of '{names[1]}', which is scored on ({len(both)}, first "
             f"'{both[0]}'); take them out of one of the two"
         )
+
+
+def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -> tuple[str | None, str | None]:
+    """Names of the split files: as given; for evaluation else "val", else the only list that is no training list."""
+    folder = root / "ImageSets" / "Segmentation" if root else None
+    if evaluation or folder is None or not folder.is_dir() or (folder / "val.txt").is_file():
+        return train, evaluation
+    others = [path.stem for path in folder.glob("*.txt") if not path.stem.startswith("train")]
+    return train, others[0] if len(others) == 1 else None

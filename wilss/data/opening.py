@@ -10,9 +10,10 @@ from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.folder import FolderSource
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.source import Source
+from wilss.data.spec import DataSpec
 from wilss.data.voc import VocSource
 from wilss.errors import DataNotFoundError, SpecError
-from wilss.spec import DataSpec, Settings
+from wilss.spec import Settings
 
 NEEDS = {
     "voc": "the VOC folder (the one that holds JPEGImages)",

@@ -13,37 +13,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wilss.data.files import read_mask, read_rgb
+from wilss.data.files import file_size, read_mask, read_rgb
 from wilss.data.id_lists import read_ids, require_apart
 from wilss.data.palette import Colour, palette
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.digest import hasher
 from wilss.errors import DataError, DataNotFoundError, did_you_mean
-
-VOC_PROMPTS: dict[str, tuple[str, ...]] = {
-    "aeroplane": ("aeroplane", "airplane", "airliner", "warplane"),
-    "bicycle": ("bicycle", "mountain bike", "bicycle built for two", "tandem"),
-    "bird": ("bird",),
-    "boat": ("boat", "ship"),
-    "bottle": ("bottle",),
-    "bus": ("bus", "minibus", "trolleybus"),
-    "car": ("car", "cab", "jeep", "convertible", "minivan"),
-    "cat": ("cat",),
-    "chair": ("chair", "rocking chair", "folding chair"),
-    "cow": ("cow", "ox"),
-    "diningtable": ("dining table", "table"),
-    "dog": ("dog", "terrier", "retriever", "hound", "spaniel"),
-    "horse": ("horse", "sorrel"),
-    "motorbike": ("motorbike", "motorcycle", "moped", "motor scooter"),
-    "person": ("person",),
-    "pottedplant": ("potted plant", "flowerpot"),
-    "sheep": ("sheep", "ram", "bighorn"),
-    "sofa": ("sofa", "couch", "studio couch"),
-    "train": ("train", "electric locomotive", "steam locomotive", "passenger car", "freight car"),
-    "tvmonitor": ("tv monitor", "television", "monitor", "CRT screen"),
-}
-"""The ontology of the twenty VOC classes in the order of their ids."""
 
 VOC_VERSION = 1
 """Raised whenever the same files give other images, masks or tags."""
@@ -93,7 +70,7 @@ class VocSource:
         digest = hasher(VOC_VERSION)
         for split in ("train", "eval"):
             for image_id in self.ids(split):
-                sizes = (self._image_path(image_id).stat().st_size, self._mask_path(image_id).stat().st_size)
+                sizes = (file_size(self._image_path(image_id)), file_size(self._mask_path(image_id)))
                 digest.update(f"{split} {image_id} {sizes}\n".encode())
         if self.labels_csv:
             digest.update(self.labels_csv.read_bytes())
@@ -213,15 +190,6 @@ class VocSource:
     def _mask_path(self, image_id: str) -> Path:
         augmented = self.root / "SegmentationClassAug"
         return (augmented if augmented.is_dir() else self.root / "SegmentationClass") / f"{image_id}.png"
-
-
-def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -> tuple[str | None, str | None]:
-    """Names of the split files: as given; for evaluation else "val", else the only list that is no training list."""
-    folder = root / "ImageSets" / "Segmentation" if root else None
-    if evaluation or folder is None or not folder.is_dir() or (folder / "val.txt").is_file():
-        return train, evaluation
-    others = [path.stem for path in folder.glob("*.txt") if not path.stem.startswith("train")]
-    return train, others[0] if len(others) == 1 else None
 
 
 def save_palette_png(mask: Tensor, path: Path, own: Mapping[int, Colour] | None = None) -> None:

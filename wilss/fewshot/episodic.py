@@ -14,7 +14,8 @@ from wilss.fewshot.heads.baselines import UntrainedHead
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.fewshot.heads.parts import resize
 from wilss.fewshot.model import FewShotModel
-from wilss.fewshot.training import EpisodicTrainSpec, episodic_rules
+from wilss.fewshot.sections import EpisodicTrainSpec
+from wilss.fewshot.training import episodic_rules
 from wilss.learn.loop import Training, Watch
 from wilss.learn.state import History
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from wilss.errors import SpecError
 from wilss.fewshot.spec import FewShotSpec, HeadName, make_fewshot_spec
 from wilss.section import Section
-from wilss.spec import explain, merge
+from wilss.words import explain, merge
 
 Tuning = Literal["frozen", "svf", "full"]
 BASELINES = ("prior", "prototype")

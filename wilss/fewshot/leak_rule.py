@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from wilss.data.spec import DataSpec
 from wilss.errors import SpecError
 from wilss.fewshot.episodes.folds import fold_of, may_feed
 from wilss.fewshot.spec import FewShotSpec
 from wilss.protocol import Benchmark, Scenario
-from wilss.spec import DataSpec
 
 ADVICE = "train one with --lists filtered --set stage1.lists=filtered"
 

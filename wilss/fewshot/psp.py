@@ -6,32 +6,15 @@ CWT none) and in the loss (CWT's stage 1, from RePRI, smooths labels).
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from wilss.architecture import Channels
 from wilss.errors import SpecError
 from wilss.fewshot.pyramid import PyramidBackbone
-from wilss.section import Section
+from wilss.fewshot.sections import PspSpec
 
 IGNORE = 255
-Side = Annotated[int, Field(ge=1, le=256)]
-
-
-class PspSpec(Section):
-    """Settings of the stage-1 network above its backbone."""
-
-    bins: tuple[Side, ...] = Field((1, 2, 3, 6), min_length=1, max_length=16, description="sides of the pooled maps")
-    channels: Channels = Field(512, description="of the bottleneck")
-    classifier_bias: bool = Field(True, description="BAM; False for CWT")
-    dropout: float = Field(0.1, ge=0, lt=1, description="of whole channels of the bottleneck")
-    aux_weight: float = Field(
-        0.0, ge=0, description="weight of the loss of a second classifier, on c4 (PSPNet: 0.4; BAM and CWT: none)"
-    )
 
 
 class PspDecoder(nn.Module):

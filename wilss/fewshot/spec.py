@@ -8,22 +8,15 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from wilss.architecture import MOST_PIXELS, ModelName
-from wilss.data.scenes.random_silhouettes import LEAST, MOST
-from wilss.data.scenes.world import World
+from wilss.architecture import MOST_PIXELS
+from wilss.data.spec import MOST_IMAGES, DataSpec
 from wilss.errors import SpecError, did_you_mean
-from wilss.fewshot.episodes.augment import EpisodeAugmentSpec
-from wilss.fewshot.heads.aspp import AsppSpec
-from wilss.fewshot.heads.bam import BamSpec
-from wilss.fewshot.heads.cwt import CwtSpec
-from wilss.fewshot.heads.ipmt import IpmtSpec
-from wilss.fewshot.heads.pfenet import PfenetSpec
+from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
+from wilss.fewshot.heads.spec import AsppSpec, BamSpec, CwtSpec, IpmtSpec, PfenetSpec
 from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
-from wilss.fewshot.psp import PspSpec
-from wilss.fewshot.training import EpisodicTrainSpec, NetTrainSpec, Schedule
-from wilss.learn.schedule import MOST_BATCH, MOST_EPOCHS
+from wilss.fewshot.sections import BackboneSpec, EpisodicTrainSpec, PspSpec, ShapesSpec, Stage1Spec, require_stride
 from wilss.section import Section, Seed
-from wilss.spec import MOST_IMAGES, DataSpec, explain, merge, with_section_defaults
+from wilss.words import explain, merge, with_section_defaults
 
 HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
 FAMILIES = {"scenes-5i": "scenes", "pascal-5i": "voc", "coco-20i": "coco", "coco-to-pascal": "coco-voc"}
@@ -35,90 +28,6 @@ UNREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "coco-voc": ((), ()),
 }
 """Keys that these data have no use for: of the specification, and of its section ``data``."""
-
-
-class BackboneSpec(Section):
-    """Backbone of few-shot heads."""
-
-    backbone: ModelName = Field("resnet50s", description="timm ResNet, MobileNet or EfficientNet, or vgg16_bn")
-    weights: str = Field("auto", description="'auto', 'none' or a safetensors file")
-    output_stride: int = Field(8, ge=1, le=64, description="of all but vgg16_bn, which has 8 and 16")
-    dilation: Literal["first-plain", "every"] = Field(
-        "first-plain",
-        description="'every': the first block of the last two ResNet stages too (PFENet, BAM, CWT)",
-    )
-    train_batchnorm: bool = Field(False, description="BatchNorm learns with the heads (PFENet's code lets it)")
-
-
-class PspTrainSpec(NetTrainSpec):
-    """Training of a PSPNet on masks, always as a whole. Defaults are BAM's for PASCAL."""
-
-    tuning: Literal["full"] = "full"
-
-    epochs: int = Field(100, ge=1, le=MOST_EPOCHS)
-    batch_size: int = Field(12, ge=2, le=MOST_BATCH)
-    lr_backbone: float = Field(2.5e-4, gt=0)
-    lr_head: float = Field(2.5e-3, gt=0)
-    schedule: Schedule = "poly"
-    smoothing: float = Field(0.0, ge=0, le=0.9, description="label smoothing (CWT: 0.1)")
-    loss_stride: int = Field(
-        1, ge=1, description="the loss looks at every n-th pixel of the labels, the last one included"
-    )
-
-
-class Stage1Spec(PspTrainSpec):
-    """Training of the PSPNet that BAM and CWT build upon."""
-
-    lists: Literal["filtered", "unfiltered", "all"] = Field(
-        "unfiltered",
-        description="images it sees: those that episodes may have; or all, also those with no large base object (BAM)",
-    )
-    novel: Literal["background", "ignore"] = Field(
-        "background", description="novel objects in base images (CWT: ignore)"
-    )
-    decoder: Literal["pretrained", "new"] = Field(
-        "pretrained",
-        description="it goes on from the decoder of the pretraining on silhouettes, if that is of its size",
-    )
-
-
-class ShapesSpec(Section):
-    """Scenes of random silhouettes: backbones are pretrained on them, as others are on ImageNet; heads may meet some.
-
-    It is ours. Without it a backbone for the built-in world knows twenty silhouettes only, and a head fifteen.
-    """
-
-    silhouettes: int = Field(250, ge=LEAST, le=MOST, description="its classes, unlike the world's twenty")
-    seed: Seed = Field(0, description="of the silhouettes, and of the training")
-    images: int = Field(6400, ge=64, le=MOST_IMAGES)
-    world: World = World(image_size=97, seed=7)
-    augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
-    psp: PspSpec = PspSpec(channels=128, aux_weight=0.4)
-    train: PspTrainSpec = PspTrainSpec()
-    weights: Literal["auto", "train"] = Field(
-        "auto", description='shipped ones where they are of these very settings, else trained; or "train"'
-    )
-    share: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="of a head's training batches that are episodes about silhouettes, in place of base classes",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_siblings(cls, content: Any) -> Any:
-        return with_section_defaults(cls, content)
-
-    @model_validator(mode="after")
-    def _sound(self) -> ShapesSpec:
-        _require_stride("shapes.train", self.train, self.world.image_size)
-        return self
-
-
-def _require_stride(name: str, train: PspTrainSpec, crop: int) -> None:
-    if (crop - 1) % train.loss_stride:
-        raise ValueError(f"{name}.loss_stride {train.loss_stride} misses the last pixel of crops of {crop}; take 1")
 
 
 def _preset(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,7 +123,7 @@ class FewShotSpec(Section):
                     f"'{name}' is {side}, but one less must be a multiple of {stride}, the output stride: the corners "
                     f"of maps and images lie on each other then; take {side - (side - 1) % stride}"
                 )
-        _require_stride("stage1", self.stage1, self.crop1)
+        require_stride("stage1", self.stage1, self.crop1)
         if self.head == "cwt" and self.start != "base":
             raise ValueError("cwt reads the bottleneck of stage 1, which knows no other backbone; use start=base")
         if self.backbone.train_batchnorm and self.train.tuning != "full":

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wilss.fewshot.psp import PspNet
-from wilss.fewshot.spec import PspTrainSpec
+from wilss.fewshot.sections import PspTrainSpec
 from wilss.fewshot.training import net_rule
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Training, Watch

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import wilss._torchvision  # noqa: F401
+
 import torch
 import torch.nn.functional as F
 from timm.layers import apply_rot_embed_cat
@@ -12,7 +14,8 @@ from timm.models.eva import Eva
 from torch import Tensor
 
 from wilss.foundation.preprocess import cells, prepare, prepared_size
-from wilss.precision import Precision, autocast
+from wilss.precision import autocast
+from wilss.section import Precision
 
 ROWS = 128
 """Seeds whose rows of all heads are in memory at once."""

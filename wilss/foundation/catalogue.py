@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import wilss._torchvision  # noqa: F401
+
 import timm
 
 from wilss.foundation.loading import SCENES_FILE

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
-from wilss.data.scenes.silhouettes import CLASSES
+from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.world import draw
 from wilss.device import require_device
 from wilss.errors import SpecError

@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal
 
+import wilss._torchvision  # noqa: F401
+
 import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from torch import Tensor
@@ -21,7 +23,8 @@ from wilss.errors import SpecError
 from wilss.foundation.contracts import Prompts, require_prompts
 from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
 from wilss.foundation.preprocess import prepare
-from wilss.precision import Precision, autocast
+from wilss.precision import autocast
+from wilss.section import Precision
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import wilss._torchvision  # noqa: F401
+
 import open_clip
 import torch
 import torch.nn.functional as F
@@ -15,7 +17,8 @@ from wilss.errors import SpecError
 from wilss.foundation.clip_towers import dense_features
 from wilss.foundation.contracts import Prompts, require_prompts
 from wilss.foundation.preprocess import prepare
-from wilss.precision import Precision, autocast
+from wilss.precision import autocast
+from wilss.section import Precision
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "scenes": (

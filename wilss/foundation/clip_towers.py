@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import wilss._torchvision  # noqa: F401
+
 import open_clip
 import torch
 import torch.nn.functional as F

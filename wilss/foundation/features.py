@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wilss.foundation.preprocess import cells, prepare, prepared_size
-from wilss.precision import Precision, autocast
+from wilss.precision import autocast
+from wilss.section import Precision
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wilss.data.scenes.silhouettes import CLASSES
-from wilss.data.scenes.world import World, draw
+from wilss.data.scenes.outlines import CLASSES
+from wilss.data.scenes.world import draw
+from wilss.data.spec import World
 from wilss.foundation.clip import ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.cosegment import cosegment

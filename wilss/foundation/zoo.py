@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import wilss._torchvision  # noqa: F401
+
 import timm
 import torch
 from timm.models.eva import Eva

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wilss.data.augment import AugmentSpec, draw_view
+from wilss.data.augment import draw_view
 from wilss.data.images import MaskedImages
+from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
 from wilss.learn.loop import Training, Watch
 from wilss.learn.losses import base_loss
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.spec import TrainSpec
 from wilss.learn.state import History
 from wilss.learn.targets import class_shares
 from wilss.nets.segmenter import Segmenter
@@ -73,4 +74,4 @@ def joint_epochs(images: list[int], epochs: list[int], n_train: int) -> int:
         images, epochs: of every step of the incremental run.
     """
     shown = sum(n * e for n, e in zip(images, epochs, strict=True))
-    return max(1, round(shown / n_train))
+    return max(1, round(shown / max(1, n_train)))

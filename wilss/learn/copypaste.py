@@ -6,28 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from kornia.geometry.transform import warp_affine
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from wilss.device import to_device
 from wilss.learn.memory import MemoryBank
-from wilss.section import Section
-
-
-class PasteSpec(Section):
-    """How instances are pasted. Probability and count are recalled, the rest is unknown in the paper."""
-
-    probability: float = Field(0.5, ge=0, le=1, description="share of images that get instances (recalled)")
-    count: int = Field(2, ge=1, le=1000, description="instances per chosen image (recalled)")
-    min_scale: float = Field(0.75, gt=0, le=16, description="size factor is drawn from min_scale to max_scale")
-    max_scale: float = Field(1.25, gt=0, le=16)
-    flip: float = Field(0.5, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _smaller_first(self) -> PasteSpec:
-        if self.min_scale > self.max_scale:
-            raise ValueError(f"paste.min_scale is {self.min_scale}, above max_scale {self.max_scale}; swap them")
-        return self
+from wilss.learn.spec import PasteSpec
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,17 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from wilss.data.augment import AugmentSpec, draw_view
+from wilss.data.augment import draw_view
 from wilss.data.images import TaggedImages
+from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
 from wilss.errors import SpecError
-from wilss.learn.copypaste import Pasted, PasteSpec, paste
+from wilss.learn.copypaste import Pasted, paste
 from wilss.learn.loop import Training, Watch
 from wilss.learn.memory import MemoryBank
-from wilss.learn.methods import Method, StepContext, build_method
-from wilss.learn.methods.contract import StepBatch
-from wilss.learn.schedule import TrainSpec
+from wilss.learn.methods import build_method
+from wilss.learn.methods.contract import Method, StepBatch, StepContext
+from wilss.learn.spec import PasteSpec, TrainSpec
 from wilss.learn.state import History
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors

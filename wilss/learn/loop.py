@@ -17,14 +17,15 @@ from wilss.errors import FormatError, TrainingError
 from wilss.learn.schedule import (
     Progress,
     Rule,
-    TrainSpec,
     batches_per_epoch,
     epoch_batches,
     rules_of,
 )
+from wilss.learn.spec import TrainSpec
 from wilss.learn.state import History, read_state, write_state
 from wilss.nets.batchnorm import freeze_batchnorm
-from wilss.nets.svf import Form, apply_svf, fold, folded_state, last_stages, load_svf_state, svf_state
+from wilss.nets.spec import Form
+from wilss.nets.svf import apply_svf, fold, folded_state, last_stages, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
 from wilss.precision import autocast
 

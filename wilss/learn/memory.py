@@ -8,30 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from scipy import ndimage
 from torch import Tensor
 
-from wilss.architecture import MOST_PIXELS
 from wilss.data.images import MaskedImages
 from wilss.data.source import VOID
 from wilss.errors import DataError
-from wilss.section import Section
-
-
-class MemorySpec(Section):
-    """What the bank keeps."""
-
-    per_class: int = Field(
-        50, ge=1, le=10_000, description="B instances per old class (50: second-hand; per class: recalled)"
-    )
-    side: int = Field(
-        256, ge=16, le=MOST_PIXELS, description="instances are shrunk to this many pixels on their longer side"
-    )
-    min_pixels: int = Field(
-        64, ge=1, description="smaller connected components are no instances (unknown in the paper)"
-    )
-    whole: bool = Field(True, description="prefer instances that do not touch the image border (unknown in the paper)")
+from wilss.learn.spec import MemorySpec
 
 
 @dataclass(frozen=True)

@@ -8,48 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from wilss.precision import Precision
-from wilss.section import Section
+from wilss.learn.spec import TrainSpec
 
 Progress = Callable[[str, int, int, float], None]
 """Called with (stage, done, total, loss)."""
-MOST_EPOCHS, MOST_BATCH = 100_000, 4096
-
-
-class TrainSpec(Section):
-    """One training run. Defaults follow WILSON's code (SGD, Nesterov, poly 0.9)."""
-
-    epochs: int = Field(30, ge=1, le=MOST_EPOCHS)
-    batch_size: int = Field(24, ge=2, le=MOST_BATCH)
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr_backbone: float = Field(0.01, gt=0)
-    lr_head: float = Field(0.01, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
-    poly_power: float = Field(0.9, ge=0)
-    constant_epochs: int = Field(
-        0, ge=0, le=MOST_EPOCHS, description="epochs at constant rate before the poly decay sets in"
-    )
-    precision: Precision = Field("auto", description="auto: bf16 where the hardware has it")
-    freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
-    tuning: Literal["full", "frozen", "svf"] = Field(
-        "full", description="what of the backbone is trained; svf: the singular values of its last three stages"
-    )
-    accumulate: int = Field(
-        1,
-        ge=1,
-        le=MOST_BATCH,
-        description="parts in which a batch goes through the network, for little memory (BatchNorm sees parts)",
-    )
-
-    @property
-    def nesterov(self) -> bool:
-        """Whether momentum looks ahead, as in WILSON's code."""
-        return True
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import wilss._torchvision
+
 import timm
 import torch
 from safetensors import SafetensorError, safe_open

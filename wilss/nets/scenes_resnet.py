@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import wilss._torchvision  # noqa: F401
+
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.resnet import BasicBlock, ResNet
 

@@ -4,39 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from wilss.architecture import Channels, Dilation, ModelName
 from wilss.errors import SpecError
 from wilss.nets.aspp import ASPP
 from wilss.nets.blocks import dilate_first_blocks, leak
 from wilss.nets.normalise import Normalise
 from wilss.nets.pretrained import Weights, build
-from wilss.section import LATER, Section
-
-
-class StudentSpec(Section):
-    """Architecture of the student."""
-
-    backbone: ModelName = Field("resnet101", description="timm model with features_only")
-    weights: str = Field("auto", description="'auto', 'none', a safetensors file, or heads:DIGEST of a few-shot model")
-    output_stride: int = Field(16, ge=1, le=64, description="8 or 16 (32 for backbones that cannot dilate)")
-    aspp_channels: Channels = 256
-    aspp_rates: tuple[Dilation, ...] = Field((6, 12, 18), min_length=1, max_length=16)
-    dilation: Annotated[Literal["first-plain", "every"], LATER] = Field(
-        "first-plain", description="'every': the first block of the last two ResNet stages too (WILSON, verified)"
-    )
-    activation: Annotated[Literal["relu", "leaky_relu"], LATER] = Field(
-        "relu", description="'relu': the backbone's own; 'leaky_relu' in place of its ReLUs (WILSON, verified)"
-    )
-    prior: float = Field(
-        0.05, gt=0, lt=1, description="initial sigmoid output of a new classifier channel (WILSON: 0.5, bias zero)"
-    )
+from wilss.nets.spec import StudentSpec
 
 
 class Segmenter(nn.Module):

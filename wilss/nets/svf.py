@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
+
+import wilss._torchvision  # noqa: F401
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from wilss.errors import SpecError
-
-Form = Literal["factor", "direct"]
+from wilss.nets.spec import Form
 
 
 class SingularValues(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stores.models.card import FewShotCard, StudentCard
 from wilss.nets.pretrained import Weights
-from wilss.nets.segmenter import StudentSpec
+from wilss.nets.spec import StudentSpec
 
 SPEC = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1,))
 INPUT: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.25,) * 3, "canvas": 64, "arguments": {}}

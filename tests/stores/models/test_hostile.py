@@ -14,12 +14,12 @@ from stores.models.start import fewshot_backbone
 from stores.models.subject import open_subject
 from tests.stores.models.cards import INPUT, fewshot_card, write_head_of_format_1
 from tests.stores.test_hostile import change
+from wilss.data.spec import DataSpec
 from wilss.errors import FormatError, SpecError, WilssError
 from wilss.fewshot.build import build_pyramid
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.nets.pretrained import find_weights
 from wilss.protocol import benchmarks
-from wilss.spec import DataSpec
 
 TINY = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "shapes": None, "start": "pretrained", "head": "aspp"}
 

@@ -12,10 +12,10 @@ from stores.artefacts import Recipe, Store
 from stores.models.files import save_model
 from stores.models.start import fewshot_backbone
 from tests.stores.models.cards import fewshot_card
+from wilss.data.spec import DataSpec
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.protocol import benchmarks
-from wilss.spec import DataSpec
 
 
 def stored(store: Store, stage: str, content: dict[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wilss.data.voc import VOC_PROMPTS
+from wilss.data.voc_names import VOC_PROMPTS
 
 COCO_IDS: dict[int, str] = {
     1: "person", 2: "bicycle", 3: "car", 4: "motorcycle", 5: "airplane", 6: "bus", 7: "train", 8: "truck", 9: "boat",

@@ -14,22 +14,12 @@ from math import cos, pi, sin
 import numpy as np
 from PIL import Image
 
-from wilss.data.scenes.silhouettes import (
-    MAX_OBJECTS,
-    SILHOUETTES,
-    Primitive,
-    ShapeSet,
-    rasterise,
-    smooth_outline,
-    spikes,
-    with_clutter,
-)
+from wilss.data.scenes.outlines import LEAST, MOST, SILHOUETTES, Primitive, spikes
+from wilss.data.scenes.silhouettes import ShapeSet, rasterise, smooth_outline, with_clutter
 from wilss.errors import SpecError
 
 SILHOUETTES_VERSION = 1
 """Raised whenever the same number and seed draw other silhouettes."""
-LEAST, MOST = MAX_OBJECTS, 254
-"""A scene's objects differ; masks are uint8, where 0 is background and 255 void."""
 COVER = (0.12, 0.5)
 """Least and largest share of the atlas's frame that a silhouette covers; a filled square covers 0.64."""
 PROBE, FRAME = 64, 48

@@ -8,10 +8,12 @@ from functools import cached_property
 
 from torch import Tensor
 
+from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.random_silhouettes import SILHOUETTES_VERSION, random_shapes
-from wilss.data.scenes.silhouettes import CLASSES, ShapeSet, class_shapes
-from wilss.data.scenes.world import BLOCK, World, draw
+from wilss.data.scenes.silhouettes import ShapeSet, class_shapes
+from wilss.data.scenes.world import BLOCK, draw
 from wilss.data.source import VOID, Split
+from wilss.data.spec import World
 from wilss.digest import digest_of
 from wilss.errors import DataNotFoundError
 

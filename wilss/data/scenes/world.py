@@ -17,31 +17,14 @@ from zlib import crc32
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from wilss.data.scenes.silhouettes import CLASSES, MAX_OBJECTS, N_BLOBS, ShapeSet, class_shapes
-from wilss.section import Section, Seed
+from wilss.data.scenes.outlines import CLASSES, MAX_OBJECTS, N_BLOBS, N_CLUTTER
+from wilss.data.scenes.silhouettes import ShapeSet, class_shapes
+from wilss.data.spec import World
 
 BLOCK = 32
-N_CLUTTER = 2
 IGNORE = 255
-
-
-class World(Section):
-    """How scenes look. Sizes are fractions of the image side, angles are degrees."""
-
-    image_size: int = Field(96, ge=32, le=512, description="side of the square images in pixels")
-    seed: Seed = 0
-    min_scale: float = Field(0.25, gt=0, le=1.5, description="smallest object size, fraction of the image side")
-    max_scale: float = Field(0.6, gt=0, le=1.5, description="largest object size, fraction of the image side")
-    max_objects: int = Field(MAX_OBJECTS, ge=1, le=MAX_OBJECTS, description="one to this many objects a scene")
-    clutter: int = Field(N_CLUTTER, ge=0, le=N_CLUTTER, description="shapes of no class behind the objects")
-    rotation: float = Field(30.0, ge=0, le=180, description="largest rotation to either side, degrees")
-    min_visible: float = Field(0.45, ge=0, le=1, description="objects hidden further than this are not drawn")
-    typical_texture: float = Field(0.5, ge=0, le=1, description="probability of the texture that a class prefers")
-    rim: float = Field(0.6, ge=0, le=1, description="how much darker an object is along its outline")
-    style: str = Field("plain", pattern="^(plain|faded)$", description="rendering style; 'faded' is a second domain")
 
 
 @dataclass(frozen=True)

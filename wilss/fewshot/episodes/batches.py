@@ -12,10 +12,11 @@ from wilss.data.images import ImageTable, MaskedImages
 from wilss.data.source import VOID, Source
 from wilss.device import to_device
 from wilss.errors import DataError
-from wilss.fewshot.episodes.augment import EpisodeAugmentSpec, EpisodeView, draw_episode_view
+from wilss.fewshot.episodes.augment import EpisodeView, draw_episode_view
 from wilss.fewshot.episodes.canvas import canvas_images, canvas_labels, pad_masks
 from wilss.fewshot.episodes.draw import Episode, Sampler, base_labels, episode_labels
 from wilss.fewshot.episodes.lists import EpisodeList
+from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
 

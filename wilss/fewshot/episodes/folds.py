@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from wilss.data.coco.names import CLASS_OF_COCO, COCO_IDS, VOC_TO_COCO
-from wilss.data.scenes import silhouettes
+from wilss.data.scenes import outlines
 from wilss.data.source import VOID, Split
-from wilss.data.voc import VOC_PROMPTS
+from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import SpecError, did_you_mean
 from wilss.protocol import Benchmark
 
@@ -27,7 +27,7 @@ COCO_CLASSES = tuple(COCO_IDS.values())
 
 TEST_CLASSES: dict[str, tuple[str, ...]] = {
     "pascal-5i": tuple(VOC_PROMPTS),
-    "scenes-5i": silhouettes.CLASSES,
+    "scenes-5i": outlines.CLASSES,
     "coco-20i": COCO_CLASSES,
     CROSS: tuple(VOC_PROMPTS),
 }

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from wilss.architecture import Channels, Dilation
 from wilss.fewshot.heads.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.heads.parts import (
     classifier,
@@ -20,19 +18,7 @@ from wilss.fewshot.heads.parts import (
     resize,
     two_convolutions,
 )
-from wilss.section import Section
-
-
-class AsppSpec(Section):
-    """Settings of the ASPP head; the defaults are those of the released code at 473 pixels."""
-
-    channels: Channels = 256
-    rates: tuple[Dilation, ...] = Field(
-        (6, 12, 18), min_length=1, max_length=16, description="dilations of the 3x3 branches"
-    )
-    detach_prior: bool = Field(
-        False, description="no gradient through the prior mask; then nothing tunes the last stage (SVF's code: through)"
-    )
+from wilss.fewshot.heads.spec import AsppSpec
 
 
 class Pyramid(nn.Module):

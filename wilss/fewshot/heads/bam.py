@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from wilss.errors import SpecError
-from wilss.fewshot.heads.aspp import AsppHead, AsppSpec
+from wilss.fewshot.heads.aspp import AsppHead
 from wilss.fewshot.heads.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.heads.parts import describe_supports, middle, pixel_loss, resize
+from wilss.fewshot.heads.spec import BamSpec
 
 GRAM_FLOOR = 1e-7
-
-
-class BamSpec(AsppSpec):
-    """Settings of BAM: those of its meta learner, which is the ASPP head, and its own."""
-
-    meta_weight: float = Field(1.0, ge=0, description="weight of the loss of the meta learner's own prediction")
-    kshot_dim: int = Field(
-        2, ge=0, le=1024, description="hidden units of the layers that weigh K > 1 supports; 0: a single K x K layer"
-    )
 
 
 class BamHead(nn.Module):

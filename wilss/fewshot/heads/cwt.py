@@ -12,52 +12,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from wilss.fewshot.heads.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.heads.parts import resize
-from wilss.section import Section, Seed
-
-
-class CwtSpec(Section):
-    """Settings of the CWT head; the defaults are those of the released scripts; ``init_seed`` is ours."""
-
-    inner_steps: int = Field(
-        200, ge=0, le=100_000, description="full-batch gradient steps on the supports of an episode"
-    )
-    inner_lr: float = Field(0.1, gt=0)
-    inner_resolution: Literal["image", "features"] = Field(
-        "image", description="where the loss of the supports is taken; at the size of the features it is cheaper"
-    )
-    init_seed: Seed = Field(0, description="of the start of every fit (the released code draws a new one each time)")
-    balance_fit: float = Field(
-        1.0,
-        ge=0,
-        le=1,
-        description="power of n_background / n_foreground that is the weight of a foreground pixel in the fit: 1 "
-        "(published) lets both classes weigh the same, 0 every pixel",
-    )
-    balance_loss: float = Field(1.0, ge=0, le=1, description="the same power in the transformer's loss (published: 1)")
-    mirror: bool = Field(False, description="fit to the supports and their mirror images (ours)")
-    turns: tuple[float, ...] = Field(
-        (),
-        max_length=16,
-        description="fit to the supports turned by these angles too, degrees, except while it is trained (ours)",
-    )
-    norm: Literal["layer", "rms"] = Field(
-        "layer",
-        description="of adapted classifiers; 'rms' does not centre them: with few channels, none negative, their mean "
-        "is the threshold between the classes",
-    )
-    scale: Literal["fitted", "unit"] = Field(
-        "fitted",
-        description="of classifiers before the transformer; 'unit': root mean square 1, whatever the fit made of it",
-    )
-    temperature: float = Field(1.0, gt=0, description="factor on the attention's logits (published: 1)")
-    heads: int = Field(4, ge=1, le=256)
-    attention_dropout: float = Field(0.1, ge=0, lt=1)
-    output_dropout: float = Field(0.5, ge=0, lt=1)
+from wilss.fewshot.heads.spec import CwtSpec
 
 
 def pixel_shares(labels: Tensor, balance: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -8,14 +8,11 @@ sizes of the images, not from the query's labels, which would show the outlines 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from wilss.architecture import MOST_CHANNELS
 from wilss.fewshot.heads.attention import DeformableAttention, SpatialReductionAttention, tokens_of
 from wilss.fewshot.heads.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.heads.ipmt_transformer import IpmtTransformer, Tokens
@@ -30,39 +27,9 @@ from wilss.fewshot.heads.parts import (
     soft_masks,
     two_convolutions,
 )
-from wilss.section import Section
+from wilss.fewshot.heads.spec import IpmtSpec
 
 DICE_FLOOR = 1e-8
-
-
-class IpmtSpec(Section):
-    """Settings of the IPMT head; the defaults are those of the released code but for the self-attention."""
-
-    dim: int = Field(384, ge=8, le=MOST_CHANNELS, multiple_of=8)
-    layers: int = Field(5, ge=1, le=64)
-    hidden: int = Field(
-        1152, ge=1, le=4 * MOST_CHANNELS, description="width of the feed-forward branches of the transformer"
-    )
-    dropout: float = Field(0.1, ge=0, lt=1, description="in the transformer")
-    attention: Literal["spatial-reduction", "deformable"] = Field(
-        "spatial-reduction", description="of the query to itself: VIPMT's, or that of the released code"
-    )
-    reduction_ratio: int = Field(4, ge=1, le=256, description="side of the blocks of spatial reduction")
-    points: int = Field(9, ge=1, le=256, description="sampled positions of deformable attention")
-    deep_channels: int | None = Field(
-        None, ge=1, le=MOST_CHANNELS, description="channels to which c5 is averaged down for the prior mask; None: dim"
-    )
-    prior_masks: Literal["after", "twice"] = Field(
-        "after", description="the support's mask is laid on c5 only, or, as in PFENet, on c4 before the last stage too"
-    )
-    detach_prior: bool = Field(
-        False, description="no gradient through the prior mask (released code); then nothing tunes the last stage"
-    )
-    final_weight: float = Field(0.7, ge=0, description="of the Dice loss of the prediction")
-    init_weight: float = Field(0.3, ge=0, description="of the Dice loss of the first guess")
-    duplex_weight: float = Field(1.0, ge=0, description="of the loss of the layers' masks")
-    query_masks_weight: float = Field(0.3, ge=0, description="of the query's masks therein")
-    support_masks_weight: float = Field(0.7, ge=0, description="of the supports' masks therein")
 
 
 class IpmtHead(nn.Module):

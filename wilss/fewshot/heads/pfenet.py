@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from wilss.architecture import Channels
 from wilss.fewshot.heads.contract import EpisodeBatch, HeadInput, HeadOutput
 from wilss.fewshot.heads.parts import (
     classifier,
@@ -22,35 +19,7 @@ from wilss.fewshot.heads.parts import (
     resize,
     two_convolutions,
 )
-from wilss.section import Section
-
-
-class PfenetSpec(Section):
-    """Settings of PFENet.
-
-    The released code uses the bins (60, 30, 15, 8) for PASCAL at 473 pixels and the default for COCO at 641. At 473
-    pixels the default gives 60, 30, 15 and 7.
-    """
-
-    channels: Channels = 256
-    bins: tuple[Annotated[float, Field(le=256)], ...] = Field(
-        (1.0, 0.5, 0.25, 0.125),
-        min_length=1,
-        max_length=16,
-        description="sides of the pooled maps: up to 1 a share of the map's side, above 1 a number of positions",
-    )
-    aux_weight: float = Field(1.0, ge=0, description="weight of the mean loss of the bins' own predictions")
-    detach_prior: bool = Field(
-        False, description="no gradient through the prior mask (PFENet's code; SVF's lets it through to the last stage)"
-    )
-
-    @field_validator("bins")
-    @classmethod
-    def _positive_and_whole(cls, bins: tuple[float, ...]) -> tuple[float, ...]:
-        for side in bins:
-            if not (0 < side <= 1 or (side > 1 and side.is_integer())):
-                raise ValueError(f"bin {side:g} is neither a share in (0, 1] nor a whole number of positions")
-        return bins
+from wilss.fewshot.heads.spec import PfenetSpec
 
 
 class PfenetHead(nn.Module):

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import wilss._torchvision  # noqa: F401
+
 import open_clip
 import timm
 import torch

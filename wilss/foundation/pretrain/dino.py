@@ -10,6 +10,8 @@ import copy
 from pathlib import Path
 from typing import Self
 
+import wilss._torchvision  # noqa: F401
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator

@@ -9,7 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from wilss.data.scenes.world import World, caption, draw
+from wilss.data.scenes.world import caption, draw
+from wilss.data.spec import World
 
 SCENES_WORLD = World(min_scale=0.25, max_scale=0.75, seed=7)
 """Objects as in the benchmark and larger ones, so that the models also see well at 1.5 and 2 times the input size."""

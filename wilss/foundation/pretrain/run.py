@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import wilss._torchvision
+
 import timm
 import torch
 from pydantic import ValidationError

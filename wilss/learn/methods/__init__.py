@@ -1,17 +1,15 @@
-"""How a step is learnt: a small contract and the methods behind it."""
+"""How a step is learnt: a small contract and the methods behind it. Nothing of torch is loaded before one is built."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wilss.errors import SpecError, did_you_mean
-from wilss.learn.methods.contract import Method, StepContext
-from wilss.learn.methods.finetune import Finetune
-from wilss.learn.methods.fmwiss import Fmwiss, FmwissSpec
-from wilss.learn.methods.wilson import Wilson, WilsonSpec
 
-__all__ = ["METHODS", "Fmwiss", "FmwissSpec", "Method", "StepContext", "Wilson", "WilsonSpec", "build_method"]
+if TYPE_CHECKING:
+    from wilss.learn.methods.contract import Method, StepContext
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,28 @@ class MethodEntry:
     version: int = 1
 
 
+def _fmwiss(context: StepContext) -> Method:
+    from wilss.learn.methods.fmwiss import Fmwiss
+
+    return Fmwiss(context)
+
+
+def _wilson(context: StepContext) -> Method:
+    from wilss.learn.methods.wilson import Wilson
+
+    return Wilson(context)
+
+
+def _finetune(context: StepContext) -> Method:
+    from wilss.learn.methods.finetune import Finetune
+
+    return Finetune(context)
+
+
 METHODS: dict[str, MethodEntry] = {
-    "fmwiss": MethodEntry(Fmwiss, "fmwiss", uses_labels=True),
-    "wilson": MethodEntry(Wilson, "wilson", uses_labels=False, version=2),
-    "finetune": MethodEntry(Finetune, None, uses_labels=True),
+    "fmwiss": MethodEntry(_fmwiss, "fmwiss", uses_labels=True),
+    "wilson": MethodEntry(_wilson, "wilson", uses_labels=False, version=2),
+    "finetune": MethodEntry(_finetune, None, uses_labels=True),
 }
 """The incremental loop knows nothing else of a method."""
 

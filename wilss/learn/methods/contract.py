@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from wilss.learn.copypaste import PasteSpec
+from wilss.learn.spec import PasteSpec
 from wilss.nets.segmenter import Segmenter
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from wilss.learn.copypaste import PasteSpec
 from wilss.learn.losses import base_loss
 from wilss.learn.methods.contract import StepBatch, StepContext
+from wilss.learn.spec import PasteSpec
 from wilss.learn.targets import layer_shares
 
 

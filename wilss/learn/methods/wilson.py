@@ -6,15 +6,14 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from wilss.architecture import Channels, Dilation
 from wilss.foundation.refine import pamr
-from wilss.learn.copypaste import PasteSpec
 from wilss.learn.localizer import Localizer
 from wilss.learn.losses import distillation_loss, encoder_loss, student_loss, student_target
 from wilss.learn.methods.contract import StepBatch, StepContext
+from wilss.learn.methods.spec import WilsonSpec
+from wilss.learn.spec import PasteSpec
 from wilss.learn.weak_losses import (
     allowed_outputs,
     classification_loss,
@@ -23,26 +22,6 @@ from wilss.learn.weak_losses import (
     pooled_scores,
     self_supervision_loss,
 )
-from wilss.section import Section
-
-
-class WilsonSpec(Section):
-    """Settings of WILSON's incremental step; the defaults are those of its released code for VOC."""
-
-    alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (0.9 for COCO-to-VOC)")
-    warmup_epochs: int = Field(5, ge=0, description="epochs before the localizer supervises itself and the student")
-    encoder_weight: float = Field(1.0, ge=0, description="weight of the encoder loss")
-    channels: Channels = Field(256, description="width of the localizer")
-    pool_epsilon: float = Field(1.0, gt=0, description="epsilon of the weighted pooling")
-    focal_power: float = Field(3.0, ge=0, description="power of the focal penalty")
-    focal_floor: float = Field(0.01, gt=0, description="lambda of the focal penalty")
-    cutoff: float = Field(0.6, gt=0, lt=1, description="share of a class's maximum that a confident pixel exceeds")
-    background_cutoff: float = Field(0.7, gt=0, lt=1, description="the same for the background")
-    pamr_iterations: int = Field(10, ge=1, le=100)
-    pamr_dilations: tuple[Dilation, ...] = Field((1, 2, 4, 8, 12), min_length=1, max_length=16)
-    soft_untagged: bool = Field(
-        False, description="old and untagged classes keep their soft part in q (ours; WILSON's code takes it out)"
-    )
 
 
 class Wilson:

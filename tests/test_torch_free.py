@@ -1,0 +1,84 @@
+"""What only reads specifications, tables and manifests starts without torch."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stores.artefacts import Recipe, Store
+
+ROOT = Path(__file__).parent.parent
+COMMAND = """
+import sys
+from flows.cli import main
+sys.argv[0] = "wilss"
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+"""
+REPORT = "\nprint('torch' in sys.modules, 'timm' in sys.modules)"
+
+
+def run(code: str, *arguments: object) -> str:
+    words = [sys.executable, "-c", f"import sys\n{code}{REPORT}", *map(str, arguments)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with one run and one label set, and a label table beside them."""
+    root = tmp_path_factory.mktemp("root")
+    folder = root / "runs" / "voc-15-5-overlap-fmwiss-s0-0"
+    folder.mkdir(parents=True)
+    report = {"run": folder.name, "metrics": {"old": 0.5, "new": 0.4, "all": 0.45}}
+    (folder / "report.json").write_text(json.dumps(report))
+    store, recipe = Store(root), Recipe("labels", {}, {})
+    with store.build(recipe) as staging:
+        store.publish(recipe, staging, {"images": 3}, {"benchmark": "voc-15-5", "step": 1})
+    (root / "labels.csv").write_text("image_id,labels\na,person\nb,sofa train\nc,dog sofa\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    "module", ["wilss", "wilss.spec", "wilss.grid", "wilss.fewshot.grid", "stores.runs", "flows.cli"]
+)
+def test_importing_loads_no_torch(module: str) -> None:
+    assert run(f"import {module}") == "False False\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("--help", "compare"),
+        ("runs --root ROOT", "voc-15-5-overlap-fmwiss-s0-0"),
+        ("labels list --root ROOT", "co-segmented"),
+        ("protocol voc-15-5 --labels ROOT/labels.csv", "1 with 1, 1 with 2"),
+    ],
+)
+def test_commands_load_no_torch(command: str, shown: str, root: Path) -> None:
+    out = run(COMMAND, *command.replace("ROOT", str(root)).split())
+    assert shown in out
+    assert out.endswith("\nFalse False\n")
+
+
+def test_the_test_would_see_torch() -> None:
+    assert run("import wilss.learn.loop") == "True True\n"
+
+
+def test_who_imports_timm_or_open_clip_makes_torchvision_importable_before() -> None:
+    """No package does it for its modules: packages are imported for their settings too."""
+    heavy = re.compile(r"^(?:import|from) (?:timm|open_clip|torchvision)\b", re.MULTILINE)
+    files = [path for path in (ROOT / "wilss").rglob("*.py") if heavy.search(path.read_text())]
+    assert len(files) > 10
+    for path in files:
+        first, _, rest = path.read_text().partition("import wilss._torchvision")
+        assert rest, f"{path.relative_to(ROOT)} imports timm without wilss._torchvision"
+        assert not heavy.search(first), path

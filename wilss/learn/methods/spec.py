@@ -1,0 +1,66 @@
+"""Settings of the methods. No torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from wilss.architecture import Channels, Dilation
+from wilss.learn.spec import MemorySpec, PasteSpec
+from wilss.section import Section
+
+
+class FmwissSpec(Section):
+    """Every weight and switch of FMWISS. The descriptions say what the paper is known to use."""
+
+    alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (recalled 0.5)")
+    contrastive_weight: float = Field(0.1, ge=0, description="lambda of L_DCL (recalled 0.1); 0 switches it off")
+    contrastive_temperature: float = Field(0.1, gt=0, description="tau (recalled 0.1)")
+    contrastive_points: int = Field(10, ge=2, le=10_000, description="points per class in the mini-batch (recalled 10)")
+    encoder_weight: float = Field(1.0, ge=0, description="weight of WILSON's encoder loss (kept: inferred)")
+    warmup_epochs: int = Field(5, ge=0, description="epochs with the teacher's losses only (recalled 5)")
+    teacher: bool = Field(True, description="False: the student learns from the refined masks directly (ablation)")
+    teacher_channels: Channels = Field(256, description="width of the plug-in ASPP (inferred 256)")
+    teacher_start: Literal["random", "old"] = Field(
+        "random",
+        description="the teacher's ASPP and old outputs start at random, or as a copy of the old model's (ours: in a "
+        "short schedule a random one stays behind its labels)",
+    )
+    teacher_to_backbone: bool = Field(True, description="the teacher's gradient reaches the backbone (as in WILSON)")
+    teacher_background: Literal["masked", "distilled"] = Field(
+        "masked",
+        description="teacher's background target: the old model's, but zero inside new masks (ours), or as it is",
+    )
+    compete: Literal["all", "tagged"] = Field(
+        "tagged",
+        description="who may win the argmax of q: all (recalled equation), or only tagged ones of the new classes",
+    )
+    old_in_mix: bool = Field(
+        True, description="old classes take part in that argmax (recalled equation; WILSON's code removes them)"
+    )
+    memory: MemorySpec = MemorySpec()
+    paste: PasteSpec = PasteSpec()
+
+    def without_bank(self) -> FmwissSpec:
+        """The same without pasting."""
+        return self.model_copy(update={"paste": self.paste.model_copy(update={"probability": 0.0})})
+
+
+class WilsonSpec(Section):
+    """Settings of WILSON's incremental step; the defaults are those of its released code for VOC."""
+
+    alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (0.9 for COCO-to-VOC)")
+    warmup_epochs: int = Field(5, ge=0, description="epochs before the localizer supervises itself and the student")
+    encoder_weight: float = Field(1.0, ge=0, description="weight of the encoder loss")
+    channels: Channels = Field(256, description="width of the localizer")
+    pool_epsilon: float = Field(1.0, gt=0, description="epsilon of the weighted pooling")
+    focal_power: float = Field(3.0, ge=0, description="power of the focal penalty")
+    focal_floor: float = Field(0.01, gt=0, description="lambda of the focal penalty")
+    cutoff: float = Field(0.6, gt=0, lt=1, description="share of a class's maximum that a confident pixel exceeds")
+    background_cutoff: float = Field(0.7, gt=0, lt=1, description="the same for the background")
+    pamr_iterations: int = Field(10, ge=1, le=100)
+    pamr_dilations: tuple[Dilation, ...] = Field((1, 2, 4, 8, 12), min_length=1, max_length=16)
+    soft_untagged: bool = Field(
+        False, description="old and untagged classes keep their soft part in q (ours; WILSON's code takes it out)"
+    )

@@ -1,0 +1,75 @@
+"""Settings of the trainings: schedule, memory bank, copy-paste. No torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from wilss.architecture import MOST_PIXELS
+from wilss.section import Precision, Section
+
+MOST_EPOCHS, MOST_BATCH = 100_000, 4096
+
+
+class TrainSpec(Section):
+    """One training run. Defaults follow WILSON's code (SGD, Nesterov, poly 0.9)."""
+
+    epochs: int = Field(30, ge=1, le=MOST_EPOCHS)
+    batch_size: int = Field(24, ge=2, le=MOST_BATCH)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr_backbone: float = Field(0.01, gt=0)
+    lr_head: float = Field(0.01, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    poly_power: float = Field(0.9, ge=0)
+    constant_epochs: int = Field(
+        0, ge=0, le=MOST_EPOCHS, description="epochs at constant rate before the poly decay sets in"
+    )
+    precision: Precision = Field("auto", description="auto: bf16 where the hardware has it")
+    freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
+    tuning: Literal["full", "frozen", "svf"] = Field(
+        "full", description="what of the backbone is trained; svf: the singular values of its last three stages"
+    )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=MOST_BATCH,
+        description="parts in which a batch goes through the network, for little memory (BatchNorm sees parts)",
+    )
+
+    @property
+    def nesterov(self) -> bool:
+        """Whether momentum looks ahead, as in WILSON's code."""
+        return True
+
+
+class MemorySpec(Section):
+    """What the bank keeps."""
+
+    per_class: int = Field(
+        50, ge=1, le=10_000, description="B instances per old class (50: second-hand; per class: recalled)"
+    )
+    side: int = Field(
+        256, ge=16, le=MOST_PIXELS, description="instances are shrunk to this many pixels on their longer side"
+    )
+    min_pixels: int = Field(
+        64, ge=1, description="smaller connected components are no instances (unknown in the paper)"
+    )
+    whole: bool = Field(True, description="prefer instances that do not touch the image border (unknown in the paper)")
+
+
+class PasteSpec(Section):
+    """How instances are pasted. Probability and count are recalled, the rest is unknown in the paper."""
+
+    probability: float = Field(0.5, ge=0, le=1, description="share of images that get instances (recalled)")
+    count: int = Field(2, ge=1, le=1000, description="instances per chosen image (recalled)")
+    min_scale: float = Field(0.75, gt=0, le=16, description="size factor is drawn from min_scale to max_scale")
+    max_scale: float = Field(1.25, gt=0, le=16)
+    flip: float = Field(0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _smaller_first(self) -> PasteSpec:
+        if self.min_scale > self.max_scale:
+            raise ValueError(f"paste.min_scale is {self.min_scale}, above max_scale {self.max_scale}; swap them")
+        return self
