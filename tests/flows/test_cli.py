@@ -245,11 +245,14 @@ def test_predict_from_a_checkpoint_folder(wilss, tmp_path: Path, write: Callable
     model = build_segmenter(SPEC, find_weights("resnet_scenes", "none", None), (2,))
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    write(model.state_dict(), student_card(), folder)
+    own = {"colours": ((1, 2, 3), (4, 5, 6))} if write is save_model else {}
+    write(model.state_dict(), student_card(**own), folder)
     Image.new("L", (33, 21)).save(tmp_path / "grey.png")
     code, _, err = wilss("predict", folder, tmp_path / "grey.png", "-o", tmp_path / "out")
     assert code == 0, err
-    assert Image.open(tmp_path / "out" / "grey.png").size == (33, 21)
+    found = Image.open(tmp_path / "out" / "grey.png")
+    assert found.size == (33, 21)
+    assert found.getpalette()[3:9] == ([1, 2, 3, 4, 5, 6] if own else [128, 0, 0, 0, 128, 0]), "colours of the card"
     shutil.rmtree(folder)
 
 
