@@ -23,6 +23,7 @@ WEIGHTS, CARD = "model.safetensors", "card.json"
 ADVICE = "take its folder anew, or delete it and run again"
 READ = {CARD: WEIGHTS, INDEX: "student.safetensors", ABOUT: WEIGHTS}
 """Names of cards that can be read -> of the weights beside them."""
+FewShotKind = Literal["few-shot", "stage 1", "silhouettes"]
 
 
 class ModelCard(BaseModel):
@@ -91,7 +92,7 @@ class FewShotCard(ModelCard):
 
     noun: ClassVar[str] = "few-shot model"
 
-    kind: Literal["few-shot", "stage 1", "silhouettes"]
+    kind: FewShotKind
     architecture: dict[str, Any]
     fold: str | None = None
 

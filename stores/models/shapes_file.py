@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stores.artefacts import Recipe, Store
+from stores.artefacts import Recipe
 from stores.models.card import FewShotCard, load_card
 from stores.models.files import load_state
 from wilss.errors import FormatError
@@ -36,9 +36,8 @@ def _recipe_of(path: Path) -> str:
         raise FormatError(f"'{path}' is no network over silhouettes; delete it, or choose another folder") from error
 
 
-def write_shapes(recipe: Recipe, store: Store, path: Path) -> None:
-    """Write the network of a recipe, which is in the store."""
-    folder = store.path("heads", recipe.digest)
+def write_shapes(recipe: Recipe, folder: Path, path: Path) -> None:
+    """Write the network of a recipe, which lies in a folder of the store."""
     card = load_card(folder, FewShotCard)
     notes = {
         "recipe": recipe.digest,

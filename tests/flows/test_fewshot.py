@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
+from tasks.workspace import open_workspace
 
 import flows.fewshot
 from stores.artefacts import Manifest, Store
@@ -18,8 +20,6 @@ from stores.models.card import FewShotCard, load_card
 from stores.models.files import load_state
 from tasks import fewshot, fewshot_stage1
 from tasks.fewshot import load_episodes, load_model
-from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
-from tasks.workspace import open_workspace
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot import shipped
 from wilss.fewshot.episodes.batches import DrawEpisodes, evaluation_batch

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from tasks.fewshot_workspace import open_fewshot
 
 from stores.artefacts import Store
 from stores.models.card import FewShotCard, load_card
 from stores.models.files import load_state
 from stores.plans.shapes import shapes_recipe
 from tasks import fewshot_stage1
-from tasks.fewshot_workspace import open_fewshot
 from wilss.data.scenes.source import ScenesSource
 from wilss.errors import FormatError
 from wilss.fewshot import shipped

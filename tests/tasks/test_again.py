@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-from stores.artefacts import Manifest, Recipe, Store
 from tasks.again import Stage, ago, forget_stages, require_stages, stages_of
 from tasks.workspace import build_once, forget_data
+
+from stores.artefacts import Manifest, Recipe, Store
 from wilss.errors import SpecError
 
 BASE, STEP = Recipe("checkpoints", {"of": "base"}, {}), Stage("step", "student of step 1", 1)

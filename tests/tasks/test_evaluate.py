@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 from tasks.recipes import evaluation_recipe
+from tasks.workspace import Workspace, open_workspace
 from torch import Tensor
 
 from stores.artefacts import Recipe, Store
 from stores.labels.sets import LabelIndex, LabelWriter
 from tasks.evaluate import CONFUSION, label_quality, read_confusions
-from tasks.workspace import Workspace, open_workspace
 from wilss.errors import FormatError
 from wilss.report.run import percent
 from wilss.spec import Settings, make_spec

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tasks.fewshot_workspace import open_fewshot, scores_recipe
 
 from tasks.evaluate import Confusions
 from tasks.fewshot import SCORES, read_scores
-from tasks.fewshot_workspace import open_fewshot, scores_recipe
 from wilss.errors import FormatError
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.outside import checked

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from tasks.recipes import bank_recipe, base_recipe, checkpoint_recipe, labels_recipe, step_recipe
-
 from tasks.workspace import Workspace, open_workspace
+
 from wilss.digest import digest_of
 from wilss.protocol import Scenario, step_images
 from wilss.spec import Settings, make_spec

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tasks.fewshot_workspace import head_recipe, open_fewshot, stage1_recipe
 from tasks.recipes import base_recipe, labels_recipe, step_recipe
+from tasks.workspace import forget_data, open_workspace
 
 import wilss.data.coco.objects
 import wilss.data.folder
 import wilss.data.voc
-from tasks.fewshot_workspace import head_recipe, open_fewshot, stage1_recipe
-from tasks.workspace import forget_data, open_workspace
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
 from wilss.data.coco.objects import CocoSource

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+from tasks.again import Stage
+from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
+from tasks.workspace import build_once, forget_data
 
 from flows.machine import prepare_prefect
 from stores.artefacts import Manifest, Recipe, Store
-from stores.models.files import save_model
-from tasks.again import Stage
+from stores.models.students import CheckpointIndex, save_checkpoint
 from tasks.fewshot import SCORES, read_scores
-from tasks.fewshot_workspace import FewShotWorkspace, open_fewshot, scores_recipe
 from tasks.prepare import prepare_data
-from tasks.workspace import build_once, forget_data
-from tests.stores.models.cards import student_card
 from wilss.data.catalogue import class_names
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.spec import make_fewshot_spec
@@ -106,9 +105,19 @@ def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp
     weights = find_weights(student.backbone, "none", None)
     content = {"benchmark": "scenes-15-5", "preset": "tiny", "start": str(tmp_path), "step": {"tuning": "svf"}}
     spec, settings = make_spec(content), Settings(root=tmp_path / "root")
-    card = student_card(
-        student, weights, step_sizes=(15,), classes=class_names("scenes")[:15], class_ids=protocol.steps[0]
+    index = CheckpointIndex(
+        benchmark=protocol.name,
+        step=0,
+        student=student,
+        step_sizes=(15,),
+        classes=class_names("scenes")[:15],
+        class_ids=protocol.steps[0],
+        mean=weights.mean,
+        std=weights.std,
+        arguments={},
+        canvas=64,
+        history=[],
     )
-    save_model(build_segmenter(student, weights, (15,)).state_dict(), card, tmp_path)
+    save_checkpoint(build_segmenter(student, weights, (15,)), index, tmp_path)
     assert spec.student.output_stride == 8
     assert set(prepare_data.fn(spec, settings)) == {"step 0", "step 1"}

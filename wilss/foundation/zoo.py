@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,6 @@ class FoundationEntry:
     version: int = 1
 
 
-@lru_cache(maxsize=2)
 def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Scorer:
     """The scorer ``spec.scorer``: "clip:scenes", "clip:MODEL/TAG" or "classifier:TIMM_MODEL"; see `FoundationSpec`.
 
@@ -60,18 +58,11 @@ def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str =
     return MultiScaleScorer(scorers, digest_of(facts), spec.scorer_flip)
 
 
-@lru_cache(maxsize=2)
 def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
     """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL"."""
     entry = _choose(spec.grouper, GROUPERS, "grouper")
     grouper: Grouper = entry.build(spec, folder, device, code_version(entry.version))
     return grouper
-
-
-def forget_models() -> None:
-    """Build scorers and groupers anew from now on."""
-    build_scorer.cache_clear()
-    build_grouper.cache_clear()
 
 
 def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:
