@@ -30,8 +30,8 @@ class ModelCard(BaseModel):
     """What all stored models have.
 
     classes: names of the classes that it was trained on, in the order of its channels. class_ids: theirs in the data.
-    colours: for label maps of these ids, VOC's unless told. history: mean losses of every epoch. start: what its
-    backbone began with, as `wilss.nets.pretrained.Weights.digest` tells it. licence: of the weights.
+    colours: for label maps of these ids, VOC's unless told. history: mean losses of every epoch. start: the pretrained
+    weights that its backbone goes back to, as `wilss.nets.pretrained.Weights.digest` tells them. licence: of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

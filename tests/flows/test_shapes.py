@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from tasks.fewshot_workspace import open_fewshot
 
 from stores.artefacts import Store
 from stores.models.card import FewShotCard, load_card
 from stores.models.files import load_state
-from stores.plans.shapes import shapes_recipe
-from tasks import fewshot_stage1
+from stores.plans.fewshot_run import FewShotRun
+from stores.plans.session import Session
+from tasks import fewshot_train
 from wilss.data.scenes.source import ScenesSource
 from wilss.errors import FormatError
 from wilss.fewshot import shipped
@@ -33,8 +33,12 @@ def spec_of(**shapes: Any) -> FewShotSpec:
     return make_fewshot_spec({"benchmark": "scenes-5i", "fold": 2, "head": "aspp", "shapes": shapes})
 
 
+def opened(spec: FewShotSpec, root: Path) -> FewShotRun:
+    return FewShotRun(spec, Session(Settings(root=root)))
+
+
 def recipe_facts(spec: FewShotSpec, root: Path) -> dict[str, Any]:
-    return shapes_recipe(spec, open_fewshot(spec, Settings(root=root)).own_weights).facts
+    return opened(spec, root).plan["silhouettes"].recipe.facts
 
 
 def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
@@ -64,8 +68,8 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
     assert recipe_facts(spec, tmp_path)["shipped"]
     assert "shipped" not in recipe_facts(spec_of(**TINY, seed=1), tmp_path)
     assert "shipped" not in recipe_facts(spec_of(**TINY, weights="train"), tmp_path)
-    monkeypatch.delattr(fewshot_stage1, "train_stage1")
-    found = fewshot_stage1.shapes_net.fn(spec, Settings(root=tmp_path / "b"))
+    monkeypatch.delattr(fewshot_train, "train_stage1")
+    found = fewshot_train.shapes_net.fn(opened(spec, tmp_path / "b"))
     folders = [Store(tmp_path / "b").path("heads", found.digest), Store(tmp_path / "a").path("heads", trained.digest)]
     state, before = map(load_state, folders)
     taken, made = (load_card(folder, FewShotCard) for folder in folders)
