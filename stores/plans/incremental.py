@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stores.artefacts import ArtefactRef, Recipe
+from stores.models.card import model_files
 from stores.models.start import MARK
 from stores.plans.plan import Node, Plan
 from wilss.data.families import family_of
@@ -122,7 +123,7 @@ def _base(of: Ingredients) -> Recipe:
     """The student of step 0, trained or taken from a checkpoint."""
     spec = of.spec
     if of.start:
-        files = {name: file_digest(of.start / name) for name in ("student.safetensors", "index.json")}
+        files = {path.name: file_digest(path) for path in model_files(of.start)}
         names = list(of.names(of.lists.protocol.seen(0)))
         return Recipe("checkpoints", {"start": files, "names": names, **_base_facts(of)})
     student = spec.student.plain()
