@@ -33,7 +33,8 @@ from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.foundation.pretrain.run import write_weights
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_backbone
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
