@@ -110,7 +110,13 @@ def _base_facts(of: Ingredients) -> dict[str, Any]:
         "canvas": spec.data.canvas,
         "void": spec.data.void,
         "seed": spec.seed,
+        **_own_data(of),
     }
+
+
+def _own_data(of: Ingredients) -> dict[str, int | str]:
+    """The user's file that opens the data, where one does."""
+    return code_version(1, family_of(of.lists.protocol.family).source)
 
 
 def _base(of: Ingredients) -> Recipe:
@@ -154,6 +160,7 @@ def _labels(of: Ingredients, step: int) -> Recipe:
         "grouper": grouper,
         "cosegment": spec.foundation.cosegment.plain(),
         "seed": spec.seed,
+        **_own_data(of),
     }
     if facts["old"] and not family_of(protocol.family).classes:  # ids of a folder's classes do not tell their names
         facts["old_names"] = list(of.names(protocol.seen(step - 1)))
@@ -170,7 +177,7 @@ def _step(of: Ingredients, step: int, previous: Recipe, labels: Parent | None, b
         "version": ALGORITHM_VERSION,
         "stage": "step",
         "method": spec.method,
-        **code_version(spec.entry.version),
+        **code_version(spec.entry.version, spec.entry.source),
         "classes": list(of.lists.protocol.steps[step]),
         "augment": spec.augment.plain(),
         "train": spec.step.plain(),
