@@ -7,10 +7,10 @@ settings in what it names and nothing else.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import Any
 
+from tests.benchmarks import last_line
 from wilss.foundation.quality import HELD_OUT, label_quality
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
@@ -75,7 +75,7 @@ def main() -> None:
         results[name] = asdict(quality)
         numbers = (quality.initial, quality.refined, quality.background, quality.agreement)
         print(f"| {name} | {' | '.join(f'{100 * value:.1f}' for value in numbers)} |", flush=True)
-    print(json.dumps({"name": "ablation", "scenes": options.count, "world_seed": HELD_OUT.seed, "results": results}))
+    last_line("ablation", {"scenes": options.count, "world_seed": HELD_OUT.seed, "results": results})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ through the whole label stage of the demo, store included.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import open_clip
 import timm
 import torch
 
+from tests.benchmarks import last_line
 from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.cosegment import cosegment
@@ -102,26 +102,23 @@ def measure_real(size: int, batch: int, repeats: int) -> dict[str, object]:
 
 def measure_small(count: int) -> dict[str, object]:
     """Scenes a second through planning, labelling, writing and publishing of the demo's label set."""
-    from tasks.label import label_shard, plan_labels, publish_labels
-    from tasks.workspace import open_workspace
-
-    from wilss.data.steps import step_data
-    from wilss.foundation.zoo import build_grouper, build_scorer
+    from stores.plans.run import Run
+    from stores.plans.session import Session
+    from tasks.labels import begin_labels, label_set, label_shard
     from wilss.spec import Settings, make_spec
 
     spec = make_spec({"benchmark": "scenes-15-5", "data": {"n_train": count}})
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(root=Path(folder))
-        ws = open_workspace(spec, settings)
-        build_scorer(spec.foundation, None, "cpu"), build_grouper(spec.foundation, None, "cpu")
-        data = step_data(ws.source, ws.protocol, 1, spec.scenario, spec.data.canvas)
+        run = Run(spec, Session(settings))
+        assert run.plan  # loads the models
+        n_images = len(run.lists.ids(1))
         start = time.perf_counter()
-        for shard in plan_labels.fn(spec, settings, 1):
-            label_shard.fn(spec, settings, 1, shard)
-        publish_labels.fn(spec, settings, 1)
+        begun = begin_labels.fn(run, 1)
+        label_set.fn(run, 1, [label_shard.fn(run, 1, begun, shard) for shard in range(begun.counts["shards"])])
         seconds = time.perf_counter() - start
-    print(f"{len(data)} scenes labelled and stored in {seconds:.1f} s: {len(data) / seconds:.1f} a second")
-    return {"scenes": len(data), "seconds": seconds, "scenes_per_second": len(data) / seconds}
+    print(f"{n_images} scenes labelled and stored in {seconds:.1f} s: {n_images / seconds:.1f} a second")
+    return {"scenes": n_images, "seconds": seconds, "scenes_per_second": n_images / seconds}
 
 
 def main() -> None:
@@ -137,7 +134,7 @@ def main() -> None:
         result = measure_small(options.count)
     else:
         result = measure_real(options.size, options.batch, options.repeats)
-    print(json.dumps({"name": "label_stage", **result, "threads": torch.get_num_threads()}))
+    last_line("label_stage", {**result, "threads": torch.get_num_threads()})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import resource
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from tests.benchmarks import last_line
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.pretrained import find_weights
@@ -157,7 +157,7 @@ def main() -> None:
     if given.peak:
         print(peak(given.peak, given.size, given.batch))
     else:
-        print(json.dumps(measure(given.rounds, given.size, given.batch), indent=1))
+        last_line("svf_step", measure(given.rounds, given.size, given.batch))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ The bar is 1.25. The input pipeline alone must be at least three times faster th
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
+from tests.benchmarks import last_line
 from wilss.data.images import ImageTable, TaggedImages
 from wilss.data.spec import AugmentSpec
 from wilss.learn.incremental import StepBatches, StepData
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=321)
     parser.add_argument("--batch", type=int, default=8)
     options = parser.parse_args()
-    print(json.dumps(measure(options.rounds, options.size, options.batch), indent=1))
+    last_line("train_step", measure(options.rounds, options.size, options.batch))
 
 
 if __name__ == "__main__":

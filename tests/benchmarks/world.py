@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import time
 
 import numpy as np
 import torch
 from PIL import Image
 
+from tests.benchmarks import last_line
 from wilss.data.scenes.world import draw
 from wilss.data.spec import World
 
@@ -36,7 +36,7 @@ def main() -> None:
     print(
         f"drawn {rate:8.0f} scenes a second\nread  {options.count / reading:8.0f} scenes a second (image and mask, PNG)"
     )
-    print(json.dumps({"name": "world", "scenes_per_second": rate, "ratio": drawing / reading, "reference": "PNG"}))
+    last_line("world", {"scenes_per_second": rate, "ratio": drawing / reading, "reference": "PNG"})
 
 
 def _png(pixels: torch.Tensor) -> bytes:
