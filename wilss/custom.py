@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
 from wilss.architecture import MOST_CLASSES
-from wilss.data.catalogue import class_names
-from wilss.digest import canonical_json
+from wilss.data.families import family_of, incremental_families
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
 from wilss.outside import read_yaml
 from wilss.protocol import Benchmark, benchmarks
-from wilss.section import Section
+from wilss.section import OneOf, Section
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
@@ -31,7 +30,7 @@ class CustomBenchmark(Section):
     """
 
     name: str
-    data: Literal["scenes", "voc", "coco-voc", "folder"]
+    data: Annotated[str, OneOf(incremental_families)]
     steps: tuple[tuple[Name, ...], ...] = Field(min_length=1, max_length=MOST_CLASSES)
     prompts: dict[str, tuple[Name, ...]] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
@@ -56,7 +55,7 @@ class CustomBenchmark(Section):
                     where = "twice in step" if seen[name] == step else f"in step {seen[name]} and in step"
                     raise ValueError(f"class '{name}' is {where} {step}; a class is learnt once, in one step")
                 seen[name] = step
-        known = class_names(self.data) or tuple(seen)
+        known = family_of(self.data).classes or tuple(seen)
         for name in (*seen, *self.prompts):
             if name not in known:
                 raise ValueError(f"'{name}' is no class of {self.name}.{did_you_mean(name, known)}")
@@ -64,19 +63,16 @@ class CustomBenchmark(Section):
             raise ValueError(f"'{self.name}' has {len(seen)} classes; masks hold at most {MOST_CLASSES}")
         return self
 
-    def __hash__(self) -> int:
-        return hash(canonical_json(self.model_dump(mode="json")))
-
     @property
     def classes(self) -> tuple[str, ...]:
         """All classes of the data, by id."""
-        return class_names(self.data) or tuple(name for names in self.steps for name in names)
+        return family_of(self.data).classes or tuple(name for names in self.steps for name in names)
 
     def benchmark(self) -> Benchmark:
         """The same with class ids."""
         ids = {name: number for number, name in enumerate(self.classes, start=1)}
         steps = tuple(tuple(ids[name] for name in names) for names in self.steps)
-        return Benchmark(self.name, self.data, steps, keeps_empty=self.data == "coco-voc")
+        return Benchmark(self.name, self.data, steps, keeps_empty=family_of(self.data).keeps_empty)
 
 
 def read_benchmark(path: Path) -> dict[str, Any]:

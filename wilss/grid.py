@@ -22,7 +22,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """FMWISS with one part switched off. "no-seeds" leaves the grouper out of the label set altogether."""
 
-NAMES = (*METHODS, "joint", *VARIANTS)
+
+def names() -> tuple[str, ...]:
+    """What may be compared: methods and variants."""
+    return (*METHODS, *VARIANTS)
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,11 @@ class Comparison(Section):
 
     @field_validator("methods")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in NAMES:
-                raise ValueError(f"unknown method '{name}'.{did_you_mean(name, NAMES)}")
-        return _distinct(names, "method")
+    def _known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        for name in methods:
+            if name not in names():
+                raise ValueError(f"unknown method '{name}'.{did_you_mean(name, names())}")
+        return _distinct(methods, "method")
 
     @field_validator("seeds")
     @classmethod

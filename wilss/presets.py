@@ -99,5 +99,3 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Named settings: "demo" for the built-in world, "small" for photos on two CPU cores, "paper" and
 "paper-coco" as published, "tiny" for tests."""
-
-DEFAULT_PRESET = {"scenes": "demo", "voc": "small", "coco-voc": "small", "folder": "small"}

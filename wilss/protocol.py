@@ -24,7 +24,8 @@ SPLITS: dict[str, tuple[int, ...]] = {
 }
 """Number of classes of each step, in the order of the class ids."""
 
-FAMILIES = ("scenes", "voc")
+TWENTY = ("scenes", "voc")
+"""Families of twenty classes, which are split alike."""
 COCO_TO_VOC = "coco-to-voc"
 
 
@@ -32,7 +33,7 @@ COCO_TO_VOC = "coco-to-voc"
 class Benchmark:
     """An ordered list of steps over one class list; ``steps[t]`` holds the class ids (from 1) of step t.
 
-    family: where the images come from: "scenes", "voc", "coco-voc" or "folder".
+    family: where the images come from, see `wilss.data.families`.
     keeps_empty: step 0 holds all images without a later class, also empty ones; there are no scenarios.
     """
 
@@ -57,7 +58,7 @@ class Benchmark:
 def benchmarks() -> dict[str, Benchmark]:
     """All built-in benchmarks by name."""
     found = {}
-    for family in FAMILIES:
+    for family in TWENTY:
         for split, sizes in SPLITS.items():
             starts = [1 + sum(sizes[:t]) for t in range(len(sizes))]
             steps = tuple(tuple(range(a, a + n)) for a, n in zip(starts, sizes, strict=True))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticUndefined
+from pydantic_core import CoreSchema, PydanticKnownError, PydanticUndefined, core_schema
+
+from wilss.digest import canonical_json
 
 Seed = Annotated[int, Field(ge=0, lt=2**62)]
 """Seed of a generator: PyTorch takes 64 bits, and some uses add a little to it."""
@@ -24,6 +27,29 @@ LATER: Final = _Later()
 """Marks a field that came when digests of its section were in use already: ``name: Annotated[int, LATER] = 0``."""
 
 
+@dataclass(frozen=True)
+class OneOf:
+    """Marks a name of a table that may grow; it is refused, and listed in the schema, as a ``Literal`` of them all is.
+
+    names: asked whenever a value is looked at.
+    """
+
+    names: Callable[[], Iterable[str]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """See the class."""
+        return core_schema.no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """See the class."""
+        return {**handler(schema), "enum": list(self.names())}
+
+    def _known(self, name: str) -> str:
+        if name not in (known := list(self.names())):
+            raise PydanticKnownError("literal_error", {"expected": " or ".join(map(repr, known))})
+        return name
+
+
 class Section(BaseModel):
     """A part of a specification: frozen, without unknown keys, and with finite numbers only, for it has a digest.
 
@@ -33,6 +59,9 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __hash__(self) -> int:
+        return hash(canonical_json(self.model_dump(mode="json")))  # fields may hold mappings
 
     def plain(self, exclude: Collection[str] = ()) -> dict[str, Any]:
         """Plain data for a digest, sections within included: every field, but one marked `LATER` only if it is set.

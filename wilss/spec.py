@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wilss.custom import CustomBenchmark
+from wilss.data.families import family_of, incremental_families
 from wilss.data.spec import AugmentSpec, DataSpec
 from wilss.errors import SpecError, did_you_mean
 from wilss.foundation.spec import FoundationSpec
-from wilss.learn.methods import METHODS
+from wilss.learn.methods import METHODS, MethodEntry
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
-from wilss.learn.spec import MemorySpec, TrainSpec
+from wilss.learn.spec import MemorySpec, MethodSettings, TrainSpec
 from wilss.nets.spec import StudentSpec
-from wilss.presets import DEFAULT_PRESET, PRESETS
+from wilss.presets import PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
-from wilss.section import LATER, Section, Seed
+from wilss.section import LATER, OneOf, Section, Seed
 from wilss.words import explain, merge, with_section_defaults
-
-MethodName = Literal["fmwiss", "wilson", "finetune", "joint"]
 
 
 class RunSpec(Section):
@@ -46,7 +45,7 @@ class RunSpec(Section):
         {}, description="step -> label set (its digest) that it learns from in place of the co-segmented one"
     )
     scenario: Scenario = "overlap"
-    method: MethodName = "fmwiss"
+    method: Annotated[str, OneOf(lambda: METHODS)] = "fmwiss"
     seed: Seed = 0
     data: DataSpec = DataSpec()
     foundation: FoundationSpec = FoundationSpec()
@@ -64,7 +63,7 @@ class RunSpec(Section):
         family = _family(content)
         if family is None:
             return content
-        name = content.get("preset") or DEFAULT_PRESET[family]
+        name = content.get("preset") or family_of(family).preset
         if not isinstance(name, str):
             return content
         if name not in PRESETS:
@@ -79,33 +78,13 @@ class RunSpec(Section):
             raise ValueError(f"benchmark is '{self.benchmark}' but its definition is called '{self.custom.name}'")
         if self.custom is None and self.benchmark not in benchmarks():
             raise ValueError(f"unknown benchmark '{self.benchmark}'.{did_you_mean(self.benchmark, benchmarks())}")
-        if self.start and self.method == "joint":
-            raise ValueError("the joint upper bound learns all classes at once; it cannot start from a checkpoint")
+        if self.start and self.merged:
+            raise ValueError(f"{self.method} learns all classes at once; it cannot start from a checkpoint")
         return self
 
     @model_validator(mode="after")
-    def _every_epoch_trains(self) -> RunSpec:
-        """Without a teacher the encoder loss is all there is in the warm-up, and it needs a backbone that learns."""
-        own = self.method_settings
-        if not isinstance(own, FmwissSpec) or own.teacher or not own.warmup_epochs:
-            return self
-        if not own.encoder_weight or self.step.tuning == "frozen":
-            raise ValueError(
-                "with fmwiss.teacher=false, and no encoder loss or a frozen backbone, nothing is trained in the "
-                f"{own.warmup_epochs} epochs of warm-up; add --set fmwiss.warmup_epochs=0"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _warm_up_ends(self) -> RunSpec:
-        """A student that only warms up is taught none of the new classes."""
-        epochs, own = self.step.epochs, self.method_settings
-        if isinstance(own, FmwissSpec | WilsonSpec) and own.warmup_epochs >= epochs:
-            key = f"{METHODS[self.method].section}.warmup_epochs"
-            raise ValueError(
-                f"{key} is {own.warmup_epochs} and step.epochs is {epochs}: the student would see the new classes in "
-                f"no epoch; train for longer, or add --set {key}={epochs - 1}"
-            )
+    def _sound_method(self) -> RunSpec:
+        self.method_settings.check(self.method, self.step)
         return self
 
     @property
@@ -114,37 +93,35 @@ class RunSpec(Section):
         return self.custom.benchmark() if self.custom else benchmark(self.benchmark)
 
     @property
-    def method_settings(self) -> Section | None:
-        """The section of the method; None for one without settings."""
-        section = METHODS[self.method].section if self.method in METHODS else None
-        settings: Section | None = getattr(self, section) if section else None
+    def entry(self) -> MethodEntry:
+        """What is known of the method."""
+        return METHODS[self.method]
+
+    @property
+    def method_settings(self) -> MethodSettings:
+        """The section of the method, or what holds for one without settings."""
+        settings: MethodSettings = getattr(self, self.method) if self.entry.settings else MethodSettings()
         return settings
 
     @property
     def uses_labels(self) -> bool:
         """Whether the steps t >= 1 learn from label sets."""
-        return self.method in METHODS and METHODS[self.method].uses_labels
+        return self.entry.uses_labels
 
     @property
     def merged(self) -> bool:
         """Whether all classes are learnt at once, in one step with masks."""
-        return self.method == "joint"
+        return self.entry.merged
 
     @property
     def memory(self) -> MemorySpec | None:
         """The memory bank that the method wants; None for one that pastes nothing."""
-        return self.fmwiss.memory if self.pastes else None
-
-    @property
-    def pastes(self) -> bool:
-        """Whether instances from the memory bank are pasted into the images of a step."""
-        settings = self.method_settings
-        return isinstance(settings, FmwissSpec) and settings.paste.probability > 0
+        return self.method_settings.bank
 
     @property
     def idle(self) -> frozenset[str]:
         """Sections that this run does not read."""
-        others = {entry.section for name, entry in METHODS.items() if name != self.method and entry.section}
+        others = {entry.name for entry in METHODS.values() if entry.settings and entry.name != self.method}
         return frozenset(others if self.uses_labels else {*others, "foundation"})
 
     def facts(self) -> dict[str, Any]:
@@ -184,7 +161,7 @@ def _family(content: Any) -> str | None:
         return custom.data
     if isinstance(custom, Mapping):
         family = custom.get("data")
-        return family if isinstance(family, str) and family in DEFAULT_PRESET else None
+        return family if isinstance(family, str) and family in incremental_families() else None
     known = benchmarks().get(str(content.get("benchmark")))
     return known.family if known else None
 

@@ -63,17 +63,17 @@ def protocol(
 
 
 def _listed(spec: RunSpec, labels: Path) -> TaggedList:
-    from wilss.data.catalogue import class_names
+    from wilss.data.families import family_of
     from wilss.data.listing import read_list
 
     if spec.custom is None:
-        return read_list(labels, class_names(spec.protocol.family))
+        return read_list(labels, family_of(spec.protocol.family).classes)
     return read_list(labels, spec.custom.classes, spec.custom.ignore)
 
 
 def _opened(spec: RunSpec, settings: Settings) -> TaggedList:
+    from wilss.data.families import open_source
     from wilss.data.listing import TaggedList
-    from wilss.data.opening import open_source
 
     source = open_source(spec.protocol.family, spec.data, settings, spec.protocol.steps[0], spec.custom)
     return TaggedList(source.ids("train"), source.tags("train"), source.classes)

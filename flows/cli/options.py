@@ -109,9 +109,11 @@ def chosen_lists(family: object, settings: Settings, train: str | None, evaluati
     Args:
         family: whose data, as it was written: it has not been validated yet.
     """
+    from wilss.data.families import FAMILIES
     from wilss.data.id_lists import choose_lists
 
-    folder = settings.data if family == "voc" else settings.voc if family == "coco-voc" else None
+    entry = FAMILIES.get(family) if isinstance(family, str) else None
+    folder = getattr(settings, entry.voc_option) if entry and entry.voc_option else None
     names = zip(("train_list", "eval_list"), choose_lists(folder, train, evaluation), strict=True)
     return {name: value for name, value in names if value}
 

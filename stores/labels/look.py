@@ -13,9 +13,10 @@ from torch import Tensor
 from stores.artefacts import Manifest, Store
 from stores.labels.card import LabelCard, read_card
 from stores.labels.sets import LabelSet
+from wilss.data.families import open_source
 from wilss.data.images import to_canvas
-from wilss.data.opening import open_source
 from wilss.data.source import Source
+from wilss.learn.methods import METHODS
 from wilss.outputs import writable_folder
 from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay
 from wilss.spec import RunSpec, Settings, make_spec
@@ -87,5 +88,5 @@ def _source_of(card: LabelCard, settings: Settings) -> Source:
 
 def _spec_of(card: LabelCard) -> RunSpec:
     """What the run of a label set says of its data; what it trained, and how, may be refused by now."""
-    trained = ("method", "step", "fmwiss", "wilson")
+    trained = {"method", "step", *METHODS}
     return make_spec({key: value for key, value in card.spec.items() if key not in trained})

@@ -10,7 +10,7 @@ from stores.plans.fewshot import TRAINING, FewShotIngredients, plan_fewshot
 from stores.plans.plan import Plan
 from stores.plans.session import Session
 from stores.plans.shapes import shapes_source, shipped_for, shipped_recipe, trained_recipe
-from wilss.data.opening import open_source
+from wilss.data.families import open_source
 from wilss.data.source import Source, Split
 from wilss.errors import ArtefactNotFoundError, DataNotFoundError
 from wilss.fewshot.episodes.areas import load_areas

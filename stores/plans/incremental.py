@@ -14,14 +14,13 @@ from typing import Any
 from stores.artefacts import ArtefactRef, Recipe
 from stores.models.start import MARK
 from stores.plans.plan import Node, Plan
+from wilss.data.families import family_of
 from wilss.data.steps import StepLists
 from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.learn.base import joint_epochs
-from wilss.learn.methods import METHODS
-from wilss.learn.spec import TrainSpec
+from wilss.learn.spec import MethodSettings, TrainSpec
 from wilss.protocol import Benchmark
-from wilss.section import Section
 from wilss.spec import RunSpec
 
 Parent = Recipe | ArtefactRef
@@ -58,10 +57,10 @@ class Ingredients:
         return self.spec.memory is not None and (not self.start or bool(self.lists.positions(0)))
 
     @property
-    def settings(self) -> Section | None:
+    def settings(self) -> MethodSettings:
         """The method's settings; without a memory bank nothing is pasted."""
         settings = self.spec.method_settings
-        lacks_bank = self.spec.memory is not None and not self.has_bank
+        lacks_bank = settings.bank is not None and not self.has_bank
         return settings.without_bank() if lacks_bank else settings
 
     @property
@@ -155,7 +154,7 @@ def _labels(of: Ingredients, step: int) -> Recipe:
         "cosegment": spec.foundation.cosegment.plain(),
         "seed": spec.seed,
     }
-    if protocol.family == "folder" and facts["old"]:  # ids of a folder's classes do not tell their names
+    if facts["old"] and not family_of(protocol.family).classes:  # ids of a folder's classes do not tell their names
         facts["old_names"] = list(of.names(protocol.seen(step - 1)))
     if spec.foundation.cosegment.refine == "pamr":
         facts["pamr"] = PAMR_VERSION
@@ -165,12 +164,12 @@ def _labels(of: Ingredients, step: int) -> Recipe:
 
 def _step(of: Ingredients, step: int, previous: Recipe, labels: Parent | None, bank: Recipe | None) -> Recipe:
     """The student of step t >= 1, and through its parents everything before it."""
-    spec, settings = of.spec, of.settings
+    spec = of.spec
     facts: dict[str, Any] = {
         "version": ALGORITHM_VERSION,
         "stage": "step",
         "method": spec.method,
-        **code_version(METHODS[spec.method].version),
+        **code_version(spec.entry.version),
         "classes": list(of.lists.protocol.steps[step]),
         "augment": spec.augment.plain(),
         "train": spec.step.plain(),
@@ -180,8 +179,8 @@ def _step(of: Ingredients, step: int, previous: Recipe, labels: Parent | None, b
         facts["data"] = data  # otherwise known through the base student
     if spec.step.tuning == "svf":
         facts["svf"] = "one set of bases for all steps"
-    if settings is not None:
-        facts["settings"] = settings.plain({"memory"})
+    if spec.entry.settings is not None:
+        facts["settings"] = of.settings.plain({"memory"})  # which is known through the bank
     made_from: dict[str, Parent | None] = {"previous": previous, "labels": labels, "bank": bank}
     return Recipe("checkpoints", facts, {role: parent for role, parent in made_from.items() if parent is not None})
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 from stores.artefacts import Anew, ArtefactRef, Manifest, Recipe, Store
 from stores.plans.plan import Node
 from wilss.custom import CustomBenchmark
-from wilss.data.opening import open_source
+from wilss.data.families import open_source
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.data.steps import TrainingList

@@ -8,7 +8,7 @@ from stores.models.students import CheckpointIndex, save_checkpoint
 from stores.plans.run import Run
 from stores.plans.session import Session
 from tasks.prepare import prepare_data
-from wilss.data.catalogue import class_names
+from wilss.data.families import family_of
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 from wilss.nets.spec import StudentSpec
@@ -28,7 +28,7 @@ def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp
         step=0,
         student=student,
         step_sizes=(15,),
-        classes=class_names("scenes")[:15],
+        classes=family_of("scenes").classes[:15],
         class_ids=protocol.steps[0],
         mean=weights.mean,
         std=weights.std,

@@ -43,7 +43,7 @@ def test_cells_differ_in_method_seed_and_their_one_switch_only() -> None:
     assert by_name["fmwiss"] == plain
     assert by_name["joint"] == plain.model_copy(update={"method": "joint"})
     assert by_name["fmwiss-no-teacher"].fmwiss == plain.fmwiss.model_copy(update={"teacher": False})
-    assert not by_name["fmwiss-no-paste"].pastes
+    assert by_name["fmwiss-no-paste"].memory is None
     assert by_name["fmwiss-no-seeds"].foundation.cosegment.fusion == "scores"
     assert all(spec.step == plain.step and spec.base == plain.base for spec in by_name.values())  # equal budgets
 

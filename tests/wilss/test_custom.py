@@ -78,5 +78,5 @@ def test_files_are_read_safely(tmp_path: Path) -> None:
 
 
 def test_joint_cannot_start_from_a_checkpoint() -> None:
-    with pytest.raises(SpecError, match="joint upper bound learns all classes at once"):
+    with pytest.raises(SpecError, match="joint learns all classes at once; it cannot start"):
         make_spec({"benchmark": "scenes-15-5", "method": "joint", "start": "abc"})

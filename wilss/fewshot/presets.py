@@ -157,4 +157,3 @@ TINY: dict[str, Any] = {
 FEWSHOT_PRESETS: dict[str, dict[str, Any]] = {"demo": DEMO, "small": SMALL, "paper": PAPER, "tiny": TINY}
 """Named settings: "demo" for the built-in world, "small" for photographs on two CPU cores, "paper" as published,
 "tiny" for tests."""
-FEWSHOT_DEFAULT = {"scenes": "demo", "voc": "small", "coco": "small", "coco-voc": "small"}

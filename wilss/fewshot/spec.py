@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import Field, ValidationError, model_validator
 
 from wilss.architecture import MOST_PIXELS
+from wilss.data.families import family_of
 from wilss.data.spec import MOST_IMAGES, DataSpec
 from wilss.errors import SpecError, did_you_mean
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
 from wilss.fewshot.heads.spec import AsppSpec, BamSpec, CwtSpec, IpmtSpec, PfenetSpec
-from wilss.fewshot.presets import FEWSHOT_DEFAULT, FEWSHOT_PRESETS
+from wilss.fewshot.presets import FEWSHOT_PRESETS
 from wilss.fewshot.sections import BackboneSpec, EpisodicTrainSpec, PspSpec, ShapesSpec, Stage1Spec, require_stride
 from wilss.section import Section, Seed
 from wilss.words import explain, merge, with_section_defaults
@@ -21,13 +22,8 @@ from wilss.words import explain, merge, with_section_defaults
 HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
 FAMILIES = {"scenes-5i": "scenes", "pascal-5i": "voc", "coco-20i": "coco", "coco-to-pascal": "coco-voc"}
 """Whose data a benchmark uses."""
-UNREAD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "scenes": (("variant", "names"), ("train_list", "eval_list")),
-    "voc": (("variant", "names"), ()),
-    "coco": (("names",), ("train_list", "eval_list")),
-    "coco-voc": ((), ()),
-}
-"""Keys that these data have no use for: of the specification, and of its section ``data``."""
+UNREAD = {"scenes-5i": ("variant", "names"), "pascal-5i": ("variant", "names"), "coco-20i": ("names",)}
+"""Keys that a benchmark has no use for."""
 
 
 def _preset(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +99,7 @@ class FewShotSpec(Section):
             return content
         if not all(isinstance(content.get(key, ""), str | None) for key in ("benchmark", "preset", "head")):
             return content
-        name = content.get("preset") or FEWSHOT_DEFAULT[FAMILIES[content["benchmark"]]]
+        name = content.get("preset") or family_of(FAMILIES[content["benchmark"]]).fewshot_preset
         if name not in FEWSHOT_PRESETS:
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(str(name), FEWSHOT_PRESETS)}")
         return with_section_defaults(cls, merge(_preset(name, content), {**content, "preset": name}))
@@ -134,9 +130,10 @@ class FewShotSpec(Section):
 
     def _require_effect(self) -> None:
         """A key that this benchmark does not read would name other runs of the same results."""
-        own, of_data = UNREAD[FAMILIES[self.benchmark]]
-        keys = [(self, name) for name in own] + [(self.data, name) for name in (*of_data, "void", "eval_crop")]
-        for section, name in keys:
+        reads = family_of(FAMILIES[self.benchmark]).reads
+        of_data = [name for name in ("train_list", "eval_list", "void", "eval_crop") if name not in reads]
+        own = UNREAD.get(self.benchmark, ())
+        for section, name in [*((self, name) for name in own), *((self.data, name) for name in of_data)]:
             if getattr(section, name) != type(section).model_fields[name].default:
                 raise ValueError(f"{self.benchmark} has no use for '{name}'; leave it out")
         if self.backbone.backbone.startswith("vgg") and self.backbone.output_stride != 8:

@@ -1,8 +1,8 @@
-"""Settings of the trainings: schedule, memory bank, copy-paste. No torch."""
+"""Settings of the trainings: schedule, memory bank, copy-paste, and what every method is asked. No torch."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -73,3 +73,34 @@ class PasteSpec(Section):
         if self.min_scale > self.max_scale:
             raise ValueError(f"paste.min_scale is {self.min_scale}, above max_scale {self.max_scale}; swap them")
         return self
+
+
+class MethodSettings(Section):
+    """Settings of a method, and what is asked of them; as they stand here, those of a method without settings."""
+
+    @property
+    def bank(self) -> MemorySpec | None:
+        """The memory bank that the method pastes from; None where it pastes nothing."""
+        return None
+
+    def without_bank(self) -> Self:
+        """The same for a run that has no base images to cut instances from: nothing is pasted."""
+        return self
+
+    @property
+    def warmup(self) -> int:
+        """Epochs in which the student is taught none of the new classes; their field is called ``warmup_epochs``."""
+        return 0
+
+    def check(self, name: str, step: TrainSpec) -> None:
+        """Raise ValueError for settings that do not go together.
+
+        Args:
+            name: of the method. step: how the steps t >= 1 are trained.
+        """
+        if self.warmup >= step.epochs:
+            key = f"{name}.warmup_epochs"
+            raise ValueError(
+                f"{key} is {self.warmup} and step.epochs is {step.epochs}: the student would see the new classes in no "
+                f"epoch; train for longer, or add --set {key}={step.epochs - 1}"
+            )

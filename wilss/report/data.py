@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from wilss.data.catalogue import class_names
 from wilss.data.check import DataReport, check_folder
+from wilss.data.families import family_of
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.errors import SpecError
@@ -37,4 +37,6 @@ def _checked(root: Path, spec: RunSpec) -> DataReport:
     family, custom = spec.protocol.family, spec.custom
     if family not in ("folder", "voc"):
         raise SpecError(f"{spec.benchmark} uses {family} data; check a folder of your own, or VOC")
-    return check_folder(root, custom.classes, custom.ignore) if custom else check_folder(root, class_names(family))
+    if custom:
+        return check_folder(root, custom.classes, custom.ignore)
+    return check_folder(root, family_of(family).classes)

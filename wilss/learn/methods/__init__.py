@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wilss.errors import SpecError, did_you_mean
+from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
+from wilss.learn.spec import MethodSettings
 
 if TYPE_CHECKING:
     from wilss.learn.methods.contract import Method, StepContext
@@ -16,14 +18,19 @@ if TYPE_CHECKING:
 class MethodEntry:
     """A method by name.
 
-    section: part of a run's specification that holds its settings. uses_labels: whether it learns from a label set.
-    version: of its code, see `wilss.digest.code_version`.
+    build: makes it for a step t >= 1; None for a method that has none. settings: its section of a run's specification,
+    which bears its name; None for a method without any. uses_labels: whether it learns from label sets.
+    merged: whether it learns all classes at once, in one step with masks. version, source: of its code, see
+    `wilss.digest.code_version`.
     """
 
-    build: Callable[[StepContext], Method]
-    section: str | None
-    uses_labels: bool
+    name: str
+    build: Callable[[StepContext], Method] | None
+    settings: type[MethodSettings] | None = None
+    uses_labels: bool = True
+    merged: bool = False
     version: int = 1
+    source: str = ""
 
 
 def _fmwiss(context: StepContext) -> Method:
@@ -45,15 +52,22 @@ def _finetune(context: StepContext) -> Method:
 
 
 METHODS: dict[str, MethodEntry] = {
-    "fmwiss": MethodEntry(_fmwiss, "fmwiss", uses_labels=True),
-    "wilson": MethodEntry(_wilson, "wilson", uses_labels=False, version=2),
-    "finetune": MethodEntry(_finetune, None, uses_labels=True),
+    entry.name: entry
+    for entry in (
+        MethodEntry("fmwiss", _fmwiss, FmwissSpec),
+        MethodEntry("wilson", _wilson, WilsonSpec, uses_labels=False, version=2),
+        MethodEntry("finetune", _finetune),
+        MethodEntry("joint", None, uses_labels=False, merged=True),
+    )
 }
-"""The incremental loop knows nothing else of a method."""
+"""All that is known of a method outside of its own files; "joint" is the upper bound."""
 
 
 def build_method(name: str, context: StepContext) -> Method:
-    """Build a method by name. Raises SpecError with the closest name."""
+    """Build a method by name. Raises SpecError with the closest name, or for a method without steps."""
     if name not in METHODS:
         raise SpecError(f"unknown method '{name}'.{did_you_mean(name, METHODS)}")
-    return METHODS[name].build(context)
+    build = METHODS[name].build
+    if build is None:
+        raise SpecError(f"{name} learns all classes at once: it has no steps after the first")
+    return build(context)

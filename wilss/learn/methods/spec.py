@@ -7,11 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from wilss.architecture import Channels, Dilation
-from wilss.learn.spec import MemorySpec, PasteSpec
-from wilss.section import Section
+from wilss.learn.spec import MemorySpec, MethodSettings, PasteSpec, TrainSpec
 
 
-class FmwissSpec(Section):
+class FmwissSpec(MethodSettings):
     """Every weight and switch of FMWISS. The descriptions say what the paper is known to use."""
 
     alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (recalled 0.5)")
@@ -42,12 +41,32 @@ class FmwissSpec(Section):
     memory: MemorySpec = MemorySpec()
     paste: PasteSpec = PasteSpec()
 
+    @property
+    def bank(self) -> MemorySpec | None:
+        """Of old classes, unless nothing is pasted."""
+        return self.memory if self.paste.probability > 0 else None
+
     def without_bank(self) -> FmwissSpec:
         """The same without pasting."""
         return self.model_copy(update={"paste": self.paste.model_copy(update={"probability": 0.0})})
 
+    @property
+    def warmup(self) -> int:
+        """Epochs with the teacher's losses only."""
+        return self.warmup_epochs
 
-class WilsonSpec(Section):
+    def check(self, name: str, step: TrainSpec) -> None:
+        """Without a teacher the encoder loss is all there is in the warm-up, and it needs a backbone that learns."""
+        trains = self.encoder_weight and step.tuning != "frozen"
+        if self.warmup_epochs and not self.teacher and not trains:
+            raise ValueError(
+                f"with {name}.teacher=false, and no encoder loss or a frozen backbone, nothing is trained in the "
+                f"{self.warmup_epochs} epochs of warm-up; add --set {name}.warmup_epochs=0"
+            )
+        super().check(name, step)
+
+
+class WilsonSpec(MethodSettings):
     """Settings of WILSON's incremental step; the defaults are those of its released code for VOC."""
 
     alpha: float = Field(0.5, ge=0, le=1, description="share of the hard label in q (0.9 for COCO-to-VOC)")
@@ -64,3 +83,8 @@ class WilsonSpec(Section):
     soft_untagged: bool = Field(
         False, description="old and untagged classes keep their soft part in q (ours; WILSON's code takes it out)"
     )
+
+    @property
+    def warmup(self) -> int:
+        """Epochs before the localizer supervises the student."""
+        return self.warmup_epochs

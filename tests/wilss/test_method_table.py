@@ -1,0 +1,53 @@
+"""What is asked of a method's entry and of its settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wilss.errors import SpecError
+from wilss.learn.methods import METHODS, build_method
+from wilss.learn.spec import MethodSettings
+from wilss.spec import RunSpec, make_spec
+
+
+def spec_of(**given: Any) -> RunSpec:
+    return make_spec({"benchmark": "scenes-15-5", "preset": "tiny", **given})
+
+
+def test_every_entry_goes_by_its_name_and_its_section_too() -> None:
+    assert all(name == entry.name for name, entry in METHODS.items())
+    sections = {name for name, entry in METHODS.items() if entry.settings}
+    assert sections == {"fmwiss", "wilson"}
+    assert all(RunSpec.model_fields[name].annotation is METHODS[name].settings for name in sections)
+    assert RunSpec.model_json_schema()["properties"]["method"]["enum"] == list(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("method", "uses_labels", "merged", "pastes", "warmup"),
+    [
+        ("fmwiss", True, False, True, 1),
+        ("wilson", False, False, False, 1),
+        ("finetune", True, False, False, 0),
+        ("joint", False, True, False, 0),
+    ],
+)
+def test_what_a_run_asks(method: str, uses_labels: bool, merged: bool, pastes: bool, warmup: int) -> None:
+    spec = spec_of(method=method)
+    assert (spec.uses_labels, spec.merged, spec.memory is not None) == (uses_labels, merged, pastes)
+    assert spec.method_settings.warmup == warmup
+    assert spec.method_settings.without_bank().bank is None
+    assert ("foundation" in spec.idle) is not uses_labels
+
+
+def test_a_method_without_settings_has_those_that_ask_for_nothing() -> None:
+    assert spec_of(method="finetune").method_settings == MethodSettings()
+    assert spec_of(fmwiss={"paste": {"probability": 0}}).memory is None
+
+
+def test_a_method_of_one_step_builds_nothing() -> None:
+    with pytest.raises(SpecError, match="joint learns all classes at once"):
+        build_method("joint", None)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match=r"unknown method .jont.\. Did you mean .joint."):
+        build_method("jont", None)  # type: ignore[arg-type]
