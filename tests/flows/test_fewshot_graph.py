@@ -57,16 +57,15 @@ def edges(flow_run: UUID) -> set[tuple[str, str]]:
 
 
 def test_prefects_graph_shows_what_is_made_from_what(finished: Finished) -> None:
-    found = edges(finished[1])
-    assert {
+    scores, episodes = ([f"{name} ({split})" for split in ("eval", "train")] for name in ("scores", "episodes"))
+    assert edges(finished[1]) == {
         ("silhouettes", "stage 1"),
         ("silhouettes", "few-shot head"),
         ("stage 1", "few-shot head"),
-        *(("few-shot head", f"scores ({split})") for split in ("eval", "train")),
-        *((f"episodes ({split})", f"scores ({split})") for split in ("eval", "train")),
-        *((f"scores ({split})", "report") for split in ("eval", "train")),
-    } <= found
-    assert not {(first, second) for first, second in found if second in ("silhouettes", "lists", first)}
+        *(("few-shot head", score) for score in scores),
+        *zip(episodes, scores, strict=True),
+        *((name, "report") for name in ("few-shot head", *episodes, *scores)),
+    }
 
 
 def test_a_finished_one_is_found_with_its_report(
