@@ -1,95 +1,45 @@
-"""Facts of this machine: environment variables, default folders, and how Prefect behaves here."""
+"""Facts of this machine: what is given, else environment variables, else defaults; and registrations of one's own."""
 
 from __future__ import annotations
 
-import atexit
 import os
-import signal
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from wilss.spec import Settings
+from pydantic import ValidationError
+
+from wilss.errors import SpecError
+from wilss.settings import Settings
 
 # what Apple's GPU cannot do is done on the CPU; PyTorch reads it when it is imported, which comes later
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 
-def prepare_prefect(root: Path, verbose: bool = False) -> None:
-    """Set Prefect's defaults for command-line use and start its server; call before Prefect is imported.
+def machine_settings(**given: Any) -> Settings:
+    """Settings from what is given and not None, else from ``WILSS_<FIELD>``, such as ``WILSS_ROOT``.
 
-    Nothing is sent anywhere: SDK analytics obey DO_NOT_TRACK only, the server's have their own switch. Without
-    PREFECT_API_URL flows run against a temporary server whose history is kept under the root folder.
+    Without any weights folder, one called ``weights`` inside or beside the data folder is used. Files of one's own are
+    imported, so that what they register is known.
+
+    Raises SpecError for a value that a setting cannot have.
     """
-    defaults = {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        # the first start migrates an empty database, which takes longer than the default on a busy machine
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-        # flow logs, tracebacks included, go to the API; people get our own messages
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
-    }
-    if "PREFECT_API_URL" not in os.environ:
-        from wilss.outputs import writable_folder
-
-        home = Path(os.environ.get("PREFECT_HOME", root.resolve() / "prefect"))
-        writable_folder(home)  # Prefect does not make parent folders, and then its server never starts
-        defaults["PREFECT_HOME"] = str(home)
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-    _start_temporary_server()
-
-
-def _start_temporary_server() -> None:
-    """Start it before any flow does, with Ctrl-C blocked, which the server inherits; nothing happens if one is named.
-
-    A terminal sends Ctrl-C to all processes of a command: a server that dies with it leaves the flow retrying for
-    minutes to report its own end. Raises ServerNotFoundError for one that is named and does not answer.
-    """
-    from prefect.client.orchestration import get_client
-
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    found = {**_of_environment(), **{name: value for name, value in given.items() if value is not None}}
     try:
-        with get_client(sync_client=True) as client:
-            problem = client.api_healthcheck()
-        if problem is not None:
-            from wilss.errors import ServerNotFoundError
-
-            url = str(client.api_url).rstrip("/")
-            raise ServerNotFoundError(
-                f"no Prefect server answers at {url} ({problem}); start it with 'prefect --no-prompt server start', or "
-                "unset PREFECT_API_URL to run without one"
-            )
-        _end_server_with_this_process()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        settings = Settings.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(f"'{first['loc'][0]}' is {first['input']!r}: {first['msg']}") from error
+    return with_registrations(_with_weights(settings))
 
 
-def _end_server_with_this_process() -> None:
-    """Have a shell wait for the end of this process and end the temporary server then, if there is one.
+def with_registrations(settings: Settings) -> Settings:
+    """The same, with the files of one's own imported."""
+    if settings.imports:
+        from wilss.register import load_registrations
 
-    Prefect does so in an exit handler, which a killed process never reaches; its server would live on.
-    """
-    from prefect.server.api.server import SubprocessASGIServer
-
-    server = SubprocessASGIServer().server_process
-    if server is None:
-        return
-    watch = subprocess.Popen(
-        ["/bin/sh", "-c", f"read _; kill {server.pid}"],  # the read ends when no process holds the pipe's other end
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def dismiss() -> None:  # registered after Prefect's handler and so called before it
-        watch.kill()
-        watch.wait()
-
-    atexit.register(dismiss)
+        for path in settings.imports:
+            load_registrations(path)
+    return settings
 
 
 def default_root() -> Path:
@@ -97,39 +47,14 @@ def default_root() -> Path:
     return Path(os.environ.get("WILSS_ROOT", "wilss-data"))
 
 
-def machine_settings(
-    root: Path | None = None,
-    data: Path | None = None,
-    weights: Path | None = None,
-    labels_csv: Path | None = None,
-    skip_unreadable: bool = False,
-    device: str | None = None,
-    voc: Path | None = None,
-    again: tuple[str, ...] = (),
-) -> Settings:
-    """Settings from arguments, else from ``WILSS_ROOT``, ``_DATA``, ``_VOC``, ``_WEIGHTS`` and ``_DEVICE``.
-
-    Without any weights folder, one called ``weights`` inside or beside the data folder is used.
-    """
-    from wilss.spec import Settings
-
-    data = data or _folder("WILSS_DATA")
-    weights = weights or _folder("WILSS_WEIGHTS")
-    if weights is None and data is not None:
-        beside = (data / "weights", data.resolve().parent / "weights")
-        weights = next((folder for folder in beside if folder.is_dir()), None)
-    return Settings(
-        root=root or default_root(),
-        data=data,
-        voc=voc or _folder("WILSS_VOC"),
-        weights=weights,
-        labels_csv=labels_csv,
-        skip_unreadable=skip_unreadable,
-        device=device or os.environ.get("WILSS_DEVICE", "auto"),
-        again=again,
-    )
+def _of_environment() -> dict[str, Any]:
+    named = {name: os.environ.get(f"WILSS_{name.upper()}") for name in Settings.model_fields}
+    found: dict[str, Any] = {name: value for name, value in named.items() if value}
+    return {name: tuple(v.split(os.pathsep)) if name in ("imports", "again") else v for name, v in found.items()}
 
 
-def _folder(variable: str) -> Path | None:
-    value = os.environ.get(variable)
-    return Path(value) if value else None
+def _with_weights(settings: Settings) -> Settings:
+    if settings.weights is not None or settings.data is None:
+        return settings
+    beside = (settings.data / "weights", settings.data.resolve().parent / "weights")
+    return settings.model_copy(update={"weights": next((folder for folder in beside if folder.is_dir()), None)})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import save_confusions
-from stores.models.students import load_checkpoint
+from stores.models.files import load_student
 from stores.plans.run import Run
 from stores.progress import stage_progress
 from tasks.base import heavy_task
@@ -21,7 +22,8 @@ def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
     node = run.node("evaluation", step)
 
     def make(folder: Path) -> Manifest:
-        model, index = load_checkpoint(run.store.folder(student), run.class_names(step))
+        start = time.monotonic()
+        model, card = load_student(run.store.folder(student), run.class_names(step))
         model, crop = model.to(run.device), run.spec.data.eval_crop
         tables: dict[str, Tensor] = {}
         with stage_progress(f"evaluate step {step}") as progress:
@@ -31,8 +33,8 @@ def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
                 tables[f"{name}full"] = score_images(model, data, progress=progress)
                 if crop:
                     tables[f"{name}crop"] = score_crops(model, data, crop, progress=progress)
-        save_confusions(index.classes, tables, folder)
+        save_confusions(card.classes, tables, folder)
         counts = {"images": len(run.source.ids("eval")), "pixels": int(tables["full"].sum())}
-        return run.store.publish(node.recipe, folder, counts)
+        return run.store.publish(node.recipe, folder, counts, {"seconds": time.monotonic() - start})
 
     return run.session.obtain(node, make)

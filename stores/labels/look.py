@@ -19,7 +19,8 @@ from wilss.data.source import Source
 from wilss.learn.methods import METHODS
 from wilss.outputs import writable_folder
 from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay
-from wilss.spec import RunSpec, Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import RunSpec, make_spec
 
 STAGE_TITLES = {"final": "teacher"}
 
@@ -88,5 +89,5 @@ def _source_of(card: LabelCard, settings: Settings) -> Source:
 
 def _spec_of(card: LabelCard) -> RunSpec:
     """What the run of a label set says of its data; what it trained, and how, may be refused by now."""
-    trained = {"method", "step", *METHODS}
+    trained = {"method", "step", "own", *METHODS}
     return make_spec({key: value for key, value in card.spec.items() if key not in trained})

@@ -22,11 +22,12 @@ from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.folder import FolderSource
 from wilss.data.voc import VocSource
 from wilss.digest import code_version, hasher
-from wilss.fewshot.build import HEADS
+from wilss.fewshot.heads import HEADS
 from wilss.fewshot.spec import make_fewshot_spec
-from wilss.foundation.zoo import GROUPERS, SCORERS
+from wilss.foundation.kinds import GROUPERS, SCORERS
 from wilss.learn.methods import METHODS
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 
 def test_the_first_version_is_no_fact() -> None:
