@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
-from flows.machine import machine_settings
-from flows.stages import Seconds, timed
+from flows.begin import begin
+from flows.stages import Seconds, stage, timed
+from stores.artefacts import ArtefactRef
+from stores.fewshot_reports import ScoredModel, standing_fewshot_report
+from stores.models.shapes_file import path_in
+from stores.plans.fewshot import SCORING, SPLITS, TRAINING
+from stores.plans.fewshot_run import FewShotRun
+from stores.plans.plan import require_stages
 from stores.progress import say
-from tasks.again import FEWSHOT_SCORING, FEWSHOT_TRAINING, require_stages
-from tasks.fewshot import SPLITS, fewshot_head, fewshot_scores, frozen_episodes, prepare_fewshot
+from tasks.fewshot import fewshot_scores, frozen_episodes, image_areas, prepare_fewshot
 from tasks.fewshot_report import write_fewshot_comparison, write_fewshot_report
-from tasks.fewshot_stage1 import shapes_net, stage1_net
-from tasks.fewshot_workspace import forget_fewshot
-from tasks.prepare import say_settings
-from tasks.shapes_file import export_shapes, shapes_path
-from tasks.workspace import forget_data
+from tasks.fewshot_train import export_shapes, fewshot_head, shapes_net, stage1_net
+from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.shipped import shapes_training
 from wilss.fewshot.spec import FewShotSpec
+from wilss.report.records import FewShotReport
 from wilss.spec import Settings
+
+EVERYTHING = (*TRAINING, *SCORING)
 
 
 @flow(name="few-shot", persist_result=False)
@@ -36,10 +41,11 @@ def run_fewshot(spec: FewShotSpec, settings: Settings | None = None) -> dict[str
     Returns:
         The content of ``fewshot.json``.
     """
-    settings = _begin({spec.head: spec}, settings, FEWSHOT_TRAINING + FEWSHOT_SCORING)
+    run = _open(spec, settings, EVERYTHING)
     seconds: Seconds = {}
-    train_stages(spec, settings, seconds)
-    return score_stages(spec, settings, seconds)
+    _prepare(run, EVERYTHING, seconds)
+    model = score_stages(run, train_stages(run, seconds), seconds)
+    return _report(run, model, seconds).model_dump(mode="json")
 
 
 @flow(name="few-shot-train", persist_result=False)
@@ -49,9 +55,10 @@ def run_fewshot_training(spec: FewShotSpec, settings: Settings | None = None) ->
     Returns:
         Kind and digest of the model.
     """
-    settings = _begin({spec.head: spec}, settings, FEWSHOT_TRAINING)
+    run = _open(spec, settings, TRAINING)
     seconds: Seconds = {}
-    return train_stages(spec, settings, seconds)
+    _prepare(run, TRAINING, seconds)
+    return train_stages(run, seconds).model_dump()
 
 
 @flow(name="few-shot-eval", persist_result=False)
@@ -61,11 +68,11 @@ def run_fewshot_scoring(spec: FewShotSpec, settings: Settings | None = None) -> 
     Returns:
         The content of ``fewshot.json``.
     """
-    settings = _begin({spec.head: spec}, settings, FEWSHOT_SCORING)
+    run = _open(spec, settings, SCORING)
     seconds: Seconds = {}
-    with timed(seconds, "lists"):
-        prepare_fewshot(spec, settings)
-    return score_stages(spec, settings, seconds)
+    _prepare(run, SCORING, seconds)
+    model = score_stages(run, run.require("head"), seconds)
+    return _report(run, model, seconds).model_dump(mode="json")
 
 
 @flow(name="few-shot-compare", persist_result=False)
@@ -79,17 +86,20 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
         The content of ``compare.json``.
     """
     cells = list(grid.cells())
-    settings = _begin({cell.name: cell.spec for cell in cells}, settings, FEWSHOT_TRAINING + FEWSHOT_SCORING)
+    session = begin({cell.name: cell.spec for cell in cells}, settings)
+    runs = [FewShotRun(cell.spec, session) for cell in cells]
+    require_stages(session.settings.again, [name for run in runs for name in run.plan.stages])
     # what a cell cannot do is said before any is trained; tunings and seeds of a head have the same data
-    for spec in {(c.spec.fold, c.spec.shots, c.spec.head): c.spec for c in cells}.values():
-        prepare_fewshot(spec, settings)
-    reports = []
-    for number, cell in enumerate(cells, start=1):
+    missing = [run for run in runs if not run.stands(EVERYTHING)]
+    for run in {(run.spec.fold, run.spec.shots, run.spec.head): run for run in missing}.values():
+        _prepare(run, EVERYTHING, {})
+    models, reports = [], []
+    for number, (cell, run) in enumerate(zip(cells, runs, strict=True), start=1):
         say(f"model {number} of {len(cells)}: {cell.name}, fold {cell.spec.fold}, seed {cell.spec.seed}")
         seconds: Seconds = {}
-        train_stages(cell.spec, settings, seconds)
-        reports.append(score_stages(cell.spec, settings, seconds))
-    return write_fewshot_comparison(grid, settings, reports)
+        models.append(score_stages(run, train_stages(run, seconds), seconds))
+        reports.append(_report(run, models[-1], seconds))
+    return write_fewshot_comparison(grid, runs, models, reports).model_dump(mode="json")
 
 
 @flow(name="few-shot-pretrain", persist_result=False)
@@ -102,43 +112,63 @@ def run_shapes_pretraining(
         shapes: settings of `wilss.fewshot.spec.ShapesSpec` that differ from the preset ``demo``.
         out: folder of the file; None chooses one under the root by the settings.
     """
-    spec = shapes_training(shapes or {})
-    settings = _begin({}, settings, FEWSHOT_TRAINING)
-    path = shapes_path(spec, settings, out)
+    run = FewShotRun(shapes_training(shapes or {}), begin({}, settings))
+    require_stages(run.settings.again, ("all", "shapes"))
+    recipe = run.plan["silhouettes"].recipe.digest
+    path = path_in(out or run.settings.root / "pretrained" / f"shapes-{recipe[:12]}", recipe)
     if not path.is_file():
-        shapes_net(spec, settings)
-        export_shapes(spec, settings, path)
+        export_shapes(run, stage(run, {}, "silhouettes", "silhouettes", lambda: shapes_net(run)), path)
     return str(path)
 
 
-def train_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:
-    """Lists, silhouettes and stage 1 where they are asked for, head."""
+def train_stages(run: FewShotRun, seconds: Seconds) -> ArtefactRef:
+    """Silhouettes and stage 1 where they are asked for, head."""
+    shapes = stage1 = None
+    if "silhouettes" in run.plan:
+        shapes = stage(run, seconds, "silhouettes", "silhouettes", lambda: shapes_net(run))
+    if "stage 1" in run.plan:
+        stage1 = stage(run, seconds, "stage 1", "stage 1", lambda: stage1_net(run, shapes))
+    return stage(run, seconds, "head", "head", lambda: fewshot_head(run, shapes, stage1))
+
+
+def score_stages(run: FewShotRun, head: ArtefactRef, seconds: Seconds) -> ScoredModel:
+    """Episodes, scores on novel and on base classes."""
+    episodes = {split: _episodes(run, split, seconds) for split in SPLITS}
+    return ScoredModel(head, episodes, {split: _scores(run, split, head, episodes[split], seconds) for split in SPLITS})
+
+
+def _episodes(run: FewShotRun, split: Split, seconds: Seconds) -> ArtefactRef:
+    return stage(run, seconds, f"episodes {split}", "scores", lambda: frozen_episodes(run, split))
+
+
+def _scores(run: FewShotRun, split: Split, head: ArtefactRef, episodes: ArtefactRef, seconds: Seconds) -> ArtefactRef:
+    return stage(run, seconds, f"scores {split}", "scores", lambda: fewshot_scores(run, split, head, episodes))
+
+
+def _open(spec: FewShotSpec, settings: Settings | None, stages: Collection[str]) -> FewShotRun:
+    """Open a run of which these stages may be made anew."""
+    run = FewShotRun(spec, begin({spec.head: spec}, settings))
+    require_stages(run.settings.again, [name for name in run.plan.stages if name in ("all", *stages)])
+    return run
+
+
+def _prepare(run: FewShotRun, stages: Collection[str], seconds: Seconds) -> None:
+    """Look over the data before anything is trained; where nothing is to be made, nothing reads them."""
+    if run.stands(stages):
+        return
     with timed(seconds, "lists"):
-        prepare_fewshot(spec, settings)
-    if spec.shapes is not None:
-        with timed(seconds, "silhouettes"):
-            shapes_net(spec, settings)
-    if spec.needs_stage1:
-        with timed(seconds, "stage 1"):
-            stage1_net(spec, settings)
-    with timed(seconds, "head"):
-        return fewshot_head(spec, settings).model_dump()
-
-
-def score_stages(spec: FewShotSpec, settings: Settings, seconds: Seconds) -> dict[str, Any]:
-    """Episodes, scores on novel and on base classes, report."""
-    with timed(seconds, "scores"):
         for split in SPLITS:
-            frozen_episodes(spec, settings, split)
-            fewshot_scores(spec, settings, split)
-    return write_fewshot_report(spec, settings, seconds)
+            if f"areas {split}" in run.plan:
+                _areas(run, split)
+        prepare_fewshot(run)
 
 
-def _begin(specs: Mapping[str, FewShotSpec], settings: Settings | None, stages: Collection[str]) -> Settings:
-    """Forget what other flows have opened, and say what is about to run; ``stages``: those that may be made again."""
-    forget_data()
-    forget_fewshot()
-    settings = settings or machine_settings()
-    require_stages(settings.again, stages)
-    say_settings(specs, settings)
-    return settings
+def _areas(run: FewShotRun, split: Split) -> ArtefactRef:
+    """Objects in the images of a split, which the runs of a comparison share."""
+    node = run.plan[f"areas {split}"]
+    return run.session.once(("stage", node.recipe.digest), lambda: run.session.found(node) or image_areas(run, split))
+
+
+def _report(run: FewShotRun, model: ScoredModel, seconds: Seconds) -> FewShotReport:
+    """The report of what stands, if there is one already, else a new one."""
+    return standing_fewshot_report(run) or write_fewshot_report(run, model, seconds)

@@ -11,6 +11,7 @@ from prefect import unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from stores.artefacts import ArtefactRef
+from stores.plans.fewshot_run import FewShotRun
 from stores.plans.run import Run
 from stores.progress import say
 from tasks.evaluate import evaluation
@@ -29,6 +30,16 @@ def timed(seconds: Seconds, stage: str) -> Iterator[None]:
     say(f"{stage}: {seconds[stage]:.1f} s")
 
 
+def stage(
+    run: Run | FewShotRun, seconds: Seconds, name: str, title: str, make: Callable[[], ArtefactRef]
+) -> ArtefactRef:
+    """A node that stands, or the task that makes it, whose time is added."""
+    if found := run.session.found(run.plan[name]):
+        return found
+    with timed(seconds, title):
+        return make()
+
+
 @dataclass
 class Built:
     """References to what a run has so far.
@@ -45,9 +56,9 @@ class Built:
 
 def base_stages(run: Run, built: Built) -> None:
     """Step 0: student, memory bank, evaluation."""
-    built.students.append(_stage(run, built, "checkpoint 0", "base student", lambda: base_student(run)))
+    built.students.append(stage(run, built.seconds, "checkpoint 0", "base student", lambda: base_student(run)))
     if "memory bank" in run.plan:
-        built.bank = _stage(run, built, "memory bank", "memory bank", lambda: memory_bank(run))
+        built.bank = stage(run, built.seconds, "memory bank", "memory bank", lambda: memory_bank(run))
     elif run.spec.memory is not None:
         say("no base images with masks, so there is no memory bank: nothing is pasted")
     _evaluate(run, 0, built)
@@ -57,8 +68,12 @@ def step_stages(run: Run, step: int, built: Built) -> None:
     """Step t >= 1: label set, teacher and student, evaluation."""
     labels = _labels(run, step, built) if run.spec.uses_labels else None
     previous, bank = built.students[-1], built.bank
-    student = _stage(
-        run, built, f"checkpoint {step}", f"learn step {step}", lambda: step_student(run, step, previous, labels, bank)
+    student = stage(
+        run,
+        built.seconds,
+        f"checkpoint {step}",
+        f"learn step {step}",
+        lambda: step_student(run, step, previous, labels, bank),
     )
     built.students.append(student)
     built.labels += [labels] if labels else []
@@ -76,17 +91,11 @@ def earlier_stages(run: Run, step: int, seconds: Seconds) -> Built:
     return built
 
 
-def _stage(run: Run, built: Built, name: str, title: str, make: Callable[[], ArtefactRef]) -> ArtefactRef:
-    """A node that stands, or the task that makes it."""
-    if found := run.session.found(run.plan[name]):
-        return found
-    with timed(built.seconds, title):
-        return make()
-
-
 def _evaluate(run: Run, step: int, built: Built) -> None:
     student = built.students[-1]
-    ref = _stage(run, built, f"evaluation {step}", f"evaluate step {step}", lambda: evaluation(run, step, student))
+    ref = stage(
+        run, built.seconds, f"evaluation {step}", f"evaluate step {step}", lambda: evaluation(run, step, student)
+    )
     built.evaluations.append(ref)
 
 
@@ -95,7 +104,7 @@ def _labels(run: Run, step: int, built: Built) -> ArtefactRef:
     name = f"labels {step}"
     if name not in run.plan:
         return run.given_labels(step)
-    return _stage(run, built, name, f"labels of step {step}", lambda: _label(run, step))
+    return stage(run, built.seconds, name, f"labels of step {step}", lambda: _label(run, step))
 
 
 def _label(run: Run, step: int) -> ArtefactRef:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -17,15 +19,17 @@ from stores.labels.sets import LabelSet
 from stores.models.predict import predict_image
 from stores.models.students import load_checkpoint, load_index
 from stores.plans.run import Run
+from stores.plans.session import Session
 from stores.runs import run_folder
 from wilss.data.source import Split
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.report.pictures import contact_sheet, loss_curves, overlay, png
-from wilss.report.records import LabelEntry, Means, RunReport, Scored, StepEntry
+from wilss.report.records import FewShotReport, LabelEntry, Means, RunReport, Scored, StepEntry
 from wilss.report.run import plain, render_report
 
 N_PICTURES = 8
+Report = TypeVar("Report", RunReport, FewShotReport)
 
 
 def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunReport:
@@ -57,19 +61,26 @@ def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunRep
 
 
 def standing_report(run: Run, last_step: int) -> RunReport | None:
-    """The report that was written of what stands, by these versions; None when there is none, or something was made."""
-    folder = run_folder(run.settings, run.spec)
-    if run.session.made or not all((folder / name).is_file() for name in ("report.json", "report.html")):
+    """See `report_of_what_stands`."""
+    path = run_folder(run.settings, run.spec) / "report.json"
+    return report_of_what_stands(RunReport, path, run.session, lambda: artefacts(run, last_step))
+
+
+def report_of_what_stands(
+    kind: type[Report], path: Path, session: Session, artefacts: Callable[[], dict[str, str]]
+) -> Report | None:
+    """The report that was written of what stands, by these versions; None when there is none, or something was made.
+
+    Args:
+        path: of the report; its page lies beside it.
+    """
+    if session.made or not all(file.is_file() for file in (path, path.with_suffix(".html"))):
         return None
-    report = RunReport.read(folder / "report.json")
-    same = (report.format, report.versions, report.artefacts) == (
-        RunReport.FORMAT,
-        versions(),
-        artefacts(run, last_step),
-    )
-    if same:
-        run.session.say("report: found, nothing was to be done")
-    return report if same else None
+    report = kind.read(path)
+    if (report.format, report.versions, report.artefacts) != (kind.FORMAT, versions(), artefacts()):
+        return None
+    session.say("report: found, nothing was to be done")
+    return report
 
 
 def report_page(run: Run, last_step: int, report: RunReport) -> str:

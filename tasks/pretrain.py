@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stores.progress import stage_progress
-from tasks.workspace import heavy_task
+from tasks.base import heavy_task
 from wilss.device import require_device
 from wilss.foundation.pretrain.loop import Progress, run_digest
 from wilss.foundation.pretrain.run import Model, pretrain, training_spec

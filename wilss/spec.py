@@ -159,7 +159,7 @@ class Settings(BaseModel):
     device: str = "auto"
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     again: tuple[str, ...] = ()
-    """Stages that are made anew although they are there; see `tasks.again`."""
+    """Stages that are made anew although they are there; see `stores.plans.plan.Node`."""
 
     @property
     def sources(self) -> dict[str, str]:

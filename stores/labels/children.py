@@ -43,10 +43,9 @@ def make_child(store: Store, parent: ArtefactRef, ids: Sequence[str], correct: C
         writer = LabelWriter.begin(folder, index)
         for shard in range(index.n_shards):
             part = slice(index.rows(shard).start, index.rows(shard).stop)
-            sizes, originals = (
-                torch.cat([labels.read(name, r, r + 1) for r in rows[part]]) for name in ("size", "original")
-            )
-            writer.write(shard, {index.stages[0]: masks[part]}, sizes, originals)
+            masks = torch.stack([_masks(labels, image_id, correct) for image_id in ids[part]])
+            sizes, originals = (_read(labels, name, rows[part]) for name in ("size", "original"))
+            writer.write(shard, {index.stages[0]: masks}, sizes, originals)
         return store.publish(recipe, folder, {"images": len(ids), "shards": index.n_shards}, of.notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stores.artefacts import Recipe, Store
+from stores.artefacts import Recipe
 from stores.models.heads import load_head
 from wilss.errors import FormatError
 from wilss.fewshot.shipped import SHAPES_FILE, read_shapes
@@ -35,9 +35,9 @@ def _recipe_of(path: Path) -> str:
         raise FormatError(f"'{path}' is no network over silhouettes; delete it, or choose another folder") from error
 
 
-def write_shapes(recipe: Recipe, store: Store, path: Path) -> None:
-    """Write the network of a recipe, which is in the store."""
-    state, about = load_head(store.path("heads", recipe.digest))
+def write_shapes(recipe: Recipe, folder: Path, path: Path) -> None:
+    """Write the network of a recipe, which lies in a folder of the store."""
+    state, about = load_head(folder)
     notes = {
         "recipe": recipe.digest,
         "facts": json.dumps(recipe.facts),

@@ -7,18 +7,23 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import flows.fewshot
-from stores.artefacts import Manifest, Store
+from stores.artefacts import ArtefactRef, Manifest, Store
+from stores.episodes import load_episodes
 from stores.models import subject
+from stores.models.fewshot import load_model
 from stores.models.heads import load_about, load_head
-from tasks import fewshot, fewshot_stage1
-from tasks.fewshot import load_episodes, load_model
-from tasks.fewshot_workspace import FewShotWorkspace, head_recipe, open_fewshot, shapes_list, stage1_recipe
-from tasks.workspace import open_workspace
+from stores.plans.fewshot_run import FewShotRun
+from stores.plans.plan import Plan
+from stores.plans.run import Run
+from stores.plans.session import Session
+from stores.plans.shapes import shapes_list
+from tasks import fewshot, fewshot_train
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.fewshot import shipped
 from wilss.fewshot.episodes.batches import DrawEpisodes, evaluation_batch
@@ -48,6 +53,12 @@ def compared_heads(folder: Path, root: Path) -> list[Manifest]:
     return [Store(root).get("heads", report["artefacts"]["head"]) for report in reports]
 
 
+def opened(root: Path, **content: Any) -> FewShotRun:
+    """A tiny few-shot run of fold 3."""
+    given = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", **content}
+    return FewShotRun(make_fewshot_spec(given), Session(Settings(root=root)))
+
+
 def newest_comparison(root: Path) -> Path:
     return max((root / "comparisons").glob("*/compare.json"), key=lambda path: path.stat().st_mtime_ns).parent
 
@@ -62,12 +73,22 @@ def test_evaluation_says_what_to_train_first(wilss, tmp_path: Path) -> None:  # 
 def test_a_comparison_looks_at_all_that_its_cells_need_before_it_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[tuple[object, ...]] = []
 
-    def look(spec: FewShotSpec, settings: Settings) -> None:
-        looked.append((spec.fold, spec.head, spec.size, spec.stage1.lists))
+    class Opened:
+        """A run of which nothing is there, and whose data are not opened."""
+
+        def __init__(self, spec: FewShotSpec, session: Session) -> None:
+            self.spec, self.plan = spec, Plan(())
+
+        def stands(self, stages: object) -> bool:
+            return False
+
+    def look(run: FewShotRun) -> None:
+        looked.append((run.spec.fold, run.spec.head, run.spec.size, run.spec.stage1.lists))
 
     def stop(*_: object) -> None:
         raise InterruptedError
 
+    monkeypatch.setattr(flows.fewshot, "FewShotRun", Opened)
     monkeypatch.setattr(flows.fewshot, "prepare_fewshot", look)
     monkeypatch.setattr(flows.fewshot, "train_stages", stop)
     run = {"benchmark": "coco-20i", "preset": "paper"}
@@ -129,11 +150,11 @@ def test_report_is_refused_where_other_weights_are_found_than_the_head_began_wit
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fewshot, "train_episodic", lambda *_: [])  # the network stays as it starts
-    content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "shapes": None, "train": {"tuning": "svf"}}
-    head = fewshot.fewshot_head.fn(make_fewshot_spec(content), Settings(root=tmp_path))
-    random = make_fewshot_spec({**content, "backbone": {"weights": "none"}})
-    digest = fewshot.fewshot_head.fn(random, Settings(root=tmp_path)).digest
+    monkeypatch.setattr(fewshot_train, "train_episodic", lambda *_: [])  # the network stays as it starts
+    content: dict[str, Any] = {"shapes": None, "train": {"tuning": "svf"}}
+    head = fewshot_train.fewshot_head.fn(opened(tmp_path, **content), None, None)
+    random = opened(tmp_path, **content, backbone={"weights": "none"})
+    digest = fewshot_train.fewshot_head.fn(random, None, None).digest
     assert wilss("svf", "report", f"heads:{digest}", "--root", tmp_path)[0] == 0
     found = json.loads((tmp_path / "svf" / digest / "report.json").read_text())
     assert all(abs(e["factor"] - 1) < 1e-3 for kind in ("risen", "fallen") for e in found[kind]), "the same start"
@@ -194,57 +215,61 @@ def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp
     first, second = (run_fewshot(spec, Settings(root=folder)) for folder in (root, tmp_path))
     assert first["novel"] == second["novel"]
     assert first["artefacts"] == second["artefacts"]
-    ws = open_fewshot(spec, Settings(root=root))
-    model, episodes = load_model(ws), load_episodes(ws, "eval").episodes
-    batch = evaluation_batch(ws.test, episodes[:3], spec.size, False, ws.device)
+    run = FewShotRun(spec, Session(Settings(root=root)))
+    model, episodes = (
+        load_model(run, run.require("head")),
+        load_episodes(run, "eval", run.require("episodes eval")),
+    )
+    batch = evaluation_batch(run.test, episodes[:3], spec.size, False, run.device)
     with torch.inference_mode():
         whole, single = (
             model.predict(batch),
-            model.predict(evaluation_batch(ws.test, episodes[1:2], spec.size, False, ws.device)),
+            model.predict(evaluation_batch(run.test, episodes[1:2], spec.size, False, run.device)),
         )
     assert torch.allclose(whole[1], single[0], atol=1e-4)
 
 
 def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fewshot_stage1, "train_stage1", lambda *_: [])  # networks stay as they start
-    settings = Settings(root=tmp_path)
-    given = {"benchmark": "scenes-5i", "fold": 0, "head": "cwt", "preset": "tiny", "seed": 1}
-    for changes in ({}, {"stage1": {"decoder": "new"}}, {"psp": {"channels": 8}}):
-        spec = make_fewshot_spec({**given, **changes})
+    monkeypatch.setattr(fewshot_train, "train_stage1", lambda *_: [])  # networks stay as they start
+    given = {"fold": 0, "head": "cwt", "seed": 1}
+    changed: tuple[dict[str, Any], ...] = ({}, {"stage1": {"decoder": "new"}}, {"psp": {"channels": 8}})
+    for changes in changed:
+        run, empty = (opened(root, **given, **changes) for root in (tmp_path, tmp_path / "empty"))
+        lost = ArtefactRef(kind="heads", digest=run.plan["silhouettes"].recipe.digest)
         with pytest.raises(ArtefactNotFoundError, match=r"pretrained on silhouettes .* train it"):
-            fewshot_stage1.stage1_net.fn(spec, Settings(root=tmp_path / "empty"))
-        refs = [stage.fn(spec, settings) for stage in (fewshot_stage1.shapes_net, fewshot_stage1.stage1_net)]
-        shapes, stage1 = (load_head(Store(tmp_path).path("heads", ref.digest))[0] for ref in refs)
+            fewshot_train.stage1_net.fn(empty, lost)
+        before = fewshot_train.shapes_net.fn(run)
+        after = fewshot_train.stage1_net.fn(run, before)
+        shapes, stage1 = (load_head(run.store.folder(ref))[0] for ref in (before, after))
         assert torch.equal(shapes["backbone.body.conv1.0.weight"], stage1["backbone.body.conv1.0.weight"])
         assert torch.equal(shapes["decoder.join.0.weight"], stage1["decoder.join.0.weight"]) == (changes == {})
-        assert Store(tmp_path).get("heads", refs[1].digest).parents == {"shapes": refs[0].digest}
-        about = load_about(Store(tmp_path).path("heads", refs[0].digest))
+        assert run.store.get("heads", after.digest).parents == {"shapes": before.digest}
+        about = load_about(run.store.folder(before))
         assert "base_classes" not in about, "silhouettes belong to no fold"
 
 
 def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_how_many(tmp_path: Path) -> None:
-    settings = Settings(root=tmp_path)
+    def digest(run: FewShotRun, node: str = "head") -> str:
+        return run.plan[node].recipe.digest
 
-    def open_with(share: float, head: str = "aspp") -> FewShotWorkspace:
-        content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "head": head, "shapes": {"share": share}}
-        return open_fewshot(make_fewshot_spec(content), settings)
+    def open_with(share: float, head: str = "aspp") -> FewShotRun:
+        return opened(tmp_path, head=head, shapes={"share": share})
 
     some, more = open_with(0.25), open_with(0.5)
-    assert some.weights == more.weights  # the same pretraining
-    assert head_recipe(some).digest != head_recipe(more).digest
-    assert head_recipe(open_with(0.25, "prior")).digest == head_recipe(open_with(0.5, "prior")).digest
-    assert "silhouettes" not in head_recipe(open_with(0)).facts
+    assert digest(some, "silhouettes") == digest(more, "silhouettes"), "the same pretraining"
+    assert digest(some) != digest(more)
+    assert digest(open_with(0.25, "prior")) == digest(open_with(0.5, "prior"))
+    assert "silhouettes" not in open_with(0).plan["head"].recipe.facts
     shapes = more.spec.shapes
     assert shapes is not None
-    lists = shapes_list(shapes, shots=3)
+    lists = shapes_list(more.session, shapes, shots=3)
     assert lists.min_area == 39  # what 2,048 of 473 x 473 pixels are of 65 x 65
     assert min(len(lists.by_class[c]) for c in lists.wanted) > 3
-    full = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "start": "base", "train": {"tuning": "full"}}
-    learning = make_fewshot_spec({**full, "backbone": {"train_batchnorm": True}})
-    recipes = [stage1_recipe(open_fewshot(spec, settings)) for spec in (make_fewshot_spec(full), learning)]
-    assert recipes[0].digest == recipes[1].digest, "BatchNorm always learns in stage 1"
+    full: dict[str, Any] = {"start": "base", "train": {"tuning": "full"}}
+    learning = opened(tmp_path, **full, backbone={"train_batchnorm": True})
+    assert digest(opened(tmp_path, **full), "stage 1") == digest(learning, "stage 1"), "BatchNorm always learns there"
     with pytest.raises(DataError, match="no silhouette is in more than 40 of the 64 images"):
-        shapes_list(shapes, shots=40)
+        shapes_list(more.session, shapes, shots=40)
 
 
 def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,14 +286,12 @@ def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytes
             seen.append(int(draw([0, 1]).base_class.max()))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fewshot, "train_episodic", look)
-    content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny"}
+    monkeypatch.setattr(fewshot_train, "train_episodic", look)
     for shapes, expected in ((None, {False}), ({"share": 0.5, "images": 64, "silhouettes": 8}, {False, True})):
         seen.clear()
-        spec = make_fewshot_spec({**content, "shapes": shapes, "head": "aspp"})
-        monkeypatch.setattr(fewshot, "_untrained", lambda ws: torch.nn.Identity())
+        monkeypatch.setattr(fewshot_train, "untrained_model", lambda *_: torch.nn.Identity())
         with pytest.raises(KeyboardInterrupt):
-            fewshot.fewshot_head.fn(spec, Settings(root=tmp_path))
+            fewshot_train.fewshot_head.fn(opened(tmp_path, shapes=shapes, head="aspp"), None, None)
         assert {place < 0 for place in seen} == expected
         assert said.pop().endswith(" (or a scene of silhouettes)") == (shapes is not None)
 
@@ -287,8 +310,8 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
 
     assert start("scenes-15-5", stage1.digest)[0] == 0
     content = {"benchmark": "scenes-15-5", "preset": "tiny", "student": {"weights": f"heads:{stage1.digest[:12]}"}}
-    ws = open_workspace(make_spec(content), Settings(root=root))
-    student = build_backbone(ws.spec.student, ws.weights).state_dict()
+    run = Run(make_spec(content), Session(Settings(root=root)))
+    student = build_backbone(run.spec.student, run.weights).state_dict()
     state, _ = load_head(Store(root).path("heads", stage1.digest))
     kept = {n: v for n, v in student.items() if not n.endswith("num_batches_tracked")}
     assert all(torch.equal(value, state[f"backbone.body.{name}"]) for name, value in kept.items())
@@ -337,16 +360,12 @@ def test_what_cannot_be_run_is_said_before_anything_is_trained(  # type: ignore[
 
 
 def test_an_empty_support_mask_is_refused(root: Path) -> None:
-    spec = make_fewshot_spec(
-        {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "episodes": 12, "base_episodes": 12}
-    )
-    ws = open_fewshot(spec, Settings(root=root))
-    fewshot.frozen_episodes.fn(spec, ws.settings, "eval")
-    episode = load_episodes(ws, "eval").episodes[0]
-    without = next(i for i in ws.test.ids("eval") if not bool((ws.test.mask(i) == episode.class_id).any()))
+    run = opened(root, episodes=12, base_episodes=12)
+    episode = load_episodes(run, "eval", fewshot.frozen_episodes.fn(run, "eval"))[0]
+    without = next(i for i in run.test.ids("eval") if not bool((run.test.mask(i) == episode.class_id).any()))
     wrong = type(episode)(episode.query, episode.class_id, (without,))
     with pytest.raises(DataError, match="no pixel of class"):
-        evaluation_batch(ws.test, [wrong], spec.size, False, ws.device)
+        evaluation_batch(run.test, [wrong], run.spec.size, False, run.device)
 
 
 def test_several_shots_and_the_same_options_for_every_command(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]

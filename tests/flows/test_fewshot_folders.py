@@ -85,10 +85,12 @@ def test_coco_and_the_way_to_pascal(  # type: ignore[no-untyped-def]
     def no_mask(*_: object) -> None:
         pytest.fail("a mask is read for a list again")
 
-    monkeypatch.setattr("tasks.fewshot_workspace.read_areas", no_mask)
-    code, again, err = wilss("few-shot", "compare", *common, *data)
-    assert code == 0, err
-    assert again == out
+    for module in ("stores.plans.fewshot_run", "tasks.fewshot"):
+        monkeypatch.setattr(f"{module}.read_areas", no_mask)
+    for anew in ((), ("--again", "head", "episodes")):
+        code, again, err = wilss("few-shot", "compare", *common, *data, *anew)
+        assert code == 0, err
+        assert again == out
 
 
 def coco_squares(root: Path) -> Path:

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 
 from stores.artefacts import Store
 from stores.models.heads import load_head
-from stores.plans.shapes import shapes_recipe
-from tasks import fewshot_stage1
-from tasks.fewshot_workspace import open_fewshot
+from stores.plans.fewshot_run import FewShotRun
+from stores.plans.session import Session
+from tasks import fewshot_train
 from wilss.data.scenes.source import ScenesSource
 from wilss.errors import FormatError
 from wilss.fewshot import shipped
@@ -32,8 +32,12 @@ def spec_of(**shapes: Any) -> FewShotSpec:
     return make_fewshot_spec({"benchmark": "scenes-5i", "fold": 2, "head": "aspp", "shapes": shapes})
 
 
+def opened(spec: FewShotSpec, root: Path) -> FewShotRun:
+    return FewShotRun(spec, Session(Settings(root=root)))
+
+
 def recipe_facts(spec: FewShotSpec, root: Path) -> dict[str, Any]:
-    return shapes_recipe(spec, open_fewshot(spec, Settings(root=root)).own_weights).facts
+    return opened(spec, root).plan["silhouettes"].recipe.facts
 
 
 def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
@@ -63,8 +67,8 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
     assert recipe_facts(spec, tmp_path)["shipped"]
     assert "shipped" not in recipe_facts(spec_of(**TINY, seed=1), tmp_path)
     assert "shipped" not in recipe_facts(spec_of(**TINY, weights="train"), tmp_path)
-    monkeypatch.delattr(fewshot_stage1, "train_stage1")
-    found = fewshot_stage1.shapes_net.fn(spec, Settings(root=tmp_path / "b"))
+    monkeypatch.delattr(fewshot_train, "train_stage1")
+    found = fewshot_train.shapes_net.fn(opened(spec, tmp_path / "b"))
     state, about = load_head(Store(tmp_path / "b").path("heads", found.digest))
     before, told = load_head(Store(tmp_path / "a").path("heads", trained.digest))
     assert about["history"] == told["history"]

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
+from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Node
 from stores.plans.run import Run
 from stores.plans.session import Session
 from tests.golden.specs import FACTS, FEWSHOT, FEWSHOT_FACTS, HEADS, RECIPES, TINY
 from wilss.digest import digest_of
-from wilss.fewshot.spec import make_fewshot_spec
+from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.spec import RunSpec, Settings, make_spec
 
 FILE = Path(__file__).with_name("golden.json")
@@ -53,21 +54,9 @@ def _golden_name(node: Node) -> str:
     return f"{NAMES.get(name, name)} {step}".strip()
 
 
-def _fewshot(spec: Any, settings: Settings) -> dict[str, str]:
-    from stores.plans.shapes import shapes_recipe
-    from tasks import fewshot_workspace as fw
-
-    fw.forget_fewshot()
-    ws = fw.open_fewshot(spec, settings)
-    found = {"head": fw.head_recipe(ws).digest}
-    if spec.shapes is not None:
-        found["silhouettes"] = shapes_recipe(spec, ws.own_weights).digest
-    if spec.needs_stage1:
-        found["stage 1"] = fw.stage1_recipe(ws).digest
-    for split in ("eval", "train"):
-        found[f"episodes {split}"] = fw.episodes_recipe(ws, split).digest
-        found[f"scores {split}"] = fw.scores_recipe(ws, split).digest
-    return found
+def _fewshot(spec: FewShotSpec, settings: Settings) -> dict[str, str]:
+    plan = FewShotRun(spec, Session(settings)).plan
+    return {node.name: node.recipe.digest for node in plan.values()}
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -45,9 +44,8 @@ def shapes_training(changes: Mapping[str, object]) -> FewShotSpec:
     return make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, "shapes": {**changes, "weights": "train"}})
 
 
-@lru_cache(maxsize=2)
 def read_shapes(path: Path) -> ShapesFile:
-    """Read a file, once a process. Raises FormatError for one that is damaged or no network over silhouettes."""
+    """Read a file. Raises FormatError for one that is damaged or no network over silhouettes."""
     try:
         with safe_open(path, "pt") as handle:
             notes = handle.metadata() or {}

@@ -32,6 +32,7 @@ from wilss.spec import make_spec
 
 Watch = Callable[[str], AbstractContextManager[Callable[[str, int, int, float], None]]]
 """Shows the progress of a titled stage: what it opens is called with (part, done, total, loss)."""
+BUILDERS: dict[str, Callable[..., Any]] = {"scorer": build_scorer, "grouper": build_grouper}
 BUILT_IN = make_spec({"benchmark": "scenes-15-5"}).foundation
 """The settings of the demo, in which the small models are measured."""
 
@@ -67,8 +68,7 @@ def check_foundation(
     facts: dict[str, Any] = asdict(describe(name, folder))
     spec = _spec_for(name, facts["role"])
     start = time.monotonic()
-    build = build_scorer if facts["role"] == "scorer" else build_grouper
-    model: Any = build(spec, folder, device)
+    model: Any = BUILDERS[facts["role"]](spec, folder, device)
     facts["device"] = device
     facts["load_seconds"] = round(time.monotonic() - start, 2)
     picture, words = _picture(image), []
@@ -81,7 +81,7 @@ def check_foundation(
     facts["grid"] = list(maps.shape[-2:])
     facts["picture"] = str(_draw(picture, maps.cpu(), titles, out))
     if name.partition("@")[0] in ("clip:scenes", "dino:scenes"):
-        facts["metrics"] = _measure(spec, device, folder, count, watch)
+        facts["metrics"] = _measure(spec, {facts["role"]: model}, device, folder, count, watch)
     return facts
 
 
@@ -92,8 +92,12 @@ def _spec_for(name: str, role: str) -> FoundationSpec:
     return FoundationSpec.model_validate({role: name})
 
 
-def _measure(spec: FoundationSpec, device: str, folder: Path | None, count: int, watch: Watch) -> dict[str, Any]:
-    scorer, grouper = build_scorer(spec, folder, device), build_grouper(spec, folder, device)
+def _measure(
+    spec: FoundationSpec, built: dict[str, Any], device: str, folder: Path | None, count: int, watch: Watch
+) -> dict[str, Any]:
+    """Args: built: role -> the model that is there already."""
+    models = {role: built.get(role) or build(spec, folder, device) for role, build in BUILDERS.items()}
+    scorer, grouper = models["scorer"], models["grouper"]
     with watch("measure") as progress:
         quality = label_quality(
             scorer,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer, require_prompts
 from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
 from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
-from wilss.foundation.kinds import GROUPERS, SCORERS, Kind, kind_of
+from wilss.foundation.kinds import GROUPERS, SCORERS, kind_of
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.own import OwnGrouper, OwnScorer
@@ -31,20 +30,6 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.members import GROUPER, SCORER, require_members
 from wilss.nets.pretrained import Weights, build, find_weights, require_any_size
 from wilss.precision import resolved
-
-
-@lru_cache(maxsize=2)
-def _scorer(kind: Kind, spec: FoundationSpec, folder: Path | None, device: str) -> Scorer:
-    scorer: Scorer = kind.build(spec, folder, device)
-    require_members(scorer, SCORER, f"scorer '{kind.name}'")
-    return OwnScorer(scorer, kind.source) if kind.source else scorer
-
-
-@lru_cache(maxsize=2)
-def _grouper(kind: Kind, spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
-    grouper: Grouper = kind.build(spec, folder, device)
-    require_members(grouper, GROUPER, f"grouper '{kind.name}'")
-    return OwnGrouper(grouper, kind.source) if kind.source else grouper
 
 
 def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Scorer:
@@ -55,18 +40,18 @@ def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str =
 
     Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing.
     """
-    return _scorer(kind_of(spec.scorer, SCORERS, "scorer"), spec, folder, device)
+    kind = kind_of(spec.scorer, SCORERS, "scorer")
+    scorer: Scorer = kind.build(spec, folder, device)
+    require_members(scorer, SCORER, f"scorer '{kind.name}'")
+    return OwnScorer(scorer, kind.source) if kind.source else scorer
 
 
 def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
     """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT", "features:TIMM_MODEL" or a registered kind's."""
-    return _grouper(kind_of(spec.grouper, GROUPERS, "grouper"), spec, folder, device)
-
-
-def forget_models() -> None:
-    """Build scorers and groupers anew from now on."""
-    _scorer.cache_clear()
-    _grouper.cache_clear()
+    kind = kind_of(spec.grouper, GROUPERS, "grouper")
+    grouper: Grouper = kind.build(spec, folder, device)
+    require_members(grouper, GROUPER, f"grouper '{kind.name}'")
+    return OwnGrouper(grouper, kind.source) if kind.source else grouper
 
 
 def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:

@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from jinja2 import Environment
 
 from wilss.fewshot.scores import Gain, Summary
 from wilss.report.comparison import spread
-from wilss.report.records import Table
-from wilss.report.run import percent
+from wilss.report.records import FewShotReport, SplitScores, Table
+from wilss.report.run import percent, plain
 
 TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
 
 
-def entry(summary: Summary, names: Mapping[int, str]) -> dict[str, Any]:
-    """A summary as plain data; a class without an episode is None."""
-    per_class = {names[c]: (None if value != value else value) for c, value in summary.per_class.items()}
-    return {
-        "per_class_iou": per_class,
-        "mean_iou": summary.mean_iou,
-        "fb_iou": summary.fb_iou,
-        "standard_error": summary.error,
-        "episodes": summary.episodes,
-    }
+def split_scores(summary: Summary, names: Mapping[int, str]) -> SplitScores:
+    """A summary with the names of its classes."""
+    return SplitScores(
+        per_class_iou={names[c]: plain(value) for c, value in summary.per_class.items()},
+        mean_iou=summary.mean_iou,
+        fb_iou=summary.fb_iou,
+        standard_error=summary.error,
+        episodes=summary.episodes,
+    )
 
 
-def run_tables(report: Mapping[str, Any]) -> list[Table]:
+def run_tables(report: FewShotReport) -> list[Table]:
     """Scores of one model, and of each of its classes."""
     columns = ("mIoU", "standard error", "FB-IoU", "episodes")
     rows = tuple(
-        (title, (*(percent(part[key]) for key in ("mean_iou", "standard_error", "fb_iou")), str(part["episodes"])))
-        for title, part in (("novel classes", report["novel"]), ("base classes, training images", report["base"]))
+        (title, (*map(percent, (part.mean_iou, part.standard_error, part.fb_iou)), str(part.episodes)))
+        for title, part in (("novel classes", report.novel), ("base classes, training images", report.base))
     )
-    classes = tuple((name, (percent(value),)) for name, value in report["novel"]["per_class_iou"].items())
+    classes = tuple((name, (percent(value),)) for name, value in report.novel.per_class_iou.items())
+    title = f"Foreground IoU, scored at {report.resolution} size, %"
     return [
-        Table(
-            key="scores", title=f"Foreground IoU, scored at {report['resolution']} size, %", columns=columns, rows=rows
-        ),
+        Table(key="scores", title=title, columns=columns, rows=rows),
         Table(key="classes", title="Novel classes, IoU in %", columns=("IoU",), rows=classes),
     ]
 
 
-def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequence[int], shots: Sequence[int]) -> Table:
+def grid_table(reports: Mapping[str, Sequence[FewShotReport]], folds: Sequence[int], shots: Sequence[int]) -> Table:
     """One row a model: mIoU of every fold and their mean, FB-IoU, base classes and the gap to the novel ones.
 
     Mean ± sample standard deviation over seeds where there are several. "error" is the standard error of the mean over
@@ -57,14 +56,13 @@ def grid_table(reports: Mapping[str, Sequence[Mapping[str, Any]]], folds: Sequen
     columns = (*(f"fold {fold}" for fold in folds), "mean", "error", "FB-IoU", "base", "gap")
     rows = []
     for name, runs in reports.items():
-        seeds = sorted({run["seed"] for run in runs})
-        of_fold = {f: [r["novel"]["mean_iou"] for r in runs if r["fold"] == f] for f in folds}
-        novel, both, base = (
-            [fmean(r[part][key] for r in runs if r["seed"] == seed) for seed in seeds]
-            for part, key in (("novel", "mean_iou"), ("novel", "fb_iou"), ("base", "mean_iou"))
-        )
+        of_seed = [[run for run in runs if run.seed == seed] for seed in sorted({run.seed for run in runs})]
+        of_fold = {f: [r.novel.mean_iou for r in runs if r.fold == f] for f in folds}
+        novel = [fmean(r.novel.mean_iou for r in same) for same in of_seed]
+        both = [fmean(r.novel.fb_iou for r in same) for same in of_seed]
+        base = [fmean(r.base.mean_iou for r in same) for same in of_seed]
         gap = [b - n for b, n in zip(base, novel, strict=True)]
-        error = _error_of_mean([r["novel"]["standard_error"] for r in runs], len(folds))
+        error = _error_of_mean([r.novel.standard_error for r in runs], len(folds))
         cells = [*(spread(of_fold[f]) for f in folds), spread(novel), percent(error)]
         rows.append((name, tuple(map(str, [*cells, *(spread(v) for v in (both, base, gap))]))))
     kinds = " and ".join(map(str, shots))
@@ -105,6 +103,19 @@ def gain_table(gains: Mapping[str, Sequence[TuningGain]], folds: Sequence[int]) 
 def _error_of_mean(errors: Sequence[float], n_folds: int) -> float:
     """Of a mean over folds and seeds; folds are independent, the seeds of a fold share its episodes."""
     return hypot(*errors) / sqrt(len(errors) * n_folds)
+
+
+def scores_csv(reports: Sequence[FewShotReport]) -> str:
+    """One row a model: everything that a table of one's own needs."""
+    buffer = io.StringIO()
+    keys = ("benchmark", "fold", "head", "tuning", "shots", "seed")
+    rows = csv.writer(buffer)
+    rows.writerow([*keys, "novel_miou", "standard_error", "fb_iou", "base_miou", "episodes"])
+    for report in reports:
+        novel = report.novel
+        scores = [novel.mean_iou, novel.standard_error, novel.fb_iou, report.base.mean_iou]
+        rows.writerow([*(getattr(report, key) for key in keys), *(f"{score:.5f}" for score in scores), novel.episodes])
+    return buffer.getvalue()
 
 
 def page(

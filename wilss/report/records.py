@@ -148,3 +148,58 @@ class ComparisonReport(Record):
     runs: tuple[RunEntry, ...]
     device: str = ""
     command: str = ""
+
+
+class SplitScores(Part):
+    """Scores over the frozen episodes of a split.
+
+    per_class_iou: None for a class that no episode is about; the mean leaves it out. standard_error: of the mean, over
+    episodes.
+    """
+
+    per_class_iou: dict[str, Share]
+    mean_iou: float
+    fb_iou: float
+    standard_error: float
+    episodes: int
+
+
+class FewShotReport(Record):
+    """Everything that is known of a scored few-shot model.
+
+    novel: novel classes in test images. base: classes that were trained, in training images. artefacts: node of the
+    plan -> digest, and "episodes" for those of the novel classes. sources: folders and files that were read. spec: the
+    resolved settings. command: that started it, where a command line did.
+    """
+
+    run: str
+    benchmark: str
+    fold: int
+    head: str
+    tuning: str
+    shots: int
+    seed: int
+    lists: str
+    rule: str
+    resolution: str
+    novel: SplitScores
+    base: SplitScores
+    stage_seconds: dict[str, float] = {}
+    peak_rss_bytes: int
+    versions: dict[str, str] = {}
+    device: str = ""
+    command: str = ""
+    artefacts: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    spec: dict[str, Any] = {}
+
+
+class FewShotComparisonReport(Record):
+    """Few-shot models over the same episodes: tables, and the runs behind them."""
+
+    folder: str
+    benchmark: str
+    tables: tuple[Table, ...]
+    runs: tuple[str, ...]
+    device: str = ""
+    command: str = ""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tasks.recipes import base_recipe, labels_recipe, step_recipe
 
 import wilss.data.coco.objects
 import wilss.data.folder
 import wilss.data.voc
-from tasks.fewshot_workspace import head_recipe, open_fewshot, stage1_recipe
-from tasks.workspace import forget_data, open_workspace
+from stores.plans.fewshot_run import FewShotRun
+from stores.plans.run import Run
+from stores.plans.session import Session
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
 from wilss.data.coco.objects import CocoSource
@@ -35,12 +35,13 @@ def test_the_first_version_is_no_fact() -> None:
     assert hasher(1).digest() != hasher(2).digest() != hasher(3).digest()
 
 
+NODES = {"base": "checkpoint 0", "labels": "labels 1", "step": "checkpoint 1"}
+
+
 def digests(root: Path, method: str) -> dict[str, str]:
-    forget_data()
     spec = make_spec({"benchmark": "scenes-15-5", "preset": "tiny", "method": method})
-    ws = open_workspace(spec, Settings(root=root))
-    steps = {"base": base_recipe(ws), "labels": labels_recipe(ws, 1), "step": step_recipe(ws, 1)}
-    return {name: recipe.digest for name, recipe in steps.items()}
+    plan = Run(spec, Session(Settings(root=root))).plan
+    return {key: plan[name].recipe.digest for key, name in NODES.items() if name in plan}
 
 
 def test_a_method_of_another_version_teaches_anew_and_no_other_does(
@@ -67,9 +68,9 @@ def test_so_does_a_foundation_model(
 def test_a_head_of_another_version_is_trained_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = {"benchmark": "scenes-5i", "fold": 0, "preset": "tiny"}
 
-    def found(head: str) -> tuple[str, str]:
-        ws = open_fewshot(make_fewshot_spec({**content, "head": head}), Settings(root=tmp_path))
-        return stage1_recipe(ws).digest, head_recipe(ws).digest
+    def found(head: str) -> tuple[str, ...]:
+        run = FewShotRun(make_fewshot_spec({**content, "head": head}), Session(Settings(root=tmp_path)))
+        return tuple(run.plan[name].recipe.digest for name in ("stage 1", "head") if name in run.plan)
 
     before = {head: found(head) for head in ("bam", "aspp")}
     monkeypatch.setitem(HEADS, "bam", replace(HEADS["bam"], version=2))

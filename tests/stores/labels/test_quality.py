@@ -1,8 +1,7 @@
-"""The quality of label sets where truth is known, and stored confusion matrices."""
+"""The quality of label sets where truth is known."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,16 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from tasks.recipes import evaluation_recipe
 from torch import Tensor
 
 from stores.artefacts import Recipe, Store
-from stores.labels.sets import LabelIndex, LabelWriter
-from tasks.evaluate import CONFUSION, label_quality, read_confusions
-from tasks.workspace import Workspace, open_workspace
-from wilss.errors import FormatError
+from stores.labels.quality import label_quality
+from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
 from wilss.report.run import percent
-from wilss.spec import Settings, make_spec
 
 CANVAS = 8
 CLASSES = ("cat", "dog")
@@ -30,17 +25,16 @@ def quality(
 ) -> dict[str, float | None]:
     """IoU of one stage of a label set of cats (1) and dogs (2)."""
     ids = tuple(str(number) for number in range(len(tags)))
-    store, recipe = Store(root), Recipe("labels", {}, {})
+    store, recipe = Store(root), Recipe("labels", {})
     index = LabelIndex(ids=ids, classes=CLASSES, tags=tuple(tags), canvas=CANVAS, grid=(1, 1), stages=("final",))
     with store.build(recipe) as folder:
         sizes = torch.full((len(ids), 2), CANVAS)
-        LabelWriter(folder, index).write(0, {"final": layers}, sizes, sizes)
+        LabelWriter.begin(folder, index).write(0, {"final": layers}, sizes, sizes)
         manifest = store.publish(recipe, folder, {})
-    source = SimpleNamespace(
+    source: Any = SimpleNamespace(
         classes=CLASSES, has_mask=lambda i: masks[int(i)] is not None, mask=lambda i: masks[int(i)]
     )
-    ws: Any = SimpleNamespace(store=store, source=source)
-    return label_quality(ws, manifest)["final"]
+    return label_quality(source, LabelSet.open(store.folder(manifest.ref)))["final"]
 
 
 def truth(*rows: int) -> Tensor:
@@ -87,36 +81,3 @@ def test_an_object_that_the_canvas_loses_is_shown_by_its_mask(tmp_path: Path) ->
     large[1, 1] = 1
     found = quality(tmp_path, [large], [(True, False)], layer(1, 0)[None])
     assert found["cat"] == 0.0
-
-
-@pytest.fixture
-def ws(tmp_path: Path) -> Workspace:
-    return open_workspace(make_spec({"benchmark": "scenes-15-5", "preset": "tiny"}), Settings(root=tmp_path))
-
-
-def confusions(ws: Workspace, content: str) -> dict[str, Tensor]:
-    folder = ws.store.path("evaluations", evaluation_recipe(ws, 0).digest)
-    folder.mkdir(parents=True)
-    (folder / CONFUSION).write_text(content)
-    return read_confusions(ws, 0)
-
-
-def test_matrices_come_back(ws: Workspace) -> None:
-    matrix = torch.arange(16 * 16).view(16, 16)
-    assert torch.equal(
-        confusions(ws, json.dumps({"classes": list(ws.class_names(0)), "tables": {"full": matrix.tolist()}}))["full"],
-        matrix,
-    )
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"tables": 3}', '{"tables": {"full": [[1]]}}', '{"tables": {"full": [["a"]]}}']
-)
-def test_damage_is_named(ws: Workspace, content: str) -> None:
-    with pytest.raises(FormatError, match=r"confusion\.json' is damaged.*; delete its folder and run again"):
-        confusions(ws, content)
-
-
-def test_a_lost_file_is_named(ws: Workspace) -> None:
-    with pytest.raises(FormatError, match=r"confusion\.json' is damaged"):
-        read_confusions(ws, 0)

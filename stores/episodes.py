@@ -1,0 +1,61 @@
+"""Frozen episodes on disk, and what a model did in each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stores.artefacts import ArtefactRef
+from stores.plans.fewshot_run import FewShotRun
+from wilss.data.source import Split
+from wilss.errors import FormatError
+from wilss.fewshot.episodes.draw import Episode, Sampler
+from wilss.fewshot.episodes.files import EpisodeFile, freeze_episodes, read_episodes
+from wilss.fewshot.scores import EpisodeScores
+from wilss.outside import read_json
+
+EPISODES, SCORES = "episodes.json", "scores.json"
+AGAIN = "delete its folder and run again"
+
+
+def draw_episodes(run: FewShotRun, split: Split) -> EpisodeFile:
+    """The episodes of a split that every method meets; says which classes none is about."""
+    spec = run.spec
+    sampler = Sampler(run.lists(split), spec.rule, spec.shots, spec.episode_seed)
+    kind, count = (spec.lists, spec.base_episodes) if split == "train" else ("unfiltered", spec.episodes)
+    file = freeze_episodes(sampler, count, run.fold, split, run.source(split).fingerprint, kind)
+    missing = sorted(set(sampler.lists.wanted) - {episode.class_id for episode in file.episodes})
+    if missing:
+        names = ", ".join(sampler.lists.name_of(c) for c in missing)
+        run.session.say(
+            f"{run.fold.describe()}: {count} episodes ask for no object of class {names}; the mean leaves them out"
+        )
+    return file
+
+
+def load_episodes(run: FewShotRun, split: Split, episodes: ArtefactRef) -> tuple[Episode, ...]:
+    """Frozen episodes of a split, held against the rules once more."""
+    source = run.source(split)
+    path = run.store.folder(episodes) / EPISODES
+    return read_episodes(path, run.fold, source.fingerprint, source.ids(split)).episodes
+
+
+def save_scores(class_ids: Sequence[int], counts: Sequence[tuple[int, int, int, int]], folder: Path) -> None:
+    """Write `wilss.fewshot.scores.episode_counts` of every episode, with its class, into a staging folder."""
+    (folder / SCORES).write_text(json.dumps({"class_ids": class_ids, "counts": counts}))
+
+
+def read_scores(folder: Path) -> EpisodeScores:
+    """Read them back. Raises FormatError for a damaged or missing file."""
+    path = folder / SCORES
+    content = read_json(path, AGAIN)
+    try:
+        scores = EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
+    if scores.class_ids.ndim != 1 or scores.counts.shape != (len(scores.class_ids), 4):
+        raise FormatError(f"'{path}' is damaged (class ids and counts are not of the same episodes); {AGAIN}")
+    return scores

@@ -1,0 +1,101 @@
+"""Few-shot networks of a run: built upon what is in the store, trained ones loaded, and what is told of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stores.artefacts import ArtefactRef, Manifest, read_manifest
+from stores.models.heads import load_head, part_of, save_head, shapes_weights
+from stores.models.training import STATE
+from stores.plans.fewshot_run import FewShotRun
+from stores.plans.plan import Node
+from wilss.data.source import Split
+from wilss.errors import ArtefactNotFoundError
+from wilss.fewshot.build import build_model, build_stage1
+from wilss.fewshot.episodes.draw import Episode
+from wilss.fewshot.model import FewShotModel
+from wilss.fewshot.predict import Prediction, predict_episodes
+from wilss.fewshot.psp import PspNet
+from wilss.learn.state import History
+from wilss.nets.fit import load_into
+from wilss.nets.pretrained import Weights
+
+
+def untrained_stage1(run: FewShotRun, shapes: ArtefactRef | None) -> PspNet:
+    """The PSPNet of the base classes as its training begins, with the decoder of the silhouettes where that is kept."""
+    model = build_stage1(run.spec, starting_weights(run, shapes), len(run.fold.base))
+    if shapes and run.spec.keeps_decoder:
+        folder = run.store.folder(shapes)
+        load_into(model.decoder, part_of(load_head(folder)[0], "decoder."), folder)
+    return model
+
+
+def untrained_model(run: FewShotRun, shapes: ArtefactRef | None, stage1: ArtefactRef | None) -> FewShotModel:
+    """The few-shot model as its training begins."""
+    state = load_head(run.store.folder(stage1))[0] if stage1 else None
+    return build_model(run.spec, starting_weights(run, shapes), len(run.fold.base), state)
+
+
+def load_model(run: FewShotRun, head: ArtefactRef) -> FewShotModel:
+    """A trained model, in evaluation mode."""
+    folder = run.store.folder(head)
+    made_from = read_manifest(folder).parents
+    parents = {role: ArtefactRef(kind="heads", digest=digest) for role, digest in made_from.items()}
+    torch.manual_seed(run.spec.seed)  # a backbone that starts at random is not stored where it is frozen
+    model = untrained_model(run, parents.get("shapes"), parents.get("stage1"))
+    load_into(model, {**model.state_dict(), **load_head(folder)[0]}, folder)
+    return model.to(run.device).eval()
+
+
+def starting_weights(run: FewShotRun, shapes: ArtefactRef | None) -> Weights:
+    """What stage 1 and heads start from: weights as they were found, or what silhouettes have made of them.
+
+    Raises ArtefactNotFoundError when the backbone is to be pretrained on silhouettes and has not been.
+    """
+    if shapes is None:
+        return run.weights
+    if run.store.find(shapes) is None:
+        raise ArtefactNotFoundError(
+            f"no backbone that is pretrained on silhouettes is in '{run.settings.root}'; train it, and what is built "
+            "upon it, with: wilss few-shot train"
+        )
+    return shapes_weights(run.weights, shapes.digest, run.store)
+
+
+def predictions(
+    run: FewShotRun, model: FewShotModel, episodes: Sequence[Episode], split: Split
+) -> Iterator[Prediction]:
+    """What a model makes of episodes of a split."""
+    base = run.fold.base if split == "train" else ()
+    return predict_episodes(model, run.spec, run.source(split), episodes, base)
+
+
+def about_training(run: FewShotRun, node: Node, history: History) -> dict[str, Any]:
+    """What is known of a trained network; one over silhouettes belongs to no fold."""
+    names, weights = run.fold.train_classes, run.weights
+    trained_on = {"fold": run.fold.describe(), "base_classes": [names[c - 1] for c in run.fold.base]}
+    return {
+        "spec": run.spec.model_dump(mode="json"),
+        **({} if node.name == "silhouettes" else trained_on),
+        "input": {"mean": weights.mean, "std": weights.std, "arguments": dict(weights.arguments)},
+        "history": history,
+    }
+
+
+def publish_network(
+    run: FewShotRun,
+    node: Node,
+    state: dict[str, torch.Tensor],
+    history: History,
+    images: int,
+    folder: Path,
+    **notes: Any,
+) -> Manifest:
+    """Commit a network; what only a resumed training needs goes."""
+    save_head(state, about_training(run, node, history), folder)
+    (folder / STATE).unlink(missing_ok=True)
+    return run.store.publish(node.recipe, folder, {"images": images}, notes)
