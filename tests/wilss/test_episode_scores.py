@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.wilss.contracts import needs_gpu
+from wilss.testing.foundations import needs_gpu
 from wilss.fewshot.scores import EpisodeScores, Gain, episode_counts, gain, summarise
 from wilss.report.fewshot import TuningGain, gain_table, grid_table
 

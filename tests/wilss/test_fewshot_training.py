@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.wilss.contracts import needs_gpu
+from wilss.testing.foundations import needs_gpu
 from tests.wilss.tiny_heads import TRAINED, WEIGHTS, batch_of, model_of, spec_of
 from wilss.fewshot import episodic, stage1
 from wilss.fewshot.build import build_stage1

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.wilss.fewshot_inputs import make_input, slow_resize
+from tests.wilss.slow_operators import slow_resize
+from wilss.testing.episodes import make_input
 from tests.wilss.tiny_heads import TRAINED, batch_of, spec_of
 from wilss.fewshot.build import build_model, build_stage1
 from wilss.fewshot.heads.aspp import AsppHead

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.wilss.fewshot_inputs import make_batch, make_input
+from wilss.testing.episodes import make_batch, make_input
 from tests.wilss.ipmt_reference import (
     enlarged,
     feed_forward,

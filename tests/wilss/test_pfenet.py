@@ -8,16 +8,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.wilss.fewshot_inputs import (
-    make_batch,
-    make_input,
-    slow_layers,
-    slow_pixel_loss,
-    slow_pool,
-    slow_priors,
-    slow_prototypes,
-    slow_resize,
-)
+from tests.wilss.slow_operators import slow_layers, slow_pixel_loss, slow_pool, slow_priors, slow_prototypes, slow_resize
+from wilss.testing.episodes import make_batch, make_input
 from wilss.fewshot.heads.contract import HeadInput
 from wilss.fewshot.heads.pfenet import PfenetHead, bin_size
 from wilss.fewshot.heads.spec import PfenetSpec
