@@ -10,8 +10,8 @@ from torch import Tensor
 
 from stores.artefacts import ArtefactRef
 from stores.episodes import load_episodes, read_scores
+from stores.models.card import FewShotCard, load_card
 from stores.models.fewshot import load_model, predictions
-from stores.models.heads import load_about
 from stores.plans.fewshot_run import FewShotRun
 from stores.reports import command_line, peak_rss_bytes, report_of_what_stands, versions
 from stores.runs import fewshot_folder
@@ -82,7 +82,7 @@ def fewshot_page(run: FewShotRun, model: ScoredModel, report: FewShotReport) -> 
     spec = run.spec
     title = f"{spec.benchmark} fold {spec.fold}: {spec.head} ({spec.train.tuning}), {spec.shots} shot"
     notes = [f"seed {spec.seed}, {spec.lists} lists, query drawn by {spec.rule}; the model of the last epoch"]
-    history = load_about(run.store.folder(model.head))["history"]
+    history = load_card(run.store.folder(model.head), FewShotCard).history
     curves = loss_curves({spec.head: history}) if history else ""
     pictures = [("Episodes: supports with their masks, query, truth, prediction", _episodes_sheet(run, model))]
     return page(title, notes, run_tables(report), curves, pictures)

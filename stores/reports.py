@@ -16,8 +16,9 @@ from stores.evaluations import read_confusions
 from stores.labels.look import sheet, truth_picture
 from stores.labels.quality import label_quality
 from stores.labels.sets import LabelSet
+from stores.models.card import StudentCard, load_card
+from stores.models.files import load_student
 from stores.models.predict import predict_image
-from stores.models.students import load_checkpoint, load_index
 from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.runs import run_folder
@@ -178,7 +179,9 @@ def _label_entry(run: Run, step: int, manifest: Manifest) -> LabelEntry:
 
 def _curves(run: Run, last_step: int) -> str:
     nodes = {("base" if step == 0 else f"step {step}"): run.node("checkpoint", step) for step in range(last_step + 1)}
-    return loss_curves({name: load_index(run.store.folder(run.require(n))).history for name, n in nodes.items()})
+    return loss_curves(
+        {name: load_card(run.store.folder(run.require(n)), StudentCard).history for name, n in nodes.items()}
+    )
 
 
 def _label_sheet(run: Run, step: int, manifests: list[Manifest]) -> bytes:
@@ -203,11 +206,11 @@ def predictions_sheet(run: Run, students: dict[str, ArtefactRef]) -> bytes:
     Args:
         students: title -> reference.
     """
-    models = [load_checkpoint(run.store.folder(student)) for student in students.values()]
+    models = [load_student(run.store.folder(student)) for student in students.values()]
     rows, notes = [], []
     for image_id, names in _showcase(run, N_PICTURES):
         image = run.source.image(image_id)
-        predictions = [overlay(image, predict_image(model, index, image)) for model, index in models]
+        predictions = [overlay(image, predict_image(model, card, image)) for model, card in models]
         rows.append([image, truth_picture(run.source, image_id, image), *predictions])
         notes.append(f"{image_id}: {', '.join(names)}")
     return png(contact_sheet(rows, ["image", "truth", *students], notes))

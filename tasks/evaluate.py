@@ -8,7 +8,7 @@ from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import save_confusions
-from stores.models.students import load_checkpoint
+from stores.models.files import load_student
 from stores.plans.run import Run
 from stores.progress import stage_progress
 from tasks.base import heavy_task
@@ -21,7 +21,7 @@ def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
     node = run.node("evaluation", step)
 
     def make(folder: Path) -> Manifest:
-        model, index = load_checkpoint(run.store.folder(student), run.class_names(step))
+        model, card = load_student(run.store.folder(student), run.class_names(step))
         model, crop = model.to(run.device), run.spec.data.eval_crop
         tables: dict[str, Tensor] = {}
         with stage_progress(f"evaluate step {step}") as progress:
@@ -31,7 +31,7 @@ def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
                 tables[f"{name}full"] = score_images(model, data, progress=progress)
                 if crop:
                     tables[f"{name}crop"] = score_crops(model, data, crop, progress=progress)
-        save_confusions(index.classes, tables, folder)
+        save_confusions(card.classes, tables, folder)
         counts = {"images": len(run.source.ids("eval")), "pixels": int(tables["full"].sum())}
         return run.store.publish(node.recipe, folder, counts)
 

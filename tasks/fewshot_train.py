@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.models.fewshot import publish_network, untrained_model, untrained_stage1
+from stores.models.card import ModelNotes
+from stores.models.fewshot import card_of, publish_network, untrained_model, untrained_stage1
 from stores.models.fewshot_draws import (
     Draws,
     draw_base_classes,
@@ -47,8 +48,9 @@ def shapes_net(run: FewShotRun) -> ArtefactRef:
     def take(folder: Path) -> Manifest:
         if shipped is None:
             return train(folder)
-        images, notes = len(shapes_source(run.session, shapes).ids("train")), {"file": shipped.path.name}
-        return publish_network(run, node, shipped.state, shipped.history, images, folder, stage=node.name, **notes)
+        images, notes = len(shapes_source(run.session, shapes).ids("train")), ModelNotes(start=shipped.path.name)
+        card = card_of(run, node, shipped.history).model_copy(update={"licence": shipped.licence})
+        return publish_network(run, node, shipped.state, card, images, folder, notes)
 
     def train(folder: Path) -> Manifest:
         draws = draw_silhouettes(run)
@@ -82,8 +84,8 @@ def _train_psp(
     with stage_progress(node.title) as progress:
         watch = Watch(node.title, progress, folder / STATE)
         history = train_stage1(model.to(run.device), draws.draw, draws.ids, spec, draws.generator, watch)
-    notes = {"stage": node.name, "seconds": time.monotonic() - start}
-    return publish_network(run, node, model.state_dict(), history, len(draws.ids), folder, **notes)
+    notes = ModelNotes(seconds=time.monotonic() - start)
+    return publish_network(run, node, model.state_dict(), card_of(run, node, history), len(draws.ids), folder, notes)
 
 
 @heavy_task(name="few-shot head")
@@ -101,8 +103,8 @@ def fewshot_head(run: FewShotRun, shapes: ArtefactRef | None, stage1: ArtefactRe
         model = untrained_model(run, shapes, stage1).to(run.device)
         history = _train_head(run, model, folder) if spec.is_trained else _fit_baseline(run, model)
         state = trained_state(model, spec.train.tuning if spec.is_trained else "frozen")
-        notes = {"fold": run.fold.describe(), "head": spec.head, "seconds": time.monotonic() - start}
-        return publish_network(run, node, state, history, len(run.lists("train").images), folder, **notes)
+        card, notes = card_of(run, node, history), ModelNotes(seconds=time.monotonic() - start)
+        return publish_network(run, node, state, card, len(run.lists("train").images), folder, notes)
 
     return run.session.obtain(node, make)
 

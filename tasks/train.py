@@ -12,8 +12,9 @@ from stores.artefacts import ArtefactRef, Manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.building import keep_teacher_labels
 from stores.labels.sets import LabelSet, LayerCache
-from stores.models.students import load_checkpoint, save_checkpoint
-from stores.models.training import STATE, index_of, keep_last_good, publish_student
+from stores.models.card import ModelNotes
+from stores.models.files import load_student, save_model
+from stores.models.training import STATE, card_of, keep_last_good, publish_student
 from stores.models.vectors import open_chain, save_vectors
 from stores.plans.run import Run
 from stores.progress import stage_progress
@@ -41,17 +42,18 @@ def _train(run: Run, folder: Path) -> Manifest:
     with stage_progress("base student") as progress, keep_last_good(run, 0, folder):
         watch = Watch("base", progress, folder / STATE)
         history = train_base(model, data, training, spec.augment, spec.seed, watch)
-    save_checkpoint(model, index_of(run, 0, history), folder)
-    return publish_student(run, 0, folder, len(data), seconds=time.monotonic() - start)
+    save_model(model.state_dict(), card_of(run, 0, history), folder)
+    return publish_student(run, 0, folder, len(data), ModelNotes(seconds=time.monotonic() - start))
 
 
 def _adopt(run: Run, folder: Path) -> Manifest:
     """Take a checkpoint for step 0. Raises SpecError when it knows other classes than the benchmark's base step."""
     assert run.start is not None
-    model, index = load_checkpoint(run.start, run.class_names(0))
+    model, card = load_student(run.start, run.class_names(0))
     model.merge_classifiers()  # whatever steps it was taught in, here they are step 0
-    save_checkpoint(model, index_of(run, 0, index.history).model_copy(update={"canvas": index.canvas}), folder)
-    return publish_student(run, 0, folder, 0, start=str(run.start))
+    kept = {"input": card.input, "start": card.start, "licence": card.licence}
+    save_model(model.state_dict(), card_of(run, 0, card.history).model_copy(update=kept), folder)
+    return publish_student(run, 0, folder, 0, ModelNotes(start=str(run.start)))
 
 
 @heavy_task(name="memory bank")
@@ -84,17 +86,18 @@ def step_student(
 
     def make(folder: Path) -> Manifest:
         start = time.monotonic()
-        old, _ = load_checkpoint(run.store.folder(previous), run.class_names(step - 1))
+        old, _ = load_student(run.store.folder(previous), run.class_names(step - 1))
         tuned = run.spec.step.tuning == "svf"
         bases, chain = open_chain(previous.digest, old.backbone, run.store) if tuned else (None, None)
         data = _step_data(run, step, labels, bank)
         with keep_last_good(run, step, folder):
             result = _learn(run, step, old, data, chain, folder)
         keep_teacher_labels(run, step, data.images, result.method)
-        save_checkpoint(result.student, index_of(run, step, result.history), folder)
+        save_model(result.student.state_dict(), card_of(run, step, result.history), folder)
         if bases:
             save_vectors(replace(bases, vectors=dict(result.vectors)), folder)
-        return publish_student(run, step, folder, len(data.images), seconds=time.monotonic() - start)
+        notes = ModelNotes(seconds=time.monotonic() - start)
+        return publish_student(run, step, folder, len(data.images), notes)
 
     return run.session.obtain(run.node("checkpoint", step), make)
 

@@ -59,8 +59,13 @@ Dilation = Annotated[int, Field(gt=0, le=256)]
 
 
 class InputCard(Section):
-    """How a stored network's input is normalised, and what its backbone was built with."""
+    """What a stored network takes, plain images in [0, 1], and what it does with them first.
+
+    mean, std: by which it normalises them, a channel. canvas: side to which larger images are shrunk, longer side.
+    arguments: that its backbone was built with.
+    """
 
     mean: Mean
     std: Deviation
+    canvas: int = Field(ge=1, le=MOST_PIXELS)
     arguments: ModelArguments

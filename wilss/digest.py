@@ -15,12 +15,16 @@ FEWSHOT_VERSION = 1
 """The same of few-shot specifications alone, which keeps what incremental runs have computed."""
 
 
-def code_version(version: int) -> dict[str, int]:
-    """Fact on the version of one method's, head's, scorer's, grouper's or source's own code; none for the first.
+def code_version(version: int, source: str = "") -> dict[str, int | str]:
+    """Facts on one method's, head's, scorer's, grouper's or source's own code; none for the first version of ours.
 
     Raise its ``version`` when it computes other results from the same settings: what others have computed stays.
+
+    Args:
+        source: SHA-256 of the user's file that it comes from, "" for ours.
     """
-    return {} if version == 1 else {"code": version}
+    number: dict[str, int | str] = {} if version == 1 else {"code": version}
+    return {**number, "source": source} if source else number
 
 
 def hasher(version: int) -> hashlib._Hash:

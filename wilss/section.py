@@ -83,6 +83,16 @@ class Section(BaseModel):
     """Presets that fill its fields, by name; what they set is told in the descriptions."""
 
     @classmethod
+    def own_kinds(cls) -> Mapping[str, type[Section]]:
+        """Sections of what a user registered, beside its fields (`wilss.own.Extensible`)."""
+        return {}
+
+    @property
+    def own_sections(self) -> Mapping[str, Section]:
+        """Those of them that it reads."""
+        return {}
+
+    @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """See the class."""
         schema = handler(core_schema)
@@ -128,12 +138,12 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def lines_of(section: BaseModel, leave_out: frozenset[str] = frozenset(), name: str = "") -> list[str]:
+def lines_of(section: Section, leave_out: frozenset[str] = frozenset(), name: str = "") -> list[str]:
     """A line for each part of a specification that holds values: ``step: epochs=40 batch_size=24``."""
     own = {key: value for key, value in section if key not in leave_out}
-    plain = section.model_dump(mode="json", include={key for key, v in own.items() if not isinstance(v, BaseModel)})
+    plain = section.model_dump(mode="json", include={key for key, v in own.items() if not isinstance(v, Section)})
     lines = [f"{name}: {in_words(plain)}" if name else in_words(plain)] if plain else []
-    for key, value in own.items():
-        if isinstance(value, BaseModel):
+    for key, value in {**own, **section.own_sections}.items():
+        if isinstance(value, Section):
             lines += lines_of(value, name=f"{name}.{key}" if name else key)
     return lines

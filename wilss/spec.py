@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,18 +16,20 @@ from wilss.custom import CustomBenchmark
 from wilss.data.families import family_of, incremental_families
 from wilss.data.spec import AugmentSpec, DataSpec
 from wilss.errors import SpecError, did_you_mean
+from wilss.foundation.kinds import kinds_of
 from wilss.foundation.spec import FoundationSpec
 from wilss.learn.methods import METHODS, MethodEntry
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
 from wilss.learn.spec import MemorySpec, MethodSettings, TrainSpec
 from wilss.nets.spec import StudentSpec
+from wilss.own import Extensible
 from wilss.presets import PRESETS
 from wilss.protocol import Benchmark, Scenario, benchmark, benchmarks
 from wilss.section import LATER, OneOf, Section, Seed
 from wilss.words import explain, merge, with_section_defaults
 
 
-class RunSpec(Section):
+class RunSpec(Extensible):
     """Everything that determines the results of a run."""
 
     prefilled: ClassVar = frozenset({"custom", "start", "preset", "scenario", "method", "seed"})
@@ -55,6 +57,7 @@ class RunSpec(Section):
     step: TrainSpec = TrainSpec(epochs=40, lr_backbone=0.001, lr_head=0.01, constant_epochs=5)
     fmwiss: FmwissSpec = FmwissSpec()
     wilson: WilsonSpec = WilsonSpec()
+    own: Annotated[dict[str, dict[str, Any]], LATER] = Field({}, description="settings of methods of one's own")
 
     @model_validator(mode="before")
     @classmethod
@@ -100,8 +103,18 @@ class RunSpec(Section):
     @property
     def method_settings(self) -> MethodSettings:
         """The section of the method, or what holds for one without settings."""
-        settings: MethodSettings = getattr(self, self.method) if self.entry.settings else MethodSettings()
-        return settings
+        return cast(MethodSettings, self.section_of(self.method)) if self.entry.settings else MethodSettings()
+
+    @classmethod
+    def own_kinds(cls) -> Mapping[str, type[Section]]:
+        """Settings of registered methods."""
+        sections = {entry.name: entry.settings for entry in METHODS.values() if entry.settings}
+        return {name: settings for name, settings in sections.items() if name not in cls.model_fields}
+
+    @property
+    def own_sections(self) -> Mapping[str, Section]:
+        """The section of a registered method."""
+        return {self.method: self.method_settings} if self.method in self.own_kinds() else {}
 
     @property
     def uses_labels(self) -> bool:
@@ -122,11 +135,14 @@ class RunSpec(Section):
     def idle(self) -> frozenset[str]:
         """Sections that this run does not read."""
         others = {entry.name for entry in METHODS.values() if entry.settings and entry.name != self.method}
-        return frozenset(others if self.uses_labels else {*others, "foundation"})
+        return frozenset({"own", *others} if self.uses_labels else {"own", *others, "foundation"})
 
     def facts(self) -> dict[str, Any]:
-        """Plain data that determine the results: everything but the preset's name."""
-        return self.plain({"preset"})
+        """Plain data that determine the results: everything but the preset's name, and files of one's own."""
+        files = {self.entry.source, family_of(self.protocol.family).source}
+        if self.uses_labels:
+            files |= {kind.source for kind in kinds_of(self.foundation)}
+        return {**self.plain({"preset"}), **({"files": sorted(files - {""})} if files != {""} else {})}
 
 
 class Settings(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from wilss.errors import SpecError, did_you_mean
 from wilss.outside import DEPTH, parse_yaml
+from wilss.section import Section
 
 MOST_PROBLEMS = 8
 """Of a specification that are told at once."""
@@ -67,11 +68,11 @@ def with_section_defaults(model: type[BaseModel], content: Any) -> Any:
     return {**content, **{name: merge(default, content[name]) for name, default in sections.items()}}
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+def explain(error: ValidationError, model: type[Section], within: str = "") -> str:
     """A pydantic error in words: the key, the value seen, the rule, and the closest known key.
 
     Args:
-        model: whose keys are known.
+        model: whose keys are known. within: the section that it is, before its keys.
     """
     lines = []
     problems = error.errors()
@@ -80,7 +81,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         if problem["type"] == "too_short" and problem["loc"] in wrong_inside:
             continue  # pydantic counts only the entries that are right
         location = [str(part) for part in problem["loc"]]
-        key = ".".join(location)
+        key = ".".join([within, *location] if within else location)
         if problem["type"] == "extra_forbidden":
             known = _fields_at(model, location[:-1])
             lines.append(f"unknown key '{key}'.{did_you_mean(location[-1], known)}")
@@ -94,11 +95,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return "; ".join(lines[:MOST_PROBLEMS])
 
 
-def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+def _fields_at(model: type[Section], path: list[str]) -> list[str]:
     for part in path:
         annotation: Any = model.model_fields[part].annotation
         annotation = next((a for a in get_args(annotation) if a is not type(None)), annotation)
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        if not (isinstance(annotation, type) and issubclass(annotation, Section)):
             return []
         model = annotation
-    return list(model.model_fields)
+    return [*model.model_fields, *model.own_kinds()]

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, Again, MachineOptions, chosen_lists
 from flows.cli.printing import percent, print_table
-from flows.machine import prepare_prefect
+from flows.server import server_at_hand
 
 if TYPE_CHECKING:
     from wilss.fewshot.spec import FewShotSpec
@@ -103,8 +103,8 @@ def train(
         again: what is made anew although it is there, with what is built upon it: areas, shapes, stage1, head or all
     """
     specs, settings = _specs(model, options, machine, again)
-    from flows.fewshot import run_fewshot_training
-
+    with server_at_hand(settings.root, machine.verbose):
+        from flows.fewshot import run_fewshot_training
     for spec in specs:
         print(f"{spec.head}, {spec.shots} shot: heads {run_fewshot_training(spec, settings)['digest'][:12]}")
 
@@ -123,8 +123,8 @@ def evaluate(
         again: what is made anew although it is there: areas, episodes, scores or all
     """
     specs, settings = _specs(model, options, machine, again)
-    from flows.fewshot import run_fewshot_scoring
-
+    with server_at_hand(settings.root, machine.verbose):
+        from flows.fewshot import run_fewshot_scoring
     for spec in specs:
         _print_report(run_fewshot_scoring(spec, settings), settings.root)
 
@@ -162,9 +162,8 @@ def compare(
     own = {"heads": heads, "tunings": tunings, "folds": folds, "shots": shots, "seeds": seeds}
     grid = make_fewshot_grid({"run": options.content(machine), **own})
     settings = machine.settings(again)
-    prepare_prefect(settings.root, machine.verbose)
-    from flows.fewshot import run_fewshot_comparison
-
+    with server_at_hand(settings.root, machine.verbose):
+        from flows.fewshot import run_fewshot_comparison
     content = run_fewshot_comparison(grid, settings)
     for table in content["tables"]:
         rows = [[name, *cells] for name, cells in table["rows"]]
@@ -190,7 +189,6 @@ def _specs(
             raise SpecError("--svf and --set train.tuning=... say the same thing twice; give one of them")
         given = merge(given, {"train": {"tuning": "svf"}})
     specs = [make_fewshot_spec({**given, "shots": shots}) for shots in model.shots or (1,)]
-    prepare_prefect(settings.root, machine.verbose)
     return specs, settings
 
 

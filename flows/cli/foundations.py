@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from flows.cli.printing import megabytes, print_json, print_table
-from flows.machine import machine_settings, prepare_prefect
+from flows.machine import machine_settings
+from flows.server import server_at_hand
 
 if TYPE_CHECKING:
     from wilss.spec import Settings
@@ -98,9 +99,8 @@ def pretrain(
         _pretrain_shapes(nested(list(set)), settings, out)
         return
     spec = training_spec(model, nested(list(set)))
-    prepare_prefect(settings.root)
-    from flows.pretrain import run_pretraining
-
+    with server_at_hand(settings.root):
+        from flows.pretrain import run_pretraining
     path = run_pretraining(model, spec.model_dump(mode="json"), settings.root, out, settings.device)
     name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
     print(path)
@@ -111,9 +111,8 @@ def _pretrain_shapes(changes: dict[str, object], settings: Settings, out: Path |
     from wilss.fewshot.shipped import shapes_training
 
     shapes_training(changes)  # mistakes are said before anything starts
-    prepare_prefect(settings.root)
-    from flows.fewshot import run_shapes_pretraining
-
+    with server_at_hand(settings.root):
+        from flows.fewshot import run_shapes_pretraining
     path = run_shapes_pretraining(changes, settings, out)
     print(path)
     print("few-shot runs of the same settings find it in the root that trained it, with --set shapes.weights=train")

@@ -88,5 +88,5 @@ def _source_of(card: LabelCard, settings: Settings) -> Source:
 
 def _spec_of(card: LabelCard) -> RunSpec:
     """What the run of a label set says of its data; what it trained, and how, may be refused by now."""
-    trained = {"method", "step", *METHODS}
+    trained = {"method", "step", "own", *METHODS}
     return make_spec({key: value for key, value in card.spec.items() if key not in trained})

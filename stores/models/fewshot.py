@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest, read_manifest
-from stores.models.heads import load_head, part_of, save_head, shapes_weights
+from stores.models.card import FewShotCard, FewShotKind, ModelNotes
+from stores.models.files import input_of, load_state, publish_model, save_model
+from stores.models.heads import part_of, shapes_weights
 from stores.models.training import STATE
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Node
@@ -24,19 +26,22 @@ from wilss.learn.state import History
 from wilss.nets.fit import load_into
 from wilss.nets.pretrained import Weights
 
+KINDS: dict[str, FewShotKind] = {"silhouettes": "silhouettes", "stage 1": "stage 1", "head": "few-shot"}
+"""What the nodes of a plan make."""
+
 
 def untrained_stage1(run: FewShotRun, shapes: ArtefactRef | None) -> PspNet:
     """The PSPNet of the base classes as its training begins, with the decoder of the silhouettes where that is kept."""
     model = build_stage1(run.spec, starting_weights(run, shapes), len(run.fold.base))
     if shapes and run.spec.keeps_decoder:
         folder = run.store.folder(shapes)
-        load_into(model.decoder, part_of(load_head(folder)[0], "decoder."), folder)
+        load_into(model.decoder, part_of(load_state(folder), "decoder."), folder)
     return model
 
 
 def untrained_model(run: FewShotRun, shapes: ArtefactRef | None, stage1: ArtefactRef | None) -> FewShotModel:
     """The few-shot model as its training begins."""
-    state = load_head(run.store.folder(stage1))[0] if stage1 else None
+    state = load_state(run.store.folder(stage1)) if stage1 else None
     return build_model(run.spec, starting_weights(run, shapes), len(run.fold.base), state)
 
 
@@ -47,7 +52,7 @@ def load_model(run: FewShotRun, head: ArtefactRef) -> FewShotModel:
     parents = {role: ArtefactRef(kind="heads", digest=digest) for role, digest in made_from.items()}
     torch.manual_seed(run.spec.seed)  # a backbone that starts at random is not stored where it is frozen
     model = untrained_model(run, parents.get("shapes"), parents.get("stage1"))
-    load_into(model, {**model.state_dict(), **load_head(folder)[0]}, folder)
+    load_into(model, {**model.state_dict(), **load_state(folder)}, folder)
     return model.to(run.device).eval()
 
 
@@ -74,28 +79,33 @@ def predictions(
     return predict_episodes(model, run.spec, run.source(split), episodes, base)
 
 
-def about_training(run: FewShotRun, node: Node, history: History) -> dict[str, Any]:
-    """What is known of a trained network; one over silhouettes belongs to no fold."""
-    names, weights = run.fold.train_classes, run.weights
-    trained_on = {"fold": run.fold.describe(), "base_classes": [names[c - 1] for c in run.fold.base]}
-    return {
-        "spec": run.spec.model_dump(mode="json"),
-        **({} if node.name == "silhouettes" else trained_on),
-        "input": {"mean": weights.mean, "std": weights.std, "arguments": dict(weights.arguments)},
-        "history": history,
-    }
+def card_of(run: FewShotRun, node: Node, history: History) -> FewShotCard:
+    """The card of a trained network; one over silhouettes belongs to no fold."""
+    fold = run.fold if node.name != "silhouettes" else None
+    base = fold.base if fold else ()
+    return FewShotCard(
+        kind=KINDS[node.name],
+        input=input_of(run.weights, run.spec.data.canvas),
+        benchmark=run.spec.benchmark,
+        architecture=run.spec.model_dump(mode="json"),
+        fold=fold.describe() if fold else None,
+        classes=tuple(run.fold.train_classes[c - 1] for c in base),
+        class_ids=base,
+        history=history,
+        start=run.weights.digest,
+    )
 
 
 def publish_network(
     run: FewShotRun,
     node: Node,
-    state: dict[str, torch.Tensor],
-    history: History,
+    state: Mapping[str, Tensor],
+    card: FewShotCard,
     images: int,
     folder: Path,
-    **notes: Any,
+    notes: ModelNotes,
 ) -> Manifest:
     """Commit a network; what only a resumed training needs goes."""
-    save_head(state, about_training(run, node, history), folder)
+    save_model(state, card, folder)
     (folder / STATE).unlink(missing_ok=True)
-    return run.store.publish(node.recipe, folder, {"images": images}, notes)
+    return publish_model(run.store, node.recipe, folder, images, notes)

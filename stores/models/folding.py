@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import nn
 
 from stores.artefacts import Store, read_manifest
-from stores.models.students import CheckpointIndex, load_checkpoint, load_index, save_checkpoint, start_folder
+from stores.models.card import StudentCard, load_card
+from stores.models.files import load_student, save_model, start_folder
 from stores.models.vectors import VECTORS, StoredVectors, bases_folder, load_bases, require_vectors
 from wilss.errors import FormatError, SpecError
 from wilss.nets.vectors import VectorSets
@@ -35,7 +36,7 @@ def svf_export(checkpoint: str, out: Path, root: Path) -> StoredVectors:
     return stored
 
 
-def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> CheckpointIndex:
+def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> StudentCard:
     """Write a plain checkpoint of a step from the bases and its vectors, with the step's own ASPP and classifiers.
 
     Args:
@@ -50,39 +51,43 @@ def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> Checkp
     stored = require_vectors(folder)
     folder = _folder_of(step, folder, stored, store)
     writable_folder(out.parent)
-    model, index = load_checkpoint(folder)
+    model, card = load_student(folder)
     sets = open_sets(stored, store)
-    if index.step not in sets.steps:
-        sets.add(index.step, require_vectors(folder).vectors)
-    backbone = sets.fold(index.step)
+    if card.step not in sets.steps:
+        sets.add(card.step, require_vectors(folder).vectors)
+    backbone = sets.fold(card.step)
     _require_same(backbone, model.backbone, folder)
     model.backbone = backbone
     with whole_file(out) as partial:
         partial.mkdir(exist_ok=True)
-        save_checkpoint(model, index, partial)
-    return index
+        save_model(model.state_dict(), card, partial)
+    return card
 
 
 def open_sets(stored: StoredVectors, store: Store) -> VectorSets:
     """The bases with the vectors' layers decomposed; the step of the bases is the first."""
     bases = load_bases(stored, store)
-    return VectorSets(bases, tuple(stored.vectors), load_index(bases_folder(stored, store)).step)
+    return VectorSets(bases, tuple(stored.vectors), _step_of(bases_folder(stored, store)))
 
 
 def _folder_of(step: int | None, folder: Path, stored: StoredVectors, store: Store) -> Path:
     """Folder of an earlier step of the same chain: back from one checkpoint to the one before, as far as the bases."""
-    bases, found = bases_folder(stored, store), {load_index(folder).step: folder}
+    bases, found = bases_folder(stored, store), {_step_of(folder): folder}
     if step is None or step in found:
         return folder
-    found[load_index(bases).step] = bases
+    found[_step_of(bases)] = bases
     while step not in found:
         previous = read_manifest(folder).parents.get("previous", stored.checkpoint)
         folder = store.path("checkpoints", previous)
         if folder == bases or folder in found.values():
             known = ", ".join(map(str, sorted(found)))
             raise SpecError(f"the checkpoint's vectors know no step {step}; they know the steps {known}")
-        found[load_index(folder).step] = folder
+        found[_step_of(folder)] = folder
     return found[step]
+
+
+def _step_of(folder: Path) -> int:
+    return load_card(folder, StudentCard).step
 
 
 def _require_same(folded: nn.Module, own: nn.Module, folder: Path) -> None:

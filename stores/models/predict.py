@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stores.artefacts import Store
-from stores.models.students import CheckpointIndex, load_checkpoint, start_folder
+from stores.models.card import StudentCard
+from stores.models.files import load_student, start_folder
 from wilss.data.files import read_rgb
 from wilss.data.images import to_canvas
 from wilss.data.voc import save_palette_png
@@ -25,7 +26,7 @@ from wilss.report.pictures import overlay, to_pil
 def predict_files(
     checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "auto"
 ) -> Iterator[Path]:
-    """Segment image files: ``NAME.png`` holds class ids in VOC colours, ``NAME-overlay.png`` is for looking at.
+    """Segment image files: ``NAME.png`` holds class ids in the card's colours, ``NAME-overlay.png`` is for looking at.
 
     Args:
         checkpoint: digest (or its first digits) in the store, or a checkpoint folder.
@@ -33,7 +34,7 @@ def predict_files(
     if not images:
         raise SpecError("no image given; name at least one image file after the checkpoint")
     place = require_device(device)
-    model, index = load_checkpoint(start_folder(checkpoint, Store(root)))
+    model, card = load_student(start_folder(checkpoint, Store(root)))
     model.to(place)
     names = [path.stem for path in images]
     repeated = next((name for name in names if names.count(name) > 1), None)
@@ -42,16 +43,16 @@ def predict_files(
     decoded = [read_rgb(path) for path in images]  # all of them first: a broken file must leave nothing behind
     writable_folder(out)
     for name, image in zip(names, decoded, strict=True):
-        labels = predict_image(model, index, image)
-        save_palette_png(labels, out / f"{name}.png")
-        to_pil(overlay(image, labels)).save(out / f"{name}-overlay.png")
+        labels = predict_image(model, card, image)
+        save_palette_png(labels, out / f"{name}.png", card.colour_of)
+        to_pil(overlay(image, labels, own=card.colour_of)).save(out / f"{name}-overlay.png")
         yield out / f"{name}.png"
 
 
-def predict_image(model: Segmenter, index: CheckpointIndex, image_3HW: Tensor) -> Tensor:
+def predict_image(model: Segmenter, card: StudentCard, image_3HW: Tensor) -> Tensor:
     """Class ids uint8 ``(H, W)`` of one uint8 image, at its own size."""
     device = next(model.parameters()).device
-    small = to_canvas(image_3HW, index.canvas)
+    small = to_canvas(image_3HW, card.input.canvas)
     logits = model(small[None].to(device).float() / 255)
     large = F.interpolate(logits.float(), image_3HW.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.tensor([0, *index.class_ids], dtype=torch.uint8)[large.argmax(1)[0].cpu()]
+    return torch.tensor([0, *card.class_ids], dtype=torch.uint8)[large.argmax(1)[0].cpu()]

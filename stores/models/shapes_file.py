@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from stores.artefacts import Recipe
-from stores.models.heads import load_head
+from stores.models.card import FewShotCard, load_card
+from stores.models.files import load_state
 from wilss.errors import FormatError
 from wilss.fewshot.shipped import SHAPES_FILE, read_shapes
 from wilss.foundation.pretrain.run import write_weights
@@ -37,11 +38,11 @@ def _recipe_of(path: Path) -> str:
 
 def write_shapes(recipe: Recipe, folder: Path, path: Path) -> None:
     """Write the network of a recipe, which lies in a folder of the store."""
-    state, about = load_head(folder)
+    card = load_card(folder, FewShotCard)
     notes = {
         "recipe": recipe.digest,
         "facts": json.dumps(recipe.facts),
-        "history": json.dumps(about["history"]),
+        "history": json.dumps(card.history),
         "licence": "Apache-2.0",
     }
-    write_weights(state, path, notes)
+    write_weights(load_state(folder), path, notes)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from stores.artefacts import Manifest, Store
-from stores.models.heads import BACKBONE, WEIGHTS, has_backbone, load_about
-from wilss.architecture import InputCard
+from stores.models.card import WEIGHTS, FewShotCard, load_card
+from stores.models.files import no_weights
+from stores.models.heads import BACKBONE, has_backbone
 from wilss.data.spec import DataSpec
 from wilss.digest import file_digest
 from wilss.errors import FormatError, SpecError
@@ -37,8 +38,8 @@ def fewshot_backbone(
     """
     manifest = store.get("heads", name.removeprefix(MARK))
     folder = store.path("heads", manifest.digest)
-    about: dict[str, Any] = load_about(folder)
-    spec = make_fewshot_spec(about["spec"])
+    card = load_card(folder, FewShotCard)
+    spec = make_fewshot_spec(card.architecture)
     stage = stage_of(manifest)
     if stage != "shapes":  # random silhouettes belong to no fold
         require_no_leak(spec, stage, scenario, protocol, data)
@@ -48,9 +49,7 @@ def fewshot_backbone(
         advice = _its_backbone(spec, manifest.parents)
         raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
     path = folder / WEIGHTS
-    known = InputCard.model_validate(about["input"])
-    arguments = tuple(known.arguments.items())
-    return Weights(model, path, False, BACKBONE, file_digest(path), known.mean, known.std, arguments)
+    return replace(no_weights(model, card.input), path=path, prefix=BACKBONE, digest=file_digest(path))
 
 
 def stage_of(manifest: Manifest) -> str:

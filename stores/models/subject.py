@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from stores.artefacts import Manifest, Store
+from stores.models.card import WEIGHTS, FewShotCard, load_card
+from stores.models.files import load_state, load_student, no_weights, start_folder
 from stores.models.folding import open_sets
-from stores.models.heads import WEIGHTS, load_head, part_of, shapes_weights
+from stores.models.heads import part_of, shapes_weights
 from stores.models.start import MARK, stage_of
-from stores.models.students import load_checkpoint, start_folder
 from stores.models.vectors import require_vectors
-from wilss.architecture import InputCard
 from wilss.errors import SpecError
 from wilss.fewshot.build import build_pyramid
 from wilss.fewshot.episodes.folds import Fold, fold_of
@@ -65,18 +65,18 @@ def open_subject(name: str, store: Store, weights: Path | None) -> Subject:
 
 def _step(name: str, store: Store) -> Subject:
     folder = start_folder(name, store)
-    stored, (model, index) = require_vectors(folder), load_checkpoint(folder)
-    known = benchmarks().get(index.benchmark)
+    stored, (model, card) = require_vectors(folder), load_student(folder)
+    known = benchmarks().get(card.benchmark)
     return Subject(
         name=folder.resolve().name,
-        benchmark=index.benchmark,
-        title=f"step {index.step} of {index.benchmark}",
-        step=index.step,
+        benchmark=card.benchmark,
+        title=f"step {card.step} of {card.benchmark}",
+        step=card.step,
         on=f"checkpoint {stored.checkpoint[:12]}",
         tuned=model.backbone,
         sets=open_sets(stored, store),
         vectors=stored.vectors,
-        canvas=index.canvas,
+        canvas=card.input.canvas,
         run=model.features,
         of_scenes=known is not None and known.family == "scenes",
     )
@@ -86,15 +86,14 @@ def _head(name: str, store: Store, folder: Path | None) -> Subject:
     """The bases are the backbone that the training started from; the vectors are found again from both weights."""
     manifest = store.get("heads", name.removeprefix(MARK))
     path = store.path("heads", manifest.digest)
-    state, about = load_head(path)
-    spec = make_fewshot_spec(about["spec"])
+    card = load_card(path, FewShotCard)
+    spec = make_fewshot_spec(card.architecture)
     if stage_of(manifest) != "head" or spec.train.tuning != "svf":
         raise SpecError(f"'{name}' was not tuned by its singular values; train one with wilss few-shot train --svf")
-    known = InputCard.model_validate(about["input"])
-    plain = Weights(spec.backbone.backbone, None, False, "", "", known.mean, known.std, tuple(known.arguments.items()))
+    plain = no_weights(spec.backbone.backbone, card.input)
     require_fit(lambda: build_pyramid(spec, plain, False), path / WEIGHTS, BODY)
     start, tuned = (_starting_backbone(name, manifest, spec, plain, store, folder) for _ in range(2))
-    load_into(tuned, part_of(state, BODY), path)
+    load_into(tuned, part_of(load_state(path), BODY), path)
     vectors = vectors_between(start, tuned, start.stage_names(spec.train.svf_stages))
     parent = "stage1" if "stage1" in manifest.parents and spec.start == "base" else "shapes"
     return Subject(
@@ -132,7 +131,7 @@ def _starting_backbone(
     backbone = build_pyramid(spec, began_with, spec.backbone.train_batchnorm)
     if stage1:
         path = store.path("heads", stage1)
-        load_into(backbone, part_of(load_head(path)[0], BODY), path)
+        load_into(backbone, part_of(load_state(path), BODY), path)
     return backbone.eval()
 
 

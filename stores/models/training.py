@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from stores.artefacts import Manifest
-from stores.models.students import CheckpointIndex, save_weights
+from stores.models.card import ModelNotes, StudentCard
+from stores.models.files import input_of, publish_model, save_model
 from stores.plans.run import Run
 from wilss.errors import TrainingError
 from wilss.learn.state import History, last_good
@@ -30,31 +30,29 @@ def keep_last_good(run: Run, step: int, folder: Path) -> Iterator[None]:
             raise TrainingError(f"{error}. No epoch had been finished, so there is nothing to keep") from error
         weights, history = kept
         (folder / LAST_GOOD).mkdir(exist_ok=True)
-        save_weights(weights, index_of(run, step, history), folder / LAST_GOOD)
+        save_model(weights, card_of(run, step, history), folder / LAST_GOOD)
         raise TrainingError(
             f"{error}. The student of epoch {len(history)} is kept in '{folder / LAST_GOOD}' (wilss predict takes it)"
         ) from error
 
 
-def publish_student(run: Run, step: int, folder: Path, images: int, **notes: Any) -> Manifest:
+def publish_student(run: Run, step: int, folder: Path, images: int, notes: ModelNotes) -> Manifest:
     """Commit a checkpoint; what only a resumed training needs goes."""
     (folder / STATE).unlink(missing_ok=True)
     shutil.rmtree(folder / LAST_GOOD, ignore_errors=True)
-    return run.store.publish(run.node("checkpoint", step).recipe, folder, {"images": images}, notes)
+    return publish_model(run.store, run.node("checkpoint", step).recipe, folder, images, notes)
 
 
-def index_of(run: Run, step: int, history: History) -> CheckpointIndex:
-    """The description of the student of a step."""
-    return CheckpointIndex(
+def card_of(run: Run, step: int, history: History) -> StudentCard:
+    """The card of the student of a step."""
+    return StudentCard(
+        input=input_of(run.weights, run.spec.data.canvas),
         benchmark=run.protocol.name,
         step=step,
-        student=run.spec.student,
+        architecture=run.spec.student,
         step_sizes=run.protocol.sizes(step),
         classes=run.class_names(step),
         class_ids=run.protocol.seen(step),
-        mean=run.weights.mean,
-        std=run.weights.std,
-        arguments=dict(run.weights.arguments),
-        canvas=run.spec.data.canvas,
         history=history,
+        start=run.weights.digest or None,
     )

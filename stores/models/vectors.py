@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stores.artefacts import Store
-from stores.models.students import load_checkpoint, load_index
+from stores.models.card import StudentCard, load_card
+from stores.models.files import load_student
 from wilss.errors import ArtefactNotFoundError, FormatError
 from wilss.nets.vectors import Chain, weights_digest
 
@@ -65,7 +66,7 @@ def load_vectors(folder: Path) -> StoredVectors | None:
 
 def require_vectors(folder: Path) -> StoredVectors:
     """The vector set of a checkpoint. Raises ArtefactNotFoundError that says how such checkpoints are made."""
-    load_index(folder)
+    load_card(folder, StudentCard)
     stored = load_vectors(folder)
     if stored is None:
         raise ArtefactNotFoundError(
@@ -89,7 +90,7 @@ def bases_folder(stored: StoredVectors, store: Store) -> Path:
 def load_bases(stored: StoredVectors, store: Store) -> nn.Module:
     """The plain backbone that holds U, S and V. Raises FormatError when its weights are not those of the training."""
     folder = bases_folder(stored, store)
-    backbone = load_checkpoint(folder)[0].backbone
+    backbone = load_student(folder)[0].backbone
     if weights_digest(backbone.state_dict()) != stored.weights:
         raise FormatError(
             f"checkpoint '{folder}' has other weights than when its vectors were trained (was it trained again on "

@@ -10,7 +10,6 @@ from stores.artefacts import Recipe
 from stores.plans.plan import Node, Plan
 from wilss.data.source import Split
 from wilss.digest import ALGORITHM_VERSION, FEWSHOT_VERSION, code_version
-from wilss.fewshot.build import HEADS
 from wilss.fewshot.episodes.folds import Fold
 from wilss.fewshot.grid import row_name
 from wilss.fewshot.spec import FAMILIES, FewShotSpec
@@ -90,13 +89,12 @@ def _stage1(of: FewShotIngredients) -> Recipe:
 def _head(of: FewShotIngredients, stage1: Recipe | None) -> Recipe:
     """The few-shot model, and through its parents the stages before it."""
     spec = of.spec
-    section, version = HEADS[spec.head].section, HEADS[spec.head].version
     facts = {
         **_training_facts(of),
         "stage": "head",
         "head": spec.head,
-        **code_version(version),
-        "settings": getattr(spec, section).plain() if section else None,
+        **code_version(spec.entry.version, spec.entry.source),
+        "settings": spec.head_settings.plain() if spec.head_settings else None,
         "shots": spec.shots,
         "lists": spec.lists,
         "size": spec.size,

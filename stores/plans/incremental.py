@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stores.artefacts import ArtefactRef, Recipe
+from stores.models.card import model_files
 from stores.models.start import MARK
 from stores.plans.plan import Node, Plan
 from wilss.data.families import family_of
@@ -109,14 +110,20 @@ def _base_facts(of: Ingredients) -> dict[str, Any]:
         "canvas": spec.data.canvas,
         "void": spec.data.void,
         "seed": spec.seed,
+        **_own_data(of),
     }
+
+
+def _own_data(of: Ingredients) -> dict[str, int | str]:
+    """The user's file that opens the data, where one does."""
+    return code_version(1, family_of(of.lists.protocol.family).source)
 
 
 def _base(of: Ingredients) -> Recipe:
     """The student of step 0, trained or taken from a checkpoint."""
     spec = of.spec
     if of.start:
-        files = {name: file_digest(of.start / name) for name in ("student.safetensors", "index.json")}
+        files = {path.name: file_digest(path) for path in model_files(of.start)}
         names = list(of.names(of.lists.protocol.seen(0)))
         return Recipe("checkpoints", {"start": files, "names": names, **_base_facts(of)})
     student = spec.student.plain()
@@ -153,6 +160,7 @@ def _labels(of: Ingredients, step: int) -> Recipe:
         "grouper": grouper,
         "cosegment": spec.foundation.cosegment.plain(),
         "seed": spec.seed,
+        **_own_data(of),
     }
     if facts["old"] and not family_of(protocol.family).classes:  # ids of a folder's classes do not tell their names
         facts["old_names"] = list(of.names(protocol.seen(step - 1)))
@@ -169,7 +177,7 @@ def _step(of: Ingredients, step: int, previous: Recipe, labels: Parent | None, b
         "version": ALGORITHM_VERSION,
         "stage": "step",
         "method": spec.method,
-        **code_version(spec.entry.version),
+        **code_version(spec.entry.version, spec.entry.source),
         "classes": list(of.lists.protocol.steps[step]),
         "augment": spec.augment.plain(),
         "train": spec.step.plain(),

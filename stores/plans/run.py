@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 
 from stores.artefacts import ArtefactRef
+from stores.models.card import StudentCard, load_card
+from stores.models.files import no_weights, start_folder
 from stores.models.start import MARK, fewshot_backbone
-from stores.models.students import load_index, normalisation, start_folder
 from stores.plans.incremental import Ingredients, plan_incremental
 from stores.plans.plan import Node, Plan
 from stores.plans.session import Session
@@ -43,8 +44,9 @@ class Run:
         """The specification with the student that is really trained, and what its backbone starts from."""
         student = spec.student
         if self.start:
-            index = load_index(self.start)
-            return spec.model_copy(update={"student": index.student}), normalisation(index)
+            card = load_card(self.start, StudentCard)
+            network = card.architecture
+            return spec.model_copy(update={"student": network}), no_weights(network.backbone, card.input)
         if student.weights.startswith(MARK):
             return spec, fewshot_backbone(
                 student.weights, student.backbone, self.store, self.benchmark, spec.scenario, spec.data

@@ -28,8 +28,9 @@ assert ScenesSource(data.world, data.n_train, data.n_eval).tags("train")
 SERVER = """
 import sys
 from pathlib import Path
-from flows.machine import prepare_prefect
-prepare_prefect(Path(sys.argv[1]))
+from flows.server import server_at_hand
+with server_at_hand(Path(sys.argv[1])):
+    pass
 """
 
 

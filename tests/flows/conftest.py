@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 import pytest
 
 from flows import cli
-from flows.cli import few_shot as cli_fewshot
-from flows.cli import foundations as cli_foundations
+from flows.cli import benchmarks, few_shot, foundations
 
 
 @pytest.fixture
 def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Run the command line in this process: (exit code, standard output, standard error)."""
     monkeypatch.delenv("WILSS_DATA", raising=False)
-    for module in (cli, cli_fewshot, cli_foundations):  # the tests bring their own Prefect server
-        monkeypatch.setattr(module, "prepare_prefect", lambda root, verbose=False: None)
+    for module in (benchmarks, few_shot, foundations):  # the tests bring their own Prefect server
+        monkeypatch.setattr(module, "server_at_hand", lambda root, verbose=False: nullcontext())
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])

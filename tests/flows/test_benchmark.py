@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from stores.artefacts import ArtefactRef, Store
-from stores.models.students import load_checkpoint
+from stores.models.files import load_student
 from stores.plans.run import Run
 from stores.plans.session import Session
 from wilss.device import resolve_device
@@ -148,8 +148,8 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_student(
         assert not kept
         return
     assert str(kept[0]) in str(e.value)
-    student, index = load_checkpoint(kept[0])
-    assert len(index.history) == 1
+    student, card = load_student(kept[0])
+    assert len(card.history) == 1
     assert all(value.isfinite().all() for value in student.state_dict().values())
     assert run_step(spec, 0, settings(tmp_path))["metrics"]["old"] is not None  # a later run goes on and clears up
     assert not list(tmp_path.glob("checkpoints/.staging-*/last-good"))
@@ -180,11 +180,11 @@ def test_many_steps_grow_the_student(tmp_path: Path) -> None:
     report = run_benchmark(make_spec({**TINY, "benchmark": "scenes-10-5-5"}), settings(tmp_path))
     assert [s["n_classes"] for s in report["steps"]] == [10, 15, 20]
     store = Store(tmp_path)
-    model, _ = load_checkpoint(store.path("checkpoints", report["artefacts"]["checkpoint 2"]))
+    model, _ = load_student(store.path("checkpoints", report["artefacts"]["checkpoint 2"]))
     assert model.step_sizes == (10, 5, 5)
     assert not any("teacher" in name for name, _ in model.named_parameters())
     with pytest.raises(SpecError, match="knows 20 classes, 3 are expected; first difference: 'bone'"):
-        load_checkpoint(store.path("checkpoints", report["artefacts"]["checkpoint 2"]), ("arrow", "bolt", "mug"))
+        load_student(store.path("checkpoints", report["artefacts"]["checkpoint 2"]), ("arrow", "bolt", "mug"))
 
 
 def test_labels_made_anew_pull_their_step_along_and_nothing_else(

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,11 @@ import torch
 from PIL import Image
 
 from flows.cli.printing import say_next
-from stores.models.students import CheckpointIndex, save_checkpoint
+from stores.models.files import save_model
+from tests.stores.models.cards import SPEC, student_card, write_student_of_format_1
 from wilss.data.voc import VocSource, save_palette_png
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
-from wilss.nets.spec import StudentSpec
 
 
 def voc_folder(root: Path, n: int = 6) -> Path:
@@ -239,29 +240,19 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
     assert not (tmp_path / "none").exists()
 
 
-def test_predict_from_a_checkpoint_folder(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    spec = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1,))
-    weights = find_weights("resnet_scenes", "none", None)
-    index = CheckpointIndex(
-        benchmark="scenes-15-5",
-        step=0,
-        student=spec,
-        step_sizes=(2,),
-        classes=("a", "b"),
-        class_ids=(1, 2),
-        mean=weights.mean,
-        std=weights.std,
-        arguments={},
-        canvas=64,
-        history=[],
-    )
+@pytest.mark.parametrize("write", [save_model, write_student_of_format_1])
+def test_predict_from_a_checkpoint_folder(wilss, tmp_path: Path, write: Callable[..., None]) -> None:  # type: ignore[no-untyped-def]
+    model = build_segmenter(SPEC, find_weights("resnet_scenes", "none", None), (2,))
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    save_checkpoint(build_segmenter(spec, weights, (2,)), index, folder)
+    own = {"colours": ((1, 2, 3), (4, 5, 6))} if write is save_model else {}
+    write(model.state_dict(), student_card(**own), folder)
     Image.new("L", (33, 21)).save(tmp_path / "grey.png")
     code, _, err = wilss("predict", folder, tmp_path / "grey.png", "-o", tmp_path / "out")
     assert code == 0, err
-    assert Image.open(tmp_path / "out" / "grey.png").size == (33, 21)
+    found = Image.open(tmp_path / "out" / "grey.png")
+    assert found.size == (33, 21)
+    assert found.getpalette()[3:9] == ([1, 2, 3, 4, 5, 6] if own else [128, 0, 0, 0, 128, 0]), "colours of the card"
     shutil.rmtree(folder)
 
 

@@ -16,8 +16,9 @@ import flows.fewshot
 from stores.artefacts import ArtefactRef, Manifest, Store
 from stores.episodes import load_episodes
 from stores.models import subject
+from stores.models.card import FewShotCard, load_card
 from stores.models.fewshot import load_model
-from stores.models.heads import load_about, load_head
+from stores.models.files import load_state
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Plan
 from stores.plans.run import Run
@@ -127,7 +128,7 @@ def test_report_on_the_singular_values_of_a_few_shot_model(
     assert wilss("few-shot", "train", "--fold", 3, *BAM, "--root", root)[0] == 0
     heads = [m for m in Store(root).all("heads") if m.recipe.get("head") == "bam"]
     shapes = heads[0].parents["shapes"]
-    another = {name: value.flip(0) for name, value in load_head(Store(root).path("heads", shapes))[0].items()}
+    another = {name: value.flip(0) for name, value in load_state(Store(root).path("heads", shapes)).items()}
     write_weights(another, tmp_path / shipped.SHAPES_FILE, {"recipe": shapes, "history": "[]"})
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path)  # what is shipped now is not what the head began with
     code, out, err = wilss("svf", "report", f"heads:{heads[0].digest[:12]}", "--root", root, "--count", 2)
@@ -240,12 +241,14 @@ def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monk
             fewshot_train.stage1_net.fn(empty, lost)
         before = fewshot_train.shapes_net.fn(run)
         after = fewshot_train.stage1_net.fn(run, before)
-        shapes, stage1 = (load_head(run.store.folder(ref))[0] for ref in (before, after))
+        shapes, stage1 = (load_state(run.store.folder(ref)) for ref in (before, after))
         assert torch.equal(shapes["backbone.body.conv1.0.weight"], stage1["backbone.body.conv1.0.weight"])
         assert torch.equal(shapes["decoder.join.0.weight"], stage1["decoder.join.0.weight"]) == (changes == {})
         assert run.store.get("heads", after.digest).parents == {"shapes": before.digest}
-        about = load_about(run.store.folder(before))
-        assert "base_classes" not in about, "silhouettes belong to no fold"
+        cards = [load_card(run.store.folder(ref), FewShotCard) for ref in (before, after)]
+        assert [card.kind for card in cards] == ["silhouettes", "stage 1"]
+        assert (cards[0].fold, cards[0].classes) == (None, ()), "silhouettes belong to no fold"
+        assert (cards[1].fold, len(cards[1].classes)) == ("fold 0 of scenes-5i", 15)
 
 
 def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_how_many(tmp_path: Path) -> None:
@@ -312,11 +315,11 @@ def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None: 
     content = {"benchmark": "scenes-15-5", "preset": "tiny", "student": {"weights": f"heads:{stage1.digest[:12]}"}}
     run = Run(make_spec(content), Session(Settings(root=root)))
     student = build_backbone(run.spec.student, run.weights).state_dict()
-    state, _ = load_head(Store(root).path("heads", stage1.digest))
+    state = load_state(Store(root).path("heads", stage1.digest))
     kept = {n: v for n, v in student.items() if not n.endswith("num_batches_tracked")}
     assert all(torch.equal(value, state[f"backbone.body.{name}"]) for name, value in kept.items())
     tuned = compared_heads(newest_comparison(root), root)[-1]
-    assert load_head(Store(root).path("heads", tuned.digest))[1]["spec"]["train"]["tuning"] == "full"
+    assert load_card(Store(root).path("heads", tuned.digest), FewShotCard).architecture["train"]["tuning"] == "full"
     assert start("scenes-15-5", tuned.digest)[0] == 0
     assert start("scenes-10-10", shapes.digest)[0] == 0  # random silhouettes belong to no fold
     code, _, err = start("scenes-10-10", stage1.digest)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from stores.models.students import CheckpointIndex, save_checkpoint
+from stores.models.files import save_model
+from tests.stores.models.cards import INPUT, SPEC, student_card
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
-from wilss.nets.spec import StudentSpec
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,31 +31,17 @@ class Touch:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    spec = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1,))
-    weights = find_weights("resnet_scenes", "none", None)
-    index = CheckpointIndex(
-        benchmark="scenes-15-5",
-        step=0,
-        student=spec,
-        step_sizes=(2,),
-        classes=("a", "b"),
-        class_ids=(1, 2),
-        mean=weights.mean,
-        std=weights.std,
-        arguments={},
-        canvas=64,
-        history=[],
-    )
+    model = build_segmenter(SPEC, find_weights("resnet_scenes", "none", None), (2,))
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    save_checkpoint(build_segmenter(spec, weights, (2,)), index, folder)
+    save_model(model.state_dict(), student_card(), folder)
     Image.new("L", (33, 21)).save(tmp_path / "grey.png")
     return folder
 
 
 def changed(folder: Path, **values: Any) -> None:
-    content = json.loads((folder / "index.json").read_text())
-    (folder / "index.json").write_text(json.dumps({**content, **values}))
+    content = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**content, **values}))
 
 
 def sentence(err: str) -> None:
@@ -67,7 +53,7 @@ def sentence(err: str) -> None:
 def test_predicting_with_an_evil_checkpoint_in_a_process_of_its_own(checkpoint: Path, tmp_path: Path) -> None:
     marker, evil = tmp_path / "marker", tmp_path / "evil.pt"
     evil.write_bytes(pickle.dumps(Touch(marker)))
-    changed(checkpoint, arguments={"checkpoint_path": str(evil)})
+    changed(checkpoint, input={**INPUT, "arguments": {"checkpoint_path": str(evil)}})
     command = [sys.executable, "-m", "flows.cli", "predict", checkpoint, tmp_path / "grey.png", "-o", tmp_path / "out"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "WILSS_ROOT": str(tmp_path / "root")}
@@ -82,13 +68,13 @@ def test_predicting_with_an_evil_checkpoint_in_a_process_of_its_own(checkpoint: 
 @pytest.mark.parametrize(
     "values",
     [
-        {"arguments": {"pretrained_cfg": "x"}},
+        {"input": {**INPUT, "arguments": {"pretrained_cfg": "x"}}},
         {"step_sizes": [1] * 100_000},
-        {"canvas": 10**12},
-        {"student": {"backbone": "hf-hub:evil/model"}},
-        {"student": {"backbone": "vit_7b_patch16_dinov3", "output_stride": 16}},
+        {"input": {**INPUT, "canvas": 10**12}},
+        {"architecture": {"backbone": "hf-hub:evil/model"}},
+        {"architecture": {"backbone": "vit_7b_patch16_dinov3", "output_stride": 16}},
         {"classes": ["a"]},
-        {"mean": [[[0.5]]]},
+        {"input": {**INPUT, "mean": [[[0.5]]]}},
     ],
 )
 def test_predict_and_start_refuse_such_a_checkpoint(wilss, checkpoint: Path, tmp_path: Path, values: Any) -> None:  # type: ignore[no-untyped-def]

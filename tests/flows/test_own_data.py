@@ -159,14 +159,14 @@ def test_a_step_without_images_is_refused_before_any_training(wilss, tmp_path: P
 def test_damaged_checkpoints_are_named(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    (folder / "student.safetensors").write_bytes(b"x")
-    (folder / "index.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"x")
+    (folder / "card.json").write_text("{}")
     data = own_folder(tmp_path / "data", masks=False)
     code, _, err = wilss(
         "run", benchmark_file(tmp_path), "--data", data, "--start", folder, *OPTIONS, "--root", tmp_path / "r"
     )
     assert code == 2
-    assert "describes no checkpoint of this version" in err
+    assert "card.json' is damaged" in err
 
 
 def test_protocol_and_check_commands(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

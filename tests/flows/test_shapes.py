@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from stores.artefacts import Store
-from stores.models.heads import load_head
+from stores.models.card import FewShotCard, load_card
+from stores.models.files import load_state
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.session import Session
 from tasks import fewshot_train
@@ -69,9 +70,11 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
     assert "shipped" not in recipe_facts(spec_of(**TINY, weights="train"), tmp_path)
     monkeypatch.delattr(fewshot_train, "train_stage1")
     found = fewshot_train.shapes_net.fn(opened(spec, tmp_path / "b"))
-    state, about = load_head(Store(tmp_path / "b").path("heads", found.digest))
-    before, told = load_head(Store(tmp_path / "a").path("heads", trained.digest))
-    assert about["history"] == told["history"]
+    folders = [Store(tmp_path / "b").path("heads", found.digest), Store(tmp_path / "a").path("heads", trained.digest)]
+    state, before = map(load_state, folders)
+    taken, made = (load_card(folder, FewShotCard) for folder in folders)
+    assert taken == made.model_copy(update={"architecture": taken.architecture, "licence": "Apache-2.0"})
+    assert made.history
     assert found.counts == trained.counts
     assert state.keys() <= before.keys()
     assert all(torch.equal(value, before[name].half().float()) for name, value in state.items())

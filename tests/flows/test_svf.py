@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from stores.artefacts import Store
-from stores.models.students import load_checkpoint
+from stores.models.files import load_student
 from stores.models.vectors import load_vectors, save_vectors
 from tasks import prepare
 from wilss.errors import SpecError
@@ -42,19 +42,19 @@ def run(tmp_path_factory: pytest.TempPathFactory, prefect_backend: None) -> tupl
 
 
 def student(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "student.safetensors")
+    return load_file(folder / "model.safetensors")
 
 
 def test_both_steps_have_vectors_on_the_bases_of_step_0(run: tuple[Path, list[str]]) -> None:
     root, digests = run
     folders = [Store(root).path("checkpoints", digest) for digest in digests]
     assert load_vectors(folders[0]) is None
-    models = [load_checkpoint(folder)[0] for folder in folders]
+    models = [load_student(folder)[0] for folder in folders]
     stored = [load_vectors(folder) for folder in folders[1:]]
     assert [found.checkpoint for found in stored if found] == [digests[0]] * 2
     assert stored[0] is not None
     sets = VectorSets(models[0].backbone, tuple(stored[0].vectors))
-    images = torch.randn(2, 3, 64, 64)
+    images = torch.rand(2, 3, 64, 64)
     for step, found in enumerate(stored, start=1):
         assert found is not None
         assert (folders[step] / "svf.safetensors").stat().st_size < 30_000
@@ -62,8 +62,8 @@ def test_both_steps_have_vectors_on_the_bases_of_step_0(run: tuple[Path, list[st
     for step in (2, 1, 0):
         sets.activate(step)
         with torch.inference_mode():
-            expected = models[step].backbone(images)[-1]
-            assert float((sets.network(images)[-1] - expected).norm() / expected.norm()) < 1e-5
+            expected = models[step].features(images)
+            assert float((sets.network(models[step].normalise(images))[-1] - expected).norm() / expected.norm()) < 1e-5
     assert any(not torch.equal(sets.state(1)[name], sets.state(2)[name]) for name in sets.state(1))
 
 
@@ -208,7 +208,7 @@ def test_mistakes_are_named(wilss, run: tuple[Path, list[str]], damaged: Path, t
 def test_bases_that_were_trained_again_are_noticed(wilss, run: tuple[Path, list[str]], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     root, digests = run
     shutil.copytree(root / "checkpoints", tmp_path / "checkpoints")
-    path = Store(tmp_path).path("checkpoints", digests[0]) / "student.safetensors"
+    path = Store(tmp_path).path("checkpoints", digests[0]) / "model.safetensors"
     state = load_file(path)
     save_file(
         {name: value * 1.01 if name.startswith("backbone.layer3") else value for name, value in state.items()}, path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import torch
 
+from stores.artefacts import Kind, Store
+from stores.models.card import ModelCard, load_card
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Node
 from stores.plans.run import Run
@@ -90,15 +91,16 @@ def losses(root: Path) -> dict[str, Any]:
             if head not in ("prior", "prototype"):
                 content |= {"train": fp32, "stage1": fp32, "shapes": {"train": fp32}}
             report = run_fewshot(make_fewshot_spec(content), Settings(root=root))
-            digest = report["artefacts"]["head"]
-            about = json.loads((root / "heads" / digest[:2] / digest / "about.json").read_text())
-            found[head] = {"novel": report["novel"]["mean_iou"], "history": about["history"]}
+            history = _losses(root, "heads", report["artefacts"]["head"])
+            found[head] = {"novel": report["novel"]["mean_iou"], "history": history}
     return found
 
 
 def _history(root: Path, report: dict[str, Any]) -> list[dict[str, float]]:
     names = [name for name in report["artefacts"] if name.startswith("checkpoint")]
     digest = report["artefacts"][max(names, key=lambda name: int(name.split()[-1]))]
-    folder = root / "checkpoints" / digest[:2] / digest
-    history: list[dict[str, float]] = json.loads((folder / "index.json").read_text())["history"]
-    return history
+    return _losses(root, "checkpoints", digest)
+
+
+def _losses(root: Path, kind: Kind, digest: str) -> list[dict[str, float]]:
+    return load_card(Store(root).path(kind, digest), ModelCard).history

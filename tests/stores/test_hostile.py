@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,14 +17,20 @@ from safetensors.torch import load_file, save_file
 from stores.artefacts import Manifest, read_manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
-from stores.models.heads import load_about, save_head
-from stores.models.students import CheckpointIndex, load_checkpoint, load_index, save_checkpoint
+from stores.models.card import FewShotCard, StudentCard, load_card, model_files
+from stores.models.files import load_student, save_model
 from stores.runs import all_runs
+from tests.stores.models.cards import (
+    SPEC,
+    fewshot_card,
+    student_card,
+    write_head_of_format_1,
+    write_student_of_format_1,
+)
 from wilss.errors import FormatError, WilssError
 from wilss.learn.memory import MemoryBank
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
-from wilss.nets.spec import StudentSpec
 
 DEEP = "[" * 100_000 + "]" * 100_000
 
@@ -48,26 +55,12 @@ def little_memory() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    spec = StudentSpec(backbone="resnet_scenes", weights="none", output_stride=8, aspp_channels=8, aspp_rates=(1,))
-    weights = find_weights("resnet_scenes", "none", None)
-    index = CheckpointIndex(
-        benchmark="scenes-15-5",
-        step=0,
-        student=spec,
-        step_sizes=(2,),
-        classes=("a", "b"),
-        class_ids=(1, 2),
-        mean=weights.mean,
-        std=weights.std,
-        arguments={},
-        canvas=64,
-        history=[],
-    )
+@pytest.fixture(params=[save_model, write_student_of_format_1])
+def checkpoint(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    save_checkpoint(build_segmenter(spec, weights, (2,)), index, folder)
+    model = build_segmenter(SPEC, find_weights("resnet_scenes", "none", None), (2,))
+    request.param(model.state_dict(), student_card(), folder)
     return folder
 
 
@@ -83,6 +76,14 @@ def change(path: Path, changes: dict[str, Any]) -> None:
     path.write_text(json.dumps(content))
 
 
+def change_card(folder: Path, changes: dict[str, Any]) -> None:
+    """The same of a student's card, by the names of today."""
+    path = model_files(folder).card
+    if path.name == "index.json":
+        changes = {re.sub("^architecture", "student", key.removeprefix("input.")): v for key, v in changes.items()}
+    change(path, changes)
+
+
 def refused(run: Callable[[], object], message: str) -> None:
     with pytest.raises(WilssError, match=message) as caught:
         run()
@@ -91,18 +92,18 @@ def refused(run: Callable[[], object], message: str) -> None:
 
 
 def test_a_sound_checkpoint_is_loaded(checkpoint: Path) -> None:
-    model, index = load_checkpoint(checkpoint)
+    model, card = load_student(checkpoint)
     assert not model.training
-    assert index.classes == ("a", "b")
-    assert torch.equal(model.aspp.project.weight, load_file(checkpoint / "student.safetensors")["aspp.project.weight"])
+    assert card.classes == ("a", "b")
+    assert torch.equal(model.aspp.project.weight, load_file(model_files(checkpoint).weights)["aspp.project.weight"])
 
 
 @pytest.mark.parametrize("key", ["checkpoint_path", "pretrained_cfg", "cache_dir", "pretrained", "pretrained_strict"])
 def test_a_checkpoint_gives_timm_no_path(checkpoint: Path, tmp_path: Path, key: str) -> None:
     marker, evil = tmp_path / "marker", tmp_path / "evil.pt"
     evil.write_bytes(pickle.dumps(Touch(marker)))
-    change(checkpoint / "index.json", {"arguments": {key: str(evil)}})
-    refused(lambda: load_checkpoint(checkpoint), rf"'arguments' is .*'{key}=.*' is no argument that a file may give")
+    change_card(checkpoint, {"input.arguments": {key: str(evil)}})
+    refused(lambda: load_student(checkpoint), rf"'input.arguments' is .*'{key}=.*' is no argument that a file may give")
     assert not marker.exists()
 
 
@@ -113,8 +114,8 @@ def test_a_checkpoint_names_no_folder_or_address(checkpoint: Path, tmp_path: Pat
     config = {"architecture": "resnet_scenes", "model_args": {"checkpoint_path": str(evil / "pytorch_model.bin")}}
     (evil / "config.json").write_text(json.dumps(config))
     (evil / "pytorch_model.bin").write_bytes(pickle.dumps(Touch(marker)))
-    change(checkpoint / "index.json", {"student.backbone": name.replace("EVIL", str(evil))})
-    refused(lambda: load_checkpoint(checkpoint), "'student.backbone' is .* is no plain model name")
+    change_card(checkpoint, {"architecture.backbone": name.replace("EVIL", str(evil))})
+    refused(lambda: load_student(checkpoint), "'architecture.backbone' is .* is no plain model name")
     assert not marker.exists()
 
 
@@ -122,45 +123,45 @@ def test_a_checkpoint_names_no_folder_or_address(checkpoint: Path, tmp_path: Pat
     ("changes", "message"),
     [
         (
-            {"student.backbone": "vit_7b_patch16_dinov3", "student.output_stride": 16},
+            {"architecture.backbone": "vit_7b_patch16_dinov3", "architecture.output_stride": 16},
             "does not hold the network that is described beside it",
         ),
-        ({"student.backbone": "resnet_none"}, "timm has no model 'resnet_none'"),
-        ({"student.aspp_channels": 8192}, "does not hold the network that is described beside it"),
-        ({"student.aspp_channels": 10**12}, "'student.aspp_channels' is 1000000000000 "),
-        ({"student.aspp_rates": [1] * 100_000}, "'student.aspp_rates' is "),
-        ({"student.aspp_rates": [10**9]}, "'student.aspp_rates.0' is 1000000000 "),
+        ({"architecture.backbone": "resnet_none"}, "timm has no model 'resnet_none'"),
+        ({"architecture.aspp_channels": 8192}, "does not hold the network that is described beside it"),
+        ({"architecture.aspp_channels": 10**12}, "'architecture.aspp_channels' is 1000000000000 "),
+        ({"architecture.aspp_rates": [1] * 100_000}, "'architecture.aspp_rates' is "),
+        ({"architecture.aspp_rates": [10**9]}, "'architecture.aspp_rates.0' is 1000000000 "),
         ({"step_sizes": [1] * 1_000_000}, "'step_sizes' is "),
         ({"step_sizes": [10**12]}, "'step_sizes.0' is 1000000000000 "),
         ({"step_sizes": [3]}, "3 outputs, 2 class names and 2 ids"),
         ({"class_ids": [1, 1]}, "2 outputs, 2 class names and 1 ids"),
         ({"class_ids": [1, 700]}, "'class_ids.1' is 700 "),
-        ({"canvas": 10**9}, "'canvas' is 1000000000 "),
-        ({"canvas": 0}, "'canvas' is 0 "),
-        ({"mean": [0.5]}, "'mean.1' "),
-        ({"std": [0, 1, 1]}, "'std.0' is 0 "),
-        ({"std": [float("nan"), 1, 1]}, "'std.0' is nan "),
-        ({"student.weights": 3}, "'student.weights' is 3 "),
+        ({"input.canvas": 10**9}, "'input.canvas' is 1000000000 "),
+        ({"input.canvas": 0}, "'input.canvas' is 0 "),
+        ({"input.mean": [0.5]}, "'input.mean.1' "),
+        ({"input.std": [0, 1, 1]}, "'input.std.0' is 0 "),
+        ({"input.std": [float("nan"), 1, 1]}, "'input.std.0' is nan "),
+        ({"architecture.weights": 3}, "'architecture.weights' is 3 "),
         ({"evil": "x" * 10**6}, "'evil' is "),
     ],
 )
 def test_a_checkpoint_of_astronomic_size(checkpoint: Path, changes: dict[str, Any], message: str) -> None:
-    change(checkpoint / "index.json", changes)
-    refused(lambda: load_checkpoint(checkpoint), message)
+    change_card(checkpoint, changes)
+    refused(lambda: load_student(checkpoint), message)
 
 
 def test_a_checkpoint_reads_no_file_that_it_names(checkpoint: Path, tmp_path: Path) -> None:
-    change(checkpoint / "index.json", {"student.weights": str(tmp_path / "there-is-none.safetensors")})
-    assert load_checkpoint(checkpoint)[1].student.weights.endswith("none.safetensors")
+    change_card(checkpoint, {"architecture.weights": str(tmp_path / "there-is-none.safetensors")})
+    assert load_student(checkpoint)[1].architecture.weights.endswith("none.safetensors")
 
 
 @pytest.mark.parametrize("content", [DEEP, "[" * 100_000, "{", "[]", "", '{"a": ' * 50 + "1" + "}" * 50, "9" * 5000])
 def test_descriptions_that_are_none(checkpoint: Path, tmp_path: Path, content: str) -> None:
-    (checkpoint / "index.json").write_text(content)
-    refused(lambda: load_index(checkpoint), "index.json' (is damaged|describes no checkpoint)")
-    save_head({"head.weight": torch.zeros(2)}, {}, tmp_path)
+    model_files(checkpoint).card.write_text(content)
+    refused(lambda: load_card(checkpoint, StudentCard), r"(index|card)\.json' is damaged")
+    write_head_of_format_1({"head.weight": torch.zeros(2)}, {}, tmp_path)
     (tmp_path / "about.json").write_text(content)
-    refused(lambda: load_about(tmp_path), "is damaged")
+    refused(lambda: load_card(tmp_path, FewShotCard), "about.json' is damaged")
     (tmp_path / "manifest.json").write_text(content)
     refused(lambda: read_manifest(tmp_path), r"manifest.json' (is damaged|has format)")
     run = tmp_path / "runs" / "a"
@@ -170,15 +171,15 @@ def test_descriptions_that_are_none(checkpoint: Path, tmp_path: Path, content: s
 
 
 def test_weights_whose_header_lies(checkpoint: Path) -> None:
-    path = checkpoint / "student.safetensors"
+    path = model_files(checkpoint).weights
     state = {name: value.clone() for name, value in load_file(path).items()}
     name = next(iter(state))
     header = json.dumps({name: {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}).encode()
     for content in (len(header).to_bytes(8, "little") + header, b"\xff" * 8 + b"{}", pickle.dumps({})):
         path.write_bytes(content)
-        refused(lambda: load_checkpoint(checkpoint), "student.safetensors' is damaged")
+        refused(lambda: load_student(checkpoint), "safetensors' is damaged")
     save_file({**state, "more": torch.zeros(3)}, path)
-    refused(lambda: load_checkpoint(checkpoint), r"'more' is \(3,\), described is None")
+    refused(lambda: load_student(checkpoint), r"'more' is \(3,\), described is None")
 
 
 @pytest.mark.parametrize(
@@ -188,14 +189,19 @@ def test_weights_whose_header_lies(checkpoint: Path) -> None:
             {"mean": [0.5] * 3, "std": [0.5] * 3, "arguments": {"checkpoint_path": "evil.pt"}},
             "'checkpoint_path=evil.pt'",
         ),
-        ({"mean": [0.5] * 3, "std": [0.5] * 3, "arguments": {"pad_type": ["same"]}}, "'arguments.pad_type' is "),
-        ({"mean": [0.5] * 3, "std": [0.5] * 3}, "'arguments' "),
-        ({"mean": "abc", "std": [0.5] * 3, "arguments": {}}, "'mean' is 'abc'"),
+        ({"mean": [0.5] * 3, "std": [0.5] * 3, "arguments": {"pad_type": ["same"]}}, "'input.arguments.pad_type' is "),
+        ({"mean": [0.5] * 3, "std": [0.5] * 3}, "'input.arguments' "),
+        ({"mean": "abc", "std": [0.5] * 3, "arguments": {}}, "'input.mean' is 'abc'"),
     ],
 )
 def test_heads_give_timm_no_path(tmp_path: Path, known: dict[str, Any], message: str) -> None:
-    save_head({"head.weight": torch.zeros(2)}, {"spec": {"fold": 3}, "input": known}, tmp_path)
-    refused(lambda: load_about(tmp_path), message)
+    state, spec = {"head.weight": torch.zeros(2)}, {"benchmark": "scenes-5i", "data": {"canvas": 64}}
+    write_head_of_format_1(state, {"spec": spec, "input": known}, tmp_path)
+    refused(lambda: load_card(tmp_path, FewShotCard), message)
+    (tmp_path / "about.json").unlink()
+    save_model(state, fewshot_card(spec), tmp_path)
+    change(tmp_path / "card.json", {"input": {**known, "canvas": 64}})
+    refused(lambda: load_card(tmp_path, FewShotCard), message)
 
 
 @pytest.mark.parametrize("name", ["../../../etc", "a/b", "", "x" * 100])

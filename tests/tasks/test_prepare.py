@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stores.models.students import CheckpointIndex, save_checkpoint
+from stores.models.files import save_model
 from stores.plans.run import Run
 from stores.plans.session import Session
 from tasks.prepare import prepare_data
-from wilss.data.families import family_of
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 from wilss.nets.spec import StudentSpec
@@ -23,20 +22,10 @@ def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp
     weights = find_weights(student.backbone, "none", None)
     content = {"benchmark": "scenes-15-5", "preset": "tiny", "start": str(tmp_path), "step": {"tuning": "svf"}}
     spec = make_spec(content)
-    index = CheckpointIndex(
-        benchmark=protocol.name,
-        step=0,
-        student=student,
-        step_sizes=(15,),
-        classes=family_of("scenes").classes[:15],
-        class_ids=protocol.steps[0],
-        mean=weights.mean,
-        std=weights.std,
-        arguments={},
-        canvas=64,
-        history=[],
+    card = student_card(
+        student, weights, step_sizes=(15,), classes=class_names("scenes")[:15], class_ids=protocol.steps[0]
     )
-    save_checkpoint(build_segmenter(student, weights, (15,)), index, tmp_path)
+    save_model(build_segmenter(student, weights, (15,)).state_dict(), card, tmp_path)
     assert spec.student.output_stride == 8
     run = Run(spec, Session(Settings(root=tmp_path / "root")))
     assert set(prepare_data.fn(run)) == {"step 0", "step 1"}

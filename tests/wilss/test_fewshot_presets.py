@@ -8,7 +8,7 @@ import pytest
 
 from tests.wilss.tiny_heads import TRAINED
 from wilss.errors import SpecError
-from wilss.fewshot.build import HEADS
+from wilss.fewshot.heads import HEADS
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 
 

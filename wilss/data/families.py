@@ -11,6 +11,7 @@ from wilss.data.scenes.outlines import CLASSES
 from wilss.data.spec import DataSpec
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
+from wilss.members import SOURCE, require_members
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +85,9 @@ def open_source(
     for option, what in entry.needs.items():
         if getattr(settings, option) is None:
             raise DataNotFoundError(f"{custom.name if custom else family} {ASKS[option].format(what)}")
-    return entry.open(data, settings, base, custom)
+    source = entry.open(data, settings, base, custom)
+    require_members(source, SOURCE, f"data family '{family}'")
+    return source
 
 
 def family_of(name: str) -> Family:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wilss.data.files import file_size, read_mask, read_rgb
 from wilss.data.id_lists import read_ids, require_apart
+from wilss.data.palette import Colour, palette
 from wilss.data.source import VOID, Split
 from wilss.data.tags import read_labels
 from wilss.data.voc_names import VOC_PROMPTS
@@ -191,20 +192,8 @@ class VocSource:
         return (augmented if augmented.is_dir() else self.root / "SegmentationClass") / f"{image_id}.png"
 
 
-def palette() -> list[int]:
-    """The VOC colour map, 768 values, for palette PNGs."""
-    colours = []
-    for label in range(256):
-        rgb = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                rgb[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
-        colours += rgb
-    return colours
-
-
-def save_palette_png(mask: Tensor, path: Path) -> None:
-    """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours."""
+def save_palette_png(mask: Tensor, path: Path, own: Mapping[int, Colour] | None = None) -> None:
+    """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours, or a label's own."""
     image = Image.fromarray(mask.to(torch.uint8).cpu().numpy(), mode="P")
-    image.putpalette(palette())
+    image.putpalette(palette(own))
     image.save(path)

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from torch import Tensor, nn
 
-from wilss.fewshot.heads.aspp import AsppHead
-from wilss.fewshot.heads.bam import BamHead
-from wilss.fewshot.heads.baselines import UntrainedHead, prior_score, prototype_score
+from wilss.errors import SpecError
+from wilss.fewshot.heads import HEADS
 from wilss.fewshot.heads.contract import Head
-from wilss.fewshot.heads.cwt import CwtHead
-from wilss.fewshot.heads.ipmt import IpmtHead
-from wilss.fewshot.heads.pfenet import PfenetHead
 from wilss.fewshot.heads.views import SupportViews
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.psp import PspNet
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.fewshot.spec import FewShotSpec
+from wilss.members import HEAD, require_members
 from wilss.nets.fit import load_into
 from wilss.nets.pretrained import Weights
-
-Channels = Sequence[int]
-
-
-@dataclass(frozen=True)
-class HeadEntry:
-    """How a head is made, and which section of the specification holds its settings.
-
-    version: of its code, see `wilss.digest.code_version`.
-    """
-
-    make: Callable[[FewShotSpec, Channels], nn.Module]
-    section: str | None
-    version: int = 1
-
-
-HEADS: dict[str, HeadEntry] = {
-    "aspp": HeadEntry(lambda spec, channels: AsppHead(channels, spec.aspp), "aspp"),
-    "pfenet": HeadEntry(lambda spec, channels: PfenetHead(channels, spec.pfenet), "pfenet"),
-    "bam": HeadEntry(lambda spec, channels: BamHead(channels, spec.bam, spec.shots), "bam"),
-    "cwt": HeadEntry(lambda spec, channels: CwtHead(channels, spec.cwt, spec.psp.channels), "cwt"),
-    "ipmt": HeadEntry(lambda spec, channels: IpmtHead(channels, spec.ipmt), "ipmt"),
-    "prior": HeadEntry(lambda spec, channels: UntrainedHead(prior_score), None),
-    "prototype": HeadEntry(lambda spec, channels: UntrainedHead(prototype_score), None),
-}
 
 
 def build_pyramid(spec: FewShotSpec, weights: Weights, train_batchnorm: bool) -> PyramidBackbone:
@@ -78,8 +49,18 @@ def build_model(spec: FewShotSpec, weights: Weights, n_base: int, stage1: Mappin
         load_into(net, stage1, "the stored stage 1")
         if spec.start == "base":
             backbone.load_state_dict(net.backbone.state_dict())
-    head = HEADS[spec.head].make(spec, backbone.channels)
+    head = _head(spec, backbone.channels)
     built_upon = net if cast(Head, head).stage1 else None
     shared = spec.start == "base" and spec.train.tuning == "frozen"
     views = SupportViews(spec.cwt.mirror, spec.cwt.turns) if spec.head == "cwt" else SupportViews()
     return FewShotModel(backbone, head, built_upon, shared, views)
+
+
+def _head(spec: FewShotSpec, channels: Sequence[int]) -> nn.Module:
+    """Raises SpecError for a registered head that lacks a member of its contract, or was not registered for stage 1."""
+    head = HEADS[spec.head].build(spec, channels)
+    if HEADS[spec.head].trained:
+        require_members(head, HEAD, f"head '{spec.head}'")
+    if cast(Head, head).stage1 and not HEADS[spec.head].stage1:
+        raise SpecError(f"head '{spec.head}' builds upon stage 1; register it with stage1=True")
+    return head

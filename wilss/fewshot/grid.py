@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from wilss.errors import SpecError
+from wilss.fewshot.heads import HEADS
 from wilss.fewshot.spec import FewShotSpec, HeadName, make_fewshot_spec
 from wilss.section import Section
 from wilss.words import explain, merge
 
 Tuning = Literal["frozen", "svf", "full"]
-BASELINES = ("prior", "prototype")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class FewShotGrid(Section):
             for fold in self.folds:
                 for shots in self.shots:
                     for head in self.heads:
-                        for tuning in ("frozen",) if head in BASELINES else self.tunings:
+                        for tuning in ("frozen",) if not HEADS[head].trained else self.tunings:
                             yield Cell(row_name(head, tuning, shots), self._spec(seed, fold, shots, head, tuning))
 
     def _spec(self, seed: int, fold: int, shots: int, head: str, tuning: str) -> FewShotSpec:

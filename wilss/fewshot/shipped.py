@@ -23,7 +23,7 @@ class ShapesFile:
     """A trained network over silhouettes.
 
     recipe: digest of what it was trained with. history: mean losses of every epoch. state: all tensors of
-    `wilss.fewshot.build.build_shapes`, float32. digest: of the state.
+    `wilss.fewshot.build.build_shapes`, float32. digest: of the state. licence: None where the file tells none.
     """
 
     path: Path
@@ -31,6 +31,7 @@ class ShapesFile:
     history: list[dict[str, float]]
     state: dict[str, Tensor]
     digest: str
+    licence: str | None
 
 
 def shapes_training(changes: Mapping[str, object]) -> FewShotSpec:
@@ -56,7 +57,7 @@ def read_shapes(path: Path) -> ShapesFile:
             "--set shapes.weights=train"
         ) from error
     state = read_weights(path)
-    return ShapesFile(path, recipe, history, state, weights_digest(state))
+    return ShapesFile(path, recipe, history, state, weights_digest(state), notes.get("licence"))
 
 
 def shipped_shapes(recipe: str) -> ShapesFile | None:

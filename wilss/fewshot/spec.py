@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -13,13 +13,15 @@ from wilss.data.families import family_of
 from wilss.data.spec import MOST_IMAGES, DataSpec
 from wilss.errors import SpecError, did_you_mean
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
+from wilss.fewshot.heads import HEADS, HeadEntry
 from wilss.fewshot.heads.spec import AsppSpec, BamSpec, CwtSpec, IpmtSpec, PfenetSpec
 from wilss.fewshot.presets import FEWSHOT_PRESETS
 from wilss.fewshot.sections import BackboneSpec, EpisodicTrainSpec, PspSpec, ShapesSpec, Stage1Spec, require_stride
-from wilss.section import Section, Seed
+from wilss.own import Extensible
+from wilss.section import LATER, OneOf, Section, Seed
 from wilss.words import explain, merge, with_section_defaults
 
-HeadName = Literal["aspp", "pfenet", "bam", "cwt", "ipmt", "prior", "prototype"]
+HeadName = Annotated[str, OneOf(lambda: HEADS)]
 FAMILIES = {"scenes-5i": "scenes", "pascal-5i": "voc", "coco-20i": "coco", "coco-to-pascal": "coco-voc"}
 """Whose data a benchmark uses."""
 UNREAD = {"scenes-5i": ("variant", "names"), "pascal-5i": ("variant", "names"), "coco-20i": ("names",)}
@@ -37,7 +39,7 @@ def _preset(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     return reduce(merge, [of_tuning, by_head, *own], named)
 
 
-class FewShotSpec(Section):
+class FewShotSpec(Extensible):
     """Everything that determines a few-shot model and its score."""
 
     prefilled: ClassVar = frozenset({"preset", "head", "shots", "seed"})
@@ -90,6 +92,7 @@ class FewShotSpec(Section):
     bam: BamSpec = BamSpec()
     cwt: CwtSpec = CwtSpec()
     ipmt: IpmtSpec = IpmtSpec()
+    own: Annotated[dict[str, dict[str, Any]], LATER] = Field({}, description="settings of heads of one's own")
 
     @model_validator(mode="before")
     @classmethod
@@ -143,14 +146,35 @@ class FewShotSpec(Section):
             )
 
     @property
+    def entry(self) -> HeadEntry:
+        """What is known of the head."""
+        return HEADS[self.head]
+
+    @property
+    def head_settings(self) -> Section | None:
+        """The section of the head; None for one without settings."""
+        return self.section_of(self.head) if self.entry.settings else None
+
+    @classmethod
+    def own_kinds(cls) -> Mapping[str, type[Section]]:
+        """Settings of registered heads."""
+        sections = {entry.name: entry.settings for entry in HEADS.values() if entry.settings}
+        return {name: settings for name, settings in sections.items() if name not in cls.model_fields}
+
+    @property
+    def own_sections(self) -> Mapping[str, Section]:
+        """The section of a registered head."""
+        return {self.head: self.section_of(self.head)} if self.head in self.own_kinds() else {}
+
+    @property
     def needs_stage1(self) -> bool:
         """Whether a PSPNet is trained first."""
-        return self.start == "base" or self.head in ("bam", "cwt")
+        return self.start == "base" or self.entry.stage1
 
     @property
     def is_trained(self) -> bool:
         """Whether the head learns anything; the baselines do not."""
-        return self.head not in ("prior", "prototype")
+        return self.entry.trained
 
     @property
     def silhouette_share(self) -> float:
@@ -166,14 +190,14 @@ class FewShotSpec(Section):
     @property
     def idle(self) -> frozenset[str]:
         """Fields that this run does not read."""
-        heads = {name for name in get_args(HeadName) if name in type(self).model_fields}
+        heads = {"own", *(entry.name for entry in HEADS.values() if entry.settings)}
         of_stage1 = set() if self.needs_stage1 else {"stage1", "crop1", "augment1", "psp"}
         of_training = set() if self.is_trained else {"train"}
         return frozenset((heads - {self.head}) | of_stage1 | of_training)
 
     def facts(self) -> dict[str, Any]:
-        """Plain data that determine the results: everything but the preset's name."""
-        return self.plain({"preset"})
+        """Plain data that determine the results: everything but the preset's name, and a file of one's own."""
+        return {**self.plain({"preset"}), **({"files": [self.entry.source]} if self.entry.source else {})}
 
 
 def make_fewshot_spec(content: Mapping[str, Any]) -> FewShotSpec:

@@ -9,6 +9,7 @@ import wilss._torchvision  # noqa: F401
 
 import timm
 
+from wilss.foundation.kinds import GROUPERS
 from wilss.foundation.loading import SCENES_FILE
 from wilss.nets.pretrained import SHIPPED, pretrained_config
 
@@ -61,7 +62,7 @@ def catalogue(folder: Path | None) -> list[Entry]:
 def describe(name: str, folder: Path | None) -> Entry:
     """Facts about one name, without loading or fetching anything."""
     kind, _, model = name.partition(":")
-    role = "grouper" if kind in ("dino", "features") else "scorer"
+    role = "grouper" if kind in GROUPERS else "scorer"
     shipped = {"clip:scenes": SCENES_FILE, "dino:scenes": SHIPPED / "dino_scenes.safetensors"}
     if name in shipped:
         return Entry(name, role, "shipped", "Apache-2.0", shipped[name].stat().st_size)

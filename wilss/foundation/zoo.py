@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,54 +14,45 @@ from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from wilss.digest import code_version, digest_of
-from wilss.errors import SpecError, did_you_mean
+from wilss.digest import digest_of
+from wilss.errors import SpecError
 from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names, require_matches
 from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer, require_prompts
 from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
 from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
+from wilss.foundation.kinds import GROUPERS, SCORERS, kind_of
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
+from wilss.foundation.own import OwnGrouper, OwnScorer
 from wilss.foundation.spec import FoundationSpec
+from wilss.members import GROUPER, SCORER, require_members
 from wilss.nets.pretrained import Weights, build, find_weights, require_any_size
 from wilss.precision import resolved
 
-Code = dict[str, int]
-"""See `wilss.digest.code_version`."""
-
-
-@dataclass(frozen=True)
-class FoundationEntry:
-    """A kind of scorer or grouper: what builds it, and the version of its code (`wilss.digest.code_version`)."""
-
-    build: Callable[..., Any]
-    version: int = 1
-
 
 def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Scorer:
-    """The scorer ``spec.scorer``: "clip:scenes", "clip:MODEL/TAG" or "classifier:TIMM_MODEL"; see `FoundationSpec`.
+    """The scorer ``spec.scorer``: "clip:scenes", "clip:MODEL/TAG", "classifier:TIMM_MODEL" or a registered kind's.
 
     Args:
         folder: local weights folder.
 
-    Raises SpecError for an unknown name, WeightsNotFoundError when weights are missing.
+    Raises SpecError for an unknown name, or one that lacks a member of its contract, WeightsNotFoundError when weights
+    are missing.
     """
-    entry = _choose(spec.scorer, SCORERS, "scorer")
-    at_scale = entry.build(spec, folder, device, code_version(entry.version))
-    scorers = tuple(at_scale(scale=scale) for scale in spec.scorer_scales)
-    if len(scorers) == 1 and not spec.scorer_flip:
-        return scorers[0]
-    facts = {"scales": [scorer.digest for scorer in scorers], "flip": spec.scorer_flip}
-    return MultiScaleScorer(scorers, digest_of(facts), spec.scorer_flip)
+    kind = kind_of(spec.scorer, SCORERS, "scorer")
+    scorer: Scorer = kind.build(spec, folder, device)
+    require_members(scorer, SCORER, f"scorer '{kind.name}'")
+    return OwnScorer(scorer, kind.source) if kind.source else scorer
 
 
 def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
-    """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT" or "features:TIMM_MODEL"."""
-    entry = _choose(spec.grouper, GROUPERS, "grouper")
-    grouper: Grouper = entry.build(spec, folder, device, code_version(entry.version))
-    return grouper
+    """The grouper ``spec.grouper``: "dino:scenes", "dino:TIMM_VIT", "features:TIMM_MODEL" or a registered kind's."""
+    kind = kind_of(spec.grouper, GROUPERS, "grouper")
+    grouper: Grouper = kind.build(spec, folder, device)
+    require_members(grouper, GROUPER, f"grouper '{kind.name}'")
+    return OwnGrouper(grouper, kind.source) if kind.source else grouper
 
 
 def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:
@@ -78,16 +68,17 @@ def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:
         require_matches(prompts, one.names)
 
 
-def _choose(name: str, kinds: dict[str, FoundationEntry], role: str) -> FoundationEntry:
-    kind, separator, model = name.partition(":")
-    if kind not in kinds or not separator or not model:
-        raise SpecError(
-            f"'{name}' is no {role}; write one of {', '.join(f'{k}:MODEL' for k in kinds)}.{did_you_mean(kind, kinds)}"
-        )
-    return kinds[kind]
+def _at_scales(spec: FoundationSpec, at_scale: Callable[[float], Scorer]) -> Scorer:
+    """A scorer at the sizes of its settings, and mirrored if they say so."""
+    scorers = tuple(at_scale(scale) for scale in spec.scorer_scales)
+    if len(scorers) == 1 and not spec.scorer_flip:
+        return scorers[0]
+    facts = {"scales": [scorer.digest for scorer in scorers], "flip": spec.scorer_flip}
+    return MultiScaleScorer(scorers, digest_of(facts), spec.scorer_flip)
 
 
-def _clip(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Callable[..., Scorer]:
+def clip_scorer(spec: FoundationSpec, folder: Path | None, device: str) -> Scorer:
+    """CLIP as a scorer."""
     loaded = load_clip(spec.scorer.partition(":")[2], folder)
     templates = TEMPLATES[loaded.templates if spec.templates == "auto" else spec.templates]
     temperature = spec.scorer_temperature or loaded.temperature
@@ -104,14 +95,15 @@ def _clip(spec: FoundationSpec, folder: Path | None, device: str, code: Code) ->
     texts: dict[Any, Any] = {}  # one cache for all scales
 
     def at_scale(scale: float) -> Scorer:
-        digest = digest_of({"clip": loaded.digest, "scale": scale, **code, **settings})
+        digest = digest_of({"clip": loaded.digest, "scale": scale, **SCORERS["clip"].code, **settings})
         inputs = (loaded.mean, loaded.std, loaded.stride)
         return ClipScorer(model, loaded.tokenizer, digest, *inputs, scale=scale, texts=texts, **settings)
 
-    return at_scale
+    return _at_scales(spec, at_scale)
 
 
-def _classifier(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Callable[..., Scorer]:
+def classifier_scorer(spec: FoundationSpec, folder: Path | None, device: str) -> Scorer:
+    """A classifier of ImageNet as a scorer."""
     weights = find_weights(spec.scorer.partition(":")[2], "auto", folder)
     net, stride = _classifier_net(weights, spec.scorer_stride)
     settings: dict[str, Any] = {
@@ -123,13 +115,13 @@ def _classifier(spec: FoundationSpec, folder: Path | None, device: str, code: Co
     known = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "kinds": [KINDS, NOT_KINDS]}
 
     def at_scale(scale: float) -> Scorer:
-        facts = {**known, "scale": scale, **code, **settings}
+        facts = {**known, "scale": scale, **SCORERS["classifier"].code, **settings}
         names = imagenet_names(net)
         return ClassifierScorer(
             net.to(device), names, digest_of(facts), weights.mean, weights.std, stride, scale=scale, **settings
         )
 
-    return at_scale
+    return _at_scales(spec, at_scale)
 
 
 def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, int]:
@@ -146,7 +138,8 @@ def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, i
     return net.requires_grad_(False), stride
 
 
-def _attention(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Grouper:
+def attention_grouper(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
+    """The attention of a ViT as a grouper."""
     name = spec.grouper.partition(":")[2]
     scenes, _, file = name.partition("@")
     weights = find_weights("vit_scenes" if scenes == "scenes" else name, file or "auto", folder)
@@ -160,11 +153,12 @@ def _attention(spec: FoundationSpec, folder: Path | None, device: str, code: Cod
         "n_heads": spec.grouper_heads,
         "precision": resolved(spec.precision, torch.device(device)),
     }
-    digest = digest_of({"attention": weights.model, "weights": weights.digest, **code, **settings})
+    digest = digest_of({"attention": weights.model, "weights": weights.digest, **GROUPERS["dino"].code, **settings})
     return AttentionGrouper(vit, digest, weights.mean, weights.std, **settings)
 
 
-def _features(spec: FoundationSpec, folder: Path | None, device: str, code: Code) -> Grouper:
+def feature_grouper(spec: FoundationSpec, folder: Path | None, device: str) -> Grouper:
+    """The features of a network as a grouper."""
     weights = find_weights(spec.grouper.partition(":")[2], "auto", folder)
     net, stride = _feature_net(weights)
     settings: dict[str, Any] = {
@@ -173,7 +167,7 @@ def _features(spec: FoundationSpec, folder: Path | None, device: str, code: Code
         "centred": spec.grouper_centred,
         "precision": resolved(spec.precision, torch.device(device)),
     }
-    digest = digest_of({"features": weights.model, "weights": weights.digest, **code, **settings})
+    digest = digest_of({"features": weights.model, "weights": weights.digest, **GROUPERS["features"].code, **settings})
     frozen = net.eval().requires_grad_(False).to(device)
     return FeatureGrouper(frozen, digest, weights.mean, weights.std, stride, **settings)
 
@@ -196,7 +190,3 @@ def _feature_net(weights: Weights) -> tuple[nn.Module, int]:
 def _model_class(name: str) -> type:
     with torch.device("meta"):
         return type(timm.create_model(name, pretrained=False))
-
-
-SCORERS = {"clip": FoundationEntry(_clip), "classifier": FoundationEntry(_classifier)}
-GROUPERS = {"dino": FoundationEntry(_attention), "features": FoundationEntry(_features)}

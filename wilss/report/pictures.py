@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from wilss.data.voc import palette
+from wilss.data.palette import Colour, palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,17 +20,19 @@ INK = (40, 44, 52)
 OUTLINE = (255, 221, 0)
 
 
-def colour(labels_HW: Tensor) -> Tensor:
-    """Label map -> uint8 RGB ``(3, H, W)`` in VOC colours; 255 comes out white."""
-    table = torch.tensor(palette(), dtype=torch.uint8).view(256, 3)
+def colour(labels_HW: Tensor, own: Mapping[int, Colour] | None = None) -> Tensor:
+    """Label map -> uint8 RGB ``(3, H, W)`` in VOC colours, or a label's own; 255 comes out white."""
+    table = torch.tensor(palette(own), dtype=torch.uint8).view(256, 3)
     table[255] = 255
     return table[labels_HW.long()].permute(2, 0, 1)
 
 
-def overlay(image_3HW: Tensor, labels_HW: Tensor, strength: float = 0.55) -> Tensor:
+def overlay(
+    image_3HW: Tensor, labels_HW: Tensor, strength: float = 0.55, own: Mapping[int, Colour] | None = None
+) -> Tensor:
     """Blend class colours over an image; background keeps the image. uint8 ``(3, H, W)``."""
     shown = (labels_HW > 0)[None]
-    mixed = (1 - strength) * image_3HW.float() + strength * colour(labels_HW).float()
+    mixed = (1 - strength) * image_3HW.float() + strength * colour(labels_HW, own).float()
     return torch.where(shown, mixed, image_3HW.float()).round().to(torch.uint8)
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.models.heads import save_head
+from stores.models.files import save_model
 from stores.models.start import fewshot_backbone
+from tests.stores.models.cards import fewshot_card
 from wilss.data.spec import DataSpec
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
@@ -19,11 +20,10 @@ from wilss.protocol import benchmarks
 
 def stored(store: Store, stage: str, content: dict[str, object]) -> str:
     """A few-shot model with hardly any weights; returns how a student names it."""
-    known = {"mean": [0.5] * 3, "std": [0.5] * 3, "arguments": {}}
     recipe = Recipe("heads", {"stage": stage}, {})
     with store.build(recipe) as folder:
-        about = {"spec": make_fewshot_spec(content).model_dump(mode="json"), "input": known}
-        save_head({"backbone.body.conv1.weight": torch.zeros(1)}, about, folder)
+        card = fewshot_card(make_fewshot_spec(content).model_dump(mode="json"))
+        save_model({"backbone.body.conv1.weight": torch.zeros(1)}, card, folder)
         store.publish(recipe, folder, {})
     return f"heads:{recipe.digest}"
 

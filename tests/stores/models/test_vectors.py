@@ -10,8 +10,9 @@ import timm
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.models.students import CheckpointIndex, save_checkpoint
+from stores.models.files import save_model
 from stores.models.vectors import StoredVectors, load_bases, load_vectors, open_chain, require_vectors, save_vectors
+from tests.stores.models.cards import student_card
 from tests.wilss.test_methods import SPEC, segmenter, weights
 from wilss.errors import ArtefactNotFoundError, FormatError
 from wilss.nets.segmenter import Segmenter
@@ -23,23 +24,9 @@ STORED = StoredVectors(VECTORS, "a" * 32, "b" * 32)
 
 
 def publish(store: Store, model: Segmenter, name: str, vectors: StoredVectors | None = None) -> str:
-    found = weights()
-    index = CheckpointIndex(
-        benchmark="scenes-15-5",
-        step=0,
-        student=SPEC,
-        step_sizes=(2,),
-        classes=("a", "b"),
-        class_ids=(1, 2),
-        mean=found.mean,
-        std=found.std,
-        arguments={},
-        canvas=64,
-        history=[],
-    )
     recipe = Recipe("checkpoints", {"name": name}, {})
     with store.build(recipe) as folder:
-        save_checkpoint(model, index, folder)
+        save_model(model.state_dict(), student_card(SPEC, weights()), folder)
         if vectors:
             save_vectors(vectors, folder)
         return store.publish(recipe, folder, {}).digest
@@ -107,7 +94,7 @@ def test_other_bases_and_missing_vectors_are_told(tmp_path: Path) -> None:
     digest = publish(store, base, "base")
     with pytest.raises(ArtefactNotFoundError, match=r"has no vector set .* --set step.tuning=svf"):
         require_vectors(store.path("checkpoints", digest))
-    with pytest.raises(ArtefactNotFoundError, match="holds no checkpoint"):
+    with pytest.raises(ArtefactNotFoundError, match="holds no student"):
         require_vectors(tmp_path)
     with pytest.raises(ArtefactNotFoundError, match=r"checkpoint aaaaaaaaaaaa, which is not in .* with --root"):
         load_bases(STORED, store)

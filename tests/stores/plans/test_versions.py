@@ -22,9 +22,9 @@ from wilss.data.coco.source import CocoSplit, CocoToVocSource
 from wilss.data.folder import FolderSource
 from wilss.data.voc import VocSource
 from wilss.digest import code_version, hasher
-from wilss.fewshot.build import HEADS
+from wilss.fewshot.heads import HEADS
 from wilss.fewshot.spec import make_fewshot_spec
-from wilss.foundation.zoo import GROUPERS, SCORERS
+from wilss.foundation.kinds import GROUPERS, SCORERS
 from wilss.learn.methods import METHODS
 from wilss.spec import Settings, make_spec
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wilss.errors import SpecError, did_you_mean
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
 from wilss.learn.spec import MethodSettings
+from wilss.members import METHOD, require_members
 
 if TYPE_CHECKING:
     from wilss.learn.methods.contract import Method, StepContext
@@ -70,4 +71,6 @@ def build_method(name: str, context: StepContext) -> Method:
     build = METHODS[name].build
     if build is None:
         raise SpecError(f"{name} learns all classes at once: it has no steps after the first")
-    return build(context)
+    method = build(context)
+    require_members(method, METHOD, f"method '{name}'")
+    return method

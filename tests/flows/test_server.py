@@ -1,4 +1,4 @@
-"""Facts of the machine that flows run on."""
+"""The server that the command line starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.machine import prepare_prefect
+from flows.server import server_at_hand
 from wilss.errors import SpecError
 
 
@@ -14,5 +14,8 @@ def test_a_root_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     for name in ("PREFECT_API_URL", "PREFECT_HOME"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "root").touch()
-    with pytest.raises(SpecError, match=r"root/prefect' cannot be written to \(Not a directory\)"):
-        prepare_prefect(tmp_path / "root")
+    with (
+        pytest.raises(SpecError, match=r"root/prefect' cannot be written to \(Not a directory\)"),
+        server_at_hand(tmp_path / "root"),
+    ):
+        pass

@@ -1,0 +1,122 @@
+"""``wilss demo``, ``run``, ``step``, ``compare`` and ``runs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.cli.options import (
+    NO_MACHINE_OPTIONS,
+    NO_RUN_OPTIONS,
+    Again,
+    MachineOptions,
+    RunOptions,
+    run_content,
+    specify,
+)
+from flows.cli.printing import percent, print_comparison, print_report, print_table, say_next
+from flows.machine import default_root
+from flows.server import server_at_hand
+
+DEMO_SCHEDULE = ("base.epochs=4", "step.epochs=4", "fmwiss.warmup_epochs=1")
+"""Less than half of the preset's epochs: six minutes on two cores without bf16."""
+
+
+def demo(*, machine: MachineOptions = NO_MACHINE_OPTIONS, seed: int = 0, method: str = "fmwiss") -> None:
+    """Run scenes-15-5 on the built-in world: no data, no download, minutes on two cores.
+
+    It trains for less than half of the epochs of ``wilss run scenes-15-5``.
+    """
+    run("scenes-15-5", method=method, seed=seed, options=RunOptions(set=DEMO_SCHEDULE), machine=machine)
+    say_next(machine.root or default_root())
+
+
+def run(
+    benchmark: str,
+    *,
+    method: str = "fmwiss",
+    seed: int = 0,
+    again: Again = (),
+    options: RunOptions = NO_RUN_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Run a whole benchmark: base student, memory bank, label sets, steps, evaluation, report.
+
+    Args:
+        benchmark: its name, or the path of a YAML file
+        method: fmwiss, wilson, finetune or joint
+        seed: seed of everything random
+        again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
+            as labels-1, or all; what is built upon it is made anew too
+    """
+    spec, settings = specify(benchmark, method, seed, options, machine, again)
+    with server_at_hand(settings.root, machine.verbose):
+        from flows.benchmark import run_benchmark
+    print_report(run_benchmark(spec, settings), settings.root)
+
+
+def step(
+    benchmark: str,
+    *,
+    step: int,
+    method: str = "fmwiss",
+    seed: int = 0,
+    again: Again = (),
+    options: RunOptions = NO_RUN_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Run one step from what is already there; says what is missing when the step before was not run.
+
+    Args:
+        benchmark: its name, or the path of a YAML file
+        step: its number; 0 is the base step
+        method: fmwiss, wilson or finetune
+        seed: seed of everything random
+        again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
+            as labels-1, or all; what is built upon it is made anew too
+    """
+    spec, settings = specify(benchmark, method, seed, options, machine, again)
+    with server_at_hand(settings.root, machine.verbose):
+        from flows.benchmark import run_step
+    print_report(run_step(spec, step, settings), settings.root)
+
+
+def compare(
+    benchmark: str,
+    *,
+    methods: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
+    seeds: Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)] = (0, 1, 2),
+    again: Again = (),
+    options: RunOptions = NO_RUN_OPTIONS,
+    machine: MachineOptions = NO_MACHINE_OPTIONS,
+) -> None:
+    """Run methods x seeds with everything else equal, and write one table, plot, CSV, Markdown and pictures.
+
+    Args:
+        benchmark: its name, or the path of a YAML file
+        methods: finetune, wilson, fmwiss, joint (all four when left out), and fmwiss-no-seeds, fmwiss-no-teacher,
+            fmwiss-no-contrastive, fmwiss-no-paste
+        seeds: 0 1 2 when left out
+        again: what is made anew although it is there, once for all runs; see wilss run
+    """
+    from wilss.grid import make_grid
+
+    settings = machine.settings(again)
+    grid = make_grid(run_content(benchmark, options, settings), methods, seeds)
+    with server_at_hand(settings.root, machine.verbose):
+        from flows.compare import run_comparison
+    print_comparison(run_comparison(grid, settings))
+
+
+def runs(*, root: Path | None = None) -> None:
+    """List finished runs with their metrics."""
+    from stores.runs import all_runs
+
+    rows = [
+        [r["run"], *(percent(r["metrics"][k]) for k in ("old", "new", "all"))] for r in all_runs(root or default_root())
+    ]
+    print_table("runs", ["run", "old", "new", "all"], rows)
+    if rows:
+        print("mIoU %, convention C, on full-size images")

@@ -1,0 +1,48 @@
+"""Scorers and groupers from a user's file, whose bytes are part of their digests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from wilss.digest import code_version, digest_of
+from wilss.foundation.contracts import Grouper, Prompts, Scorer
+
+
+@dataclass(frozen=True)
+class OwnScorer:
+    """A scorer, and the SHA-256 of the file that registered it."""
+
+    scorer: Scorer
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """See `wilss.foundation.contracts.Scorer.digest`."""
+        return digest_of({"own": self.scorer.digest, **code_version(1, self.source)})
+
+    def scores(self, images_N3HW: Tensor, prompts: Prompts) -> Tensor:
+        """See `wilss.foundation.contracts.Scorer.scores`."""
+        return self.scorer.scores(images_N3HW, prompts)
+
+
+@dataclass(frozen=True)
+class OwnGrouper:
+    """A grouper, and the SHA-256 of the file that registered it."""
+
+    grouper: Grouper
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """See `wilss.foundation.contracts.Grouper.digest`."""
+        return digest_of({"own": self.grouper.digest, **code_version(1, self.source)})
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """See `wilss.foundation.contracts.Grouper.grid`."""
+        return self.grouper.grid(height, width)
+
+    def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
+        """See `wilss.foundation.contracts.Grouper.affinity`."""
+        return self.grouper.affinity(images_N3HW, seeds_NS2)
