@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from tests.wilss.slow_operators import slow_pixel_loss
-from wilss.testing.episodes import make_batch, make_input
 from tests.wilss.test_bam import slow_meta
 from wilss.fewshot.heads.aspp import AsppHead
 from wilss.fewshot.heads.contract import HeadOutput
 from wilss.fewshot.heads.parts import prior_mask, support_priors
 from wilss.fewshot.heads.spec import AsppSpec
+from wilss.testing.episodes import make_batch, make_input
 
 CHANNELS = (3, 4, 5, 6)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from wilss.testing.foundations import needs_gpu
 from wilss.fewshot.scores import EpisodeScores, Gain, episode_counts, gain, summarise
 from wilss.report.fewshot import TuningGain, gain_table, grid_table
+from wilss.testing.foundations import needs_gpu
 
 
 def test_counts_ignore_void_and_change_nothing() -> None:

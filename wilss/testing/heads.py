@@ -26,13 +26,13 @@ class HeadContract(ABC):
     decode_channels = 16
 
     @abstractmethod
-    def make(self, channels: Sequence[int]) -> nn.Module:
-        """The head, untrained, for backbone maps of these channels."""
+    def make(self, channels: Sequence[int], shots: int) -> nn.Module:
+        """The head, untrained, for backbone maps of these channels and episodes of so many supports."""
 
-    def head(self) -> nn.Module:
+    def head(self, shots: int = 1) -> nn.Module:
         """The same head at every call."""
         torch.manual_seed(0)
-        return self.make(self.channels)
+        return self.make(self.channels, shots)
 
     def inputs(self, shots: int = 1, size: tuple[int, int] = (7, 7), n: int = 2) -> HeadInput:
         """Random features in float32, with what stage 1 would give."""
@@ -53,7 +53,7 @@ class HeadContract(ABC):
     ) -> None:
         inputs = self.inputs(shots, size)
         for mode in (True, False):
-            logits = _output(self.head().train(mode), inputs).logits
+            logits = _output(self.head(shots).train(mode), inputs).logits
             assert logits.shape[:2] == (2, 2)
             assert logits.is_floating_point()
             assert bool(logits.isfinite().all())
@@ -70,7 +70,7 @@ class HeadContract(ABC):
         assert bool(_output(self.head().eval(), empty).logits.isfinite().all())
 
     def test_an_episode_does_not_see_the_others_and_nothing_is_random_in_evaluation(self) -> None:
-        head, inputs = self.head().eval(), self.inputs(shots=2)
+        head, inputs = self.head(shots=2).eval(), self.inputs(shots=2)
         together = _output(head, inputs).logits
         assert torch.equal(_output(head, inputs).logits, together)
         torch.testing.assert_close(_output(head, _first(inputs)).logits, together[:1], atol=1e-4, rtol=1e-3)

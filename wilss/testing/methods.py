@@ -91,8 +91,10 @@ class MethodContract(ABC):
         assert all(torch.equal(value, before[name]) for name, value in context.old.state_dict().items())
 
     def test_the_same_seeds_give_the_same_losses(self) -> None:
-        found = [self.ready()[1].losses(self.batch(), LATE) for _ in range(2)]
-        assert {name: float(term) for name, term in found[0].items()} == {n: float(t) for n, t in found[1].items()}
+        first, second = (
+            {name: term.item() for name, term in self.ready()[1].losses(self.batch(), LATE).items()} for _ in range(2)
+        )
+        assert first == second
 
     @pytest.mark.parametrize("pasted", [0, OLD])
     def test_images_without_any_object_give_finite_losses_and_gradients(self, pasted: int) -> None:
