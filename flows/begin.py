@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flows.machine import machine_settings
+from flows.machine import machine_settings, with_registrations
 from stores.plans.session import Session
 from stores.progress import say
 from wilss.fewshot.spec import FewShotSpec
 from wilss.section import lines_of
-from wilss.spec import RunSpec, Settings
+from wilss.settings import Settings
+from wilss.spec import RunSpec
 
 
 def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None) -> Session:
@@ -18,7 +19,7 @@ def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None)
     Args:
         settings: None reads the ``WILSS_*`` environment variables.
     """
-    session = Session(settings or machine_settings(), say)
+    session = Session(with_registrations(settings) if settings else machine_settings(), say)
     say(f"device: {session.device}")
     said: set[str] = set()
     for name, spec in specs.items():

@@ -14,7 +14,8 @@ from stores.reports import standing_report
 from tasks.prepare import prepare_data
 from tasks.report import write_report
 from wilss.report.records import RunReport
-from wilss.spec import RunSpec, Settings
+from wilss.settings import Settings
+from wilss.spec import RunSpec
 
 
 @flow(name="benchmark", persist_result=False)

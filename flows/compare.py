@@ -14,7 +14,7 @@ from stores.progress import say
 from tasks.compare import write_comparison
 from tasks.prepare import prepare_data
 from wilss.grid import Comparison
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 
 @flow(name="compare", persist_result=False)

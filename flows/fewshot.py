@@ -25,7 +25,7 @@ from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.shipped import shapes_training
 from wilss.fewshot.spec import FewShotSpec
 from wilss.report.records import FewShotReport
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 EVERYTHING = (*TRAINING, *SCORING)
 

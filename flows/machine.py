@@ -1,16 +1,45 @@
-"""Facts of this machine: environment variables and default folders."""
+"""Facts of this machine: what is given, else environment variables, else defaults; and registrations of one's own."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from wilss.spec import Settings
+from pydantic import ValidationError
+
+from wilss.errors import SpecError
+from wilss.settings import Settings
 
 # what Apple's GPU cannot do is done on the CPU; PyTorch reads it when it is imported, which comes later
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
+
+def machine_settings(**given: Any) -> Settings:
+    """Settings from what is given and not None, else from ``WILSS_<FIELD>``, such as ``WILSS_ROOT``.
+
+    Without any weights folder, one called ``weights`` inside or beside the data folder is used. Files of one's own are
+    imported, so that what they register is known.
+
+    Raises SpecError for a value that a setting cannot have.
+    """
+    found = {**_of_environment(), **{name: value for name, value in given.items() if value is not None}}
+    try:
+        settings = Settings.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecError(f"'{first['loc'][0]}' is {first['input']!r}: {first['msg']}") from error
+    return with_registrations(_with_weights(settings))
+
+
+def with_registrations(settings: Settings) -> Settings:
+    """The same, with the files of one's own imported."""
+    if settings.imports:
+        from wilss.register import load_registrations
+
+        for path in settings.imports:
+            load_registrations(path)
+    return settings
 
 
 def default_root() -> Path:
@@ -18,39 +47,14 @@ def default_root() -> Path:
     return Path(os.environ.get("WILSS_ROOT", "wilss-data"))
 
 
-def machine_settings(
-    root: Path | None = None,
-    data: Path | None = None,
-    weights: Path | None = None,
-    labels_csv: Path | None = None,
-    skip_unreadable: bool = False,
-    device: str | None = None,
-    voc: Path | None = None,
-    again: tuple[str, ...] = (),
-) -> Settings:
-    """Settings from arguments, else from ``WILSS_ROOT``, ``_DATA``, ``_VOC``, ``_WEIGHTS`` and ``_DEVICE``.
-
-    Without any weights folder, one called ``weights`` inside or beside the data folder is used.
-    """
-    from wilss.spec import Settings
-
-    data = data or _folder("WILSS_DATA")
-    weights = weights or _folder("WILSS_WEIGHTS")
-    if weights is None and data is not None:
-        beside = (data / "weights", data.resolve().parent / "weights")
-        weights = next((folder for folder in beside if folder.is_dir()), None)
-    return Settings(
-        root=root or default_root(),
-        data=data,
-        voc=voc or _folder("WILSS_VOC"),
-        weights=weights,
-        labels_csv=labels_csv,
-        skip_unreadable=skip_unreadable,
-        device=device or os.environ.get("WILSS_DEVICE", "auto"),
-        again=again,
-    )
+def _of_environment() -> dict[str, Any]:
+    named = {name: os.environ.get(f"WILSS_{name.upper()}") for name in Settings.model_fields}
+    found: dict[str, Any] = {name: value for name, value in named.items() if value}
+    return {name: tuple(v.split(os.pathsep)) if name in ("imports", "again") else v for name, v in found.items()}
 
 
-def _folder(variable: str) -> Path | None:
-    value = os.environ.get(variable)
-    return Path(value) if value else None
+def _with_weights(settings: Settings) -> Settings:
+    if settings.weights is not None or settings.data is None:
+        return settings
+    beside = (settings.data / "weights", settings.data.resolve().parent / "weights")
+    return settings.model_copy(update={"weights": next((folder for folder in beside if folder.is_dir()), None)})

@@ -109,8 +109,8 @@ def _labels(run: Run, step: int, built: Built) -> ArtefactRef:
 
 def _label(run: Run, step: int) -> ArtefactRef:
     """The step's label set, its shards written side by side."""
-    begun = begin_labels(run, step)
+    start, begun = time.monotonic(), begin_labels(run, step)
     with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
         same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
         shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
-        return label_set(run, step, shards)
+        return label_set(run, step, shards, time.monotonic() - start)

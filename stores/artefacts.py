@@ -41,6 +41,13 @@ class ArtefactRef(BaseModel):
     digest: str
     counts: dict[str, int] = {}
 
+    def __iter__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
+        """Nothing: whoever follows what is handed on, as Prefect does, must take a reference as a whole.
+
+        Its kind is one string for all of that kind, so that by their parts references would be taken for each other.
+        """
+        return iter(())
+
 
 class Manifest(BaseModel):
     """The commit of an artefact: what it is, what made it, what it was made from."""

@@ -12,7 +12,8 @@ from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
 from wilss.outputs import whole_file
 from wilss.outside import read_json
-from wilss.spec import RunSpec, Settings
+from wilss.settings import Settings
+from wilss.spec import RunSpec
 
 AGAIN = "delete it and run again to write it anew"
 

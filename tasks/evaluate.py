@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from torch import Tensor
@@ -21,6 +22,7 @@ def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
     node = run.node("evaluation", step)
 
     def make(folder: Path) -> Manifest:
+        start = time.monotonic()
         model, card = load_student(run.store.folder(student), run.class_names(step))
         model, crop = model.to(run.device), run.spec.data.eval_crop
         tables: dict[str, Tensor] = {}
@@ -33,6 +35,6 @@ def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
                     tables[f"{name}crop"] = score_crops(model, data, crop, progress=progress)
         save_confusions(card.classes, tables, folder)
         counts = {"images": len(run.source.ids("eval")), "pixels": int(tables["full"].sum())}
-        return run.store.publish(node.recipe, folder, counts)
+        return run.store.publish(node.recipe, folder, counts, {"seconds": time.monotonic() - start})
 
     return run.session.obtain(node, make)

@@ -39,8 +39,8 @@ def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> Artefact
 
 
 @heavy_task(name="label set", task_run_name="labels of step {step}")
-def label_set(run: Run, step: int, shards: Sequence[ArtefactRef]) -> ArtefactRef:
-    """Commit the label set whose shards are written."""
+def label_set(run: Run, step: int, shards: Sequence[ArtefactRef], seconds: float | None = None) -> ArtefactRef:
+    """Commit the label set whose shards are written; ``seconds``: that this took."""
     node = run.node("labels", step)
 
     def make(folder: Path) -> Manifest:
@@ -48,6 +48,6 @@ def label_set(run: Run, step: int, shards: Sequence[ArtefactRef]) -> ArtefactRef
         require_done(writer, node.recipe.digest)
         counts = {"images": len(tags), "shards": len(shards)}
         counts |= dict(zip(writer.index.classes, tags.sum(0).tolist(), strict=True))
-        return run.store.publish(node.recipe, folder, counts, card_of(run, step).notes())
+        return run.store.publish(node.recipe, folder, counts, card_of(run, step, seconds).notes())
 
     return run.session.obtain(node, make)

@@ -7,10 +7,9 @@ Machine facts (root folder, device, weights folder) are `Settings`, never part o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from wilss.custom import CustomBenchmark
 from wilss.data.families import family_of, incremental_families
@@ -143,29 +142,6 @@ class RunSpec(Extensible):
         if self.uses_labels:
             files |= {kind.source for kind in kinds_of(self.foundation)}
         return {**self.plain({"preset"}), **({"files": sorted(files - {""})} if files != {""} else {})}
-
-
-class Settings(BaseModel):
-    """Facts of this machine. They change where and how fast a run computes, never what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    root: Path
-    data: Path | None = None
-    voc: Path | None = None
-    labels_csv: Path | None = None
-    weights: Path | None = None
-    skip_unreadable: bool = False
-    device: str = "auto"
-    workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
-    again: tuple[str, ...] = ()
-    """Stages that are made anew although they are there; see `stores.plans.plan.Node`."""
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Folders and files that a run reads, by option; runs over other ones are other runs."""
-        named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
-        return {option: str(path.resolve()) for option, path in named.items() if path is not None}
 
 
 def _family(content: Any) -> str | None:

@@ -17,6 +17,7 @@ from flows.cli.few_shot import fewshot_app
 from flows.cli.foundations import foundations_app, pretrain
 from flows.cli.labels import labels_app
 from flows.cli.models import predict
+from flows.cli.settings import settings
 from flows.cli.svf import svf_app
 
 app = App(
@@ -28,6 +29,7 @@ app = App(
 for command in (
     *(demo, run, step, compare, runs, predict, labels_app, foundations_app, fewshot_app, pretrain, data_app, svf_app),
     protocol,
+    settings,
 ):
     app.command(command)
 

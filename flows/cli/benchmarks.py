@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from flows.cli.dry_run import print_outlook
 from flows.cli.options import (
     NO_MACHINE_OPTIONS,
     NO_RUN_OPTIONS,
@@ -30,7 +31,7 @@ def demo(*, machine: MachineOptions = NO_MACHINE_OPTIONS, seed: int = 0, method:
     It trains for less than half of the epochs of ``wilss run scenes-15-5``.
     """
     run("scenes-15-5", method=method, seed=seed, options=RunOptions(set=DEMO_SCHEDULE), machine=machine)
-    say_next(machine.root or default_root())
+    say_next(machine.settings().root)
 
 
 def run(
@@ -39,6 +40,7 @@ def run(
     method: str = "fmwiss",
     seed: int = 0,
     again: Again = (),
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -50,8 +52,12 @@ def run(
         seed: seed of everything random
         again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
             as labels-1, or all; what is built upon it is made anew too
+        dry_run: print the settings, the plan, what of it is found and an estimate, and do nothing
     """
     spec, settings = specify(benchmark, method, seed, options, machine, again)
+    if dry_run:
+        print_outlook({method: spec}, settings)
+        return
     with server_at_hand(settings.root, machine.verbose):
         from flows.benchmark import run_benchmark
     print_report(run_benchmark(spec, settings), settings.root)
@@ -64,6 +70,7 @@ def step(
     method: str = "fmwiss",
     seed: int = 0,
     again: Again = (),
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -76,8 +83,12 @@ def step(
         seed: seed of everything random
         again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
             as labels-1, or all; what is built upon it is made anew too
+        dry_run: print the settings, the plan up to the step, what of it is found and an estimate, and do nothing
     """
     spec, settings = specify(benchmark, method, seed, options, machine, again)
+    if dry_run:
+        print_outlook({method: spec}, settings, step)
+        return
     with server_at_hand(settings.root, machine.verbose):
         from flows.benchmark import run_step
     print_report(run_step(spec, step, settings), settings.root)
@@ -89,6 +100,7 @@ def compare(
     methods: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
     seeds: Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)] = (0, 1, 2),
     again: Again = (),
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -100,11 +112,15 @@ def compare(
             fmwiss-no-contrastive, fmwiss-no-paste
         seeds: 0 1 2 when left out
         again: what is made anew although it is there, once for all runs; see wilss run
+        dry_run: print the settings, the plans, what of them is found and an estimate, and do nothing
     """
     from wilss.grid import make_grid
 
     settings = machine.settings(again)
     grid = make_grid(run_content(benchmark, options, settings), methods, seeds)
+    if dry_run:
+        print_outlook({f"{cell.name}, seed {cell.seed}": cell.spec for cell in grid.runs()}, settings)
+        return
     with server_at_hand(settings.root, machine.verbose):
         from flows.compare import run_comparison
     print_comparison(run_comparison(grid, settings))

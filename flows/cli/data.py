@@ -15,7 +15,8 @@ from flows.machine import default_root
 
 if TYPE_CHECKING:
     from wilss.data.listing import TaggedList
-    from wilss.spec import RunSpec, Settings
+    from wilss.settings import Settings
+    from wilss.spec import RunSpec
 
 data_app = App(name="data", help="Look over a data folder, or fetch a public data set.")
 

@@ -14,7 +14,7 @@ from flows.server import server_at_hand
 
 if TYPE_CHECKING:
     from wilss.fewshot.spec import FewShotSpec
-    from wilss.spec import Settings
+    from wilss.settings import Settings
 
 fewshot_app = App(name="few-shot", help="Few-shot segmentation: five heads, with and without singular value tuning.")
 

@@ -13,7 +13,7 @@ from flows.machine import machine_settings
 from flows.server import server_at_hand
 
 if TYPE_CHECKING:
-    from wilss.spec import Settings
+    from wilss.settings import Settings
 
 
 foundations_app = App(name="foundations", help="Look at foundation models: scorers and groupers.")

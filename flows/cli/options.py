@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from flows.machine import machine_settings
+from wilss.settings import Settings
 
 if TYPE_CHECKING:
-    from wilss.spec import RunSpec, Settings
+    from wilss.spec import RunSpec
 
 
 Again = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
@@ -37,33 +39,33 @@ class RunOptions:
     "any other key as section.key=value, e.g. step.epochs=3; may be repeated"
 
 
+def _machine_fields() -> dict[str, Any]:
+    """The settings of a machine as options; "again" is an option of the commands that know it."""
+    fields: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        if name == "again":
+            continue
+        own = Parameter(name="--import", negative="") if name == "imports" else Parameter(show_default=False)
+        told = f"{field.description}; else WILSS_{name.upper()}"
+        fields[name] = (Annotated[field.annotation, own], Field(field.default, description=told))
+    return fields
+
+
 @Parameter(name="*")
-@dataclass(frozen=True)
-class MachineOptions:
+class _Machine(BaseModel):
     """Options that say where and how to compute."""
 
-    root: Path | None = None
-    "folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data"
-    data: Path | None = None
-    "data folder: VOC devkit, COCO, or your own images/ and labels.csv; else WILSS_DATA"
-    voc: Path | None = None
-    "VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal; else WILSS_VOC"
-    weights: Path | None = None
-    "folder of pretrained weights; else WILSS_WEIGHTS, else a folder 'weights' in or beside the data folder"
-    labels_csv: Path | None = None
-    "image-level labels as CSV (image_id,labels); read off the masks when left out"
-    skip_unreadable: bool = False
-    "leave out images that cannot be decoded, and say how many"
-    device: str | None = None
-    "cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu"
-    verbose: bool = False
-    "show Prefect's own log"
+    model_config = ConfigDict(frozen=True)
+
+    verbose: bool = Field(False, description="show Prefect's own log")
 
     def settings(self, again: tuple[str, ...] = ()) -> Settings:
-        """Settings of this machine."""
-        return machine_settings(
-            self.root, self.data, self.weights, self.labels_csv, self.skip_unreadable, self.device, self.voc, again
-        )
+        """Settings of this machine; what was not given comes from the environment."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - {"verbose"}}
+        return machine_settings(**given, again=again or None)
+
+
+MachineOptions = create_model("MachineOptions", __base__=_Machine, **_machine_fields())
 
 
 def specify(
@@ -78,7 +80,6 @@ def specify(
 
 def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict[str, Any]:
     """What was given of a run's specification, without method and seed."""
-    from wilss.custom import read_benchmark
     from wilss.errors import SpecError
     from wilss.protocol import benchmarks
     from wilss.words import merge, nested
@@ -87,7 +88,7 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     for key in ("method", "seed", "benchmark"):
         if key in changes:
             raise SpecError(f"'{key}' is no setting; give it as --{key}, or the benchmark as the first argument")
-    custom = read_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
+    custom = _own_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
     known = benchmarks().get(benchmark)
     family = known.family if known else custom.get("data")
     lists = chosen_lists(family, settings, options.train_list, options.eval_list)
@@ -101,6 +102,22 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     if lists:
         given["data"] = lists
     return merge(given, changes)
+
+
+def _own_benchmark(path: Path) -> dict[str, Any]:
+    """A benchmark file's content without the key ``import``, whose files are imported: they lie beside it or below."""
+    from wilss.custom import read_benchmark
+    from wilss.errors import SpecError
+    from wilss.register import load_registrations
+
+    content = read_benchmark(path)
+    named = content.pop("import", [])
+    for name in [named] if isinstance(named, str) else named if isinstance(named, list) else [None]:
+        file = path.parent / name if isinstance(name, str) else path
+        if not isinstance(name, str) or path.resolve().parent not in file.resolve().parents:
+            raise SpecError(f"'{path}' imports {name!r}; name Python files that lie beside it or in a folder below")
+        load_registrations(file)
+    return content
 
 
 def chosen_lists(family: object, settings: Settings, train: str | None, evaluation: str | None) -> dict[str, str]:

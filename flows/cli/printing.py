@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 
-def print_table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A table with a title, or one line where there are no rows."""
+def print_table(title: str, columns: list[str], rows: list[list[str]], left: bool = False) -> None:
+    """A table with a title, or one line where there are no rows; ``left``: of text rather than numbers."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(title), title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if left or number == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     # a pipe has no width: leave room, so that rows stay on one line

@@ -19,7 +19,8 @@ from wilss.data.source import Source
 from wilss.learn.methods import METHODS
 from wilss.outputs import writable_folder
 from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay
-from wilss.spec import RunSpec, Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import RunSpec, make_spec
 
 STAGE_TITLES = {"final": "teacher"}
 

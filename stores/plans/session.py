@@ -22,7 +22,7 @@ from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.precision import require_full_fp32
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 T = TypeVar("T")
 

@@ -105,7 +105,8 @@ def measure_small(count: int) -> dict[str, object]:
     from stores.plans.run import Run
     from stores.plans.session import Session
     from tasks.labels import begin_labels, label_set, label_shard
-    from wilss.spec import Settings, make_spec
+    from wilss.settings import Settings
+    from wilss.spec import make_spec
 
     spec = make_spec({"benchmark": "scenes-15-5", "data": {"n_train": count}})
     with tempfile.TemporaryDirectory() as folder:

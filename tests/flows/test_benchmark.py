@@ -17,7 +17,8 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from wilss.device import resolve_device
 from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 

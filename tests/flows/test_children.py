@@ -14,7 +14,8 @@ from stores.artefacts import ArtefactRef, Store
 from stores.labels.children import make_child
 from stores.labels.sets import LabelSet
 from wilss.errors import DataError
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 TINY: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny"}

@@ -12,7 +12,7 @@ import pytest
 from stores.artefacts import Store
 from wilss.errors import SpecError
 from wilss.grid import make_grid
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 METHODS = ("finetune", "wilson", "fmwiss", "joint", "fmwiss-no-seeds", "fmwiss-no-paste")
 RUN: dict[str, Any] = {"benchmark": "scenes-10-5-5", "preset": "tiny", "data": {"eval_crop": 48}}

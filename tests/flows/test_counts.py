@@ -11,7 +11,8 @@ import pytest
 import stores.artefacts
 from wilss.data.scenes.source import ScenesSource
 from wilss.digest import canonical_json
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 

@@ -33,7 +33,8 @@ from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.foundation.pretrain.run import write_weights
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_backbone
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 TINY = ("--preset", "tiny", "--set", "episodes=12", "base_episodes=12")
@@ -248,7 +249,7 @@ def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monk
         cards = [load_card(run.store.folder(ref), FewShotCard) for ref in (before, after)]
         assert [card.kind for card in cards] == ["silhouettes", "stage 1"]
         assert (cards[0].fold, cards[0].classes) == (None, ()), "silhouettes belong to no fold"
-        assert (cards[1].fold, len(cards[1].classes)) == ("fold 0 of scenes-5i", 15)
+        assert (cards[1].fold, len(cards[1].classes)) == ("scenes-5i fold 0", 15)
 
 
 def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_how_many(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World
 from wilss.data.voc import save_palette_png
 from wilss.report.pictures import to_pil
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 

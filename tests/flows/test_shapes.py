@@ -22,7 +22,7 @@ from wilss.fewshot.build import build_shapes
 from wilss.fewshot.episodes.batches import EpisodeImages
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.nets.pretrained import find_weights
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 TINY = {"silhouettes": 8, "images": 64, "world": {"image_size": 65}, "psp": {"channels": 16}, "train": {"epochs": 1}}

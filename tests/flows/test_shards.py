@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stores.artefacts import Store
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 TINY: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny", "method": "finetune"}

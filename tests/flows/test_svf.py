@@ -19,7 +19,8 @@ from stores.models.vectors import load_vectors, save_vectors
 from tasks import prepare
 from wilss.errors import SpecError
 from wilss.nets.vectors import VectorSets
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
 

@@ -18,7 +18,8 @@ from stores.plans.session import Session
 from tests.golden.specs import FACTS, FEWSHOT, FEWSHOT_FACTS, HEADS, RECIPES, TINY
 from wilss.digest import digest_of
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
-from wilss.spec import RunSpec, Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import RunSpec, make_spec
 
 FILE = Path(__file__).with_name("golden.json")
 Digests = dict[str, dict[str, str]]

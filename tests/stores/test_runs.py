@@ -9,7 +9,8 @@ import pytest
 
 from stores.runs import fewshot_folder, run_folder, write_run
 from wilss.fewshot.spec import make_fewshot_spec
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 
 def test_runs_over_other_folders_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

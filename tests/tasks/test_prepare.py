@@ -8,11 +8,14 @@ from stores.models.files import save_model
 from stores.plans.run import Run
 from stores.plans.session import Session
 from tasks.prepare import prepare_data
+from tests.stores.models.cards import student_card
+from wilss.data.families import family_of
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 from wilss.nets.spec import StudentSpec
 from wilss.protocol import benchmarks
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 
 def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp_path: Path) -> None:
@@ -23,7 +26,7 @@ def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp
     content = {"benchmark": "scenes-15-5", "preset": "tiny", "start": str(tmp_path), "step": {"tuning": "svf"}}
     spec = make_spec(content)
     card = student_card(
-        student, weights, step_sizes=(15,), classes=class_names("scenes")[:15], class_ids=protocol.steps[0]
+        student, weights, step_sizes=(15,), classes=family_of("scenes").classes[:15], class_ids=protocol.steps[0]
     )
     save_model(build_segmenter(student, weights, (15,)).state_dict(), card, tmp_path)
     assert spec.student.output_stride == 8

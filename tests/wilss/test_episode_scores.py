@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from wilss.fewshot.scores import EpisodeScores, Gain, episode_counts, gain, summarise
-from wilss.report.fewshot import TuningGain, gain_table, grid_table
+from wilss.report.fewshot import TuningGain, gain_table, grid_table, split_scores
+from wilss.report.records import FewShotReport, SplitScores
 from wilss.testing.foundations import needs_gpu
 
 
@@ -36,6 +35,9 @@ def test_mean_iou_is_over_classes_and_fb_iou_over_all_episodes() -> None:
     assert found.mean_iou == 0.5
     assert found.fb_iou == pytest.approx((14 / 28 + 178 / 200) / 2)
     assert 0 < found.error < 0.5
+    told = split_scores(found, {1: "mug", 2: "star", 3: "bone"})
+    assert told.per_class_iou == {"mug": 0.5, "star": 0.5, "bone": None}
+    assert (told.mean_iou, told.fb_iou, told.standard_error, told.episodes) == (0.5, found.fb_iou, found.error, 4)
 
 
 def test_what_makes_an_episode_hard_for_both_models_cancels_out_of_their_difference() -> None:
@@ -65,9 +67,12 @@ def test_gains_are_averaged_over_folds_and_spread_over_seeds() -> None:
 
 
 def test_scores_are_averaged_over_folds_and_spread_over_seeds() -> None:
-    def report(fold: int, seed: int, novel: float, base: float) -> dict[str, Any]:
-        scores = {"mean_iou": novel, "fb_iou": novel + 0.2, "standard_error": 0.01}
-        return {"fold": fold, "seed": seed, "novel": scores, "base": {"mean_iou": base}}
+    def report(fold: int, seed: int, novel: float, base: float) -> FewShotReport:
+        scores = [
+            SplitScores(per_class_iou={}, mean_iou=mean, fb_iou=mean + 0.2, standard_error=0.01, episodes=1)
+            for mean in (novel, base)
+        ]
+        return FewShotReport.model_construct(fold=fold, seed=seed, novel=scores[0], base=scores[1])
 
     runs = [report(0, 0, 0.60, 0.70), report(0, 1, 0.62, 0.72), report(1, 0, 0.50, 0.70), report(1, 1, 0.54, 0.74)]
     table = grid_table({"aspp": runs, "once": runs[::2]}, (0, 1), (1,))

@@ -14,7 +14,8 @@ from wilss.fewshot.presets import FEWSHOT_PRESETS
 from wilss.fewshot.spec import FAMILIES as OF_FEWSHOT
 from wilss.presets import PRESETS
 from wilss.protocol import benchmarks
-from wilss.spec import RunSpec, Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import RunSpec, make_spec
 
 
 def test_every_benchmark_has_a_family_with_a_preset() -> None:

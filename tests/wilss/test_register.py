@@ -39,7 +39,8 @@ from wilss.register import (
     register_scorer,
 )
 from wilss.section import Section, lines_of
-from wilss.spec import RunSpec, Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import RunSpec, make_spec
 from wilss.words import nested
 
 pytestmark = pytest.mark.usefixtures("registrations")

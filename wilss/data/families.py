@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wilss.data.coco.source import CocoSplit
     from wilss.data.source import Source
     from wilss.data.voc import VocSource
-    from wilss.spec import Settings
+    from wilss.settings import Settings
 
 VOC_FOLDER = "the VOC folder (the one that holds JPEGImages)"
 COCO_FOLDER = "the COCO folder (the one that holds annotations)"

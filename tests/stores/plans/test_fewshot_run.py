@@ -14,7 +14,7 @@ from stores.plans.shapes import shapes_list
 from tests.flows.test_fewshot_folders import voc_squares
 from wilss.errors import ArtefactNotFoundError
 from wilss.fewshot.spec import make_fewshot_spec
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 TINY = {"benchmark": "scenes-5i", "fold": 0, "preset": "tiny"}
 

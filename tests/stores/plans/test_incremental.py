@@ -12,7 +12,8 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from wilss.digest import digest_of
 from wilss.protocol import Scenario, step_images
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 
 def opened(root: Path, benchmark: str, **changes: Any) -> Run:

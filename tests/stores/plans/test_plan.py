@@ -12,7 +12,8 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 
 def test_names_that_are_no_stage_are_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stores.plans.plan import Node
 from stores.plans.session import Session, ago
 from wilss.foundation.loading import SCENES_FILE
 from wilss.foundation.spec import FoundationSpec
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 BASE = Node("checkpoint 0", Recipe("checkpoints", {"of": "base"}), "base", "base student")
 CHILD, OTHER = (

@@ -26,7 +26,8 @@ from wilss.fewshot.heads import HEADS
 from wilss.fewshot.spec import make_fewshot_spec
 from wilss.foundation.kinds import GROUPERS, SCORERS
 from wilss.learn.methods import METHODS
-from wilss.spec import Settings, make_spec
+from wilss.settings import Settings
+from wilss.spec import make_spec
 
 
 def test_the_first_version_is_no_fact() -> None:

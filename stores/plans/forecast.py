@@ -1,0 +1,80 @@
+"""What a plan would do: what is there, what is to be made, and how long that may take.
+
+Seconds are those of what this store made before: the same kind of artefact of networks and images of the same size.
+Where nothing like it was made there is no estimate; a memory bank takes next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from stores.artefacts import Manifest, Recipe, Store
+from stores.plans.plan import Node
+from stores.plans.run import Run
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One node of a plan.
+
+    created: when it was made, None while it is to be made. amount: images that the making looks at, once for every
+    epoch. seconds: None where it is found, or nothing tells.
+    """
+
+    node: Node
+    parents: tuple[str, ...]
+    created: str | None
+    amount: int
+    seconds: float | None
+
+
+def outlook(run: Run) -> list[Outlook]:
+    """Every node of a run, parents first."""
+    made = _rates(run.store)
+    found = []
+    for name, node in run.plan.items():
+        manifest, amount = run.session.standing(node), _amount(run, node)
+        rates = made.get(_like(node.recipe, node.recipe.facts), [0.0] if node.recipe.kind == "banks" else [])
+        seconds = (
+            None if manifest else 0.0 if node.recipe.kind == "banks" else median(rates) * amount if rates else None
+        )
+        created = manifest.created if manifest else None
+        found.append(Outlook(node, run.plan.parents(name), created, amount, seconds))
+    return found
+
+
+def _amount(run: Run, node: Node) -> int:
+    spec, step = run.spec, node.step or 0
+    if node.recipe.kind == "evaluations":
+        return len(run.source.ids("eval"))
+    images = len(run.lists.positions(step))
+    if node.recipe.kind != "checkpoints":
+        return images
+    return images * (spec.step.epochs if step else run.ingredients.base_training.epochs)
+
+
+def _rates(store: Store) -> dict[tuple[Any, ...], list[float]]:
+    """Seconds an image of everything in a store that says how long it took."""
+    rates: dict[tuple[Any, ...], list[float]] = {}
+    for manifest in _timed(store):
+        amount = manifest.counts["images"] * int(manifest.recipe.get("train", {}).get("epochs", 1))
+        if amount:
+            rates.setdefault(_like(manifest, manifest.recipe), []).append(manifest.notes["seconds"] / amount)
+    return rates
+
+
+def _timed(store: Store) -> Iterable[Manifest]:
+    for kind in ("labels", "checkpoints", "evaluations"):
+        for manifest in store.all(kind):
+            if isinstance(manifest.notes.get("seconds"), float | int) and "images" in manifest.counts:
+                yield manifest
+
+
+def _like(of: Recipe | Manifest, facts: Any) -> tuple[Any, ...]:
+    """What artefacts have in common that take about as long an image."""
+    student = facts.get("student") or {}
+    keys = ("stage", "method", "canvas", "crop", "scorer", "grouper")
+    return (of.kind, *(str(facts.get(key)) for key in keys), str(student.get("backbone")))

@@ -1,0 +1,44 @@
+"""Facts of this machine: where things are and how fast they may be computed, never what. Imports no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Facts of this machine. They change where and how fast a run computes, never what.
+
+    Every field is an option of the command line, and an environment variable: ``labels_csv``, ``--labels-csv``,
+    ``WILSS_LABELS_CSV``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Field(Path("wilss-data"), description="folder of artefacts and runs")
+    data: Path | None = Field(None, description="data folder: VOC devkit, COCO, or your own images/ and labels.csv")
+    voc: Path | None = Field(
+        None, description="VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal"
+    )
+    weights: Path | None = Field(
+        None, description="folder of pretrained weights; a folder 'weights' in or beside the data folder when left out"
+    )
+    labels_csv: Path | None = Field(
+        None, description="image-level labels as CSV (image_id,labels); read off the masks when left out"
+    )
+    skip_unreadable: bool = Field(False, description="leave out images that cannot be decoded, and say how many")
+    device: str = Field("auto", description="cpu, cuda or mps; auto takes cuda, else mps, else cpu")
+    workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
+    imports: tuple[Path, ...] = Field(
+        (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
+    )
+    again: tuple[str, ...] = Field(
+        (), description="stages that are made anew although they are there; what is built upon them is made anew too"
+    )
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Folders and files that a run reads, by option; runs over other ones are other runs."""
+        named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
+        return {option: str(path.resolve()) for option, path in named.items() if path is not None}
