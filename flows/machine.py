@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -40,11 +39,6 @@ def with_registrations(settings: Settings) -> Settings:
         for path in settings.imports:
             load_registrations(path)
     return settings
-
-
-def default_root() -> Path:
-    """``WILSS_ROOT``, else ``./wilss-data``."""
-    return Path(os.environ.get("WILSS_ROOT", "wilss-data"))
 
 
 def _of_environment() -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from prefect import flow
 
-from flows.machine import default_root
 from tasks.pretrain import pretrain_model
+from wilss.layout import default_root
 
 
 @flow(name="pretrain", persist_result=False)

@@ -13,18 +13,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.layout import MANIFEST, Kind, artefact_folder, find_artefact, published
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json
 
-Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "heads"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 FORMAT = 1
 """Version of the on-disk format written by this code."""
 AGAIN = "delete its folder and run again to rebuild it"
@@ -111,7 +110,7 @@ class Store:
 
     def path(self, kind: Kind, digest: str) -> Path:
         """Folder of a published artefact (which need not exist)."""
-        return self.root / kind / digest[:2] / digest
+        return artefact_folder(self.root, kind, digest)
 
     def staging(self, kind: Kind, digest: str) -> Path:
         """Folder in which an artefact is built."""
@@ -120,12 +119,12 @@ class Store:
     def find(self, named: Recipe | ArtefactRef) -> Manifest | None:
         """The manifest of the artefact that a recipe makes or a reference names, or None while it is not complete."""
         folder = self.path(named.kind, named.digest)
-        return read_manifest(folder) if (folder / "manifest.json").is_file() else None
+        return read_manifest(folder) if (folder / MANIFEST).is_file() else None
 
     def folder(self, ref: ArtefactRef) -> Path:
         """Folder of a published artefact. Raises ArtefactNotFoundError when it is not there."""
         folder = self.path(ref.kind, ref.digest)
-        if not (folder / "manifest.json").is_file():
+        if not (folder / MANIFEST).is_file():
             raise ArtefactNotFoundError(
                 f"{ref.kind} {ref.digest[:12]} is not in '{self.root}'; run the stage that makes it again"
             )
@@ -136,17 +135,12 @@ class Store:
 
         Raises ArtefactNotFoundError when none or several match.
         """
-        found = [m for m in self.all(kind) if m.digest.startswith(digest)] if digest.isalnum() else []
-        if len(found) != 1:
-            problem = "is ambiguous" if found else "does not exist"
-            known = ", ".join(m.digest[:12] for m in found or self.all(kind)) or "none"
-            raise ArtefactNotFoundError(f"'{digest}' {problem} among the {kind} in '{self.root}'; there: {known}")
-        return found[0]
+        return read_manifest(find_artefact(self.root, kind, digest))
 
     def all(self, kind: Kind) -> list[Manifest]:
         """Every published artefact of a kind, oldest first."""
-        folders = [path.parent for path in (self.root / kind).glob("??/*/manifest.json")]
-        return sorted((read_manifest(folder) for folder in folders), key=lambda m: (m.created, m.digest))
+        manifests = (read_manifest(folder) for folder in published(self.root, kind))
+        return sorted(manifests, key=lambda m: (m.created, m.digest))
 
     @contextmanager
     def build(
@@ -205,11 +199,11 @@ class Store:
             counts=counts,
             notes=notes or {},
         )
-        with whole_file(staging / "manifest.json") as partial:
+        with whole_file(staging / MANIFEST) as partial:
             partial.write_text(manifest.model_dump_json(indent=1))
         target = self.path(recipe.kind, recipe.digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not (target / "manifest.json").is_file():
+        if not (target / MANIFEST).is_file():
             staging.replace(target)
         elif _token_of(staging).is_file():
             target.replace(self._aside(recipe))
@@ -263,7 +257,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises ArtefactNotFoundError when there is none, FormatError for one that is newer or damaged.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     if not path.is_file():
         raise ArtefactNotFoundError(f"'{folder}' is no finished artefact: it has no manifest.json")
     content = read_json(path, AGAIN)

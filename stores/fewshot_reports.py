@@ -10,7 +10,6 @@ from torch import Tensor
 
 from stores.artefacts import ArtefactRef
 from stores.episodes import load_episodes, read_scores
-from stores.models.card import FewShotCard, load_card
 from stores.models.fewshot import load_model, predictions
 from stores.plans.fewshot_run import FewShotRun
 from stores.reports import command_line, peak_rss_bytes, report_of_what_stands, versions
@@ -20,6 +19,7 @@ from wilss.fewshot.episodes.canvas import fit
 from wilss.fewshot.grid import Cell
 from wilss.fewshot.scores import Gain, gain, summarise
 from wilss.fewshot.spec import FewShotSpec
+from wilss.models.card import FewShotCard, load_card
 from wilss.report.fewshot import TuningGain, page, run_tables, split_scores
 from wilss.report.pictures import contact_sheet, loss_curves, png, spotlight
 from wilss.report.records import FewShotReport, SplitScores

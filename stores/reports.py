@@ -16,15 +16,15 @@ from stores.evaluations import read_confusions
 from stores.labels.look import sheet, truth_picture
 from stores.labels.quality import label_quality
 from stores.labels.sets import LabelSet
-from stores.models.card import StudentCard, load_card
-from stores.models.files import load_student
-from stores.models.predict import predict_image
 from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.runs import run_folder
 from wilss.data.source import Split
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
+from wilss.models.card import StudentCard, load_card
+from wilss.models.files import load_student
+from wilss.models.predict import predict_image
 from wilss.report.pictures import contact_sheet, loss_curves, overlay, png
 from wilss.report.records import FewShotReport, LabelEntry, Means, RunReport, Scored, StepEntry
 from wilss.report.run import plain, render_report

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import save_confusions
-from stores.models.files import load_student
 from stores.plans.run import Run
 from stores.progress import stage_progress
 from tasks.base import heavy_task
 from wilss.measure.score import score_crops, score_images
+from wilss.models.files import load_student
 
 
 @heavy_task(name="evaluation", task_run_name="evaluation of step {step}")

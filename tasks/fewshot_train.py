@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.models.card import ModelNotes
 from stores.models.fewshot import card_of, publish_network, untrained_model, untrained_stage1
 from stores.models.fewshot_draws import (
     Draws,
@@ -17,6 +16,7 @@ from stores.models.fewshot_draws import (
     draw_training_episodes,
     with_silhouettes,
 )
+from stores.models.files import ModelNotes
 from stores.models.shapes_file import write_shapes
 from stores.models.training import STATE
 from stores.plans.fewshot_run import FewShotRun

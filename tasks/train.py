@@ -12,8 +12,7 @@ from stores.artefacts import ArtefactRef, Manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.building import keep_teacher_labels
 from stores.labels.sets import LabelSet, LayerCache
-from stores.models.card import ModelNotes
-from stores.models.files import load_student, save_model
+from stores.models.files import ModelNotes
 from stores.models.training import STATE, card_of, keep_last_good, publish_student
 from stores.models.vectors import open_chain, save_vectors
 from stores.plans.run import Run
@@ -23,6 +22,7 @@ from wilss.learn.base import train_base
 from wilss.learn.incremental import StepData, StepResult, train_step
 from wilss.learn.loop import Watch
 from wilss.learn.memory import build_bank
+from wilss.models.files import load_student, save_model
 from wilss.nets.segmenter import Segmenter, build_segmenter
 from wilss.nets.vectors import Chain
 

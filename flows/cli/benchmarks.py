@@ -18,8 +18,8 @@ from flows.cli.options import (
     specify,
 )
 from flows.cli.printing import percent, print_comparison, print_report, print_table, say_next
-from flows.machine import default_root
 from flows.server import server_at_hand
+from wilss.layout import default_root
 
 DEMO_SCHEDULE = ("base.epochs=4", "step.epochs=4", "fmwiss.warmup_epochs=1")
 """Less than half of the preset's epochs: six minutes on two cores without bf16."""

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, specify
 from flows.cli.printing import print_json, print_table
-from flows.machine import default_root
+from wilss.layout import default_root
 
 if TYPE_CHECKING:
     from wilss.data.listing import TaggedList

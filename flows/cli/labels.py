@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, MachineOptions
 from flows.cli.printing import print_table
-from flows.machine import default_root
+from wilss.layout import default_root
 
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
 

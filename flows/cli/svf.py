@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from flows.cli.printing import percent, print_table
-from flows.machine import default_root, machine_settings
+from flows.machine import machine_settings
+from wilss.layout import default_root
 
 svf_app = App(name="svf", help="Look at steps tuned by singular values (--set step.tuning=svf), and fold them.")
 

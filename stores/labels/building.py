@@ -15,7 +15,7 @@ from stores.labels.sets import LabelIndex, LabelWriter, layers_of
 from stores.plans.run import Run
 from wilss.data.images import TaggedImages
 from wilss.errors import FormatError
-from wilss.foundation.label import Labelling, in_batches, padded, sizes_of
+from wilss.foundation.label import Labelling, grid_of, in_batches, padded, sizes_of
 from wilss.learn.methods.contract import Method
 
 Progress = Callable[[str, int, int, float], None]
@@ -24,13 +24,12 @@ Progress = Callable[[str, int, int, float], None]
 def index_of(run: Run, step: int, data: TaggedImages, stages: tuple[str, ...] = ("initial", "refined")) -> LabelIndex:
     """What the rows and channels of a step's label set stand for."""
     canvas = run.spec.data.canvas
-    side = max(8, canvas // 8)
     return LabelIndex(
         ids=data.images.ids,
         classes=run.names(run.protocol.steps[step]),
         tags=tuple(tuple(row) for row in data.tags.tolist()),
         canvas=canvas,
-        grid=(side, side),
+        grid=grid_of(canvas),
         stages=stages,
     )
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest, read_manifest
-from stores.models.card import FewShotCard, FewShotKind, ModelNotes
-from stores.models.files import input_of, load_state, publish_model, save_model
+from stores.models.files import ModelNotes, publish_model
 from stores.models.heads import part_of, shapes_weights
 from stores.models.training import STATE
 from stores.plans.fewshot_run import FewShotRun
@@ -23,6 +22,8 @@ from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.predict import Prediction, predict_episodes
 from wilss.fewshot.psp import PspNet
 from wilss.learn.state import History
+from wilss.models.card import FewShotCard, FewShotKind
+from wilss.models.files import input_of, load_state, save_model
 from wilss.nets.fit import load_into
 from wilss.nets.pretrained import Weights
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from torch import nn
 
 from stores.artefacts import Store, read_manifest
-from stores.models.card import StudentCard, load_card
-from stores.models.files import load_student, save_model, start_folder
+from stores.models.files import start_folder
 from stores.models.vectors import VECTORS, StoredVectors, bases_folder, load_bases, require_vectors
 from wilss.errors import FormatError, SpecError
+from wilss.models.card import StudentCard, load_card
+from wilss.models.files import load_student, save_model
 from wilss.nets.vectors import VectorSets
 from wilss.outputs import whole_file, writable_folder
 

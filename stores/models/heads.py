@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from stores.artefacts import Store
-from stores.models.card import WEIGHTS, model_files
+from wilss.models.card import WEIGHTS, model_files
 from wilss.nets.fit import shapes_in
 from wilss.nets.pretrained import Weights
 

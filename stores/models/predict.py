@@ -6,18 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from stores.artefacts import Store
-from stores.models.card import StudentCard
-from stores.models.files import load_student, start_folder
+from stores.models.files import start_folder
 from wilss.data.files import read_rgb
-from wilss.data.images import to_canvas
 from wilss.data.voc import save_palette_png
 from wilss.device import require_device
 from wilss.errors import DataError, SpecError
-from wilss.nets.segmenter import Segmenter
+from wilss.models.files import load_student
+from wilss.models.predict import predict_image
 from wilss.outputs import writable_folder
 from wilss.report.pictures import overlay, to_pil
 
@@ -47,12 +44,3 @@ def predict_files(
         save_palette_png(labels, out / f"{name}.png", card.colour_of)
         to_pil(overlay(image, labels, own=card.colour_of)).save(out / f"{name}-overlay.png")
         yield out / f"{name}.png"
-
-
-def predict_image(model: Segmenter, card: StudentCard, image_3HW: Tensor) -> Tensor:
-    """Class ids uint8 ``(H, W)`` of one uint8 image, at its own size."""
-    device = next(model.parameters()).device
-    small = to_canvas(image_3HW, card.input.canvas)
-    logits = model(small[None].to(device).float() / 255)
-    large = F.interpolate(logits.float(), image_3HW.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.tensor([0, *card.class_ids], dtype=torch.uint8)[large.argmax(1)[0].cpu()]

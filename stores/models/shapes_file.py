@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from stores.artefacts import Recipe
-from stores.models.card import FewShotCard, load_card
-from stores.models.files import load_state
 from wilss.errors import FormatError
 from wilss.fewshot.shipped import SHAPES_FILE, read_shapes
 from wilss.foundation.pretrain.run import write_weights
+from wilss.models.card import FewShotCard, load_card
+from wilss.models.files import load_state
 from wilss.outputs import writable_folder
 
 

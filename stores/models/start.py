@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stores.artefacts import Manifest, Store
-from stores.models.card import WEIGHTS, FewShotCard, load_card
-from stores.models.files import no_weights
 from stores.models.heads import BACKBONE, has_backbone
 from wilss.data.spec import DataSpec
 from wilss.digest import file_digest
 from wilss.errors import FormatError, SpecError
 from wilss.fewshot.leak_rule import require_no_leak
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.models.card import WEIGHTS, FewShotCard, load_card
+from wilss.models.files import no_weights
 from wilss.nets.pretrained import Weights
 from wilss.protocol import Benchmark, Scenario
 

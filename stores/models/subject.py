@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from stores.artefacts import Manifest, Store
-from stores.models.card import WEIGHTS, FewShotCard, load_card
-from stores.models.files import load_state, load_student, no_weights, start_folder
+from stores.models.files import start_folder
 from stores.models.folding import open_sets
 from stores.models.heads import part_of, shapes_weights
 from stores.models.start import MARK, stage_of
@@ -21,6 +20,8 @@ from wilss.fewshot.build import build_pyramid
 from wilss.fewshot.episodes.folds import Fold, fold_of
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, make_fewshot_spec
+from wilss.models.card import WEIGHTS, FewShotCard, load_card
+from wilss.models.files import load_state, load_student, no_weights
 from wilss.nets.fit import load_into, require_fit
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.nets.vectors import Vectors, VectorSets, vectors_between

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stores.artefacts import Store
-from stores.models.card import StudentCard, load_card
-from stores.models.files import load_student
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.models.card import StudentCard, load_card
+from wilss.models.files import load_student
 from wilss.nets.vectors import Chain, weights_digest
 
 VECTORS = "svf.safetensors"

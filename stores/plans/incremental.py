@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from stores.artefacts import ArtefactRef, Recipe
-from stores.models.card import model_files
 from stores.models.start import MARK
 from stores.plans.plan import Node, Plan
 from wilss.data.families import family_of
@@ -21,6 +20,7 @@ from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.learn.base import joint_epochs
 from wilss.learn.spec import MethodSettings, TrainSpec
+from wilss.models.card import model_files
 from wilss.protocol import Benchmark
 from wilss.spec import RunSpec
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from stores.artefacts import ArtefactRef
-from stores.models.card import StudentCard, load_card
-from stores.models.files import no_weights, start_folder
+from stores.models.files import start_folder
 from stores.models.start import MARK, fewshot_backbone
 from stores.plans.incremental import Ingredients, plan_incremental
 from stores.plans.plan import Node, Plan
@@ -15,6 +14,8 @@ from wilss.data.images import TaggedImages
 from wilss.data.steps import StepLists
 from wilss.errors import ArtefactNotFoundError, SpecError
 from wilss.foundation.zoo import require_known
+from wilss.models.card import StudentCard, load_card
+from wilss.models.files import no_weights
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.protocol import Benchmark
 from wilss.spec import RunSpec

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from stores.artefacts import ArtefactRef, Store
-from stores.models.files import load_student
 from stores.plans.run import Run
 from stores.plans.session import Session
 from wilss.device import resolve_device
 from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
+from wilss.models.files import load_student
 from wilss.settings import Settings
 from wilss.spec import make_spec
 

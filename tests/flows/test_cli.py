@@ -18,9 +18,9 @@ import torch
 from PIL import Image
 
 from flows.cli.printing import say_next
-from stores.models.files import save_model
-from tests.stores.models.cards import SPEC, student_card, write_student_of_format_1
+from tests.wilss.models.cards import SPEC, student_card, write_student_of_format_1
 from wilss.data.voc import VocSource, save_palette_png
+from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 

@@ -16,9 +16,7 @@ import flows.fewshot
 from stores.artefacts import ArtefactRef, Manifest, Store
 from stores.episodes import load_episodes
 from stores.models import subject
-from stores.models.card import FewShotCard, load_card
 from stores.models.fewshot import load_model
-from stores.models.files import load_state
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Plan
 from stores.plans.run import Run
@@ -31,6 +29,8 @@ from wilss.fewshot.episodes.batches import DrawEpisodes, evaluation_batch
 from wilss.fewshot.grid import make_fewshot_grid
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.foundation.pretrain.run import write_weights
+from wilss.models.card import FewShotCard, load_card
+from wilss.models.files import load_state
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_backbone
 from wilss.settings import Settings

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from stores.models.files import save_model
-from tests.stores.models.cards import INPUT, SPEC, student_card
+from tests.wilss.models.cards import INPUT, SPEC, student_card
+from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 
 from stores.artefacts import Store
-from stores.models.card import FewShotCard, load_card
-from stores.models.files import load_state
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.session import Session
 from tasks import fewshot_train
@@ -21,6 +19,8 @@ from wilss.fewshot import shipped
 from wilss.fewshot.build import build_shapes
 from wilss.fewshot.episodes.batches import EpisodeImages
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.models.card import FewShotCard, load_card
+from wilss.models.files import load_state
 from wilss.nets.pretrained import find_weights
 from wilss.settings import Settings
 

@@ -14,10 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from stores.artefacts import Store
-from stores.models.files import load_student
 from stores.models.vectors import load_vectors, save_vectors
 from tasks import prepare
 from wilss.errors import SpecError
+from wilss.models.files import load_student
 from wilss.nets.vectors import VectorSets
 from wilss.settings import Settings
 from wilss.spec import make_spec

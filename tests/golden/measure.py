@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from stores.artefacts import Kind, Store
-from stores.models.card import ModelCard, load_card
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Node
 from stores.plans.run import Run
@@ -18,6 +17,7 @@ from stores.plans.session import Session
 from tests.golden.specs import FACTS, FEWSHOT, FEWSHOT_FACTS, HEADS, RECIPES, TINY
 from wilss.digest import digest_of
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
+from wilss.models.card import ModelCard, load_card
 from wilss.settings import Settings
 from wilss.spec import RunSpec, make_spec
 

@@ -17,10 +17,8 @@ from safetensors.torch import load_file, save_file
 from stores.artefacts import Manifest, read_manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
-from stores.models.card import FewShotCard, StudentCard, load_card, model_files
-from stores.models.files import load_student, save_model
 from stores.runs import all_runs
-from tests.stores.models.cards import (
+from tests.wilss.models.cards import (
     SPEC,
     fewshot_card,
     student_card,
@@ -29,6 +27,8 @@ from tests.stores.models.cards import (
 )
 from wilss.errors import FormatError, WilssError
 from wilss.learn.memory import MemoryBank
+from wilss.models.card import FewShotCard, StudentCard, load_card, model_files
+from wilss.models.files import load_student, save_model
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stores.models.files import save_model
 from stores.plans.run import Run
 from stores.plans.session import Session
 from tasks.prepare import prepare_data
-from tests.stores.models.cards import student_card
+from tests.wilss.models.cards import student_card
 from wilss.data.families import family_of
+from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 from wilss.nets.spec import StudentSpec

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.wilss.fewshot_inputs import make_batch, make_input, slow_pixel_loss
+from tests.wilss.slow_operators import slow_pixel_loss
 from tests.wilss.test_bam import slow_meta
 from wilss.fewshot.heads.aspp import AsppHead
 from wilss.fewshot.heads.contract import HeadOutput
 from wilss.fewshot.heads.parts import prior_mask, support_priors
 from wilss.fewshot.heads.spec import AsppSpec
+from wilss.testing.episodes import make_batch, make_input
 
 CHANNELS = (3, 4, 5, 6)
 

@@ -8,20 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.wilss.fewshot_inputs import (
-    make_batch,
-    make_input,
-    slow_conv,
-    slow_layers,
-    slow_pixel_loss,
-    slow_priors,
-    slow_prototypes,
-)
+from tests.wilss.slow_operators import slow_conv, slow_layers, slow_pixel_loss, slow_priors, slow_prototypes
 from wilss.errors import SpecError
 from wilss.fewshot.heads.aspp import AsppHead
 from wilss.fewshot.heads.bam import BamHead, scene_difference
 from wilss.fewshot.heads.contract import HeadInput
 from wilss.fewshot.heads.spec import AsppSpec, BamSpec
+from wilss.testing.episodes import make_batch, make_input
 
 CHANNELS = (3, 4, 5, 6)
 N_BASE = 4

@@ -10,7 +10,6 @@ import torch
 from open_clip.model import CLIP
 from torch import nn
 
-from tests.wilss.contracts import GrouperContract, ScorerContract
 from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names
 from wilss.foundation.clip import TEMPLATES, ClipScorer
@@ -20,6 +19,7 @@ from wilss.foundation.loading import _accept_any_size
 from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.testing import GrouperContract, ScorerContract
 
 HALF = (0.5, 0.5, 0.5)
 TEXT = {"context_length": 32, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
@@ -100,14 +100,14 @@ def classifier(name: str, device: str, **changes: Any) -> Scorer:
 
 
 class TestClassifierResnet(ScorerContract):
-    prompts = (("sheep", "ram"), ("television",), ("person",))  # type: ignore[assignment]
+    prompts = (("sheep", "ram"), ("television",), ("person",))
 
     def make(self, device: str) -> Scorer:
         return classifier("test_resnet", device)
 
 
 class TestClassifierVitMargin(ScorerContract):
-    prompts = (("sheep", "ram"), ("television",), ("person",))  # type: ignore[assignment]
+    prompts = (("sheep", "ram"), ("television",), ("person",))
 
     def make(self, device: str) -> Scorer:
         return classifier("test_vit", device, evidence="margin", competition=0.1)

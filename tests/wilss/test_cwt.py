@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.wilss.fewshot_inputs import make_batch, make_input
 from wilss.fewshot.heads.contract import IGNORE, HeadOutput
 from wilss.fewshot.heads.cwt import ClassifierTransformer, CwtHead, fit_classifier, pixel_shares, resize_matrix
 from wilss.fewshot.heads.spec import CwtSpec
+from wilss.testing.episodes import make_batch, make_input
 
 CHANNELS = (3, 4, 5, 6)
 DIM = 8

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.wilss.contracts import needs_gpu
 from wilss.fewshot.scores import EpisodeScores, Gain, episode_counts, gain, summarise
 from wilss.report.fewshot import TuningGain, gain_table, grid_table, split_scores
 from wilss.report.records import FewShotReport, SplitScores
+from wilss.testing.foundations import needs_gpu
 
 
 def test_counts_ignore_void_and_change_nothing() -> None:

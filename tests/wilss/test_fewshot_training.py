@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from tests.wilss.contracts import needs_gpu
 from tests.wilss.tiny_heads import TRAINED, WEIGHTS, batch_of, model_of, spec_of
 from wilss.fewshot import episodic, stage1
 from wilss.fewshot.build import build_stage1
@@ -23,6 +22,7 @@ from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
 from wilss.nets.svf import apply_svf
 from wilss.precision import require_full_fp32
+from wilss.testing.foundations import needs_gpu
 
 
 @pytest.mark.parametrize("tuning", ["frozen", "svf", "full"])

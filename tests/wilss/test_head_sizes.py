@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.wilss.fewshot_inputs import make_input, slow_resize
+from tests.wilss.slow_operators import slow_resize
 from tests.wilss.tiny_heads import TRAINED, batch_of, spec_of
 from wilss.fewshot.build import build_model, build_stage1
 from wilss.fewshot.heads.aspp import AsppHead
@@ -18,6 +18,7 @@ from wilss.fewshot.heads.ipmt import IpmtHead
 from wilss.fewshot.heads.pfenet import PfenetHead
 from wilss.fewshot.heads.spec import AsppSpec, BamSpec, IpmtSpec, PfenetSpec
 from wilss.nets.pretrained import find_weights
+from wilss.testing.episodes import make_input
 
 CHANNELS = (3, 4, 5, 6)
 HEADS = {

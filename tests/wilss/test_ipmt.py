@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.wilss.fewshot_inputs import make_batch, make_input
 from tests.wilss.ipmt_reference import (
     enlarged,
     feed_forward,
@@ -26,6 +25,7 @@ from wilss.fewshot.heads.ipmt_transformer import FeedForward, MaskedAttention, T
 from wilss.fewshot.heads.spec import IpmtSpec
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.pyramid import Features, MiddleFeatures
+from wilss.testing.episodes import make_batch, make_input
 
 CHANNELS = (3, 4, 5, 6)
 SMALL = {"dim": 8, "layers": 2, "hidden": 12, "points": 4, "reduction_ratio": 2}

@@ -46,7 +46,7 @@ class Boxes:
 
 def masked(seen: tuple[int, ...]) -> MaskedImages:
     source = Boxes()
-    return MaskedImages(ImageTable(source, source.ids("train"), 40), tuple(output_channels(seen, 3, 0)))
+    return MaskedImages(ImageTable(source, source.ids("train"), 40), tuple(output_channels(seen, 3, 0)), source)
 
 
 def test_bank_keeps_up_to_b_instances_of_each_class_and_accepts_fewer() -> None:

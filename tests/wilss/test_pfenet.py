@@ -8,9 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.wilss.fewshot_inputs import (
-    make_batch,
-    make_input,
+from tests.wilss.slow_operators import (
     slow_layers,
     slow_pixel_loss,
     slow_pool,
@@ -21,6 +19,7 @@ from tests.wilss.fewshot_inputs import (
 from wilss.fewshot.heads.contract import HeadInput
 from wilss.fewshot.heads.pfenet import PfenetHead, bin_size
 from wilss.fewshot.heads.spec import PfenetSpec
+from wilss.testing.episodes import make_batch, make_input
 
 CHANNELS = (3, 4, 5, 6)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.wilss.fewshot_inputs import slow_conv, slow_pool, slow_resize
+from tests.wilss.slow_operators import slow_conv, slow_pool, slow_resize
 from wilss.errors import SpecError
 from wilss.fewshot.psp import PspDecoder, PspNet, stage1_loss
 from wilss.fewshot.pyramid import Features, PyramidBackbone

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +27,14 @@ def read_rgb(path: Path) -> Tensor:
 
     Raises DataNotFoundError when there is no file, DataError when it cannot be decoded.
     """
-    with _open(path) as image:
-        return _tensor(path, image, "RGB").permute(2, 0, 1)
+    with _open(path) as image, _decoding(path):
+        return as_rgb(image)
+
+
+def as_rgb(image: Image.Image) -> Tensor:
+    """An opened image as `read_rgb` gives it. Raises OSError, SyntaxError or ValueError when it cannot be decoded."""
+    decoded = _eight_bit(ImageOps.exif_transpose(image)).convert("RGB")
+    return torch.from_numpy(np.array(decoded, dtype=np.uint8)).permute(2, 0, 1)
 
 
 def file_size(path: Path) -> int:
@@ -53,7 +61,8 @@ def read_mask(path: Path) -> Tensor:
     with _open(path) as image:
         if image.mode not in ("P", "L", "1"):
             raise DataError(f"mask '{path}' has mode {image.mode}; expected a palette or 8-bit grey PNG of class ids")
-        return _tensor(path, image, None)
+        with _decoding(path):
+            return torch.from_numpy(np.array(image, dtype=np.uint8))
 
 
 def _open(path: Path) -> Image.Image:
@@ -73,10 +82,10 @@ def _missing(path: Path) -> str:
     return f"'{path}' does not exist; is the split list of another data set, or a file missing?"
 
 
-def _tensor(path: Path, image: Image.Image, mode: str | None) -> Tensor:
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
     try:
-        decoded = _eight_bit(ImageOps.exif_transpose(image)).convert(mode) if mode else image
-        return torch.from_numpy(np.array(decoded, dtype=np.uint8))
+        yield
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(_broken(path)) from error
 

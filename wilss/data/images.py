@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -46,6 +47,14 @@ def quarter_of_memory() -> int:
     return min(memory, int(limit) if limit.isdigit() else memory) // 4
 
 
+class Images(Protocol):
+    """Where pixels come from: a data set, or what a script holds."""
+
+    def image(self, image_id: str) -> Tensor:
+        """RGB image, uint8 ``(3, H, W)``. Raises DataNotFoundError or DataError."""
+        ...
+
+
 @dataclass
 class ImageTable:
     """Images without labels: all that a step t >= 1 gets to see of its pixels.
@@ -55,7 +64,7 @@ class ImageTable:
         cache_bytes: decoded images are kept at canvas size up to this many bytes; a quarter of the machine's memory.
     """
 
-    source: Source
+    source: Images
     ids: tuple[str, ...]
     canvas: int
     cache_bytes: int = field(default_factory=quarter_of_memory)
@@ -119,11 +128,12 @@ class MaskedImages:
     """Images with pixel masks remapped to output channels: step 0, and evaluation.
 
     Args:
-        channels: lookup of 256 output channels (see `wilss.protocol.output_channels`).
+        channels: lookup of 256 output channels (see `wilss.protocol.output_channels`). source: of the masks.
     """
 
     images: ImageTable
     channels: tuple[int, ...]
+    source: Source
     _cache: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -142,7 +152,7 @@ class MaskedImages:
     def full_mask(self, position: int) -> Tensor:
         """One mask in its own size, uint8 ``(H, W)`` of output channels; decoded anew."""
         table = torch.tensor(self.channels, dtype=torch.uint8)
-        return table[self.images.source.mask(self.images.ids[position]).long()]
+        return table[self.source.mask(self.images.ids[position]).long()]
 
     def masks(self, positions: Sequence[int]) -> Tensor:
         """Stacked masks uint8 ``(N, canvas, canvas)``; 255 outside the image."""

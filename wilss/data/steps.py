@@ -101,7 +101,7 @@ class StepLists:
         Raises DataError when no image has a mask that the protocol gives to step 0.
         """
         channels = output_channels(self.protocol.steps[0], len(self.source.classes), VOID if void == "ignore" else 0)
-        return MaskedImages(self._table(0, canvas), tuple(channels))
+        return MaskedImages(self._table(0, canvas), tuple(channels), self.source)
 
     def tagged(self, step: int, canvas: int, only: Sequence[str] | None = None) -> TaggedImages:
         """Images and image-level labels of the classes of step t >= 1; no mask and no tag of any other class.
@@ -126,7 +126,7 @@ class StepLists:
         """
         channels = output_channels(self.protocol.seen(step), len(self.source.classes), VOID)
         ids = self.source.further_eval[part] if part else self.source.ids("eval")
-        return MaskedImages(ImageTable(self.source, ids, canvas), tuple(channels))
+        return MaskedImages(ImageTable(self.source, ids, canvas), tuple(channels), self.source)
 
     def require_images(self, step: int) -> None:
         """Raise DataError when a step has no image."""

@@ -9,29 +9,9 @@ import wilss._torchvision  # noqa: F401
 
 import timm
 
-from wilss.foundation.kinds import GROUPERS
+from wilss.foundation.kinds import GROUPERS, WELL_KNOWN
 from wilss.foundation.loading import SCENES_FILE
 from wilss.nets.pretrained import SHIPPED, pretrained_config
-
-WELL_KNOWN = (
-    "clip:scenes",
-    "dino:scenes",
-    "clip:ViT-B-16/openai",
-    "clip:ViT-B-16/laion2b_s34b_b88k",
-    "clip:RN50/openai",
-    "clip:convnext_base_w/laion2b_s13b_b82k",
-    "clip:ViT-B-16-SigLIP/webli",
-    "classifier:mobilenetv2_100",
-    "classifier:resnet50",
-    "dino:vit_base_patch16_224.dino",
-    "dino:vit_small_patch8_224.dino",
-    "dino:vit_base_patch14_dinov2.lvd142m",
-    "dino:vit_base_patch14_reg4_dinov2.lvd142m",
-    "dino:vit_base_patch16_dinov3.lvd1689m",
-    "features:deit_tiny_patch16_224",
-    "features:resnet50",
-)
-"""Names to start from; every other name of open_clip or timm works as well."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,58 @@ from wilss.foundation.contracts import Grouper, Prompts, Scorer
 from wilss.foundation.cosegment import PseudoLabels, cosegment
 from wilss.foundation.seeds import seed_noise
 from wilss.foundation.spec import CosegmentSpec
+from wilss.report.pictures import flatten_layers
 
 BATCH = 16
 """Images that are looked at together."""
 Progress = Callable[[int, int], None]
 """Takes the number of images that are done, and of all."""
+
+
+def grid_of(canvas: int) -> tuple[int, int]:
+    """Rows and columns of the soft maps that are kept of a canvas."""
+    side = max(8, canvas // 8)
+    return side, side
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Pseudo-labels of images: what `wilss.label` gives.
+
+    classes: names, one a channel. ids: of the images, in order. tags: bool ``(N, C)``.
+    masks: uint8 ``(N, C, canvas, canvas)``, 1 inside the refined mask; an image lies at the top left.
+    scores: float32 ``(N, C, h, w)`` in [0, 1], the scorer's map over the image, zero for absent classes.
+    agreement: float32 ``(N, C)`` in [0, 1], IoU of the scorer's and the grouper's mask: low where a mask is doubtful;
+        NaN for absent classes.
+    sizes, originals: int64 ``(N, 2)``, (height, width) on the canvas and of the image.
+    """
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    tags: Tensor
+    masks: Tensor
+    scores: Tensor
+    agreement: Tensor
+    sizes: Tensor
+    originals: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def layers(self, positions: Sequence[int]) -> Tensor:
+        """See `wilss.learn.incremental.MaskLayers.layers`."""
+        return self.masks[list(positions)]
+
+    def mask(self, row: int) -> Tensor:
+        """The masks of one image at its own size, uint8 ``(C, H, W)``."""
+        height, width = self.sizes[row].tolist()
+        inside = self.masks[row, :, :height, :width]
+        size = tuple(self.originals[row].tolist())
+        return F.interpolate(inside[None].float(), size, mode="nearest-exact")[0].to(torch.uint8)
+
+    def label_map(self, row: int) -> Tensor:
+        """The same in one map, uint8 ``(H, W)``: 0 background, k the k-th class; the smaller of two lies on top."""
+        return flatten_layers(self.mask(row), range(1, 1 + len(self.classes)))
 
 
 @dataclass(frozen=True)
@@ -51,6 +98,13 @@ class Labelling:
             return initial, refined, soft, found.agreement
 
         return PseudoLabels(*in_batches(data.images, rows, look, progress))
+
+    def labels(self, data: TaggedImages, classes: Sequence[str]) -> Labels:
+        """Pseudo-labels of all images."""
+        rows = range(len(data))
+        found, sizes = self.rows(data, rows), sizes_of(data.images, rows)
+        masks = found.refined.to(torch.uint8)
+        return Labels(tuple(classes), data.images.ids, data.tags, masks, found.soft, found.agreement, *sizes)
 
 
 def in_batches(

@@ -66,8 +66,9 @@ def dense_contrastive_loss(
     usable = (member_CM.sum(1) >= 2) & ((~member_CM).sum(1) >= 1)
     inside = flat_DM[:, positives.index].permute(1, 2, 0)  # (C, P, D)
     outside = flat_DM[:, negatives.index].permute(1, 2, 0)
-    attract = inside @ inside.transpose(1, 2) / temperature
-    repel = (inside @ outside.transpose(1, 2) / temperature).masked_fill(~negatives.valid[:, None], -torch.inf)
+    with torch.autocast(flat_DM.device.type, enabled=False):  # a cosine in bf16 is too coarse to be divided by it
+        attract = inside @ inside.transpose(1, 2) / temperature
+        repel = (inside @ outside.transpose(1, 2) / temperature).masked_fill(~negatives.valid[:, None], -torch.inf)
     against = torch.logsumexp(repel, -1, keepdim=True)
     loss_CPP = torch.logaddexp(attract, against) - attract
     itself = torch.eye(n_points, dtype=torch.bool, device=flat_DM.device)

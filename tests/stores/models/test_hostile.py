@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.models.files import save_model
 from stores.models.start import fewshot_backbone
 from stores.models.subject import open_subject
-from tests.stores.models.cards import INPUT, fewshot_card, write_head_of_format_1
 from tests.stores.test_hostile import change
+from tests.wilss.models.cards import INPUT, fewshot_card, write_head_of_format_1
 from wilss.data.spec import DataSpec
 from wilss.errors import FormatError, SpecError, WilssError
 from wilss.fewshot.build import build_pyramid
 from wilss.fewshot.spec import make_fewshot_spec
+from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
 from wilss.protocol import benchmarks
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.models.files import save_model
 from stores.models.start import fewshot_backbone
-from tests.stores.models.cards import fewshot_card
+from tests.wilss.models.cards import fewshot_card
 from wilss.data.spec import DataSpec
 from wilss.errors import SpecError
 from wilss.fewshot.spec import make_fewshot_spec
+from wilss.models.files import save_model
 from wilss.protocol import benchmarks
 
 

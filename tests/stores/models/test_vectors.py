@@ -10,11 +10,11 @@ import timm
 import torch
 
 from stores.artefacts import Recipe, Store
-from stores.models.files import save_model
 from stores.models.vectors import StoredVectors, load_bases, load_vectors, open_chain, require_vectors, save_vectors
-from tests.stores.models.cards import student_card
+from tests.wilss.models.cards import student_card
 from tests.wilss.test_methods import SPEC, segmenter, weights
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.models.files import save_model
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.svf import apply_svf, last_stages, svf_state
 from wilss.nets.vectors import weights_digest

@@ -102,7 +102,7 @@ class CocoSplit:
 
     def path(self, image_id: str) -> Path:
         """The image file."""
-        return self.root / self.name / Path(self._files[image_id]["file_name"]).name
+        return self.root / self.name / Path(self._entry(image_id)["file_name"]).name
 
     def mask(self, image_id: str) -> Tensor:
         """Class ids, uint8 ``(H, W)``. Raises DataError for an outline that cannot be drawn."""
@@ -147,15 +147,20 @@ class CocoSplit:
 
     def _size(self, image_id: str) -> tuple[int, int]:
         """Raises DataError for a size that no image has."""
-        entry = self._files[image_id]
+        entry = self._entry(image_id)
         height, width = entry["height"], entry["width"]
         if not (isinstance(height, int) and isinstance(width, int) and 0 < height * width <= 2 * PIXEL_LIMIT):
             raise DataError(f"'{self.annotations}' gives image '{image_id}' {height!s:.40} x {width!s:.40} pixels")
         return height, width
 
     def _annotations(self, image_id: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._api.imgToAnns.get(self._files[image_id]["id"], [])
+        found: list[dict[str, Any]] = self._api.imgToAnns.get(self._entry(image_id)["id"], [])
         return found
+
+    def _entry(self, image_id: str) -> dict[str, Any]:
+        if image_id not in self._files:
+            raise DataNotFoundError(f"'{self.annotations}' has no image '{image_id}'; is its id of another data set?")
+        return self._files[image_id]
 
 
 @dataclass(frozen=True)

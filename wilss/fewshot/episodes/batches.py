@@ -34,7 +34,7 @@ class EpisodeImages:
 
     def __init__(self, source: Source, ids: Sequence[str], canvas: int) -> None:
         self.images = ImageTable(source, tuple(ids), canvas)
-        self.labelled = MaskedImages(self.images, EVERY_LABEL)
+        self.labelled = MaskedImages(self.images, EVERY_LABEL, source)
         self.position = {image_id: position for position, image_id in enumerate(ids)}
 
     def read(self, ids: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:

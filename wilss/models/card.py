@@ -10,17 +10,16 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stores.models.card_format1 import ABOUT, INDEX, of_about, of_index
 from wilss.architecture import MOST_CLASSES, Count, InputCard
 from wilss.data.palette import Colour, voc_colour
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.models.card_format1 import ABOUT, ADVICE, INDEX, of_about, of_index
 from wilss.nets.spec import StudentSpec
 from wilss.outside import checked, read_json
 
 FORMAT: Final = 2
-"""Of the cards that are written; format 1 had other files, see `stores.models.card_format1`."""
+"""Of the cards that are written; format 1 had other files, see `wilss.models.card_format1`."""
 WEIGHTS, CARD = "model.safetensors", "card.json"
-ADVICE = "take its folder anew, or delete it and run again"
 READ = {CARD: WEIGHTS, INDEX: "student.safetensors", ABOUT: WEIGHTS}
 """Names of cards that can be read -> of the weights beside them."""
 FewShotKind = Literal["few-shot", "stage 1", "silhouettes"]
@@ -95,18 +94,6 @@ class FewShotCard(ModelCard):
     kind: FewShotKind
     architecture: dict[str, Any]
     fold: str | None = None
-
-
-class ModelNotes(BaseModel):
-    """What the manifest of a model says of its making.
-
-    seconds: that the training took. start: folder or file that was taken for it instead.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    seconds: float | None = None
-    start: str | None = None
 
 
 class ModelFiles(NamedTuple):

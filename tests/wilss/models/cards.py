@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from stores.models.card import FewShotCard, StudentCard
+from wilss.models.card import FewShotCard, StudentCard
 from wilss.nets.pretrained import Weights
 from wilss.nets.spec import StudentSpec
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stores.artefacts import read_manifest
+from wilss.outside import read_json
 
+ADVICE = "take its folder anew, or delete it and run again"
 INDEX, ABOUT = "index.json", "about.json"
 KINDS = {"shapes": "silhouettes", "stage 1": "stage 1"}
 """Stages in the recipes of few-shot models that are no heads, as kinds."""
@@ -42,8 +43,10 @@ def of_about(old: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _stage(folder: Path) -> str:
-    """Of the recipe; "head" where there is no manifest."""
-    return str(read_manifest(folder).recipe.get("stage")) if (folder / "manifest.json").is_file() else "head"
+    """As the recipe in the manifest tells it; "head" where there is none."""
+    path = folder / "manifest.json"
+    manifest = read_json(path, ADVICE) if path.is_file() else {}
+    return str(_mapping(_mapping(manifest).get("recipe")).get("stage", "head"))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Contract test suites: a test class of a new scorer or grouper inherits one and gives its fixture."""
+"""Contract suites of scorers and groupers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wilss.errors import SpecError
-from wilss.foundation.contracts import Grouper, Scorer
+from wilss.foundation.contracts import Grouper, Prompts, Scorer
 
 PROMPTS = [["star"], ["ring", "circle"], ["tree"]]
 SIZES = [(48, 48), (56, 96), (97, 33), (1, 1), (3, 200)]
@@ -17,16 +17,21 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA de
 
 
 def pictures(count: int, height: int = 56, width: int = 96) -> torch.Tensor:
+    """Random images, float32 ``(N, 3, H, W)`` in [0, 1]."""
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(0))
 
 
 class ScorerContract(ABC):
-    """What every scorer promises."""
+    """What every `wilss.foundation.contracts.Scorer` promises.
 
-    prompts = PROMPTS
+    prompts: words that it knows, three classes or more.
+    """
+
+    prompts: Prompts = PROMPTS
 
     @abstractmethod
-    def make(self, device: str) -> Scorer: ...
+    def make(self, device: str) -> Scorer:
+        """The scorer on a device, "cpu" or "cuda"."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -58,12 +63,16 @@ class ScorerContract(ABC):
         assert maps.shape[:2] == (1, len(self.prompts))
         assert bool(maps.isfinite().all())
 
+    def test_made_again_it_has_the_same_digest(self, scorer: Scorer) -> None:
+        assert isinstance(scorer.digest, str)
+        assert self.make("cpu").digest == scorer.digest
+
     def test_it_is_deterministic(self, scorer: Scorer) -> None:
         assert torch.equal(scorer.scores(pictures(2), self.prompts), scorer.scores(pictures(2), self.prompts))
 
     def test_a_class_does_not_depend_on_its_place(self, scorer: Scorer) -> None:
         maps = scorer.scores(pictures(1), self.prompts)
-        turned = scorer.scores(pictures(1), self.prompts[::-1])
+        turned = scorer.scores(pictures(1), list(self.prompts)[::-1])
         torch.testing.assert_close(maps, turned.flip(1), atol=1e-5, rtol=1e-4)
 
     def test_a_class_without_prompt_is_refused(self, scorer: Scorer) -> None:
@@ -72,10 +81,11 @@ class ScorerContract(ABC):
 
 
 class GrouperContract(ABC):
-    """What every grouper promises."""
+    """What every `wilss.foundation.contracts.Grouper` promises."""
 
     @abstractmethod
-    def make(self, device: str) -> Grouper: ...
+    def make(self, device: str) -> Grouper:
+        """The grouper on a device, "cpu" or "cuda"."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -112,6 +122,10 @@ class GrouperContract(ABC):
     def test_any_size_and_the_grid_it_announced(self, grouper: Grouper, size: tuple[int, int]) -> None:
         maps = grouper.affinity(pictures(1, *size), torch.tensor([[[0.0, 0.0], [0.999, 0.999]]]))
         assert tuple(maps.shape) == (1, 2, *grouper.grid(*size))
+
+    def test_made_again_it_has_the_same_digest(self, grouper: Grouper) -> None:
+        assert isinstance(grouper.digest, str)
+        assert self.make("cpu").digest == grouper.digest
 
     def test_it_is_deterministic(self, grouper: Grouper, seeds: torch.Tensor) -> None:
         assert torch.equal(grouper.affinity(pictures(3), seeds), grouper.affinity(pictures(3), seeds))

@@ -13,9 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from stores.artefacts import Recipe, Store
-from stores.models.card import CARD, FewShotCard, ModelCard, StudentCard, load_card, model_files
-from stores.models.files import ModelNotes, publish_model, save_model
-from tests.stores.models.cards import (
+from tests.wilss.models.cards import (
     INPUT,
     fewshot_card,
     student_card,
@@ -23,6 +21,8 @@ from tests.stores.models.cards import (
     write_student_of_format_1,
 )
 from wilss.errors import ArtefactNotFoundError, FormatError
+from wilss.models.card import CARD, FewShotCard, ModelCard, StudentCard, load_card, model_files
+from wilss.models.files import save_model
 
 STATE = {"head.weight": torch.zeros(2)}
 ABOUT = {
@@ -106,19 +106,7 @@ def test_a_card_of_other_outputs_than_classes_cannot_be_made() -> None:
         student_card(classes=("a", "b", "c"))
 
 
-def test_notes_of_the_making_say_what_is_known(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    for number, (notes, told) in enumerate(
-        ((ModelNotes(seconds=2.5), {"seconds": 2.5}), (ModelNotes(start="there"), {"start": "there"}))
-    ):
-        recipe = Recipe("heads", {"number": number})
-        with store.build(recipe) as folder:
-            manifest = publish_model(store, recipe, folder, 7, notes)
-        assert manifest.notes == told
-        assert manifest.counts == {"images": 7}
-
-
 def test_a_card_needs_no_torch() -> None:
-    code = "import stores.models.card, sys; print({'torch', 'timm', 'prefect'} & set(sys.modules))"
+    code = "import wilss.models.card, sys; print({'torch', 'timm', 'prefect'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

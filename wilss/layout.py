@@ -1,0 +1,42 @@
+"""Where artefacts lie under a root folder; one rule for the store and for scripts that load from it. No torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, get_args
+
+from wilss.errors import ArtefactNotFoundError
+
+Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "heads"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MANIFEST = "manifest.json"
+"""The commit of an artefact: a folder without one is none."""
+
+
+def default_root() -> Path:
+    """``WILSS_ROOT``, else ``./wilss-data``."""
+    return Path(os.environ.get("WILSS_ROOT", "wilss-data"))
+
+
+def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:
+    """Folder of an artefact, which need not exist."""
+    return root / kind / digest[:2] / digest
+
+
+def published(root: Path, kind: Kind, beginning: str = "") -> list[Path]:
+    """Folders of the artefacts of a kind that are complete and whose digest begins so."""
+    return sorted(path.parent for path in (root / kind).glob(f"{beginning[:2]:?<2}/{beginning}*/{MANIFEST}"))
+
+
+def find_artefact(root: Path, kind: Kind, digest: str) -> Path:
+    """Folder of a complete artefact by its digest, or by the first digits of it.
+
+    Raises ArtefactNotFoundError when none or several match.
+    """
+    found = published(root, kind, digest) if digest.isalnum() else []
+    if len(found) != 1:
+        problem = "is ambiguous" if found else "does not exist"
+        known = ", ".join(folder.name[:12] for folder in found or published(root, kind)) or "none"
+        raise ArtefactNotFoundError(f"'{digest}' {problem} among the {kind} in '{root}'; there: {known}")
+    return found[0]
