@@ -249,7 +249,7 @@ def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monk
         cards = [load_card(run.store.folder(ref), FewShotCard) for ref in (before, after)]
         assert [card.kind for card in cards] == ["silhouettes", "stage 1"]
         assert (cards[0].fold, cards[0].classes) == (None, ()), "silhouettes belong to no fold"
-        assert (cards[1].fold, len(cards[1].classes)) == ("fold 0 of scenes-5i", 15)
+        assert (cards[1].fold, len(cards[1].classes)) == ("scenes-5i fold 0", 15)
 
 
 def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_how_many(tmp_path: Path) -> None:

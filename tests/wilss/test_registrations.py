@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from stores.plans.fewshot_run import FewShotRun
 from stores.plans.run import Run
 from stores.plans.session import Session
 from wilss.data.families import open_source
@@ -14,6 +15,7 @@ from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import DataSpec
 from wilss.digest import digest_of
 from wilss.errors import SpecError
+from wilss.fewshot.spec import make_fewshot_spec
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.methods import METHODS
@@ -29,7 +31,7 @@ FILE = """
 from wilss.data.families import FAMILIES, Family
 from wilss.learn.methods.finetune import Finetune
 from wilss.learn.spec import MethodSettings
-from wilss.register import register_family, register_grouper, register_method, register_scorer
+from wilss.register import register_family, register_grouper, register_head, register_method, register_scorer
 
 
 class Own(MethodSettings):
@@ -49,6 +51,7 @@ def grouper(spec, folder, device):
 
 
 register_method("own-method", Finetune, Own)
+register_head("own-head", lambda spec, channels: None)
 register_scorer("own-scorer", scorer)
 register_grouper("own-grouper", grouper)
 register_family(Family("own-scenes", FAMILIES["scenes"].open, FAMILIES["scenes"].classes, preset="tiny"))
@@ -78,7 +81,10 @@ def test_the_bytes_of_the_file_are_in_the_digests_of_what_it_makes(file: Path, t
             found |= {
                 f"{name} {node}": plan[node].recipe.digest for node in ("checkpoint 0", "labels 1", "checkpoint 1")
             }
-        return found
+        few = make_fewshot_spec({"benchmark": "scenes-5i", "fold": 0, "preset": "tiny", "head": "own-head"})
+        nodes = FewShotRun(few, Session(Settings(root=tmp_path))).plan
+        found["few-shot settings"] = digest_of(few.facts())
+        return found | {f"few-shot {node}": nodes[node].recipe.digest for node in ("silhouettes", "head")}
 
     load_registrations(file)
     before = digests()
@@ -87,7 +93,7 @@ def test_the_bytes_of_the_file_are_in_the_digests_of_what_it_makes(file: Path, t
     file.write_text(FILE + "# changed\n")
     load_registrations(file)
     after = digests()
-    same = {"method checkpoint 0", "method labels 1", "models checkpoint 0"}
+    same = {"method checkpoint 0", "method labels 1", "models checkpoint 0", "few-shot silhouettes"}
     assert {name for name in before if before[name] == after[name]} == same
 
 
@@ -114,12 +120,12 @@ def test_data_of_a_file_are_opened(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (FILE + "\n1 / 0\n", "own.py', line 29: ZeroDivisionError: division by zero"),
+        (FILE + "\n1 / 0\n", "own.py', line 30: ZeroDivisionError: division by zero"),
         ("def f(:\n", "own.py', line 1: SyntaxError: invalid syntax"),
         ("import nothing_of_this_name\n", "line 1: ModuleNotFoundError: No module named 'nothing_of_this_name'"),
         ("import sys\n\nsys.exit(1)\n", "line 3: SystemExit: 1"),
-        (FILE + 'register_method("own-method", Finetune)\n', "line 28: method 'own-method' is registered already"),
-        (FILE + 'register_method("half", object)\n', "line 28: method 'half' lacks 'paste'"),
+        (FILE + 'register_method("own-method", Finetune)\n', "line 29: method 'own-method' is registered already"),
+        (FILE + 'register_method("half", object)\n', "line 29: method 'half' lacks 'paste'"),
     ],
 )
 def test_a_file_that_fails_is_told_with_its_line_and_leaves_nothing(content: str, message: str, file: Path) -> None:
