@@ -37,10 +37,9 @@ def test_what_is_not_complete_or_not_there_is_not_found(tmp_path: Path) -> None:
         (folder / "manifest.json.partial").touch()
     (artefact_folder(tmp_path, "checkpoints", "ab12")).mkdir(parents=True)
     assert [path.name for path in published(tmp_path, "checkpoints")] == [digest]
+    message = f"does not exist among the checkpoints .* there: {digest[:12]}"
     for name in ("ab12", recipe.digest, "../../etc", "*", "??", ""):
-        with pytest.raises(
-            ArtefactNotFoundError, match=rf"does not exist among the checkpoints .* there: {digest[:12]}"
-        ):
+        with pytest.raises(ArtefactNotFoundError, match=message):
             find_artefact(tmp_path, "checkpoints", name)
     with pytest.raises(ArtefactNotFoundError, match="there: none"):
         find_artefact(tmp_path, "labels", digest)
