@@ -54,3 +54,27 @@ def test_command_line_help_needs_no_heavy_import() -> None:
     assert files
     for path in files:
         assert not imports(path, top_level_only=True) & heavy, path
+
+
+def test_tasks_stay_thin_and_modules_small() -> None:
+    """Tasks are 10 to 30 lines; no module of the package is over 300, no function over 45."""
+    lines = {path: len(path.read_text().splitlines()) for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert sum(n for path, n in lines.items() if path.is_relative_to(ROOT / "tasks")) <= 1600
+    assert {path.name: n for path, n in lines.items() if n > 300} == {}
+    long = {
+        f"{path.name} {node.name}": size
+        for path in lines
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        and (size := (node.end_lineno or 0) - node.lineno + 1 - len((ast.get_docstring(node) or "").splitlines())) > 45
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("room", ["stores/plans", "stores/labels", "stores/models", "flows/cli", "wilss/testing"])
+def test_no_module_outside_of_sessions_keeps_what_is_opened(room: str) -> None:
+    """What a flow opens lives in its session: no cache of a process, nothing that has to be forgotten by hand."""
+    for path in sorted((ROOT / room).rglob("*.py")):
+        text = path.read_text()
+        assert "lru_cache" not in text, path
+        assert "def forget_" not in text, path

@@ -74,9 +74,10 @@ def _plain(value: Any) -> Any:
 
 
 def _allowed(field: FieldInfo) -> str:
-    """Choices, bounds and lengths of a field, as ``--set`` takes them."""
+    """Choices, bounds and lengths of a field, else its plain types, as ``--set`` takes them."""
     notes = []
-    for kind in (field.annotation, *get_args(field.annotation)):
+    kinds = (field.annotation, *get_args(field.annotation))
+    for kind in kinds:
         if get_origin(kind) is Literal:
             notes.append(" | ".join(map(str, get_args(kind))))
     for mark in field.metadata:
@@ -89,6 +90,4 @@ def _allowed(field: FieldInfo) -> str:
             notes.append(f"at least {mark.min_length} entries")
         elif isinstance(mark, MaxLen):
             notes.append(f"at most {mark.max_length} entries")
-    if not notes and field.annotation in (bool, int, float, str):
-        notes = [field.annotation.__name__]
-    return ", ".join(notes)
+    return ", ".join(notes or [kind.__name__ for kind in kinds if kind in (bool, int, float, str)])

@@ -34,7 +34,7 @@ class RunSpec(Extensible):
     prefilled: ClassVar = frozenset({"custom", "start", "preset", "scenario", "method", "seed"})
     filled_by: ClassVar = PRESETS
 
-    benchmark: str
+    benchmark: str = Field(description="such as scenes-15-5 or voc-15-1; or the name of ``custom``")
     custom: CustomBenchmark | None = Field(None, description="a benchmark of one's own; then ``benchmark`` is its name")
     start: str | None = Field(
         None, description="checkpoint (digest or folder) that is taken for step 0 instead of training one"
@@ -45,9 +45,15 @@ class RunSpec(Extensible):
     label_sets: Annotated[dict[int, str], LATER] = Field(
         {}, description="step -> label set (its digest) that it learns from in place of the co-segmented one"
     )
-    scenario: Scenario = "overlap"
-    method: Annotated[str, OneOf(lambda: METHODS)] = "fmwiss"
-    seed: Seed = 0
+    scenario: Scenario = Field(
+        "overlap",
+        description="overlap: a step has every image with a class of its own; disjoint: only those of them whose "
+        "classes are all known by then",
+    )
+    method: Annotated[str, OneOf(lambda: METHODS)] = Field(
+        "fmwiss", description="how the steps learn; joint: all classes at once, with masks, as an upper bound"
+    )
+    seed: Seed = Field(0, description="of everything random but the scenes (data.world.seed)")
     data: DataSpec = DataSpec()
     foundation: FoundationSpec = FoundationSpec()
     student: StudentSpec = StudentSpec()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -108,3 +109,32 @@ def test_deploy_trigger_and_schedule(server: dict[str, str]) -> None:
     reports = list((Path(server["WILSS_ROOT"]) / "runs").glob("*/report.json"))
     assert len(reports) == 1
     assert json.loads(reports[0].read_text())["steps"][-1]["n_classes"] == 20
+    (flow_run,) = api(server, "/flow_runs/filter")  # type: ignore[misc]
+    edges: set[tuple[str, str]] = set()
+
+    def has_them_all() -> bool:
+        edges.update(graph(server, flow_run["id"]))
+        return edges >= EDGES
+
+    _wait_for(has_them_all, 60, f"the edges {EDGES - edges} of the run's graph")
+
+
+EDGES = {
+    ("labels of step 1, begun", "labels of step 1, shard 0"),
+    ("labels of step 1, shard 0", "labels of step 1"),
+    ("labels of step 1", "student of step 1"),
+    ("base student", "student of step 1"),
+    ("memory bank", "student of step 1"),
+    ("base student", "evaluation of step 0"),
+    ("student of step 1", "evaluation of step 1"),
+    ("evaluation of step 0", "report"),
+    ("evaluation of step 1", "report"),
+}
+
+
+def graph(env: dict[str, str], flow_run: str) -> set[tuple[str, str]]:
+    """Edges of a flow run as the server's page draws them: names of task runs, without Prefect's random endings."""
+    answer = httpx.get(f"{env['PREFECT_API_URL']}/flow_runs/{flow_run}/graph-v2", timeout=30)
+    nodes = dict(answer.raise_for_status().json()["nodes"])
+    names = {key: re.sub("-[0-9a-f]{3}$", "", node["label"]) for key, node in nodes.items()}
+    return {(names[parent["id"]], names[key]) for key, node in nodes.items() for parent in node["parents"]}

@@ -254,7 +254,7 @@ def labels(tmp_path: Path) -> Path:
         stages=("initial", "refined"),
     )
     folder = tmp_path / "labels"
-    writer = LabelWriter(folder, index)
+    writer = LabelWriter.begin(folder, index)
     masks = torch.ones(2, 1, 16, 16, dtype=torch.bool)
     layers = {"initial": masks, "refined": masks, "soft": torch.ones(2, 1, 4, 4), "agreement": torch.ones(2, 1)}
     writer.write(0, layers, torch.full((2, 2), 16), torch.full((2, 2), 20))
@@ -334,6 +334,6 @@ def test_arrays_of_an_older_format_and_retold_ones_are_not_read(labels: Path, tm
 
 @pytest.mark.parametrize(("name", "value"), [("original", 65535), ("original", 0), ("size", 60)])
 def test_sizes_that_no_image_has(labels: Path, name: str, value: int) -> None:
-    LabelWriter(labels, LabelSet.open(labels).index).group[name][:] = value
+    LabelWriter(labels).group[name][:] = value
     with pytest.raises(FormatError, match=f"'{name}' of image 'b' is {value} x {value}"):
         LabelSet.open(labels).true_size(1) if name == "size" else LabelSet.open(labels).original_size(1)

@@ -6,15 +6,17 @@ import pytest
 
 from wilss.grid import VARIANTS, make_grid
 from wilss.report.comparison import Spread, shown, spread, step_curves, summary
+from wilss.report.records import Means, RunReport, Scored, StepEntry
 from wilss.report.run import percent
 from wilss.spec import make_spec
 
 
-def run(seed: int, all_: float, steps: int = 2) -> dict[str, object]:
-    means = {"old": 0.5, "new": None, "all": all_}
-    tables = {"full": {"conventions": dict.fromkeys("ABC", means), "groups": [0.5, 0.5]}}
-    entry = {"tables": tables, "metrics": means, "forgetting": 0.1 * seed}
-    return {"seed": seed, "steps": [entry] * steps}
+def run(seed: int, all_: float, steps: int = 2) -> RunReport:
+    means = Means(old=0.5, new=None, all=all_)
+    tables = {"full": Scored(conventions=dict.fromkeys("ABC", means), groups=(0.5, 0.5), per_class_iou={})}
+    entry = StepEntry(step=0, n_classes=1, metrics=means, per_class_iou={}, tables=tables, forgetting=0.1 * seed)
+    facts = {"run": "r", "benchmark": "b", "method": "m", "scenario": "overlap", "total_seconds": 1.0}
+    return RunReport(**facts, seed=seed, metrics=means, steps=(entry,) * steps, peak_rss_bytes=1)
 
 
 def test_spread_is_the_sample_standard_deviation() -> None:

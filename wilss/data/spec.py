@@ -17,7 +17,7 @@ class World(Section):
     """How scenes look. Sizes are fractions of the image side, angles are degrees."""
 
     image_size: int = Field(96, ge=32, le=512, description="side of the square images in pixels")
-    seed: Seed = 0
+    seed: Seed = Field(0, description="of the scenes")
     min_scale: float = Field(0.25, gt=0, le=1.5, description="smallest object size, fraction of the image side")
     max_scale: float = Field(0.6, gt=0, le=1.5, description="largest object size, fraction of the image side")
     max_objects: int = Field(MAX_OBJECTS, ge=1, le=MAX_OBJECTS, description="one to this many objects a scene")

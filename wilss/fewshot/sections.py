@@ -10,12 +10,14 @@ from wilss.architecture import Channels, ModelName
 from wilss.data.scenes.outlines import LEAST, MOST
 from wilss.data.spec import MOST_IMAGES, World
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
-from wilss.learn.spec import MOST_BATCH, MOST_EPOCHS, TrainSpec
+from wilss.learn.spec import BackboneRate, BatchSize, Epochs, HeadRate, TrainSpec
 from wilss.nets.spec import Form
 from wilss.section import Section, Seed
 from wilss.words import with_section_defaults
 
-Schedule = Literal["poly", "cosine", "constant"]
+Schedule = Annotated[
+    Literal["poly", "cosine", "constant"], Field(description="of the learning rates; poly and cosine end at 0")
+]
 Side = Annotated[int, Field(ge=1, le=256)]
 
 
@@ -47,7 +49,7 @@ class PspSpec(Section):
 class NetTrainSpec(TrainSpec):
     """What trainings over episodes and of stage 1 share; an epoch meets every image once."""
 
-    constant_epochs: Literal[0] = 0
+    constant_epochs: Literal[0] = Field(0, description="these schedules have no constant part")
     use_nesterov: bool = Field(False, description="CWT's stages use it, the others do not")
     schedule: Schedule = "cosine"
 
@@ -64,10 +66,10 @@ class EpisodicTrainSpec(NetTrainSpec):
     0.015, singular values a tenth of it, with the cosine schedule that it creates but never steps.
     """
 
-    epochs: int = Field(200, ge=1, le=MOST_EPOCHS)
-    batch_size: int = Field(8, ge=2, le=MOST_BATCH)
-    lr_backbone: float = Field(0.0015, gt=0, description="singular values, or the weights when all are tuned")
-    lr_head: float = Field(0.015, gt=0)
+    epochs: Epochs = Field(200, description="passes over the query images")
+    batch_size: BatchSize = Field(8, description="episodes of an iteration")
+    lr_backbone: BackboneRate = Field(0.0015, description="singular values, or the weights when all are tuned")
+    lr_head: HeadRate = 0.015
     svf_stages: int = Field(3, ge=1, le=4, description="stages whose singular values are tuned, from the last")
     svf_form: Form = Field("factor", description="factor on the values (paper), or the values themselves (its code)")
     svf_decay: float = Field(0.0, ge=0, description="weight decay of the trained vectors (released code: 1e-4)")
@@ -78,12 +80,12 @@ class EpisodicTrainSpec(NetTrainSpec):
 class PspTrainSpec(NetTrainSpec):
     """Training of a PSPNet on masks, always as a whole. Defaults are BAM's for PASCAL."""
 
-    tuning: Literal["full"] = "full"
+    tuning: Literal["full"] = Field("full", description="the whole backbone is trained")
 
-    epochs: int = Field(100, ge=1, le=MOST_EPOCHS)
-    batch_size: int = Field(12, ge=2, le=MOST_BATCH)
-    lr_backbone: float = Field(2.5e-4, gt=0)
-    lr_head: float = Field(2.5e-3, gt=0)
+    epochs: Epochs = 100
+    batch_size: BatchSize = 12
+    lr_backbone: BackboneRate = 2.5e-4
+    lr_head: HeadRate = 2.5e-3
     schedule: Schedule = "poly"
     smoothing: float = Field(0.0, ge=0, le=0.9, description="label smoothing (CWT: 0.1)")
     loss_stride: int = Field(
@@ -115,7 +117,7 @@ class ShapesSpec(Section):
 
     silhouettes: int = Field(250, ge=LEAST, le=MOST, description="its classes, unlike the world's twenty")
     seed: Seed = Field(0, description="of the silhouettes, and of the training")
-    images: int = Field(6400, ge=64, le=MOST_IMAGES)
+    images: int = Field(6400, ge=64, le=MOST_IMAGES, description="scenes to train on")
     world: World = World(image_size=97, seed=7)
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec(scale=(0.8, 1.25), keep=0.0, blur=0.0)
     psp: PspSpec = PspSpec(channels=128, aux_weight=0.4)

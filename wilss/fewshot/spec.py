@@ -45,11 +45,11 @@ class FewShotSpec(Extensible):
     prefilled: ClassVar = frozenset({"preset", "head", "shots", "seed"})
     filled_by: ClassVar = FEWSHOT_PRESETS
 
-    benchmark: str
-    fold: int = Field(ge=0, le=3)
-    head: HeadName = "aspp"
+    benchmark: str = Field(description="scenes-5i, pascal-5i, coco-20i or coco-to-pascal")
+    fold: int = Field(ge=0, le=3, description="which quarter of the classes is novel")
+    head: HeadName = Field("aspp", description="what segments a query by its supports; prior and prototype never train")
     shots: int = Field(1, ge=1, le=20, description="supports of an episode, in training and evaluation")
-    seed: Seed = 0
+    seed: Seed = Field(0, description="of the trainings: initial weights, crops, and the episodes that they draw")
     preset: str | None = Field(None, description="named settings that fill every key not given")
     variant: Literal["stride", "contiguous"] = Field("stride", description="how COCO's classes are divided into folds")
     names: Literal["correct", "legacy"] = Field(
@@ -76,7 +76,7 @@ class FewShotSpec(Extensible):
     base_episodes: int = Field(
         300, ge=1, le=MOST_IMAGES, description="over base classes in training images, to show the gap"
     )
-    episode_seed: Seed = 0
+    episode_seed: Seed = Field(0, description="of the frozen episodes, the same for every model")
     data: DataSpec = DataSpec()
     backbone: BackboneSpec = BackboneSpec()
     augment: EpisodeAugmentSpec = EpisodeAugmentSpec()

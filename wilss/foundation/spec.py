@@ -46,7 +46,7 @@ class CosegmentSpec(Section):
     guided_subsample: int = Field(
         4, ge=1, le=256, description="the filter's coefficients are computed on every k-th pixel (fast guided filter)"
     )
-    pamr_iterations: int = Field(10, ge=1, le=100)
+    pamr_iterations: int = Field(10, ge=1, le=100, description="rounds of PAMR, as WILSON sets them")
     pamr_dilations: tuple[Dilation, ...] = Field(
         (1, 2, 4, 8, 12), min_length=1, max_length=16, description="as WILSON sets them"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,26 +10,33 @@ from wilss.architecture import MOST_PIXELS
 from wilss.section import Precision, Section
 
 MOST_EPOCHS, MOST_BATCH = 100_000, 4096
+Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS, description="passes over the training images")]
+BatchSize = Annotated[int, Field(ge=2, le=MOST_BATCH, description="images of an iteration")]
+BackboneRate = Annotated[float, Field(gt=0, description="learning rate of what is trained of the backbone")]
+HeadRate = Annotated[float, Field(gt=0, description="learning rate of all that is not the backbone")]
 
 
 class TrainSpec(Section):
     """One training run. Defaults follow WILSON's code (SGD, Nesterov, poly 0.9)."""
 
-    epochs: int = Field(30, ge=1, le=MOST_EPOCHS)
-    batch_size: int = Field(24, ge=2, le=MOST_BATCH)
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    lr_backbone: float = Field(0.01, gt=0)
-    lr_head: float = Field(0.01, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
-    poly_power: float = Field(0.9, ge=0)
+    epochs: Epochs = 30
+    batch_size: BatchSize = 24
+    optimizer: Literal["sgd", "adamw"] = Field(
+        "sgd", description="sgd (the papers') has momentum; adamw does not read it"
+    )
+    lr_backbone: BackboneRate = 0.01
+    lr_head: HeadRate = 0.01
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    weight_decay: float = Field(1e-4, ge=0, description="of weights; singular values have none, or svf_decay")
+    poly_power: float = Field(0.9, ge=0, description="p of the poly decay: rate * (1 - iteration / total) ** p")
     constant_epochs: int = Field(
         0, ge=0, le=MOST_EPOCHS, description="epochs at constant rate before the poly decay sets in"
     )
     precision: Precision = Field("auto", description="auto: bf16 where the hardware has it")
     freeze_batchnorm: bool = Field(False, description="keep the backbone's BatchNorm statistics and affine fixed")
     tuning: Literal["full", "frozen", "svf"] = Field(
-        "full", description="what of the backbone is trained; svf: the singular values of its last three stages"
+        "full",
+        description="what of the backbone is trained; svf: singular values of its last stages (three, or svf_stages)",
     )
     accumulate: int = Field(
         1,
@@ -65,8 +72,10 @@ class PasteSpec(Section):
     probability: float = Field(0.5, ge=0, le=1, description="share of images that get instances (recalled)")
     count: int = Field(2, ge=1, le=1000, description="instances per chosen image (recalled)")
     min_scale: float = Field(0.75, gt=0, le=16, description="size factor is drawn from min_scale to max_scale")
-    max_scale: float = Field(1.25, gt=0, le=16)
-    flip: float = Field(0.5, ge=0, le=1)
+    max_scale: float = Field(
+        1.25, gt=0, le=16, description="see min_scale; no side grows beyond 0.9 of the image's, whatever is drawn"
+    )
+    flip: float = Field(0.5, ge=0, le=1, description="probability that an instance is mirrored")
 
     @model_validator(mode="after")
     def _smaller_first(self) -> PasteSpec:

@@ -18,8 +18,13 @@ class StudentSpec(Section):
     backbone: ModelName = Field("resnet101", description="timm model with features_only")
     weights: str = Field("auto", description="'auto', 'none', a safetensors file, or heads:DIGEST of a few-shot model")
     output_stride: int = Field(16, ge=1, le=64, description="8 or 16 (32 for backbones that cannot dilate)")
-    aspp_channels: Channels = 256
-    aspp_rates: tuple[Dilation, ...] = Field((6, 12, 18), min_length=1, max_length=16)
+    aspp_channels: Channels = Field(256, description="of every branch of the ASPP, and of its output")
+    aspp_rates: tuple[Dilation, ...] = Field(
+        (6, 12, 18),
+        min_length=1,
+        max_length=16,
+        description="dilations of its 3x3 branches (papers: 6, 12, 18 at output stride 16; 12, 24, 32 at 8)",
+    )
     dilation: Annotated[Literal["first-plain", "every"], LATER] = Field(
         "first-plain", description="'every': the first block of the last two ResNet stages too (WILSON, verified)"
     )

@@ -10,7 +10,7 @@ from wilss.section import Section
 class EpisodeAugmentSpec(Section):
     """Defaults are PFENet's for PASCAL; its scale for COCO is 0.8 to 1.25."""
 
-    scale: tuple[float, float] = (0.9, 1.1)
+    scale: tuple[float, float] = Field((0.9, 1.1), description="factor on the image size is drawn from first to second")
     rotation: float = Field(10.0, ge=0, le=180, description="largest rotation to either side, degrees")
     rotate: float = Field(0.5, ge=0, le=1, description="probability of a rotation")
     blur: float = Field(0.5, ge=0, le=1, description="probability of a Gaussian blur")

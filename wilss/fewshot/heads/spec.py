@@ -9,11 +9,13 @@ from pydantic import Field, field_validator
 from wilss.architecture import MOST_CHANNELS, Channels, Dilation
 from wilss.section import Section, Seed
 
+Width = Annotated[Channels, Field(description="of the reduced features and all layers above them")]
+
 
 class AsppSpec(Section):
     """Settings of the ASPP head; the defaults are those of the released code at 473 pixels."""
 
-    channels: Channels = 256
+    channels: Width = 256
     rates: tuple[Dilation, ...] = Field(
         (6, 12, 18), min_length=1, max_length=16, description="dilations of the 3x3 branches"
     )
@@ -29,7 +31,7 @@ class PfenetSpec(Section):
     pixels the default gives 60, 30, 15 and 7.
     """
 
-    channels: Channels = 256
+    channels: Width = 256
     bins: tuple[Annotated[float, Field(le=256)], ...] = Field(
         (1.0, 0.5, 0.25, 0.125),
         min_length=1,
@@ -65,7 +67,7 @@ class CwtSpec(Section):
     inner_steps: int = Field(
         200, ge=0, le=100_000, description="full-batch gradient steps on the supports of an episode"
     )
-    inner_lr: float = Field(0.1, gt=0)
+    inner_lr: float = Field(0.1, gt=0, description="learning rate of these steps, without momentum")
     inner_resolution: Literal["image", "features"] = Field(
         "image", description="where the loss of the supports is taken; at the size of the features it is cheaper"
     )
@@ -94,16 +96,20 @@ class CwtSpec(Section):
         description="of classifiers before the transformer; 'unit': root mean square 1, whatever the fit made of it",
     )
     temperature: float = Field(1.0, gt=0, description="factor on the attention's logits (published: 1)")
-    heads: int = Field(4, ge=1, le=256)
-    attention_dropout: float = Field(0.1, ge=0, lt=1)
-    output_dropout: float = Field(0.5, ge=0, lt=1)
+    heads: int = Field(4, ge=1, le=256, description="of the attention, each as wide as the bottleneck of stage 1")
+    attention_dropout: float = Field(0.1, ge=0, lt=1, description="of the weights of the attention, in training")
+    output_dropout: float = Field(
+        0.5, ge=0, lt=1, description="of the change that it makes to classifiers, in training"
+    )
 
 
 class IpmtSpec(Section):
     """Settings of the IPMT head; the defaults are those of the released code but for the self-attention."""
 
-    dim: int = Field(384, ge=8, le=MOST_CHANNELS, multiple_of=8)
-    layers: int = Field(5, ge=1, le=64)
+    dim: int = Field(
+        384, ge=8, le=MOST_CHANNELS, multiple_of=8, description="channels of tokens and prototype, a multiple of 8"
+    )
+    layers: int = Field(5, ge=1, le=64, description="of the transformer; each gives new masks and a new prototype")
     hidden: int = Field(
         1152, ge=1, le=4 * MOST_CHANNELS, description="width of the feed-forward branches of the transformer"
     )

@@ -78,8 +78,10 @@ class WilsonSpec(MethodSettings):
     focal_floor: float = Field(0.01, gt=0, description="lambda of the focal penalty")
     cutoff: float = Field(0.6, gt=0, lt=1, description="share of a class's maximum that a confident pixel exceeds")
     background_cutoff: float = Field(0.7, gt=0, lt=1, description="the same for the background")
-    pamr_iterations: int = Field(10, ge=1, le=100)
-    pamr_dilations: tuple[Dilation, ...] = Field((1, 2, 4, 8, 12), min_length=1, max_length=16)
+    pamr_iterations: int = Field(10, ge=1, le=100, description="rounds of PAMR over the localizer's masks")
+    pamr_dilations: tuple[Dilation, ...] = Field(
+        (1, 2, 4, 8, 12), min_length=1, max_length=16, description="distances of PAMR's neighbours, cells of the masks"
+    )
     soft_untagged: bool = Field(
         False, description="old and untagged classes keep their soft part in q (ours; WILSON's code takes it out)"
     )
