@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from wilss.custom import read_benchmark
 from wilss.data.families import family_of
 from wilss.data.families import open_source as open_family
 from wilss.data.given import Picture, Pictures, tag_table, words_of
@@ -28,6 +27,7 @@ from wilss.models.growing import grown_card, words_of_family
 from wilss.models.lookup import model_folder
 from wilss.models.model import Model
 from wilss.protocol import benchmarks, output_channels
+from wilss.register import read_own_benchmark
 from wilss.settings import Settings
 from wilss.spec import RunSpec, make_spec
 from wilss.words import merge
@@ -189,7 +189,7 @@ def _named(name: str, classes: Sequence[str]) -> dict[str, Any]:
     if name in benchmarks():
         return {"benchmark": name}
     if Path(name).suffix in (".yaml", ".yml"):
-        custom = read_benchmark(Path(name))
+        custom = read_own_benchmark(Path(name))
     else:
         custom = {"name": SCRIPT, "data": name, "steps": [list(classes) or list(family_of(name).classes)]}
     return {"benchmark": custom.get("name", ""), "custom": custom}

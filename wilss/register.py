@@ -17,6 +17,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wilss.custom import read_benchmark
 from wilss.data.families import ASKS, FAMILIES, Family
 from wilss.errors import SpecError, WilssError, did_you_mean
 from wilss.fewshot.heads import HEADS, HeadEntry
@@ -156,6 +157,18 @@ def load_registrations(path: Path) -> None:
                 del table[name]
         _run(path, content, f"wilss_own_{digest[:16]}")
     _loaded[path] = digest
+
+
+def read_own_benchmark(path: Path) -> dict[str, Any]:
+    """`wilss.custom.read_benchmark` without the key ``import``, whose files are loaded: they lie beside it or below."""
+    content = read_benchmark(path)
+    named = content.pop("import", [])
+    for name in [named] if isinstance(named, str) else named if isinstance(named, list) else [None]:
+        file = path.parent / name if isinstance(name, str) else path
+        if not isinstance(name, str) or path.resolve().parent not in file.resolve().parents:
+            raise SpecError(f"'{path}' imports {name!r}; name Python files that lie beside it or in a folder below")
+        load_registrations(file)
+    return content
 
 
 @contextmanager

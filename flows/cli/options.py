@@ -82,13 +82,14 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     """What was given of a run's specification, without method and seed."""
     from wilss.errors import SpecError
     from wilss.protocol import benchmarks
+    from wilss.register import read_own_benchmark
     from wilss.words import merge, nested
 
     changes = nested(list(options.set))
     for key in ("method", "seed", "benchmark"):
         if key in changes:
             raise SpecError(f"'{key}' is no setting; give it as --{key}, or the benchmark as the first argument")
-    custom = _own_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
+    custom = read_own_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
     known = benchmarks().get(benchmark)
     family = known.family if known else custom.get("data")
     lists = chosen_lists(family, settings, options.train_list, options.eval_list)
@@ -102,22 +103,6 @@ def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict
     if lists:
         given["data"] = lists
     return merge(given, changes)
-
-
-def _own_benchmark(path: Path) -> dict[str, Any]:
-    """A benchmark file's content without the key ``import``, whose files are imported: they lie beside it or below."""
-    from wilss.custom import read_benchmark
-    from wilss.errors import SpecError
-    from wilss.register import load_registrations
-
-    content = read_benchmark(path)
-    named = content.pop("import", [])
-    for name in [named] if isinstance(named, str) else named if isinstance(named, list) else [None]:
-        file = path.parent / name if isinstance(name, str) else path
-        if not isinstance(name, str) or path.resolve().parent not in file.resolve().parents:
-            raise SpecError(f"'{path}' imports {name!r}; name Python files that lie beside it or in a folder below")
-        load_registrations(file)
-    return content
 
 
 def chosen_lists(family: object, settings: Settings, train: str | None, evaluation: str | None) -> dict[str, str]:

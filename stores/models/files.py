@@ -1,4 +1,4 @@
-"""Models in the store: their commit, and where one lies that is named."""
+"""Models in the store: their commit."""
 
 from __future__ import annotations
 
@@ -28,8 +28,3 @@ def publish_model(store: Store, recipe: Recipe, folder: Path, images: int, notes
         images: that it was trained on.
     """
     return store.publish(recipe, folder, {"images": images}, notes.model_dump(mode="json", exclude_none=True))
-
-
-def start_folder(name: str, store: Store) -> Path:
-    """Folder of a checkpoint given by its path or by (the first digits of) its digest in the store."""
-    return Path(name) if Path(name).is_dir() else store.path("checkpoints", store.get("checkpoints", name).digest)

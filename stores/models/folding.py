@@ -8,11 +8,11 @@ from pathlib import Path
 from torch import nn
 
 from stores.artefacts import Store, read_manifest
-from stores.models.files import start_folder
 from stores.models.vectors import VECTORS, StoredVectors, bases_folder, load_bases, require_vectors
 from wilss.errors import FormatError, SpecError
 from wilss.models.card import StudentCard, load_card
 from wilss.models.files import load_student, save_model
+from wilss.models.lookup import model_folder
 from wilss.nets.vectors import VectorSets
 from wilss.outputs import whole_file, writable_folder
 
@@ -27,7 +27,7 @@ def svf_export(checkpoint: str, out: Path, root: Path) -> StoredVectors:
     """
     if out.is_dir():
         raise SpecError(f"'{out}' is a folder; name the file to write")
-    folder = start_folder(checkpoint, Store(root))
+    folder = model_folder(checkpoint, root)
     stored = require_vectors(folder)
     if out.resolve() == (folder / VECTORS).resolve():
         raise SpecError(f"'{out}' is the checkpoint's own vector set; name another file")
@@ -48,7 +48,7 @@ def svf_fold(checkpoint: str, step: int | None, out: Path, root: Path) -> Studen
     if out.exists():
         raise SpecError(f"'{out}' exists already; name a folder that does not")
     store = Store(root)
-    folder = start_folder(checkpoint, store)
+    folder = model_folder(checkpoint, store.root)
     stored = require_vectors(folder)
     folder = _folder_of(step, folder, stored, store)
     writable_folder(out.parent)

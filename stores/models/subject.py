@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from stores.artefacts import Manifest, Store
-from stores.models.files import start_folder
 from stores.models.folding import open_sets
 from stores.models.heads import part_of, shapes_weights
 from stores.models.start import MARK, stage_of
@@ -22,6 +21,7 @@ from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.fewshot.spec import FAMILIES, FewShotSpec, make_fewshot_spec
 from wilss.models.card import WEIGHTS, FewShotCard, load_card
 from wilss.models.files import load_state, load_student, no_weights
+from wilss.models.lookup import model_folder
 from wilss.nets.fit import load_into, require_fit
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.nets.vectors import Vectors, VectorSets, vectors_between
@@ -65,7 +65,7 @@ def open_subject(name: str, store: Store, weights: Path | None) -> Subject:
 
 
 def _step(name: str, store: Store) -> Subject:
-    folder = start_folder(name, store)
+    folder = model_folder(name, store.root)
     stored, (model, card) = require_vectors(folder), load_student(folder)
     known = benchmarks().get(card.benchmark)
     return Subject(

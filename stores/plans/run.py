@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 
 from stores.artefacts import ArtefactRef
-from stores.models.files import start_folder
 from stores.models.start import MARK, fewshot_backbone
 from stores.plans.incremental import Ingredients, plan_incremental
 from stores.plans.plan import Node, Plan
@@ -16,6 +15,7 @@ from wilss.errors import ArtefactNotFoundError, SpecError
 from wilss.foundation.zoo import require_known
 from wilss.models.card import StudentCard, load_card
 from wilss.models.files import no_weights
+from wilss.models.lookup import model_folder
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.protocol import Benchmark
 from wilss.spec import RunSpec
@@ -35,7 +35,7 @@ class Run:
         self.session, self.settings = session, session.settings
         self.store, self.device = session.store, session.device
         self.benchmark = spec.protocol
-        self.start = start_folder(spec.start, self.store) if spec.start else None
+        self.start = model_folder(spec.start, self.store.root) if spec.start else None
         self.spec, self.weights = self._network(spec)
         self.source = session.source(self.benchmark.family, self.benchmark.steps[0], spec.custom, spec.data)
         protocol = self.benchmark.merged() if spec.merged else self.benchmark

@@ -71,6 +71,8 @@ def picture(given: Picture) -> Tensor:
             raise DataError(f"a Pillow image cannot be decoded ({error}); open its file anew") from error
     if isinstance(given, np.ndarray):
         _require(given.ndim == 3 and given.shape[-1] == 3, given, "(H, W, 3)")
+        if given.dtype.kind not in "fiu":
+            raise DataError(f"an image array holds {given.dtype}; give uint8, or floats in [0, 1]")
         return _bytes(torch.from_numpy(np.array(given)).permute(2, 0, 1))
     if isinstance(given, Tensor):
         _require(given.ndim == 3 and len(given) == 3, given, "(3, H, W)")
@@ -127,8 +129,6 @@ def _bytes(image: Tensor) -> Tensor:
     if image.dtype == torch.uint8:
         return image
     if not image.is_floating_point() or not bool(((image >= 0) & (image <= 1)).all()):
-        raise DataError(
-            f"an image holds {image.dtype} from {float(image.min()):.4g} to {float(image.max()):.4g}; give uint8, or "
-            "floats in [0, 1]"
-        )
+        low, high = (value.item() for value in image.double().aminmax())
+        raise DataError(f"an image holds {image.dtype} from {low:.4g} to {high:.4g}; give uint8, or floats in [0, 1]")
     return (image * 255).round().to(torch.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from wilss.errors import ArtefactNotFoundError
@@ -9,6 +10,8 @@ from wilss.layout import KINDS, find_artefact, published
 from wilss.report.records import RunReport
 
 REPORT = "report.json"
+STUDENT = re.compile(r"checkpoint (\d{1,4})", re.ASCII)
+"""What a run's plan calls the student of a step."""
 
 
 def model_folder(name: str | Path, root: Path) -> Path:
@@ -38,7 +41,7 @@ def model_folder(name: str | Path, root: Path) -> Path:
 
 def _of_run(run: Path) -> Path:
     artefacts = RunReport.read(run / REPORT).artefacts
-    steps = [int(node.split()[1]) for node in artefacts if node.startswith("checkpoint ")]
-    if not steps:
+    students = {int(found[1]): digest for node, digest in artefacts.items() if (found := STUDENT.fullmatch(node))}
+    if not students:
         raise ArtefactNotFoundError(f"the report of '{run}' names no student; name its folder or digest")
-    return find_artefact(run.resolve().parent.parent, "checkpoints", artefacts[f"checkpoint {max(steps)}"])
+    return find_artefact(run.resolve().parent.parent, "checkpoints", students[max(students)])
