@@ -292,7 +292,7 @@ def test_decay_nesterov_and_the_form_of_the_singular_values_reach_the_training()
     def moved(form: str) -> torch.Tensor:
         model, name = model_of(spec_of("aspp")), "body.layer4.0.conv2.weight"
         before = model.backbone.state_dict()[name].clone()
-        own = {"svf_form": form, "lr_backbone": 1.0}  # a rate whose step is well above rounding
+        own = {"svf_form": form, "lr_backbone": 4.0}  # a rate whose step is well above rounding
         settings = EpisodicTrainSpec.model_validate(
             {"tuning": "svf", "epochs": 1, "batch_size": 2, "precision": "fp32", **own}
         )

@@ -25,6 +25,7 @@ from wilss.fewshot.heads.ipmt_transformer import FeedForward, MaskedAttention, T
 from wilss.fewshot.heads.spec import IpmtSpec
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.pyramid import Features, MiddleFeatures
+from wilss.nets.normalise import Normalise
 from wilss.testing.episodes import make_batch, make_input
 
 CHANNELS = (3, 4, 5, 6)
@@ -201,6 +202,10 @@ def as_float(inputs: HeadInput) -> HeadInput:
 
 class Backbone(nn.Module):
     """Two maps at an eighth of the size and one at a quarter, of means of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalise = Normalise((0.5,) * 3, (0.25,) * 3)
 
     def last_stage(self, c4: Tensor) -> Tensor:
         return c4[:, [0, 1, 2, 3, 4, 0]].relu()
