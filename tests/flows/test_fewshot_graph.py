@@ -17,7 +17,7 @@ from wilss.device import resolve_device
 from wilss.digest import canonical_json
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.report.records import FewShotReport
-from wilss.spec import Settings
+from wilss.settings import Settings
 
 Finished = tuple[Path, UUID, FewShotReport]
 pytestmark = pytest.mark.usefixtures("prefect_backend")
