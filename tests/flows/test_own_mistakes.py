@@ -84,9 +84,8 @@ def test_two_files_of_one_name_and_one_that_is_not_there(wilss: Any, tmp_path: P
     assert "none.py' does not exist; give a Python file" in told(
         wilss("run", *TINY, *options, "--import", tmp_path / "none.py")
     )
-    assert "unknown method 'yours'. Known: finetune, fmwiss, joint, mine, wilson." in told(
-        wilss("run", *TINY, *options, "--method", "yours")
-    )
+    line = told(wilss("run", *TINY, *options, "--method", "yours"))
+    assert "unknown method 'yours'. Known: finetune, fmwiss, joint, mine, wilson." in line
     assert not (tmp_path / "root").exists()
 
 
