@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,12 +66,7 @@ def check_folder(root: Path, classes: Sequence[str] = (), ignore: Sequence[str] 
     files, problems = find_images(root)
     by_name = {path.name: path.stem for path in files.values()} | {stem: stem for stem in files}
     rows, wrong = _read_rows(root / "labels.csv", (*classes, *ignore), by_name)
-    problems += wrong
-    problems += [
-        f"row {r.number} names image '{r.image}', which does not exist" for r in rows if r.image not in by_name
-    ]
-    counted = Counter(by_name.get(row.image, row.image) for row in rows)
-    problems += [f"image '{name}' has {n} rows; every image needs exactly one" for name, n in counted.items() if n > 1]
+    problems += [*wrong, *_wrong_rows(rows, by_name)]
     tags = {by_name[row.image]: row.names for row in rows if row.image in by_name}
     masks = {path.stem: path for path in sorted((root / "masks").glob("*.png"))} if (root / "masks").is_dir() else {}
     problems += [f"mask '{name}.png' has no image" for name in masks if name not in files]
@@ -95,6 +90,15 @@ def check_folder(root: Path, classes: Sequence[str] = (), ignore: Sequence[str] 
             {files[name]: tags.get(name, ()) for name in files}, {files[n] for n in files if n in unreadable}
         ),
     )
+
+
+def _wrong_rows(rows: Sequence[LabelRow], by_name: Mapping[str, str]) -> list[str]:
+    """Rows without an image, and images with several."""
+    counted = Counter(by_name.get(row.image, row.image) for row in rows)
+    return [
+        *(f"row {r.number} names image '{r.image}', which does not exist" for r in rows if r.image not in by_name),
+        *(f"image '{name}' has {n} rows; every image needs exactly one" for name, n in counted.items() if n > 1),
+    ]
 
 
 def _check_voc(root: Path) -> DataReport:

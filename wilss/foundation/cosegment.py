@@ -73,13 +73,8 @@ def cosegment(
     initial, seeds = ((mask & seen_NT[..., None, None]) for mask in (initial, seeds))
     spread = soft if between is None else propagated(soft, between, grouper.grid(*size), spec.propagate)
     refined = _refined(spread, seeds, images_N3HW, spec) & seen_NT[..., None, None]
-    agreement = mask_agreement(initial, seeds)
-    return PseudoLabels(
-        _spread(initial, slots_NT, used_NT, len(prompts), False),
-        _spread(refined, slots_NT, used_NT, len(prompts), False),
-        _spread(soft, slots_NT, used_NT, len(prompts), 0.0),
-        _spread(agreement, slots_NT, used_NT, len(prompts), torch.nan),
-    )
+    found = ((initial, False), (refined, False), (soft, 0.0), (mask_agreement(initial, seeds), torch.nan))
+    return PseudoLabels(*(_spread(values, slots_NT, used_NT, len(prompts), fill) for values, fill in found))
 
 
 def tag_slots(tags_NC: Tensor) -> tuple[Tensor, Tensor]:

@@ -127,8 +127,8 @@ def train_clip(
     words = TokenTargets(torch.cat(list(tokens.values())))
     model.to(place, memory_format=torch.channels_last).train()
     classify = nn.Linear(model.visual.trunk.num_features, words.count).to(place)
-    parameters = [*model.parameters(), *classify.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
+    learnt = [*model.parameters(), *classify.parameters()]
+    optimiser = torch.optim.AdamW(learnt, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
     parts = {"model": model, "classify": classify, "optimiser": optimiser}
     state = State(state_file, run_digest(spec), parts)
     objective = partial(_objective, model, classify, words, ClipLoss(), spec.token_weight)
@@ -137,23 +137,31 @@ def train_clip(
         phase = spec.phase_at(step)
         if phase.output_stride != at_stride:
             at_stride = _to_stride(model, phase.output_stride)
-        index = batch_index(len(pools[phase.pairs]), spec.batch_size, step, spec.seed)
-        images = pools[phase.pairs].images[index]
-        view = random_view(images, phase.image_size, (0.8, 1.0), step_generator(spec.seed, step), grey=0.1)
+        index, view = _batch(pools[phase.pairs], phase.image_size, spec, step)
         loss = objective(view.to(place), tokens[phase.pairs][index])
         set_rate(optimiser, spec.learning_rate * cosine(step, spec.steps, spec.steps // 50 + 1))
         value = require_finite(loss, step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, 4.6052)  # 100, as in CLIP
+        _learn(model, optimiser, loss)
         if (step + 1) % spec.save_every == 0:
             state.save(step + 1)
         if progress:
             progress(step + 1, spec.steps, value)
     _to_stride(model, 8)
     model.eval()
+
+
+def _learn(model: Any, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    with torch.no_grad():
+        model.logit_scale.clamp_(0, 4.6052)  # 100, as in CLIP
+
+
+def _batch(pairs: Pairs, size: int, spec: ClipTraining, step: int) -> tuple[Tensor, Tensor]:
+    """Positions of a step's pairs, and views of their images."""
+    index = batch_index(len(pairs), spec.batch_size, step, spec.seed)
+    return index, random_view(pairs.images[index], size, (0.8, 1.0), step_generator(spec.seed, step), grey=0.1)
 
 
 def _objective(
