@@ -1,4 +1,4 @@
-"""Shared fixtures: one torch thread, no telemetry, real data where they are, one Prefect harness for the flow tests."""
+"""Shared fixtures: one torch thread, no telemetry, real data where they are, one Prefect harness."""
 
 from __future__ import annotations
 
@@ -41,3 +41,17 @@ def prefect_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         updates = {PREFECT_LOGGING_TO_API_ENABLED: False}
     with prefect_test_harness(server_startup_timeout=120), temporary_settings(updates):
         yield
+
+
+@pytest.fixture
+def registrations() -> Iterator[None]:
+    """What a test registers goes with it."""
+    from wilss import register
+
+    before, loaded = [dict(table) for table in register.TABLES], dict(register._loaded)
+    yield
+    for table, entries in zip(register.TABLES, before, strict=True):
+        table.clear()
+        table.update(entries)
+    register._loaded.clear()
+    register._loaded.update(loaded)
