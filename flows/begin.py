@@ -12,6 +12,9 @@ from wilss.section import lines_of
 from wilss.settings import Settings
 from wilss.spec import RunSpec
 
+# a method of one's own has to be known before Prefect looks at a specification that names it
+with_registrations(machine_settings())
+
 
 def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None) -> Session:
     """Open a session, and say where runs compute and every setting that they read; what several share is said once.

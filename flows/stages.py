@@ -109,8 +109,14 @@ def _labels(run: Run, step: int, built: Built) -> ArtefactRef:
 
 def _label(run: Run, step: int) -> ArtefactRef:
     """The step's label set, its shards written side by side."""
-    start, begun = time.monotonic(), begin_labels(run, step)
-    with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
-        same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
-        shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
-        return label_set(run, step, shards, time.monotonic() - start)
+    node = run.plan[f"labels {step}"]
+    with run.session.alone(node.recipe):
+        if found := run.session.found(node):  # made by another process meanwhile
+            return found
+        start, begun = time.monotonic(), begin_labels(run, step)
+        with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
+            same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
+            shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
+            for shard in shards:
+                shard.result()  # raises what went wrong in it
+            return label_set(run, step, shards, time.monotonic() - start)

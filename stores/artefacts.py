@@ -172,6 +172,19 @@ class Store:
                         left.unlink(missing_ok=True)
 
     @contextmanager
+    def alone(self, recipe: Recipe, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Be the only process that builds an artefact in parts, from its beginning to its publication."""
+        folder = self.staging(recipe.kind, recipe.digest)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = Path(f"{folder}.parts.lock")
+        with _held(lock, on_wait):
+            try:
+                yield
+            finally:
+                if not folder.exists():
+                    lock.unlink(missing_ok=True)
+
+    @contextmanager
     def _begun(self, recipe: Recipe, folder: Path, anew: Anew | None) -> Iterator[None]:
         self._settle(recipe)
         found = self.find(recipe)

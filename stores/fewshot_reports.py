@@ -59,21 +59,22 @@ def gather_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[
         versions=versions(),
         device=str(run.device),
         command=command_line(),
-        artefacts=fewshot_artefacts(run),
+        artefacts=_artefacts(run),
+        made={name: manifest.created for name, manifest in run.plan.standing(run.store).items()},
         sources=run.settings.sources,
-        spec=spec.model_dump(mode="json"),
+        spec=spec.shown(),
     )
 
 
 def standing_fewshot_report(run: FewShotRun) -> FewShotReport | None:
     """See `stores.reports.report_of_what_stands`."""
     path = fewshot_folder(run.settings, run.spec) / "fewshot.json"
-    return report_of_what_stands(FewShotReport, path, run.session, lambda: fewshot_artefacts(run))
+    return report_of_what_stands(FewShotReport, path, run.session, run.plan.standing(run.store))
 
 
-def fewshot_artefacts(run: FewShotRun) -> dict[str, str]:
+def _artefacts(run: FewShotRun) -> dict[str, str]:
     """Node -> digest of what the store has of a run; "episodes" are those of the novel classes."""
-    there = {name: manifest.digest for name, manifest in run.plan.found(run.store).items() if manifest}
+    there = {name: manifest.digest for name, manifest in run.plan.standing(run.store).items()}
     return {**there, "episodes": run.plan["episodes eval"].recipe.digest}
 
 
@@ -85,7 +86,7 @@ def fewshot_page(run: FewShotRun, model: ScoredModel, report: FewShotReport) -> 
     history = load_card(run.store.folder(model.head), FewShotCard).history
     curves = loss_curves({spec.head: history}) if history else ""
     pictures = [("Episodes: supports with their masks, query, truth, prediction", _episodes_sheet(run, model))]
-    return page(title, notes, run_tables(report), curves, pictures)
+    return page(title, notes, run_tables(report), curves, pictures, report)
 
 
 def tuning_gains(

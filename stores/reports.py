@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -54,31 +54,35 @@ def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunRep
         versions=versions(),
         device=str(run.device),
         command=command_line(),
-        artefacts=artefacts(run, last_step),
+        artefacts={name: manifest.digest for name, manifest in _there(run, last_step).items()},
+        made={name: manifest.created for name, manifest in _there(run, last_step).items()},
         skipped_images=run.source.skipped,
         sources=run.settings.sources,
-        spec=run.spec.model_dump(mode="json"),
+        spec=run.spec.shown(),
     )
 
 
 def standing_report(run: Run, last_step: int) -> RunReport | None:
     """See `report_of_what_stands`."""
     path = run_folder(run.settings, run.spec) / "report.json"
-    return report_of_what_stands(RunReport, path, run.session, lambda: artefacts(run, last_step))
+    return report_of_what_stands(RunReport, path, run.session, _there(run, last_step))
 
 
 def report_of_what_stands(
-    kind: type[Report], path: Path, session: Session, artefacts: Callable[[], dict[str, str]]
+    kind: type[Report], path: Path, session: Session, there: Mapping[str, Manifest]
 ) -> Report | None:
-    """The report that was written of what stands, by these versions; None when there is none, or something was made.
+    """The report that was written of just what is there, by these versions; None when there is none.
+
+    What was made anew has the digest of what it replaced, so that times count too.
 
     Args:
-        path: of the report; its page lies beside it.
+        path: of the report; its page lies beside it. there: node -> manifest.
     """
-    if session.made or not all(file.is_file() for file in (path, path.with_suffix(".html"))):
+    if not all(file.is_file() for file in (path, path.with_suffix(".html"))):
         return None
     report = kind.read(path)
-    if (report.format, report.versions, report.artefacts) != (kind.FORMAT, versions(), artefacts()):
+    made = {name: manifest.created for name, manifest in there.items()}
+    if (report.format, report.versions, report.made) != (kind.FORMAT, versions(), made):
         return None
     session.say("report: found, nothing was to be done")
     return report
@@ -94,10 +98,10 @@ def report_page(run: Run, last_step: int, report: RunReport) -> str:
     return render_report(report, pictures, _curves(run, last_step), new)
 
 
-def artefacts(run: Run, last_step: int) -> dict[str, str]:
-    """Node -> digest of what the store has of a run up to a step."""
-    there = {name: m for name, m in run.plan.found(run.store).items() if (run.plan[name].step or 0) <= last_step}
-    return {name: manifest.digest for name, manifest in there.items() if manifest}
+def _there(run: Run, last_step: int) -> dict[str, Manifest]:
+    """Node -> manifest of what the store has of a run up to a step."""
+    found = run.plan.standing(run.store).items()
+    return {name: manifest for name, manifest in found if (run.plan[name].step or 0) <= last_step}
 
 
 def peak_rss_bytes() -> int:

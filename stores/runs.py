@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from wilss.digest import digest_of
-from wilss.errors import FormatError
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
 from wilss.outputs import whole_file
-from wilss.outside import read_json
+from wilss.report.records import RunReport
 from wilss.settings import Settings
 from wilss.spec import RunSpec
-
-AGAIN = "delete it and run again to write it anew"
 
 
 def run_folder(settings: Settings, spec: RunSpec) -> Path:
@@ -55,12 +52,7 @@ def write_run(folder: Path, files: dict[str, str]) -> None:
             partial.write_text(content, encoding="utf-8")
 
 
-def all_runs(root: Path) -> list[dict[str, Any]]:
-    """The report of every finished run, oldest first. Raises FormatError for one that is damaged."""
-    reports = []
-    for path in sorted((root / "runs").glob("*/report.json"), key=lambda p: p.stat().st_mtime):
-        report = read_json(path, AGAIN)
-        if not isinstance(report, dict) or not isinstance(report.get("metrics"), dict) or "run" not in report:
-            raise FormatError(f"'{path}' is damaged (it is no report of a run); {AGAIN}")
-        reports.append(report)
-    return reports
+def all_runs(root: Path) -> list[RunReport]:
+    """The report of every finished run, oldest first. Raises FormatError for one that is newer or damaged."""
+    paths = sorted((root / "runs").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
+    return [RunReport.read(path) for path in paths]

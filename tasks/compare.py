@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stores.plans.run import Run
-from stores.reports import command_line, predictions_sheet
+from stores.reports import command_line, predictions_sheet, versions
 from stores.runs import comparison_folder, write_run
 from tasks.base import heavy_task
 from wilss.grid import Comparison
@@ -39,6 +39,8 @@ def write_comparison(grid: Comparison, runs: Sequence[Run], reports: Sequence[Ru
         ),
         device=str(runs[0].device),
         command=command_line(),
+        versions=versions(),
+        spec=spec.shown(),
     )
     write_run(folder, {"compare.json": content.text(), **_files(content, by_name, _pictures(grid, runs))})
     return content
@@ -52,7 +54,7 @@ def _files(content: ComparisonReport, by_name: dict[str, list[RunReport]], pictu
         "runs.csv": csv_rows(by_name),
         "classes.csv": csv_classes(by_name),
         "plot.svg": drawing,
-        "compare.html": html(title, content.scenario, content.tables, drawing, pictures, content.runs),
+        "compare.html": html(title, content, drawing, pictures),
     }
 
 

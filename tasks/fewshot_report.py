@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from stores.fewshot_reports import ScoredModel, comparison_sheet, fewshot_page, gather_fewshot_report, tuning_gains
 from stores.plans.fewshot_run import FewShotRun
-from stores.reports import command_line
+from stores.reports import command_line, versions
 from stores.runs import fewshot_comparison_folder, fewshot_folder, write_run
 from tasks.base import heavy_task
 from wilss.fewshot.grid import FewShotGrid
@@ -48,13 +48,15 @@ def write_fewshot_comparison(
         runs=tuple(report.run for report in reports),
         device=str(runs[0].device),
         command=command_line(),
+        versions=versions(),
+        spec=grid.model_dump(mode="json"),
     )
     title = f"{content.benchmark}: {', '.join(grid.heads)}"
     files = {
         "compare.json": content.text(),
         "table.md": markdown(title, tables),
         "scores.csv": scores_csv(reports),
-        "compare.html": page(title, _notes(grid), tables, "", [_pictures(grid, runs, models)]),
+        "compare.html": page(title, _notes(grid), tables, "", [_pictures(grid, runs, models)], content),
     }
     write_run(fewshot_comparison_folder(runs[0].settings, grid), files)
     return content

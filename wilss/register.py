@@ -24,6 +24,7 @@ from wilss.fewshot.heads import HEADS, HeadEntry
 from wilss.fewshot.presets import FEWSHOT_PRESETS
 from wilss.fewshot.spec import FewShotSpec
 from wilss.foundation.kinds import GROUPERS, SCORERS, Kind
+from wilss.grid import VARIANTS
 from wilss.learn.methods import METHODS, MethodEntry
 from wilss.learn.spec import MethodSettings
 from wilss.members import GROUPER, HEAD, METHOD, SCORER, require_members
@@ -69,6 +70,8 @@ def register_method(
     _require_build(build, METHOD, what)
     _require_settings(settings, MethodSettings, what)
     _require_free(name, RunSpec, what)
+    if name in VARIANTS:
+        raise SpecError(f"{what} is taken: comparisons call a variant of FMWISS so; choose another name")
     _add(METHODS, MethodEntry(name, build, settings, uses_labels, version=version), what)
 
 
@@ -107,14 +110,14 @@ def register_scorer(kind: str, build: Callable[[FoundationSpec, Path | None, str
     """
     what = _title("scorer", kind)
     _require_build(build, SCORER, what)
-    _add(SCORERS, Kind(kind, build, version), what)
+    _add(SCORERS, Kind(kind, build, version, registered=True), what)
 
 
 def register_grouper(kind: str, build: Callable[[FoundationSpec, Path | None, str], Grouper], version: int = 1) -> None:
     """Register a kind of grouper; see `register_scorer` and `wilss.foundation.contracts.Grouper`."""
     what = _title("grouper", kind)
     _require_build(build, GROUPER, what)
-    _add(GROUPERS, Kind(kind, build, version), what)
+    _add(GROUPERS, Kind(kind, build, version, registered=True), what)
 
 
 def register_family(entry: Family) -> None:
@@ -144,10 +147,15 @@ def load_registrations(path: Path) -> None:
 
     Raises SpecError for a file that is not there or fails, with its line; then nothing that it registered stays.
     """
-    path = path.resolve()
-    if not path.is_file():
-        raise SpecError(f"'{path}' does not exist; give a Python file that registers what is your own")
-    content = path.read_bytes()
+    try:
+        path = path.resolve()
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:  # no such file, a folder, a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise SpecError(
+            f"'{str(path)[:200]}' does not exist or cannot be read ({reason}); give a Python file that registers "
+            "what is your own"
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest in _loaded.values():
         return
@@ -165,10 +173,17 @@ def read_own_benchmark(path: Path) -> dict[str, Any]:
     named = content.pop("import", [])
     for name in [named] if isinstance(named, str) else named if isinstance(named, list) else [None]:
         file = path.parent / name if isinstance(name, str) else path
-        if not isinstance(name, str) or path.resolve().parent not in file.resolve().parents:
+        if not isinstance(name, str) or "\0" in name or path.resolve().parent not in _parents(file):
             raise SpecError(f"'{path}' imports {name!r}; name Python files that lie beside it or in a folder below")
         load_registrations(file)
     return content
+
+
+def _parents(file: Path) -> Sequence[Path]:
+    try:
+        return file.resolve().parents
+    except OSError:  # a name that no file can have
+        return ()
 
 
 @contextmanager

@@ -77,6 +77,11 @@ class Section(BaseModel):
                 content[name] = value.plain()
         return content
 
+    def shown(self) -> dict[str, Any]:
+        """Plain data for a report: every field, and the sections of what a user registered."""
+        own = {name: section.model_dump(mode="json") for name, section in self.own_sections.items()}
+        return {**self.model_dump(mode="json"), **own}
+
     prefilled: ClassVar[frozenset[str]] = frozenset()
     """Fields that no preset fills: a form may post their defaults."""
     filled_by: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

@@ -93,6 +93,11 @@ class RunSpec(Extensible):
     @model_validator(mode="after")
     def _sound_method(self) -> RunSpec:
         self.method_settings.check(self.method, self.step)
+        if self.label_sets and not self.uses_labels:
+            raise ValueError(f"{self.method} learns from no label set; leave label_sets out")
+        last = len(self.protocol.steps) - 1
+        if odd := [step for step in self.label_sets if not 1 <= step <= last]:
+            raise ValueError(f"label_sets names step {odd[0]}; steps that learn from labels are 1 to {last}")
         return self
 
     @property

@@ -130,9 +130,8 @@ def runs(*, root: Path | None = None) -> None:
     """List finished runs with their metrics."""
     from stores.runs import all_runs
 
-    rows = [
-        [r["run"], *(percent(r["metrics"][k]) for k in ("old", "new", "all"))] for r in all_runs(root or default_root())
-    ]
+    found = all_runs(root or default_root())
+    rows = [[r.run, *(percent(getattr(r.metrics, key)) for key in ("old", "new", "all"))] for r in found]
     print_table("runs", ["run", "old", "new", "all"], rows)
     if rows:
         print("mIoU %, convention C, on full-size images")

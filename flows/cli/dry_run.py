@@ -29,6 +29,9 @@ def print_outlook(specs: Mapping[str, RunSpec], settings: Settings, last_step: i
 
     session = Session(settings)
     runs = {name: Run(spec, session) for name, spec in specs.items()}
+    for run in runs.values():
+        if last_step is not None:
+            run.node("checkpoint", last_step)  # raises for a step that there is not
     require_stages(settings.again, [stage for run in runs.values() for stage in run.plan.stages])
     made: dict[str, float | None] = {}
     for name, run in runs.items():

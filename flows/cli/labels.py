@@ -21,9 +21,15 @@ def labels_list(*, root: Path | None = None) -> None:
 
     rows = []
     for m in Store(root or default_root()).all("labels"):
-        kind = "plug-in" if "teacher" in m.parents else "co-segmented"
+        kind = "plug-in" if "teacher" in m.parents else "child" if "parent" in m.parents else "co-segmented"
         rows.append(
-            [m.digest[:12], str(m.notes.get("benchmark")), str(m.notes.get("step")), kind, str(m.counts["images"])]
+            [
+                m.digest[:12],
+                str(m.notes.get("benchmark")),
+                str(m.notes.get("step")),
+                kind,
+                str(m.counts.get("images", "-")),
+            ]
         )
     print_table("label sets", ["set", "benchmark", "step", "kind", "images"], rows)
 

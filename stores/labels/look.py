@@ -44,14 +44,19 @@ def show_labels(digest: str, image_id: str | None, out: Path | None, count: int,
 
 def family(store: Store, manifest: Manifest) -> list[Manifest]:
     """The co-segmented label set and the teacher's sets made from it, when the manifest is one of them."""
-    first = store.get("labels", manifest.parents["parent"]) if "parent" in manifest.parents else manifest
-    teachers = [m for m in store.all("labels") if m.parents.get("parent") == first.digest]
+    is_teacher = "teacher" in manifest.parents and "parent" in manifest.parents
+    first = store.get("labels", manifest.parents["parent"]) if is_teacher else manifest
+    teachers = [m for m in store.all("labels") if "teacher" in m.parents and m.parents.get("parent") == first.digest]
     chosen = [manifest] if manifest in teachers else teachers[-1:]
     return [first, *chosen]
 
 
 def sheet(source: Source, sets: Sequence[LabelSet], rows: Sequence[int], class_ids: tuple[int, ...]) -> Image.Image:
-    """Contact sheet: image, truth where known, and every stage of the sets."""
+    """Contact sheet: image, truth where known, and every stage of the sets, grey where a set lacks the image.
+
+    Args:
+        rows: of the first set.
+    """
     stages = [(labels, stage) for labels in sets for stage in labels.index.stages]
     agreement = sets[0].agreement()
     pictures, notes = [], []
@@ -61,7 +66,11 @@ def sheet(source: Source, sets: Sequence[LabelSet], rows: Sequence[int], class_i
         image = to_canvas(source.image(image_id), sets[0].index.canvas)
         shown = [image, truth_picture(source, image_id, image)]
         for labels, stage in stages:
-            layers = labels.read(stage, row, row + 1)[0, :, :height, :width]
+            own = labels.rows.get(image_id)
+            if own is None:
+                shown.append(torch.full_like(image, 200))
+                continue
+            layers = labels.read(stage, own, own + 1)[0, :, :height, :width]
             shown.append(overlay(image, flatten_layers(layers, class_ids)))
         tags = [n for n, tagged in zip(sets[0].index.classes, sets[0].index.tags[row], strict=True) if tagged]
         pictures.append(shown)

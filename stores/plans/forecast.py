@@ -1,7 +1,8 @@
 """What a plan would do: what is there, what is to be made, and how long that may take.
 
-Seconds are those of what this store made before: the same kind of artefact of networks and images of the same size.
-Where nothing like it was made there is no estimate; a memory bank takes next to nothing.
+Seconds are those an image took when this store made the same kind of artefact by the same method before: a rough guide,
+as steps and evaluations do not say how large their networks are. Where nothing like it was made there is no estimate; a
+memory bank takes next to nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def outlook(run: Run) -> list[Outlook]:
     made = _rates(run.store)
     found = []
     for name, node in run.plan.items():
+        if name.startswith("final labels") and _without_teacher(run, node):
+            continue
         manifest, amount = run.session.standing(node), _amount(run, node)
         rates = made.get(_like(node.recipe, node.recipe.facts), [0.0] if node.recipe.kind == "banks" else [])
         seconds = (
@@ -44,6 +47,13 @@ def outlook(run: Run) -> list[Outlook]:
         created = manifest.created if manifest else None
         found.append(Outlook(node, run.plan.parents(name), created, amount, seconds))
     return found
+
+
+def _without_teacher(run: Run, node: Node) -> bool:
+    """Whether the student stands, and its teacher's masks do not: the method has none."""
+    return (
+        run.store.find(node.recipe) is None and run.session.standing(run.node("checkpoint", node.step or 0)) is not None
+    )
 
 
 def _amount(run: Run, node: Node) -> int:
@@ -60,7 +70,9 @@ def _rates(store: Store) -> dict[tuple[Any, ...], list[float]]:
     """Seconds an image of everything in a store that says how long it took."""
     rates: dict[tuple[Any, ...], list[float]] = {}
     for manifest in _timed(store):
-        amount = manifest.counts["images"] * int(manifest.recipe.get("train", {}).get("epochs", 1))
+        train = manifest.recipe.get("train")
+        epochs = train.get("epochs") if isinstance(train, dict) else 1
+        amount = manifest.counts["images"] * (epochs if isinstance(epochs, int) else 0)
         if amount:
             rates.setdefault(_like(manifest, manifest.recipe), []).append(manifest.notes["seconds"] / amount)
     return rates
@@ -75,6 +87,5 @@ def _timed(store: Store) -> Iterable[Manifest]:
 
 def _like(of: Recipe | Manifest, facts: Any) -> tuple[Any, ...]:
     """What artefacts have in common that take about as long an image."""
-    student = facts.get("student") or {}
-    keys = ("stage", "method", "canvas", "crop", "scorer", "grouper")
-    return (of.kind, *(str(facts.get(key)) for key in keys), str(student.get("backbone")))
+    keys = ("stage", "method", "canvas", "crop", "scorer", "grouper", "student", "augment")
+    return (of.kind, *(str(facts.get(key)) for key in keys))

@@ -52,9 +52,10 @@ class Plan(Mapping[str, Node]):
         digests = self[name].recipe.parent_digests.values()
         return tuple(self._by_digest[digest] for digest in digests if digest in self._by_digest)
 
-    def found(self, store: Store) -> dict[str, Manifest | None]:
-        """Every node's manifest in a store; None for one that is still to be made."""
-        return {name: store.find(node.recipe) for name, node in self._nodes.items()}
+    def standing(self, store: Store) -> dict[str, Manifest]:
+        """Manifests of the nodes that a store has."""
+        found = {name: store.find(node.recipe) for name, node in self._nodes.items()}
+        return {name: manifest for name, manifest in found.items() if manifest}
 
     @property
     def stages(self) -> tuple[str, ...]:

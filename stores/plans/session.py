@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -49,8 +49,6 @@ class Session:
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
         self._anew: dict[str, Anew] = {}
-        self.made: list[str] = []
-        """Titles of the nodes that were made, not found."""
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made for a key in this session, or is made now."""
@@ -121,7 +119,6 @@ class Session:
         with self.build(node.recipe) as folder:
             if found := self.found(node):
                 return found
-            self.made.append(node.title)
             return make(folder).ref
 
     @contextmanager
@@ -131,14 +128,20 @@ class Session:
         Args:
             part: of the artefact, where several builders share its staging folder.
         """
+        with self.store.build(recipe, self._waiting(recipe, part), self._anew.get(recipe.digest), part) as folder:
+            yield folder
 
+    def alone(self, recipe: Recipe) -> AbstractContextManager[None]:
+        """`Store.alone` that waits for another process, and says so; look for the artefact again inside."""
+        return self.store.alone(recipe, self._waiting(recipe))
+
+    def _waiting(self, recipe: Recipe, part: str = "") -> Callable[[], None]:
         def say_so() -> None:
             self.say(
                 f"another process is building {recipe.kind} {recipe.digest[:12]}{part and f', {part}'}; waiting for it"
             )
 
-        with self.store.build(recipe, say_so, self._anew.get(recipe.digest), part) as folder:
-            yield folder
+        return say_so
 
 
 def ago(created: str) -> str:

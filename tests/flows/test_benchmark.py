@@ -240,3 +240,30 @@ def test_device_and_settings_are_said_and_kept(
     (line,) = (line for line in said if line.startswith("  step: "))
     assert f"epochs={report['spec']['step']['epochs']} batch_size=16" in line
     assert not any(line.startswith("  wilson:") for line in said), "another method's"
+
+
+def test_a_report_is_found_only_of_just_what_is_there(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """What was made anew has the digest of what it replaced: a run that was stopped before its report tells nothing."""
+    from flows.benchmark import run_benchmark
+    from flows.compare import run_comparison
+    from wilss.grid import make_grid
+
+    root = tmp_path / "root"
+    shutil.copytree(finished[0], root)
+    (path,) = (root / "runs").glob("scenes-15-5-overlap-fmwiss-*/report.json")
+    before = path.stat().st_mtime_ns
+    kept = run_benchmark(make_spec(TINY), settings(root))
+    assert path.stat().st_mtime_ns == before
+    assert kept["stage_seconds"] == finished[1]["stage_seconds"]
+    compared = run_comparison(make_grid(TINY, ("finetune", "fmwiss"), (0,)), settings(root))
+    assert path.stat().st_mtime_ns == before, "another run of the comparison was made, this one was found"
+    assert {run["name"]: run["seconds"] > 0 for run in compared["runs"]} == {"finetune": True, "fmwiss": True}
+    page = (Path(compared["folder"]) / "compare.html").read_text()
+    assert "Settings" in page
+    assert f"torch={torch.__version__}" in page
+    manifest = Store(root).path("evaluations", kept["artefacts"]["evaluation 1"]) / "manifest.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "created": "2030-01-01T00:00:00+00:00"}))
+    again = run_benchmark(make_spec(TINY), settings(root))
+    assert path.stat().st_mtime_ns != before
+    assert again["made"]["evaluation 1"].startswith("2030")

@@ -13,7 +13,8 @@ import wilss.learn.incremental as incremental
 from stores.artefacts import ArtefactRef, Store
 from stores.labels.children import make_child
 from stores.labels.sets import LabelSet
-from wilss.errors import DataError
+from wilss.data.families import open_source
+from wilss.errors import DataError, SpecError
 from wilss.settings import Settings
 from wilss.spec import make_spec
 
@@ -89,3 +90,43 @@ def test_a_set_of_another_step_or_benchmark_is_refused(
     run_step(make_spec(content), 0, Settings(root=root))
     with pytest.raises(DataError, match=r"the label set has masks of .* at 64 px, the step needs .* at 64 px"):
         run_step(make_spec(content), 1, Settings(root=root))
+
+
+def test_sheets_show_every_set_s_masks_beside_their_image(
+    finished: tuple[Path, dict[str, Any]], parent: ArtefactRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import stores.labels.look as look
+
+    store, source = Store(finished[0]), open_source("scenes", make_spec(TINY).data, Settings(root=finished[0]))
+    whole = LabelSet.open(store.folder(parent))
+    ids = whole.index.ids[::-1][:5]
+    child = LabelSet.open(store.folder(make_child(store, parent, ids).ref))
+    drawn: list[list[Tensor]] = []
+    monkeypatch.setattr(look, "contact_sheet", lambda rows, titles, notes: drawn.extend(rows))
+    look.sheet(source, [child, whole], range(3), make_spec(TINY).protocol.steps[1])
+    for row in drawn:
+        assert torch.equal(row[2], row[4]), "the child's masks are the refined ones of the same image"
+    look.sheet(source, [whole, child], [0], make_spec(TINY).protocol.steps[1])
+    assert (drawn[-1][-1] == 200).all(), "the child has no row of it"
+
+
+def test_a_child_is_no_teacher_s_set(finished: tuple[Path, dict[str, Any]], parent: ArtefactRef) -> None:
+    import stores.labels.look as look
+
+    store = Store(finished[0])
+    child = make_child(store, parent, LabelSet.open(store.folder(parent)).index.ids[:2])
+    family = look.family(store, store.get("labels", parent.digest))
+    assert child.digest not in {manifest.digest for manifest in family}
+    assert look.family(store, child)[0].digest == child.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label_sets": {7: "ab"}}, "label_sets names step 7; steps that learn from labels are 1 to 1"),
+        ({"label_sets": {1: "ab"}, "method": "wilson"}, "wilson learns from no label set; leave label_sets out"),
+    ],
+)
+def test_a_set_for_a_step_that_takes_none_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        make_spec({**TINY, **changes})

@@ -24,8 +24,9 @@ from wilss.fewshot.heads.baselines import UntrainedHead, prior_score
 from wilss.fewshot.heads.contract import Head
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.foundation.contracts import Grouper, Scorer
+from wilss.foundation.kinds import GROUPERS, SCORERS
 from wilss.foundation.spec import FoundationSpec
-from wilss.foundation.zoo import build_scorer
+from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.methods import build_method
 from wilss.learn.methods.contract import Method
 from wilss.learn.methods.finetune import Finetune
@@ -252,3 +253,33 @@ def test_registering_loads_no_torch() -> None:
     code = "import sys, wilss.register; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_the_version_of_a_registered_kind_is_in_the_digest_of_its_models() -> None:
+    class Same:
+        digest = "fixed"
+
+        def scores(self, images_N3HW: Any, prompts: Any) -> Any:
+            return None
+
+        def grid(self, height: int, width: int) -> tuple[int, int]:
+            return 1, 1
+
+        def affinity(self, images_N3HW: Any, seeds_NS2: Any) -> Any:
+            return None
+
+    def digests(version: int) -> tuple[str, str]:
+        register_scorer("mys", lambda spec, folder, device: Same(), version)
+        register_grouper("myg", lambda spec, folder, device: Same(), version)
+        spec = FoundationSpec(scorer="mys:x", grouper="myg:x")
+        found = build_scorer(spec).digest, build_grouper(spec).digest
+        del SCORERS["mys"], GROUPERS["myg"]
+        return found
+
+    assert digests(1) == digests(1)
+    assert not set(digests(1)) & set(digests(7))
+
+
+def test_a_variant_s_name_is_taken() -> None:
+    with pytest.raises(SpecError, match="is taken: comparisons call a variant of FMWISS so"):
+        register_method("fmwiss-no-paste", Finetune)

@@ -17,13 +17,15 @@ class Kind:
     """A kind of scorer or grouper.
 
     build: makes it from its settings, a local folder of weights or None, and the device's name.
-    version, source: of its code, see `wilss.digest.code_version`.
+    version, source: of its code, see `wilss.digest.code_version`; our own builders put them into their digests, those
+    of a kind that was registered are put into its.
     """
 
     name: str
     build: Callable[[FoundationSpec, Path | None, str], Any]
     version: int = 1
     source: str = ""
+    registered: bool = False
 
     @property
     def code(self) -> dict[str, int | str]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from wilss.digest import code_version, digest_of
+from wilss.digest import digest_of
 from wilss.foundation.contracts import Grouper, Prompts, Scorer
 
 
 @dataclass(frozen=True)
 class OwnScorer:
-    """A scorer, and the SHA-256 of the file that registered it."""
+    """A scorer, and facts on the code of its kind (`wilss.digest.code_version`)."""
 
     scorer: Scorer
-    source: str
+    code: Mapping[str, int | str]
 
     @property
     def digest(self) -> str:
         """See `wilss.foundation.contracts.Scorer.digest`."""
-        return digest_of({"own": self.scorer.digest, **code_version(1, self.source)})
+        return digest_of({"own": self.scorer.digest, **self.code})
 
     def scores(self, images_N3HW: Tensor, prompts: Prompts) -> Tensor:
         """See `wilss.foundation.contracts.Scorer.scores`."""
@@ -29,15 +30,15 @@ class OwnScorer:
 
 @dataclass(frozen=True)
 class OwnGrouper:
-    """A grouper, and the SHA-256 of the file that registered it."""
+    """A grouper, and facts on the code of its kind."""
 
     grouper: Grouper
-    source: str
+    code: Mapping[str, int | str]
 
     @property
     def digest(self) -> str:
         """See `wilss.foundation.contracts.Grouper.digest`."""
-        return digest_of({"own": self.grouper.digest, **code_version(1, self.source)})
+        return digest_of({"own": self.grouper.digest, **self.code})
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """See `wilss.foundation.contracts.Grouper.grid`."""

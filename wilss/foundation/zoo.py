@@ -44,7 +44,7 @@ def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str =
     kind = kind_of(spec.scorer, SCORERS, "scorer")
     scorer: Scorer = kind.build(spec, folder, device)
     require_members(scorer, SCORER, f"scorer '{kind.name}'")
-    return OwnScorer(scorer, kind.source) if kind.source else scorer
+    return OwnScorer(scorer, kind.code) if kind.registered else scorer
 
 
 def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
@@ -52,7 +52,7 @@ def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str 
     kind = kind_of(spec.grouper, GROUPERS, "grouper")
     grouper: Grouper = kind.build(spec, folder, device)
     require_members(grouper, GROUPER, f"grouper '{kind.name}'")
-    return OwnGrouper(grouper, kind.source) if kind.source else grouper
+    return OwnGrouper(grouper, kind.code) if kind.registered else grouper
 
 
 def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:

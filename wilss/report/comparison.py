@@ -14,7 +14,8 @@ from jinja2 import Environment
 
 from wilss.measure.tables import CONVENTIONS, scoring_title
 from wilss.report.pictures import svg, svg_figure
-from wilss.report.records import Means, RunEntry, RunReport, Table
+from wilss.report.records import ComparisonReport, Means, RunReport, Table
+from wilss.section import in_words
 
 TEMPLATE = Path(__file__).with_name("compare.html.j2")
 KEYS = ("old", "new", "all")
@@ -114,25 +115,27 @@ def markdown(title: str, tables: Sequence[Table]) -> str:
     return "\n".join(lines)
 
 
-def html(
-    title: str,
-    scenario: str,
-    tables: Sequence[Table],
-    plot: str,
-    pictures: Sequence[tuple[str, bytes]],
-    runs: Sequence[RunEntry],
-) -> str:
+def html(title: str, report: ComparisonReport, plot: str, pictures: Sequence[tuple[str, bytes]]) -> str:
     """One self-contained page; everything but the plot is escaped.
 
     Args:
         plot: an SVG element made by `plot`. pictures: (caption, PNG bytes).
     """
     encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
-    seeds = list(dict.fromkeys(run.seed for run in runs))
     return (
         Environment(autoescape=True)
         .from_string(TEMPLATE.read_text())
-        .render(title=title, scenario=scenario, seeds=seeds, tables=tables, plot=plot, pictures=encoded, runs=runs)
+        .render(
+            title=title,
+            scenario=report.scenario,
+            seeds=report.seeds,
+            tables=report.tables,
+            plot=plot,
+            pictures=encoded,
+            runs=report.runs,
+            f=report,
+            words=in_words,
+        )
     )
 
 

@@ -15,8 +15,9 @@ from jinja2 import Environment
 
 from wilss.fewshot.scores import Gain, Summary
 from wilss.report.comparison import spread
-from wilss.report.records import FewShotReport, SplitScores, Table
+from wilss.report.records import FewShotComparisonReport, FewShotReport, SplitScores, Table
 from wilss.report.run import percent, plain
+from wilss.section import in_words
 
 TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
 
@@ -119,13 +120,21 @@ def scores_csv(reports: Sequence[FewShotReport]) -> str:
 
 
 def page(
-    title: str, notes: Sequence[str], tables: Sequence[Table], curves: str, pictures: Sequence[tuple[str, bytes]]
+    title: str,
+    notes: Sequence[str],
+    tables: Sequence[Table],
+    curves: str,
+    pictures: Sequence[tuple[str, bytes]],
+    facts: FewShotReport | FewShotComparisonReport,
 ) -> str:
     """A self-contained HTML page; everything is escaped, nothing is loaded from elsewhere.
 
     Args:
-        curves: an SVG element of our own, or "". pictures: (caption, PNG bytes).
+        curves: an SVG element of our own, or "". pictures: (caption, PNG bytes). facts: whose settings, command and
+            versions are told.
     """
     encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
     template = Environment(autoescape=True).from_string(TEMPLATE.read_text())
-    return template.render(title=title, notes=notes, tables=tables, curves=curves, pictures=encoded)
+    return template.render(
+        title=title, notes=notes, tables=tables, curves=curves, pictures=encoded, f=facts, words=in_words
+    )

@@ -91,8 +91,8 @@ class LabelEntry(Part):
 class RunReport(Record):
     """Everything that is known of a finished run.
 
-    artefacts: node of the plan -> digest. sources: folders and files that were read. spec: the resolved settings.
-    command: that started it, where a command line did.
+    artefacts, made: node of the plan -> digest, and when it was made. sources: folders and files that were read.
+    spec: the resolved settings. command: that started it, where a command line did.
     """
 
     run: str
@@ -112,6 +112,7 @@ class RunReport(Record):
     device: str = ""
     command: str = ""
     artefacts: dict[str, str] = {}
+    made: dict[str, str] = {}
     skipped_images: int = 0
     sources: dict[str, str] = {}
     spec: dict[str, Any] = {}
@@ -148,6 +149,8 @@ class ComparisonReport(Record):
     runs: tuple[RunEntry, ...]
     device: str = ""
     command: str = ""
+    versions: dict[str, str] = {}
+    spec: dict[str, Any] = {}
 
 
 class SplitScores(Part):
@@ -167,9 +170,9 @@ class SplitScores(Part):
 class FewShotReport(Record):
     """Everything that is known of a scored few-shot model.
 
-    novel: novel classes in test images. base: classes that were trained, in training images. artefacts: node of the
-    plan -> digest, and "episodes" for those of the novel classes. sources: folders and files that were read. spec: the
-    resolved settings. command: that started it, where a command line did.
+    novel: novel classes in test images. base: classes that were trained, in training images. artefacts, made: node of
+    the plan -> digest, and when it was made; "episodes" for those of the novel classes. sources: folders and files
+    that were read. spec: the resolved settings. command: that started it, where a command line did.
     """
 
     run: str
@@ -190,6 +193,7 @@ class FewShotReport(Record):
     device: str = ""
     command: str = ""
     artefacts: dict[str, str] = {}
+    made: dict[str, str] = {}
     sources: dict[str, str] = {}
     spec: dict[str, Any] = {}
 
@@ -203,3 +207,5 @@ class FewShotComparisonReport(Record):
     runs: tuple[str, ...]
     device: str = ""
     command: str = ""
+    versions: dict[str, str] = {}
+    spec: dict[str, Any] = {}
