@@ -151,11 +151,8 @@ def load_registrations(path: Path) -> None:
         path = path.resolve()
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # no such file, a folder, a name that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise SpecError(
-            f"'{str(path)[:200]}' does not exist or cannot be read ({reason}); give a Python file that registers "
-            "what is your own"
-        ) from error
+        problem = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error!s:.100})"
+        raise SpecError(f"'{str(path)[:200]}' {problem}; give a Python file that registers what is your own") from error
     digest = hashlib.sha256(content).hexdigest()
     if digest in _loaded.values():
         return
