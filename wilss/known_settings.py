@@ -14,12 +14,14 @@ from pydantic_core import PydanticUndefined
 from wilss.errors import SpecError, did_you_mean
 from wilss.section import OneOf, Section, in_words
 
+GROUPS = ("benchmarks", "heads", "tunings")
+"""Keys of presets that hold parts by name, for what a run is of."""
 SIGNS = {Ge: (">=", "ge"), Gt: (">", "gt"), Le: ("<=", "le"), Lt: ("<", "lt")}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: "step.epochs"; presets: name -> the value that it sets."""
+    """One setting: "step.epochs"; presets: name -> the value that it sets, as "paper" or "paper, pfenet, coco-20i"."""
 
     key: str
     default: str
@@ -36,7 +38,8 @@ def known_settings(model: type[Section], section: str | None = None) -> list[Set
 
     Raises SpecError for a section that there is not.
     """
-    found = list(_settings(model, "", model.filled_by, None))
+    presets = dict(part for name, preset in model.filled_by.items() for part in _parts(name, preset))
+    found = list(_settings(model, "", presets, None))
     if section is None:
         return found
     inside = [one for one in found if one.key == section or one.key.startswith(f"{section}.")]
@@ -44,6 +47,14 @@ def known_settings(model: type[Section], section: str | None = None) -> list[Set
         known = {one.key.rpartition(".")[0] for one in found} | {one.key for one in found}
         raise SpecError(f"there is no section '{section}'.{did_you_mean(section, known - {''})}")
     return inside
+
+
+def _parts(name: str, preset: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A preset and, within it, its parts for benchmarks, heads and tunings, by what they are called together."""
+    yield name, {key: value for key, value in preset.items() if key not in GROUPS}
+    for group in GROUPS:
+        for inner, part in preset.get(group, {}).items():
+            yield from _parts(f"{name}, {inner}", part)
 
 
 def _settings(
@@ -54,7 +65,7 @@ def _settings(
         value = getattr(default, name) if default is not None else field.get_default(call_default_factory=True)
         parts = {preset: part[name] for preset, part in presets.items() if isinstance(part, Mapping) and name in part}
         inner = _section_of(field)
-        if inner is not None and not isinstance(value, type(None)):
+        if inner is not None and (value is not None or parts):  # a section that presets alone bring is told too
             yield from _settings(inner, f"{prefix}{name}.", parts, value if isinstance(value, BaseModel) else None)
         elif name != "own":
             shown = "required" if value is PydanticUndefined else in_words(_plain(value))

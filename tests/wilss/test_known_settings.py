@@ -8,6 +8,7 @@ from wilss.errors import SpecError
 from wilss.fewshot.sections import ShapesSpec
 from wilss.fewshot.spec import FewShotSpec
 from wilss.known_settings import Setting, known_settings
+from wilss.presets import PRESETS
 from wilss.section import Section
 from wilss.spec import RunSpec
 
@@ -77,3 +78,21 @@ def test_values_of_presets_are_told_where_they_set_any() -> None:
     assert setting(RunSpec, "data.world.image_size").presets == {"tiny": "64"}
     assert setting(RunSpec, "step.momentum").presets == {}
     assert setting(FewShotSpec, "psp.channels").presets == {"demo": "128", "small": "128", "tiny": "16"}
+
+
+def test_what_presets_set_for_a_benchmark_a_head_or_a_tuning_is_told() -> None:
+    rates = setting(FewShotSpec, "train.lr_head").presets
+    assert rates["paper, pfenet"] == "0.025"
+    assert rates["paper, pfenet, svf"] == "0.015"
+    assert rates["paper, pfenet, coco-20i"] == "0.05"
+    by_benchmark = {preset for one in known_settings(RunSpec) for preset in one.presets if "," in preset}
+    assert by_benchmark == {
+        f"{name}, {inner}" for name, part in PRESETS.items() for inner in part.get("benchmarks", {})
+    }
+
+
+def test_a_section_that_only_presets_bring_is_told_by_its_settings() -> None:
+    epochs = setting(FewShotSpec, "shapes.train.epochs")
+    assert epochs.meaning
+    assert epochs.presets
+    assert "custom" in {one.key for one in known_settings(RunSpec)}  # a definition, which no preset brings
