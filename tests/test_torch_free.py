@@ -38,7 +38,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("root")
     folder = root / "runs" / "voc-15-5-overlap-fmwiss-s0-0"
     folder.mkdir(parents=True)
-    report = {"run": folder.name, "metrics": {"old": 0.5, "new": 0.4, "all": 0.45}}
+    report = {
+        "run": folder.name,
+        "benchmark": "voc-15-5",
+        "method": "fmwiss",
+        "scenario": "overlap",
+        "seed": 0,
+        "metrics": {"old": 0.5, "new": 0.4, "all": 0.45},
+        "steps": [],
+        "total_seconds": 1.0,
+        "peak_rss_bytes": 1,
+    }
     (folder / "report.json").write_text(json.dumps(report))
     store, recipe = Store(root), Recipe("labels", {}, {})
     with store.build(recipe) as staging:
