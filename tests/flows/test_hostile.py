@@ -13,20 +13,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.hostile import Touch
 from tests.wilss.models.cards import INPUT, SPEC, student_card
 from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 
 ROOT = Path(__file__).parents[2]
-
-
-class Touch:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from stores.artefacts import Manifest, read_manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
 from stores.runs import all_runs
+from tests.hostile import Touch
 from tests.wilss.models.cards import (
     SPEC,
     fewshot_card,
@@ -33,16 +34,6 @@ from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 
 DEEP = "[" * 100_000 + "]" * 100_000
-
-
-class Touch:
-    """A pickle of it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import open_clip
 import pytest
 from safetensors.torch import save_file
 
+from tests.hostile import Touch
 from wilss.errors import WilssError
 from wilss.foundation.clip_config import require_plain_clip
 from wilss.foundation.loading import load_clip
@@ -24,14 +25,6 @@ CONFIG: dict[str, Any] = {
     },
     "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3},
 }
-
-
-class Touch:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture
