@@ -23,11 +23,18 @@ class Part(BaseModel):
 
 
 class Record(Part):
-    """A record with the number of its format: a newer one is refused, in an older one what it lacks is empty."""
+    """A record with the number of its format: a newer one is refused, in an older one what it lacks is empty.
+
+    command: that started it, where a command line did. spec: the resolved settings.
+    """
 
     FORMAT: ClassVar[int] = 2
 
     format: int = 1
+    device: str = ""
+    command: str = ""
+    versions: dict[str, str] = {}
+    spec: dict[str, Any] = {}
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -41,6 +48,19 @@ class Record(Part):
     def text(self) -> str:
         """The content of the record's file."""
         return self.model_dump_json(indent=1)
+
+
+class Made(Record):
+    """A record of one run.
+
+    artefacts, made: node of the plan -> digest, and when it was made. sources: folders and files that were read.
+    """
+
+    artefacts: dict[str, str] = {}
+    made: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    stage_seconds: dict[str, float] = {}
+    peak_rss_bytes: int
 
 
 class Means(Part):
@@ -88,12 +108,8 @@ class LabelEntry(Part):
     per_class_iou: dict[str, dict[str, Share]] = {}
 
 
-class RunReport(Record):
-    """Everything that is known of a finished run.
-
-    artefacts, made: node of the plan -> digest, and when it was made. sources: folders and files that were read.
-    spec: the resolved settings. command: that started it, where a command line did.
-    """
+class RunReport(Made):
+    """Everything that is known of a finished run."""
 
     run: str
     benchmark: str
@@ -105,17 +121,8 @@ class RunReport(Record):
     metrics: Means
     steps: tuple[StepEntry, ...]
     label_sets: tuple[LabelEntry, ...] = ()
-    stage_seconds: dict[str, float] = {}
     total_seconds: float
-    peak_rss_bytes: int
-    versions: dict[str, str] = {}
-    device: str = ""
-    command: str = ""
-    artefacts: dict[str, str] = {}
-    made: dict[str, str] = {}
     skipped_images: int = 0
-    sources: dict[str, str] = {}
-    spec: dict[str, Any] = {}
 
 
 class Table(Part):
@@ -147,10 +154,6 @@ class ComparisonReport(Record):
     convention: str = "C"
     tables: tuple[Table, ...]
     runs: tuple[RunEntry, ...]
-    device: str = ""
-    command: str = ""
-    versions: dict[str, str] = {}
-    spec: dict[str, Any] = {}
 
 
 class SplitScores(Part):
@@ -167,12 +170,11 @@ class SplitScores(Part):
     episodes: int
 
 
-class FewShotReport(Record):
+class FewShotReport(Made):
     """Everything that is known of a scored few-shot model.
 
-    novel: novel classes in test images. base: classes that were trained, in training images. artefacts, made: node of
-    the plan -> digest, and when it was made; "episodes" for those of the novel classes. sources: folders and files
-    that were read. spec: the resolved settings. command: that started it, where a command line did.
+    novel: novel classes in test images. base: classes that were trained, in training images. Among the artefacts,
+    "episodes" are those of the novel classes.
     """
 
     run: str
@@ -187,15 +189,6 @@ class FewShotReport(Record):
     resolution: str
     novel: SplitScores
     base: SplitScores
-    stage_seconds: dict[str, float] = {}
-    peak_rss_bytes: int
-    versions: dict[str, str] = {}
-    device: str = ""
-    command: str = ""
-    artefacts: dict[str, str] = {}
-    made: dict[str, str] = {}
-    sources: dict[str, str] = {}
-    spec: dict[str, Any] = {}
 
 
 class FewShotComparisonReport(Record):
@@ -205,7 +198,3 @@ class FewShotComparisonReport(Record):
     benchmark: str
     tables: tuple[Table, ...]
     runs: tuple[str, ...]
-    device: str = ""
-    command: str = ""
-    versions: dict[str, str] = {}
-    spec: dict[str, Any] = {}
