@@ -26,8 +26,8 @@ from wilss.models.card import StudentCard, load_card
 from wilss.models.files import load_student
 from wilss.models.predict import predict_image
 from wilss.report.pictures import contact_sheet, loss_curves, overlay, png
-from wilss.report.records import FewShotReport, LabelEntry, Means, RunReport, Scored, StepEntry
-from wilss.report.run import plain, render_report
+from wilss.report.records import FewShotReport, LabelEntry, Means, RunReport, Scored, StepEntry, share
+from wilss.report.run import run_page
 
 N_PICTURES = 8
 Report = TypeVar("Report", RunReport, FewShotReport)
@@ -95,7 +95,7 @@ def report_page(run: Run, last_step: int, report: RunReport) -> str:
         pictures.append((f"Pseudo-labels of step {last_step}", _label_sheet(run, last_step, manifests)))
     pictures.append(("Predictions before and after the last step", _prediction_sheet(run, last_step)))
     new = run.names(run.protocol.steps[last_step]) if last_step else ()
-    return render_report(report, pictures, _curves(run, last_step), new)
+    return run_page(report, pictures, _curves(run, last_step), new)
 
 
 def _there(run: Run, last_step: int) -> dict[str, Manifest]:
@@ -135,8 +135,8 @@ def _step_entry(run: Run, step: int) -> StepEntry:
         per_class = iou(matrix)
         tables[scoring] = Scored(
             conventions={name: _means(metrics(per_class, n_old, name)) for name in CONVENTIONS},
-            groups=tuple(plain(value) for value in group_means(per_class, run.benchmark.sizes(reached))),
-            per_class_iou={name: plain(float(value)) for name, value in zip(names, per_class, strict=True)},
+            groups=tuple(share(value) for value in group_means(per_class, run.benchmark.sizes(reached))),
+            per_class_iou={name: share(float(value)) for name, value in zip(names, per_class, strict=True)},
         )
     return StepEntry(
         step=step,
@@ -155,11 +155,11 @@ def _confusions(run: Run, step: int) -> dict[str, torch.Tensor]:
 def _forgetting(run: Run, step: int) -> float | None:
     """Drop of the base classes since step 0."""
     now, base = (iou(_confusions(run, number)["full"]) for number in (step, 0))
-    return plain(forgetting(now, base, len(run.benchmark.steps[0])))
+    return share(forgetting(now, base, len(run.benchmark.steps[0])))
 
 
 def _means(values: Metrics) -> Means:
-    return Means(old=plain(values.old), new=plain(values.new), all=plain(values.all))
+    return Means(old=share(values.old), new=share(values.new), all=share(values.all))
 
 
 def label_manifests(run: Run, step: int) -> list[Manifest]:

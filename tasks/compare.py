@@ -9,7 +9,7 @@ from stores.reports import command_line, predictions_sheet, versions
 from stores.runs import comparison_folder, write_run
 from tasks.base import heavy_task
 from wilss.grid import Comparison
-from wilss.report.comparison import csv_classes, csv_rows, html, markdown, plot, tables
+from wilss.report.comparison import comparison_page, csv_classes, csv_rows, markdown, plot, tables
 from wilss.report.records import ComparisonReport, RunEntry, RunReport
 
 
@@ -40,6 +40,7 @@ def write_comparison(grid: Comparison, runs: Sequence[Run], reports: Sequence[Ru
         device=str(runs[0].device),
         command=command_line(),
         versions=versions(),
+        sources=runs[0].settings.sources,
         spec=spec.shown(),
     )
     write_run(folder, {"compare.json": content.text(), **_files(content, by_name, _pictures(grid, runs))})
@@ -54,7 +55,7 @@ def _files(content: ComparisonReport, by_name: dict[str, list[RunReport]], pictu
         "runs.csv": csv_rows(by_name),
         "classes.csv": csv_classes(by_name),
         "plot.svg": drawing,
-        "compare.html": html(title, content, drawing, pictures),
+        "compare.html": comparison_page(title, content, drawing, pictures),
     }
 
 

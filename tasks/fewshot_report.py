@@ -49,6 +49,7 @@ def write_fewshot_comparison(
         device=str(runs[0].device),
         command=command_line(),
         versions=versions(),
+        sources=runs[0].settings.sources,
         spec=grid.model_dump(mode="json"),
     )
     title = f"{content.benchmark}: {', '.join(grid.heads)}"

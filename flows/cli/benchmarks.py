@@ -17,9 +17,10 @@ from flows.cli.options import (
     run_content,
     specify,
 )
-from flows.cli.printing import percent, print_comparison, print_report, print_table, say_next
+from flows.cli.printing import print_comparison, print_report, print_table, say_next
 from flows.server import server_at_hand
 from wilss.layout import default_root
+from wilss.report.records import percent
 
 DEMO_SCHEDULE = ("base.epochs=4", "step.epochs=4", "fmwiss.warmup_epochs=1")
 """Less than half of the preset's epochs: six minutes on two cores without bf16."""

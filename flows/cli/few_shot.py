@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, Again, MachineOptions, chosen_lists
-from flows.cli.printing import percent, print_table
+from flows.cli.printing import print_table
 from flows.server import server_at_hand
+from wilss.report.records import percent
 
 if TYPE_CHECKING:
     from wilss.fewshot.spec import FewShotSpec

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from wilss.report.records import percent
+
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], left: bool = False) -> None:
     """A table with a title, or one line where there are no rows; ``left``: of text rather than numbers."""
@@ -24,11 +26,6 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], left: boo
     # a pipe has no width: leave room, so that rows stay on one line
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table if rows else f"no {title} yet")
-
-
-def percent(value: float | None) -> str:
-    """A share in percent, "-" where there is none."""
-    return "-" if value is None else f"{100 * value:.1f}"
 
 
 def print_json(content: object) -> None:

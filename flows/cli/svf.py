@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from flows.cli.printing import percent, print_table
+from flows.cli.printing import print_table
 from flows.machine import machine_settings
 from wilss.layout import default_root
+from wilss.report.records import percent
 
 svf_app = App(name="svf", help="Look at steps tuned by singular values (--set step.tuning=svf), and fold them.")
 

@@ -23,7 +23,7 @@ from wilss.errors import SpecError
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
 from wilss.outputs import writable_folder
 from wilss.report.pictures import contact_sheet, png
-from wilss.report.svf import layers_csv, svf_html
+from wilss.report.svf import layers_csv, svf_page
 
 N_SCENES, N_SHOWN = 24, 4
 """Scenes of the built-in world that shares are measured on, and how many of them are shown."""
@@ -77,7 +77,7 @@ def svf_report(
     report = {"checkpoint": subject.name, "by": by, **_content(subject, looked, pictures), "folder": str(out)}
     sheets = [(f"What has {kind}", _sheet(pictures, found)) for kind, found in looked.items() if pictures]
     files = {"report.json": json.dumps(report, indent=1, allow_nan=False)}
-    files |= {"layers.csv": layers_csv(layer_moves(subject.vectors)), "svf.html": svf_html(report, sheets)}
+    files |= {"layers.csv": layers_csv(layer_moves(subject.vectors)), "svf.html": svf_page(report, sheets)}
     write_run(out, files)
     return report
 

@@ -6,8 +6,7 @@ import pytest
 
 from wilss.grid import VARIANTS, make_grid
 from wilss.report.comparison import Spread, shown, spread, step_curves, summary
-from wilss.report.records import Means, RunReport, Scored, StepEntry
-from wilss.report.run import percent
+from wilss.report.records import Means, RunReport, Scored, StepEntry, percent
 from wilss.spec import make_spec
 
 

@@ -27,7 +27,7 @@ from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
 from wilss.outputs import writable_folder
 from wilss.report.pictures import contact_sheet
-from wilss.report.run import plain
+from wilss.report.records import share
 from wilss.spec import make_spec
 
 Watch = Callable[[str], AbstractContextManager[Callable[[str, int, int, float], None]]]
@@ -107,7 +107,7 @@ def _measure(
             progress=lambda done, total: progress("scenes", done, total, 0.0),
             device=device,
         )
-    means = {name: plain(value) for name, value in asdict(quality).items()}
+    means = {name: share(value) for name, value in asdict(quality).items()}
     metrics: dict[str, Any] = {"scenes": count, "world_seed": HELD_OUT.seed, **means}
     clip = getattr(scorer, "scorers", (scorer,))[0]
     if isinstance(clip, ClipScorer):

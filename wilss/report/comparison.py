@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 
-from jinja2 import Environment
-
 from wilss.measure.tables import CONVENTIONS, scoring_title
+from wilss.report.pages import render
 from wilss.report.pictures import svg, svg_figure
-from wilss.report.records import ComparisonReport, Means, RunReport, Table
-from wilss.section import in_words
+from wilss.report.records import ComparisonReport, Means, RunReport, Table, percent
 
-TEMPLATE = Path(__file__).with_name("compare.html.j2")
 KEYS = ("old", "new", "all")
 Reports = Mapping[str, Sequence[RunReport]]
 """Method or variant name -> the reports of its seeds."""
@@ -33,7 +28,7 @@ class Spread:
     def __str__(self) -> str:
         """In percent; what rounds to zero has no sign."""
         spread = "" if self.std is None else f" ± {100 * self.std:.1f}"
-        return f"{100 * self.mean:z.1f}{spread}"
+        return percent(self.mean) + spread
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:
@@ -115,28 +110,13 @@ def markdown(title: str, tables: Sequence[Table]) -> str:
     return "\n".join(lines)
 
 
-def html(title: str, report: ComparisonReport, plot: str, pictures: Sequence[tuple[str, bytes]]) -> str:
-    """One self-contained page; everything but the plot is escaped.
+def comparison_page(title: str, report: ComparisonReport, plot: str, pictures: Sequence[tuple[str, bytes]]) -> str:
+    """The page of a comparison.
 
     Args:
         plot: an SVG element made by `plot`. pictures: (caption, PNG bytes).
     """
-    encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
-    return (
-        Environment(autoescape=True)
-        .from_string(TEMPLATE.read_text())
-        .render(
-            title=title,
-            scenario=report.scenario,
-            seeds=report.seeds,
-            tables=report.tables,
-            plot=plot,
-            pictures=encoded,
-            runs=report.runs,
-            f=report,
-            words=in_words,
-        )
-    )
+    return render("compare.html.j2", title, pictures, facts=report, plot=plot)
 
 
 def step_curves(reports: Reports) -> dict[str, list[Spread | None]]:
@@ -151,7 +131,7 @@ def step_curves(reports: Reports) -> dict[str, list[Spread | None]]:
 
 def shown(value: Spread | None) -> str:
     """Percent, or a dash."""
-    return "–" if value is None else str(value)
+    return percent(None) if value is None else str(value)
 
 
 def csv_rows(reports: Reports) -> str:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
-from pathlib import Path
 from statistics import fmean
-
-from jinja2 import Environment
 
 from wilss.fewshot.scores import Gain, Summary
 from wilss.report.comparison import spread
-from wilss.report.records import FewShotComparisonReport, FewShotReport, SplitScores, Table
-from wilss.report.run import percent, plain
-from wilss.section import in_words
-
-TEMPLATE = Path(__file__).with_name("fewshot.html.j2")
+from wilss.report.pages import render
+from wilss.report.records import FewShotComparisonReport, FewShotReport, SplitScores, Table, percent, share
 
 
 def split_scores(summary: Summary, names: Mapping[int, str]) -> SplitScores:
     """A summary with the names of its classes."""
     return SplitScores(
-        per_class_iou={names[c]: plain(value) for c, value in summary.per_class.items()},
+        per_class_iou={names[c]: share(value) for c, value in summary.per_class.items()},
         mean_iou=summary.mean_iou,
         fb_iou=summary.fb_iou,
         standard_error=summary.error,
@@ -127,14 +120,10 @@ def page(
     pictures: Sequence[tuple[str, bytes]],
     facts: FewShotReport | FewShotComparisonReport,
 ) -> str:
-    """A self-contained HTML page; everything is escaped, nothing is loaded from elsewhere.
+    """The page of a model or a comparison.
 
     Args:
         curves: an SVG element of our own, or "". pictures: (caption, PNG bytes). facts: whose settings, command and
             versions are told.
     """
-    encoded = [(caption, base64.b64encode(data).decode()) for caption, data in pictures]
-    template = Environment(autoescape=True).from_string(TEMPLATE.read_text())
-    return template.render(
-        title=title, notes=notes, tables=tables, curves=curves, pictures=encoded, f=facts, words=in_words
-    )
+    return render("fewshot.html.j2", title, pictures, notes=notes, tables=tables, curves=curves, facts=facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,6 +17,16 @@ Share = float | None
 """A share in [0, 1]; None where there is nothing to divide by."""
 
 
+def percent(value: Share) -> str:
+    """A share as percentage with one digit, zero without a sign; a dash for None."""
+    return "–" if value is None else f"{100 * value:z.1f}"
+
+
+def share(value: float) -> Share:
+    """A number of a record; JSON has no NaN: it becomes None."""
+    return None if isnan(value) else value
+
+
 class Part(BaseModel):
     """A part of a record."""
 
@@ -25,7 +36,8 @@ class Part(BaseModel):
 class Record(Part):
     """A record with the number of its format: a newer one is refused, in an older one what it lacks is empty.
 
-    command: that started it, where a command line did. spec: the resolved settings.
+    command: that started it, where a command line did. sources: folders and files that were read. spec: the resolved
+    settings.
     """
 
     FORMAT: ClassVar[int] = 2
@@ -34,6 +46,7 @@ class Record(Part):
     device: str = ""
     command: str = ""
     versions: dict[str, str] = {}
+    sources: dict[str, str] = {}
     spec: dict[str, Any] = {}
 
     @classmethod
@@ -53,12 +66,11 @@ class Record(Part):
 class Made(Record):
     """A record of one run.
 
-    artefacts, made: node of the plan -> digest, and when it was made. sources: folders and files that were read.
+    artefacts, made: node of the plan -> digest, and when it was made.
     """
 
     artefacts: dict[str, str] = {}
     made: dict[str, str] = {}
-    sources: dict[str, str] = {}
     stage_seconds: dict[str, float] = {}
     peak_rss_bytes: int
 

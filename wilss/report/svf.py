@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-
 from wilss.measure.vectors import LayerMoves
-from wilss.report.run import percent
-
-TEMPLATE = Path(__file__).with_name("svf.html.j2")
+from wilss.report.pages import render
 
 
 def layers_csv(moves: Sequence[LayerMoves]) -> str:
@@ -27,12 +21,10 @@ def layers_csv(moves: Sequence[LayerMoves]) -> str:
     return buffer.getvalue()
 
 
-def svf_html(report: Mapping[str, Any], pictures: Sequence[tuple[str, bytes]]) -> str:
-    """HTML of a report; everything is escaped, nothing is loaded from elsewhere.
+def svf_page(report: Mapping[str, Any], pictures: Sequence[tuple[str, bytes]]) -> str:
+    """The page of a report.
 
     Args:
-        report: the content of ``report.json``. pictures: (title, PNG bytes).
+        report: the content of ``report.json``. pictures: (caption, PNG bytes).
     """
-    encoded = [(title, base64.b64encode(data).decode()) for title, data in pictures]
-    template = Environment(autoescape=True).from_string(TEMPLATE.read_text())
-    return template.render(r=report, pictures=encoded, p=percent)
+    return render("svf.html.j2", f"Singular values: {report['title']}", pictures, r=report)

@@ -14,7 +14,7 @@ from torch import Tensor
 from stores.artefacts import Recipe, Store
 from stores.labels.quality import label_quality
 from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
-from wilss.report.run import percent
+from wilss.report.records import percent
 
 CANVAS = 8
 CLASSES = ("cat", "dog")
