@@ -19,14 +19,13 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
 from wilss.digest import digest_of
-from wilss.errors import ArtefactNotFoundError, FormatError
-from wilss.layout import MANIFEST, Kind, artefact_folder, find_artefact, published
+from wilss.errors import ArtefactNotFoundError
+from wilss.layout import AGAIN, MANIFEST, Kind, artefact_folder, find_artefact, published
 from wilss.outputs import whole_file
-from wilss.outside import checked, read_json
+from wilss.outside import checked, read_json, require_format
 
 FORMAT = 1
 """Version of the on-disk format written by this code."""
-AGAIN = "delete its folder and run again to rebuild it"
 Digest = Annotated[str, Field(pattern="^[0-9A-Za-z]{1,64}$")]
 """A manifest comes from others too: what it names is looked for in the store, and nowhere else."""
 
@@ -274,7 +273,5 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise ArtefactNotFoundError(f"'{folder}' is no finished artefact: it has no manifest.json")
     content = read_json(path, AGAIN)
-    version = content.get("format") if isinstance(content, dict) else None
-    if not isinstance(version, int) or version > FORMAT:
-        raise FormatError(f"'{path}' has format {version}; this version reads up to {FORMAT}. Upgrade wilss")
+    require_format(content, path, FORMAT)
     return checked(Manifest, content, path, AGAIN)

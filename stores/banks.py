@@ -13,10 +13,10 @@ from torch import Tensor
 
 from wilss.architecture import MOST_CLASSES
 from wilss.errors import FormatError
+from wilss.layout import AGAIN
 from wilss.learn.memory import MemoryBank
 from wilss.outside import checked, read_json
 
-AGAIN = "delete its folder and run again"
 DTYPES = {"images": torch.uint8, "masks": torch.bool, "sizes": torch.int64, "channels": torch.int64}
 
 

@@ -7,18 +7,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel, model_validator
 
 from stores.artefacts import ArtefactRef
 from stores.plans.fewshot_run import FewShotRun
 from wilss.data.source import Split
-from wilss.errors import FormatError
+from wilss.fewshot.episodes.areas import ClassId
 from wilss.fewshot.episodes.draw import Episode, Sampler
 from wilss.fewshot.episodes.files import EpisodeFile, freeze_episodes, read_episodes
 from wilss.fewshot.scores import EpisodeScores
-from wilss.outside import read_json
+from wilss.layout import AGAIN
+from wilss.outside import Pixels, checked, read_json
 
 EPISODES, SCORES = "episodes.json", "scores.json"
-AGAIN = "delete its folder and run again"
+
+
+class Scores(BaseModel):
+    """Stored counts of every episode, and the class that it is about."""
+
+    class_ids: list[ClassId]
+    counts: list[tuple[Pixels, Pixels, Pixels, Pixels]]
+
+    @model_validator(mode="after")
+    def _alike(self) -> Scores:
+        if len(self.class_ids) != len(self.counts):
+            raise ValueError("class ids and counts are not of the same episodes")
+        return self
 
 
 def draw_episodes(run: FewShotRun, split: Split) -> EpisodeFile:
@@ -51,11 +65,6 @@ def save_scores(class_ids: Sequence[int], counts: Sequence[tuple[int, int, int, 
 def read_scores(folder: Path) -> EpisodeScores:
     """Read them back. Raises FormatError for a damaged or missing file."""
     path = folder / SCORES
-    content = read_json(path, AGAIN)
-    try:
-        scores = EpisodeScores(np.asarray(content["class_ids"], np.int64), np.asarray(content["counts"], np.int64))
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
-    if scores.class_ids.ndim != 1 or scores.counts.shape != (len(scores.class_ids), 4):
-        raise FormatError(f"'{path}' is damaged (class ids and counts are not of the same episodes); {AGAIN}")
-    return scores
+    stored = checked(Scores, read_json(path, AGAIN), path, AGAIN)
+    counts = np.asarray(stored.counts, np.int64).reshape(-1, 4)
+    return EpisodeScores(np.asarray(stored.class_ids, np.int64), counts)

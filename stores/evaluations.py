@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
 import torch
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, model_validator
 from torch import Tensor
 
-from wilss.outside import checked, read_json
+from wilss.layout import AGAIN
+from wilss.outside import Pixels, checked, read_json
 
 FILE = "confusion.json"
-AGAIN = "delete its folder and run again"
-Pixels = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Confusions(BaseModel):

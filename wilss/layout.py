@@ -12,11 +12,13 @@ Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "hea
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MANIFEST = "manifest.json"
 """The commit of an artefact: a folder without one is none."""
+AGAIN = "delete its folder and run again"
+"""What to do about an artefact that is damaged."""
 
 
 def default_root() -> Path:
     """``WILSS_ROOT``, else ``./wilss-data``."""
-    return Path(os.environ.get("WILSS_ROOT", "wilss-data"))
+    return Path(os.environ.get("WILSS_ROOT") or "wilss-data")
 
 
 def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:

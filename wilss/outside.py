@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from wilss.errors import FormatError, SpecError, WilssError
 
@@ -18,6 +19,8 @@ YAML_BYTES = 256 << 10
 DEPTH = 32
 """Levels of lists and mappings; ours have at most eight."""
 
+Pixels = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number of pixels that a file tells."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -68,6 +71,13 @@ def parse_yaml(text: str, problem: str, advice: str) -> Any:
         except (yaml.YAMLError, ValueError) as error:
             reason = _first_line(error)
     raise SpecError(f"{problem} ({reason}); {advice}")
+
+
+def require_format(content: Any, path: Path, newest: int) -> None:
+    """Raise FormatError for content that a newer version wrote; what names no format is for its model to judge."""
+    version = content.get("format") if isinstance(content, Mapping) else None
+    if isinstance(version, int) and version > newest:
+        raise FormatError(f"'{path}' has format {version}; this version reads up to {newest}. Upgrade wilss")
 
 
 def checked(model: type[Model], content: Any, path: Path, advice: str, fault: str = "is damaged") -> Model:

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from stores.artefacts import Manifest
 from wilss.architecture import Count
 from wilss.errors import FormatError
-from wilss.outside import checked
+from wilss.layout import AGAIN, MANIFEST
+from wilss.outside import checked, require_format
 
 FORMAT = 2
 """Of the cards that are written; those of format 1 do not say so."""
-AGAIN = "delete its folder and run again"
 
 
 class LabelCard(BaseModel):
@@ -45,11 +45,8 @@ def read_card(manifest: Manifest, folder: Path, n_classes: int) -> LabelCard:
 
     Raises FormatError for notes that are newer, missing, or not of this label set.
     """
-    path, version = folder / "manifest.json", manifest.notes.get("format", 1)
-    if isinstance(version, int) and version > FORMAT:
-        raise FormatError(
-            f"the notes of '{path}' have format {version}; this version reads up to {FORMAT}. Upgrade wilss"
-        )
+    path = folder / MANIFEST
+    require_format(manifest.notes, path, FORMAT)
     card = checked(LabelCard, manifest.notes, path, AGAIN)
     if len(card.class_ids) != n_classes:
         raise FormatError(f"'{path}' is damaged ({len(card.class_ids)} class ids for {n_classes} classes); {AGAIN}")

@@ -31,6 +31,7 @@ from wilss.architecture import MOST_CLASSES, MOST_PIXELS
 from wilss.data.files import PIXEL_LIMIT
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError, did_you_mean
 from wilss.foundation.cosegment import PseudoLabels
+from wilss.layout import AGAIN
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json
 
@@ -40,7 +41,6 @@ LAYER_BYTES = 1 << 30
 """Of one stage of one image, one byte a pixel and class."""
 INDEX_BYTES = 256 << 20
 """118,000 images of COCO with a tag for each of 254 classes have 180 MB."""
-AGAIN = "delete its folder and run again"
 Side = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 
 

@@ -24,6 +24,10 @@ def test_scores_come_back(tmp_path: Path) -> None:
         *(None, "", "[]", '{"class_ids": [1]}', '{"class_ids": ["a"], "counts": [[1]]}'),
         *("[" * 100_000, '{"class_ids": 1, "counts": 2}'),
         json.dumps({"class_ids": [10**30], "counts": [[1] * 4]}),
+        json.dumps({"class_ids": [1.7], "counts": [[1] * 4]}),
+        json.dumps({"class_ids": [-3], "counts": [[1] * 4]}),
+        json.dumps({"class_ids": [3], "counts": [[1, 2, -3, 4]]}),
+        json.dumps({"class_ids": [3, 1], "counts": [[1] * 4]}),
     ],
 )
 def test_scores_that_are_gone_or_damaged_are_told(tmp_path: Path, content: str | None) -> None:

@@ -154,7 +154,7 @@ def test_descriptions_that_are_none(checkpoint: Path, tmp_path: Path, content: s
     (tmp_path / "about.json").write_text(content)
     refused(lambda: load_card(tmp_path, FewShotCard), "about.json' is damaged")
     (tmp_path / "manifest.json").write_text(content)
-    refused(lambda: read_manifest(tmp_path), r"manifest.json' (is damaged|has format)")
+    refused(lambda: read_manifest(tmp_path), r"manifest.json' is damaged")
     run = tmp_path / "runs" / "a"
     run.mkdir(parents=True)
     (run / "report.json").write_text(content)

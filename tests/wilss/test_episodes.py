@@ -86,7 +86,7 @@ def test_areas_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
     images = (*named([{1: 2047}, {2: 0, 1: 3000}, {}]), ImageClasses("i0", {7: 1}))  # listed twice: told later
     write_areas(images, tmp_path / "areas.json")
     assert load_areas(tmp_path / "areas.json") == images
-    for damaged in ("[", '{"a": 1}', '[["a", 3]]', "7"):
+    for damaged in ("[", '{"a": 1}', '[["a", 3]]', "7", '[["a", {"1": 2.5}]]', '[["a", {"0": 2}]]'):
         (tmp_path / "areas.json").write_text(damaged)
         with pytest.raises(FormatError, match=r"areas.json' is damaged"):
             load_areas(tmp_path / "areas.json")

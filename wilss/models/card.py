@@ -15,7 +15,7 @@ from wilss.data.palette import Colour, voc_colour
 from wilss.errors import ArtefactNotFoundError, FormatError
 from wilss.models.card_format1 import ABOUT, ADVICE, INDEX, of_about, of_index
 from wilss.nets.spec import StudentSpec
-from wilss.outside import checked, read_json
+from wilss.outside import checked, read_json, require_format
 
 FORMAT: Final = 2
 """Of the cards that are written; format 1 had other files, see `wilss.models.card_format1`."""
@@ -137,8 +137,6 @@ def _read(folder: Path, path: Path) -> ModelCard:
         content = of_index(content)
     elif path.name == ABOUT:
         content = of_about(content, folder)
-    version = content.get("format")
-    if isinstance(version, int) and version > FORMAT:
-        raise FormatError(f"'{path}' has format {version}; this version reads up to {FORMAT}. Upgrade wilss")
+    require_format(content, path, FORMAT)
     kind = StudentCard if content.get("kind") == "student" else FewShotCard
     return checked(kind, content, path, ADVICE)

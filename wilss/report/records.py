@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from wilss.errors import FormatError
-from wilss.outside import checked, read_json
+from wilss.outside import checked, read_json, require_format
 
 AGAIN = "delete it and run again to write it anew"
 Share = float | None
@@ -53,9 +51,7 @@ class Record(Part):
     def read(cls, path: Path) -> Self:
         """Read a record from its file. Raises FormatError for one that is newer, damaged or none."""
         content = read_json(path, AGAIN)
-        version = content.get("format", 1) if isinstance(content, Mapping) else None
-        if isinstance(version, int) and version > cls.FORMAT:
-            raise FormatError(f"'{path}' has format {version}; this version reads up to {cls.FORMAT}. Upgrade wilss")
+        require_format(content, path, cls.FORMAT)
         return checked(cls, content, path, AGAIN)
 
     def text(self) -> str:

@@ -41,7 +41,7 @@ def test_old_notes_are_read_and_new_ones_only_add_their_format() -> None:
     [
         (
             {"format": FORMAT + 1},
-            r"notes of 'set/manifest.json' have format 3; this version reads up to 2. Upgrade wilss",
+            r"'set/manifest.json' has format 3; this version reads up to 2. Upgrade wilss",
         ),
         ({"format": FORMAT + 1, "class_ids": None}, "Upgrade wilss"),
         ({"format": "x"}, r"manifest.json' is damaged: 'format' is 'x' .*; delete its folder and run again"),

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from wilss.errors import FormatError
+from pydantic import Field, RootModel
+
 from wilss.fewshot.episodes.lists import ImageClasses
+from wilss.layout import AGAIN
 from wilss.outputs import whole_file
-from wilss.outside import read_json
+from wilss.outside import Pixels, checked, read_json
 
-AGAIN = "delete its folder and run again"
+ClassId = Annotated[int, Field(ge=1, lt=255)]
+
+
+class Areas(RootModel[list[tuple[str, dict[ClassId, Pixels]]]]):
+    """What `write_areas` writes."""
 
 
 def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
@@ -22,8 +29,5 @@ def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
 
 def load_areas(path: Path) -> tuple[ImageClasses, ...]:
     """Read what `write_areas` wrote, in its order. Raises FormatError for a damaged or missing file."""
-    content = read_json(path, AGAIN)
-    try:
-        return tuple(ImageClasses(i, {int(c): int(n) for c, n in areas.items()}) for i, areas in content)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
+    stored = checked(Areas, read_json(path, AGAIN), path, AGAIN)
+    return tuple(ImageClasses(image_id, areas) for image_id, areas in stored.root)

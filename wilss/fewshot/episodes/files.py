@@ -13,11 +13,11 @@ from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
 from wilss.fewshot.episodes.draw import Episode, Rule, Sampler
 from wilss.fewshot.episodes.folds import Fold, NameTable, Variant, fold_of
 from wilss.fewshot.episodes.lists import ListKind
+from wilss.layout import AGAIN
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json
 
 FORMAT: Literal["wilss-episodes-2"] = "wilss-episodes-2"
-AGAIN = "delete its folder and run again"
 
 
 class EpisodeFile(BaseModel):
