@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flows.machine import machine_settings, with_registrations
+from flows.machine import import_named_files, machine_settings, with_registrations
 from stores.plans.session import Session
 from stores.progress import say
 from wilss.fewshot.spec import FewShotSpec
@@ -13,7 +13,7 @@ from wilss.settings import Settings
 from wilss.spec import RunSpec
 
 # a method of one's own has to be known before Prefect looks at a specification that names it
-with_registrations(machine_settings())
+import_named_files()
 
 
 def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None) -> Session:
@@ -22,7 +22,7 @@ def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None)
     Args:
         settings: None reads the ``WILSS_*`` environment variables.
     """
-    session = Session(with_registrations(settings) if settings else machine_settings(), say)
+    session = Session(with_registrations(settings) if settings else machine_settings())
     say(f"device: {session.device}")
     said: set[str] = set()
     for name, spec in specs.items():

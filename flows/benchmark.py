@@ -31,13 +31,13 @@ def run_benchmark(spec: RunSpec, settings: Settings | None = None) -> dict[str, 
     """
     run = Run(spec, begin({spec.method: spec}, settings))
     require_stages(run.settings.again, run.plan.stages)
-    return build_run(run).model_dump(mode="json")
-
-
-def build_run(run: Run) -> RunReport:
-    """Every stage of a run inside the calling flow."""
     built = Built()
-    _prepare(run, run.last_step, built)
+    prepare(run, run.last_step, built)
+    return build_run(run, built).model_dump(mode="json")
+
+
+def build_run(run: Run, built: Built) -> RunReport:
+    """Every stage of a run inside the calling flow, which has looked over the data."""
     base_stages(run, built)
     for step in range(1, run.last_step + 1):
         step_stages(run, step, built)
@@ -51,18 +51,17 @@ def run_step(spec: RunSpec, step: int, settings: Settings | None = None) -> dict
     Raises ArtefactNotFoundError that names what is missing when the step before has not been run.
     """
     run = Run(spec, begin({spec.method: spec}, settings))
-    require_stages(run.settings.again, run.plan.stages_of(run.node("checkpoint", step).step))
-    built = Built()
-    _prepare(run, step, built)
+    built = earlier_stages(run, step)
+    require_stages(run.settings.again, run.plan.stages_of(step))
+    prepare(run, step, built)
     if step == 0:
         base_stages(run, built)
     else:
-        built = earlier_stages(run, step, built.seconds)
         step_stages(run, step, built)
     return _report(run, built).model_dump(mode="json")
 
 
-def _prepare(run: Run, last_step: int, built: Built) -> None:
+def prepare(run: Run, last_step: int, built: Built) -> None:
     """Look over the data before anything is trained; where nothing is to be made, nothing reads them."""
     if not run.stands(last_step):
         with timed(built.seconds, "data"):

@@ -7,12 +7,12 @@ from typing import Any
 from prefect import flow
 
 from flows.begin import begin
-from flows.benchmark import build_run
+from flows.benchmark import build_run, prepare
+from flows.stages import Built
 from stores.plans.plan import require_stages
 from stores.plans.run import Run
 from stores.progress import say
 from tasks.compare import write_comparison
-from tasks.prepare import prepare_data
 from wilss.grid import Comparison
 from wilss.settings import Settings
 
@@ -33,11 +33,12 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
     session = begin(first, settings)
     runs = [Run(cell.spec, session) for cell in cells]
     require_stages(session.settings.again, [stage for run in runs for stage in run.plan.stages])
-    for run in runs[: len(first)]:  # what one method cannot do is said before any of them is trained
-        if not run.stands(run.last_step):
-            prepare_data(run)
+    # what one method cannot do is said before any of them is trained; its other seeds have the same data
+    begun = [Built() for _ in runs]
+    for run, built in zip(runs[: len(first)], begun, strict=False):
+        prepare(run, run.last_step, built)
     reports = []
-    for number, (cell, run) in enumerate(zip(cells, runs, strict=True), start=1):
+    for number, (cell, run, built) in enumerate(zip(cells, runs, begun, strict=True), start=1):
         say(f"run {number} of {len(cells)}: {cell.name}, seed {cell.seed}")
-        reports.append(build_run(run))
+        reports.append(build_run(run, built))
     return write_comparison(grid, runs, reports).model_dump(mode="json")

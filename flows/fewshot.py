@@ -109,7 +109,7 @@ def run_shapes_pretraining(
     """Train the network over random silhouettes anew and write it as the shipped file is; returns the file's path.
 
     Args:
-        shapes: settings of `wilss.fewshot.spec.ShapesSpec` that differ from the preset ``demo``.
+        shapes: settings of `wilss.fewshot.sections.ShapesSpec` that differ from the preset ``demo``.
         out: folder of the file; None chooses one under the root by the settings.
     """
     run = FewShotRun(shapes_training(shapes or {}), begin({}, settings))
@@ -117,7 +117,7 @@ def run_shapes_pretraining(
     recipe = run.plan["silhouettes"].recipe.digest
     path = path_in(out or run.settings.root / "pretrained" / f"shapes-{recipe[:12]}", recipe)
     if not path.is_file():
-        export_shapes(run, stage(run, {}, "silhouettes", "silhouettes", lambda: shapes_net(run)), path)
+        export_shapes(run, stage(run, {}, "silhouettes", lambda: shapes_net(run)), path)
     return str(path)
 
 
@@ -125,10 +125,10 @@ def train_stages(run: FewShotRun, seconds: Seconds) -> ArtefactRef:
     """Silhouettes and stage 1 where they are asked for, head."""
     shapes = stage1 = None
     if "silhouettes" in run.plan:
-        shapes = stage(run, seconds, "silhouettes", "silhouettes", lambda: shapes_net(run))
+        shapes = stage(run, seconds, "silhouettes", lambda: shapes_net(run))
     if "stage 1" in run.plan:
-        stage1 = stage(run, seconds, "stage 1", "stage 1", lambda: stage1_net(run, shapes))
-    return stage(run, seconds, "head", "head", lambda: fewshot_head(run, shapes, stage1))
+        stage1 = stage(run, seconds, "stage 1", lambda: stage1_net(run, shapes))
+    return stage(run, seconds, "head", lambda: fewshot_head(run, shapes, stage1))
 
 
 def score_stages(run: FewShotRun, head: ArtefactRef, seconds: Seconds) -> ScoredModel:
@@ -138,11 +138,11 @@ def score_stages(run: FewShotRun, head: ArtefactRef, seconds: Seconds) -> Scored
 
 
 def _episodes(run: FewShotRun, split: Split, seconds: Seconds) -> ArtefactRef:
-    return stage(run, seconds, f"episodes {split}", "scores", lambda: frozen_episodes(run, split))
+    return stage(run, seconds, f"episodes {split}", lambda: frozen_episodes(run, split))
 
 
 def _scores(run: FewShotRun, split: Split, head: ArtefactRef, episodes: ArtefactRef, seconds: Seconds) -> ArtefactRef:
-    return stage(run, seconds, f"scores {split}", "scores", lambda: fewshot_scores(run, split, head, episodes))
+    return stage(run, seconds, f"scores {split}", lambda: fewshot_scores(run, split, head, episodes))
 
 
 def _open(spec: FewShotSpec, settings: Settings | None, stages: Collection[str]) -> FewShotRun:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from wilss.errors import SpecError
 from wilss.settings import Settings
+from wilss.words import explain
 
 # what Apple's GPU cannot do is done on the CPU; PyTorch reads it when it is imported, which comes later
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
@@ -26,19 +29,28 @@ def machine_settings(**given: Any) -> Settings:
     try:
         settings = Settings.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SpecError(f"'{first['loc'][0]}' is {first['input']!r}: {first['msg']}") from error
+        name = error.errors()[0]["loc"][0]
+        advice = f"give another with --{name}, or with WILSS_{str(name).upper()}"
+        raise SpecError(f"{explain(error, Settings)}; {advice}") from error
     return with_registrations(_with_weights(settings))
 
 
 def with_registrations(settings: Settings) -> Settings:
     """The same, with the files of one's own imported."""
-    if settings.imports:
+    _import_files(settings.imports)
+    return settings
+
+
+def import_named_files() -> None:
+    """Import the files of ``WILSS_IMPORTS``, whatever the other variables say."""
+    _import_files(map(Path, _of_environment().get("imports", ())))
+
+
+def _import_files(paths: Iterable[Path]) -> None:
+    for path in paths:
         from wilss.register import load_registrations
 
-        for path in settings.imports:
-            load_registrations(path)
-    return settings
+        load_registrations(path)
 
 
 def _of_environment() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from prefect import unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -30,13 +31,11 @@ def timed(seconds: Seconds, stage: str) -> Iterator[None]:
     say(f"{stage}: {seconds[stage]:.1f} s")
 
 
-def stage(
-    run: Run | FewShotRun, seconds: Seconds, name: str, title: str, make: Callable[[], ArtefactRef]
-) -> ArtefactRef:
+def stage(run: Run | FewShotRun, seconds: Seconds, name: str, make: Callable[[], ArtefactRef]) -> ArtefactRef:
     """A node that stands, or the task that makes it, whose time is added."""
     if found := run.session.found(run.plan[name]):
         return found
-    with timed(seconds, title):
+    with timed(seconds, run.plan[name].title):
         return make()
 
 
@@ -56,9 +55,9 @@ class Built:
 
 def base_stages(run: Run, built: Built) -> None:
     """Step 0: student, memory bank, evaluation."""
-    built.students.append(stage(run, built.seconds, "checkpoint 0", "base student", lambda: base_student(run)))
+    built.students.append(stage(run, built.seconds, "checkpoint 0", lambda: base_student(run)))
     if "memory bank" in run.plan:
-        built.bank = stage(run, built.seconds, "memory bank", "memory bank", lambda: memory_bank(run))
+        built.bank = stage(run, built.seconds, "memory bank", lambda: memory_bank(run))
     elif run.spec.memory is not None:
         say("no base images with masks, so there is no memory bank: nothing is pasted")
     _evaluate(run, 0, built)
@@ -68,43 +67,34 @@ def step_stages(run: Run, step: int, built: Built) -> None:
     """Step t >= 1: label set, teacher and student, evaluation."""
     labels = _labels(run, step, built) if run.spec.uses_labels else None
     previous, bank = built.students[-1], built.bank
-    student = stage(
-        run,
-        built.seconds,
-        f"checkpoint {step}",
-        f"learn step {step}",
-        lambda: step_student(run, step, previous, labels, bank),
-    )
-    built.students.append(student)
+    make = partial(step_student, run, step, previous, labels, bank)
+    built.students.append(stage(run, built.seconds, f"checkpoint {step}", make))
     built.labels += [labels] if labels else []
     _evaluate(run, step, built)
 
 
-def earlier_stages(run: Run, step: int, seconds: Seconds) -> Built:
-    """References to everything that step t >= 1 starts from. Raises ArtefactNotFoundError when something is missing."""
-    built = Built(seconds=seconds)
-    for earlier in range(step):
-        built.students.append(run.require(run.node("checkpoint", earlier)))
-        built.evaluations.append(run.require(run.node("evaluation", earlier)))
-    if "memory bank" in run.plan:
-        built.bank = run.require(run.plan["memory bank"])
-    return built
+def earlier_stages(run: Run, step: int) -> Built:
+    """References to everything that a step starts from. Raises ArtefactNotFoundError when something is missing."""
+    refs = {node.name: run.require(node) for node in run.before(step)}
+    return Built(
+        students=[refs[f"checkpoint {earlier}"] for earlier in range(step)],
+        evaluations=[refs[f"evaluation {earlier}"] for earlier in range(step)],
+        bank=refs.get("memory bank"),
+    )
 
 
 def _evaluate(run: Run, step: int, built: Built) -> None:
     student = built.students[-1]
-    ref = stage(
-        run, built.seconds, f"evaluation {step}", f"evaluate step {step}", lambda: evaluation(run, step, student)
-    )
-    built.evaluations.append(ref)
+    make = partial(evaluation, run, step, student)
+    built.evaluations.append(stage(run, built.seconds, f"evaluation {step}", make))
 
 
 def _labels(run: Run, step: int, built: Built) -> ArtefactRef:
     """The step's label set, or the one that was given in its place."""
     name = f"labels {step}"
     if name not in run.plan:
-        return run.given_labels(step)
-    return stage(run, built.seconds, name, f"labels of step {step}", lambda: _label(run, step))
+        return run.ingredients.given[step]
+    return stage(run, built.seconds, name, lambda: _label(run, step))
 
 
 def _label(run: Run, step: int) -> ArtefactRef:
@@ -117,6 +107,5 @@ def _label(run: Run, step: int) -> ArtefactRef:
         with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
             same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
             shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
-            for shard in shards:
-                shard.result()  # raises what went wrong in it
+            shards.result()  # raises what went wrong in one
             return label_set(run, step, shards, time.monotonic() - start)

@@ -101,7 +101,7 @@ def report_page(run: Run, last_step: int, report: RunReport) -> str:
 def _there(run: Run, last_step: int) -> dict[str, Manifest]:
     """Node -> manifest of what the store has of a run up to a step."""
     found = run.plan.standing(run.store).items()
-    return {name: manifest for name, manifest in found if (run.plan[name].step or 0) <= last_step}
+    return {name: manifest for name, manifest in found if run.plan[name].at <= last_step}
 
 
 def peak_rss_bytes() -> int:

@@ -36,14 +36,14 @@ def read_json(path: Path, advice: str, limit: int = JSON_BYTES) -> Any:
     return parse_json(_text(path, limit, FormatError, problem, advice), problem, advice)
 
 
-def parse_json(text: str, problem: str, advice: str, error: type[WilssError] = FormatError) -> Any:
-    """Content of a JSON text. Raises ``error``, "PROBLEM (reason); ADVICE", as `read_json` does."""
+def parse_json(text: str, problem: str, advice: str) -> Any:
+    """Content of a JSON text. Raises FormatError, "PROBLEM (reason); ADVICE", as `read_json` does."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as reason:
-        raise error(f"{problem} ({_first_line(reason)}); {advice}") from reason
+        raise FormatError(f"{problem} ({_first_line(reason)}); {advice}") from reason
     if not _is_shallow(content):
-        raise error(f"{problem} (it is nested deeper than {DEPTH}); {advice}")
+        raise FormatError(f"{problem} (it is nested deeper than {DEPTH}); {advice}")
     return content
 
 

@@ -68,7 +68,7 @@ def with_section_defaults(model: type[BaseModel], content: Any) -> Any:
     return {**content, **{name: merge(default, content[name]) for name, default in sections.items()}}
 
 
-def explain(error: ValidationError, model: type[Section], within: str = "") -> str:
+def explain(error: ValidationError, model: type[BaseModel], within: str = "") -> str:
     """A pydantic error in words: the key, the value seen, the rule, and the closest known key.
 
     Args:
@@ -95,11 +95,11 @@ def explain(error: ValidationError, model: type[Section], within: str = "") -> s
     return "; ".join(lines[:MOST_PROBLEMS])
 
 
-def _fields_at(model: type[Section], path: list[str]) -> list[str]:
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
     for part in path:
         annotation: Any = model.model_fields[part].annotation
         annotation = next((a for a in get_args(annotation) if a is not type(None)), annotation)
-        if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         model = annotation
-    return [*model.model_fields, *model.own_kinds()]
+    return [*model.model_fields, *(model.own_kinds() if issubclass(model, Section) else ())]

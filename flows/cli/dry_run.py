@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from flows.cli.printing import print_table
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
     from wilss.spec import RunSpec
 
 
-def print_outlook(specs: Mapping[str, RunSpec], settings: Settings, last_step: int | None = None) -> None:
+def print_outlook(specs: Mapping[str, RunSpec], settings: Settings, step: int | None = None) -> None:
     """Print the resolved settings, every plan with what is found and what is to be made, and an estimate.
 
     Nothing is written, and no server is started; data are opened, as they determine what is made.
 
     Args:
-        specs: runs by name, in order. last_step: where the plans are cut off; None shows them whole.
+        specs: runs by name, in order. step: the only one that is to be run; None stands for all.
+
+    Raises what the runs would raise before they make anything.
     """
     from stores.plans.forecast import outlook
     from stores.plans.plan import require_stages
@@ -29,18 +32,19 @@ def print_outlook(specs: Mapping[str, RunSpec], settings: Settings, last_step: i
 
     session = Session(settings)
     runs = {name: Run(spec, session) for name, spec in specs.items()}
-    for run in runs.values():
-        if last_step is not None:
-            run.node("checkpoint", last_step)  # raises for a step that there is not
-    require_stages(settings.again, [stage for run in runs.values() for stage in run.plan.stages])
+    for run in runs.values() if step is not None else ():
+        for node in run.before(step):
+            run.require(node)
+    known = [run.plan.stages if step is None else run.plan.stages_of(step) for run in runs.values()]
+    require_stages(settings.again, chain.from_iterable(known))
     made: dict[str, float | None] = {}
     for name, run in runs.items():
         print("\n  ".join([f"settings of {name}:", *lines_of(run.spec, run.spec.idle)]))
-        rows = [_row(one, made) for one in outlook(run) if last_step is None or (one.node.step or 0) <= last_step]
+        rows = [_row(one, made) for one in outlook(run) if step in (None, one.node.at)]
         print_table(f"plan of {name}", ["node", "digest", "made from", "images x epochs", "", "estimate"], rows)
-    known = [seconds for seconds in made.values() if seconds is not None]
-    unknown = len(made) - len(known)
-    print(f"device: {session.device}; to be made: {len(made)} nodes, about {sum(known) / 60:.1f} minutes", end="")
+    told = [seconds for seconds in made.values() if seconds is not None]
+    unknown = len(made) - len(told)
+    print(f"device: {session.device}; to be made: {len(made)} nodes, about {sum(told) / 60:.1f} minutes", end="")
     print(f" without {unknown} that are like nothing in this store yet" if unknown else "")
 
 

@@ -2,7 +2,7 @@
 
 Seconds are those an image took when this store made the same kind of artefact by the same method before: a rough guide,
 as steps and evaluations do not say how large their networks are. Where nothing like it was made there is no estimate; a
-memory bank takes next to nothing.
+memory bank takes next to nothing. A teacher's masks are kept while its student is trained; they are told once there.
 """
 
 from __future__ import annotations
@@ -37,27 +37,17 @@ def outlook(run: Run) -> list[Outlook]:
     made = _rates(run.store)
     found = []
     for name, node in run.plan.items():
-        if name.startswith("final labels") and _without_teacher(run, node):
-            continue
         manifest, amount = run.session.standing(node), _amount(run, node)
-        rates = made.get(_like(node.recipe, node.recipe.facts), [0.0] if node.recipe.kind == "banks" else [])
-        seconds = (
-            None if manifest else 0.0 if node.recipe.kind == "banks" else median(rates) * amount if rates else None
-        )
-        created = manifest.created if manifest else None
-        found.append(Outlook(node, run.plan.parents(name), created, amount, seconds))
+        if manifest or not node.optional:
+            rates = made.get(_like(node.recipe, node.recipe.facts), [0.0] if node.recipe.kind == "banks" else [])
+            seconds = median(rates) * amount if rates and not manifest else None
+            created = manifest.created if manifest else None
+            found.append(Outlook(node, run.plan.parents(name), created, amount, seconds))
     return found
 
 
-def _without_teacher(run: Run, node: Node) -> bool:
-    """Whether the student stands, and its teacher's masks do not: the method has none."""
-    return (
-        run.store.find(node.recipe) is None and run.session.standing(run.node("checkpoint", node.step or 0)) is not None
-    )
-
-
 def _amount(run: Run, node: Node) -> int:
-    spec, step = run.spec, node.step or 0
+    spec, step = run.spec, node.at
     if node.recipe.kind == "evaluations":
         return len(run.source.ids("eval"))
     images = len(run.lists.positions(step))

@@ -83,7 +83,7 @@ def plan_incremental(of: Ingredients) -> Plan:
 
 def _nodes(of: Ingredients) -> Iterator[Node]:
     student = _base(of)
-    yield Node("checkpoint 0", student, "base", "student of step 0")
+    yield Node("checkpoint 0", student, "base", "base student")
     bank = _bank(of) if of.has_bank else None
     if bank:
         yield Node("memory bank", bank, "bank", "memory bank")
@@ -92,10 +92,11 @@ def _nodes(of: Ingredients) -> Iterator[Node]:
         labels: Parent | None = of.given.get(step) if of.spec.uses_labels else None
         if of.spec.uses_labels and labels is None:
             labels = _labels(of, step)
-            yield Node(f"labels {step}", labels, "labels", f"label set of step {step}", step)
+            yield Node(f"labels {step}", labels, "labels", f"labels of step {step}", step)
         student = _step(of, step, student, labels, bank)
         yield Node(f"checkpoint {step}", student, "step", f"student of step {step}", step)
-        yield Node(f"final labels {step}", _teacher(student), "step", f"plug-in's masks of step {step}", step)
+        # kept while the student is trained, by a method that has a teacher
+        yield Node(f"final labels {step}", _teacher(student), "step", f"teacher's masks of step {step}", step, True)
         evaluation = _evaluation(of, step, student)
         yield Node(f"evaluation {step}", evaluation, "evaluation", f"evaluation of step {step}", step)
 
@@ -137,6 +138,8 @@ def _base(of: Ingredients) -> Recipe:
         "augment": spec.augment.plain(),
         "train": of.base_training.plain(),
     }
+    if spec.merged and (code := code_version(spec.entry.version, spec.entry.source)):
+        facts["method"] = code  # which is nothing but this training
     return Recipe("checkpoints", facts)
 
 

@@ -14,7 +14,8 @@ from wilss.errors import SpecError, did_you_mean
 class Node:
     """The place of one artefact in a run.
 
-    stage: what ``--again`` calls it. step: its step, where it has one. title: what it is, for people.
+    stage: what ``--again`` calls it. step: its step, where it has one. title: what it is, for people. optional: a run
+    is complete without it.
     """
 
     name: str
@@ -22,6 +23,12 @@ class Node:
     stage: str
     title: str
     step: int | None = None
+    optional: bool = False
+
+    @property
+    def at(self) -> int:
+        """The step that it is made at: 0 for the base student and the bank, which have none."""
+        return self.step or 0
 
     def is_in(self, again: Iterable[str]) -> bool:
         """Whether it is among the stages that are to be made anew: "all", "labels" or "labels-1"."""
@@ -62,9 +69,9 @@ class Plan(Mapping[str, Node]):
         """Names that ``--again`` takes."""
         return _names_of(self._nodes.values())
 
-    def stages_of(self, step: int | None) -> tuple[str, ...]:
-        """Those of one step; the base student and the bank, which have none, are made at step 0."""
-        return _names_of(node for node in self._nodes.values() if (node.step or 0) == (step or 0))
+    def stages_of(self, step: int) -> tuple[str, ...]:
+        """Those of one step."""
+        return _names_of(node for node in self._nodes.values() if node.at == step)
 
 
 def _names_of(nodes: Iterable[Node]) -> tuple[str, ...]:

@@ -104,10 +104,6 @@ class Run:
         labels = self.node("checkpoint", step).recipe.parents.get("labels")
         return ArtefactRef(kind=labels.kind, digest=labels.digest) if labels else None
 
-    def given_labels(self, step: int) -> ArtefactRef:
-        """The label set that was named for a step in place of the co-segmented one."""
-        return self.ingredients.given[step]
-
     def require(self, node: Node) -> ArtefactRef:
         """The reference of a node that has to be there. Raises ArtefactNotFoundError that says how to make it."""
         found = self.store.find(node.recipe)
@@ -120,6 +116,12 @@ class Run:
             )
         return found.ref
 
+    def before(self, step: int) -> list[Node]:
+        """Everything that a step starts from: earlier students, what they scored, the bank. Raises as `node` does."""
+        self.node("checkpoint", step)
+        bank = [self.plan["memory bank"]] if step and "memory bank" in self.plan else []
+        return [self.node(stage, earlier) for earlier in range(step) for stage in ("checkpoint", "evaluation")] + bank
+
     def words(self, classes: tuple[int, ...]) -> list[tuple[str, ...]]:
         """Words for the scorer, class by class."""
         return [self.prompts[name] for name in self.names(classes)]
@@ -131,8 +133,8 @@ class Run:
         return self.session.latest(key, lambda: self.lists.tagged(step, canvas))
 
     def stands(self, last_step: int) -> bool:
-        """Whether everything up to a step is there; a method without a teacher leaves none of its masks."""
-        nodes = [n for n in self.plan.values() if (n.step or 0) <= last_step and not n.name.startswith("final labels")]
+        """Whether everything up to a step is there."""
+        nodes = [node for node in self.plan.values() if node.at <= last_step and not node.optional]
         return all(self.session.standing(node) is not None for node in nodes)
 
     def check_words(self, step: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -12,24 +11,19 @@ from uuid import uuid4
 
 from stores.artefacts import Anew, ArtefactRef, Manifest, Recipe, Store
 from stores.plans.plan import Node
+from stores.progress import say
 from wilss.custom import CustomBenchmark
 from wilss.data.families import open_source
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.data.steps import TrainingList
-from wilss.device import resolve_device
+from wilss.device import require_device
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
-from wilss.precision import require_full_fp32
 from wilss.settings import Settings
 
 T = TypeVar("T")
-
-
-def to_stderr(line: str) -> None:
-    """One plain line for people on standard error."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Session:
@@ -41,11 +35,10 @@ class Session:
         say: takes one line for people.
     """
 
-    def __init__(self, settings: Settings, say: Callable[[str], None] = to_stderr) -> None:
+    def __init__(self, settings: Settings, say: Callable[[str], None] = say) -> None:
         self.settings, self.say = settings, say
         self.store = Store(settings.root)
-        self.device = resolve_device(settings.device)
-        require_full_fp32()
+        self.device = require_device(settings.device)
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
         self._anew: dict[str, Anew] = {}

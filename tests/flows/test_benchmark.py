@@ -117,7 +117,7 @@ def test_another_root_gives_identical_metrics(finished: tuple[Path, dict[str, An
 def test_step_says_what_is_missing(tmp_path: Path) -> None:
     from flows.benchmark import run_step
 
-    with pytest.raises(ArtefactNotFoundError, match=r"the student of step 0 .* run the step before"):
+    with pytest.raises(ArtefactNotFoundError, match=r"the base student .* run the step before"):
         run_step(make_spec(TINY), 1, settings(tmp_path))
     assert not list(tmp_path.rglob("manifest.json"))
     with pytest.raises(SpecError, match="has no step 7; its steps are 0 to 1"):
@@ -205,8 +205,8 @@ def test_labels_made_anew_pull_their_step_along_and_nothing_else(
     for key in ("metrics", "steps", "label_sets", "artefacts"):
         assert report[key] == finished[1][key]
     said = capsys.readouterr().err
-    assert re.search(r"^student of step 0: found, made (just now|\d+ \w+ ago)$", said, re.MULTILINE)
-    assert "label set of step 1: found" not in said
+    assert re.search(r"^base student: found, made (just now|\d+ \w+ ago)$", said, re.MULTILINE)
+    assert "labels of step 1: found" not in said
     with pytest.raises(SpecError, match="'base' is no stage that could be made again here"):
         run_step(make_spec(TINY), 1, settings(root).model_copy(update={"again": ("base",)}))
     assert modified(root) == after

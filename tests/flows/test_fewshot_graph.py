@@ -103,4 +103,5 @@ def test_the_record_of_a_model(finished: Finished) -> None:
     report = finished[2]
     assert (report.format, report.device, report.head) == (FewShotReport.FORMAT, str(resolve_device("auto")), "cwt")
     assert report.artefacts["episodes"] == report.artefacts["episodes eval"]
-    assert set(report.stage_seconds) == {"lists", "silhouettes", "stage 1", "head", "scores"}
+    titles = {f"{what} ({part})" for what in ("episodes", "scores") for part in ("novel classes", "base classes")}
+    assert set(report.stage_seconds) == {"lists", "silhouettes", "stage 1", "cwt, 1 shot", *titles}

@@ -213,7 +213,7 @@ def test_coco_to_voc_end_to_end(wilss, tmp_path: Path) -> None:  # type: ignore[
     code, out, err = wilss("run", "coco-to-voc", *arguments, "--root", tmp_path / "root")
     assert code == 0, err
     assert "step 0: 2 images, step 1: 24 images" in err
-    assert "after the last step, voc: old -, new" in out
+    assert "after the last step, voc: old –, new" in out
     (path,) = (tmp_path / "root" / "runs").glob("*/report.json")
     report = json.loads(path.read_text())
     assert [s["n_classes"] for s in report["steps"]] == [60, 80]

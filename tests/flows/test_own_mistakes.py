@@ -115,7 +115,7 @@ def test_a_model_of_a_newer_format(wilss: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], r"the student of step 0 (checkpoints "),
+        ([], r"the base student (checkpoints "),
         (["--set", "label_sets.1=0123abc"], "'0123abc' does not exist among the labels in"),
         (["--start", "0123abc"], "'0123abc' does not exist among the checkpoints in"),
         (["--set", "student.weights=heads:0123abc"], "'0123abc' does not exist among the heads in"),

@@ -123,8 +123,8 @@ def test_json_as_deep_as_ours_is_read(tmp_path: Path) -> None:
     for _ in range(DEPTH):
         deep = [deep, {"a": 1}]
     assert parse_json(json.dumps(deep), "", "") == deep
-    with pytest.raises(SpecError, match=r"^here \(it is nested deeper than 32\); there$"):
-        parse_json(json.dumps([deep]), "here", "there", SpecError)
+    with pytest.raises(FormatError, match=r"^here \(it is nested deeper than 32\); there$"):
+        parse_json(json.dumps([deep]), "here", "there")
     with pytest.raises(FormatError, match=r"is damaged \(No such file or directory\); delete it"):
         read_json(tmp_path / "none.json", "delete it")
     with pytest.raises(FormatError, match=r"is damaged \(Is a directory\); delete it"):

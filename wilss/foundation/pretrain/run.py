@@ -26,37 +26,28 @@ from wilss.foundation.pretrain.loop import Progress
 from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
 from wilss.outputs import whole_file, writable_folder
 from wilss.outside import parse_json
+from wilss.words import explain
 
 Model = Literal["clip", "dino"]
 SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTraining, "dino": DinoTraining}
 FILE_NAMES: dict[Model, str] = {"clip": "clip_scenes.safetensors", "dino": "dino_scenes.safetensors"}
 STATE_NAME = "state.pt"
-JSON_LISTS = "lists are written as JSON"
+AGAIN = "delete it to train again"
 WORLDS = [world.plain() for world in (EASY_WORLD, SCENES_WORLD)]
 
 
 def training_spec(model: str, changes: dict[str, Any]) -> ClipTraining | DinoTraining:
-    """The settings of a pretraining, defaults changed key by key; lists are written as JSON.
+    """The settings of a pretraining, defaults changed key by key.
 
     Raises SpecError for an unknown model, key or value.
     """
     if model not in SPECS:
         raise SpecError(f"there is no pretraining of '{model}'.{did_you_mean(model, (*SPECS, 'shapes'))}")
-    kind, problem = SPECS[model], f"settings of the {model} training cannot be used"
-    for key in changes:
-        if key not in kind.model_fields:
-            raise SpecError(f"unknown key '{key}' of the {model} training.{did_you_mean(key, kind.model_fields)}")
+    kind = SPECS[model]
     try:
-        content = {
-            key: parse_json(value, f"{problem}: {key}", JSON_LISTS, SpecError)
-            if isinstance(value, str) and value[:1] in "[{"
-            else value
-            for key, value in changes.items()
-        }
-        return kind.model_validate(content)
+        return kind.model_validate(changes)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'settings'}: {p['msg']}" for p in error.errors())
-        raise SpecError(f"{problem}: {problems}") from error
+        raise SpecError(f"settings of the {model} training cannot be used: {explain(error, kind)}") from error
 
 
 def pretrain(
@@ -98,9 +89,9 @@ def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
     try:
         with safe_open(path, "pt") as handle:
             notes = handle.metadata() or {}
-        trained = json.loads(notes.get("training", "null"))
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise FormatError(f"'{path}' is damaged ({error}); delete it to train again") from error
+    except SafetensorError as error:
+        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
+    trained = parse_json(notes.get("training", "null"), f"'{path}' is damaged", AGAIN)
     if trained != spec.plain() or notes.get("worlds") != json.dumps(WORLDS):
         raise FormatError(f"'{path}' was trained with other settings; choose another folder with --out")
 
