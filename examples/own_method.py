@@ -27,7 +27,8 @@ class KeepOld:
 
     def __init__(self, context: StepContext) -> None:
         self.context = context
-        self.weight = getattr(context.settings, "weight", 1.0)
+        assert isinstance(context.settings, KeepOldSettings)
+        self.weight = context.settings.weight
 
     def heads(self) -> tuple[nn.Module, ...]:
         """Modules that are trained beside the student: none."""

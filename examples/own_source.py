@@ -37,8 +37,9 @@ class ClassFolders:
         return digest_of([self.classes, files])
 
     def ids(self, split: Split) -> tuple[str, ...]:
-        scored = [image_id for image_id in self.all_ids if self.has_mask(image_id)][::4]  # every fourth with a mask
-        return tuple(scored if split == "eval" else (i for i in self.all_ids if i not in set(scored)))
+        masked = [image_id for image_id in self.all_ids if self.has_mask(image_id)]
+        scored = dict.fromkeys(masked[::4])  # every fourth one with a mask
+        return tuple(scored if split == "eval" else (i for i in self.all_ids if i not in scored))
 
     def tags(self, split: Split) -> tuple[tuple[int, ...], ...]:
         return tuple((1 + self.classes.index(image_id.split("/")[0]),) for image_id in self.ids(split))

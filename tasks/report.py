@@ -1,4 +1,4 @@
-"""Report tasks: the record and the page of a run, and of a comparison."""
+"""The report task: the record and the page of a run."""
 
 from __future__ import annotations
 

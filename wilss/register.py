@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -127,7 +127,8 @@ def register_family(entry: Family) -> None:
     folder; what it opens is looked at when it is opened.
     """
     what = _title("data family", getattr(entry, "name", entry))
-    require_members(entry, [field.name for field in fields(Family)], what)
+    if not isinstance(entry, Family):
+        raise SpecError(f"{what} is a {type(entry).__name__}; make it a wilss.data.families.Family")
     _require_build(entry.open, (), what)
     for option in (*entry.needs, *filter(None, [entry.voc_option])):
         if option not in ASKS:

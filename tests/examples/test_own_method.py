@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ FILE = Path("examples/own_method.py")
 class TestKeepOld(MethodContract):
     def make(self, context: StepContext) -> Method:
         load_registrations(FILE)
-        return build_method("keep-old", context)
+        own = METHODS["keep-old"].settings
+        assert own is not None
+        return build_method("keep-old", replace(context, settings=own()))
 
 
 @pytest.mark.usefixtures("registrations", "prefect_backend")

@@ -19,7 +19,7 @@ from wilss.learn.methods.contract import StepBatch, StepContext
 from wilss.learn.methods.finetune import Finetune
 from wilss.learn.methods.fmwiss import Fmwiss
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
-from wilss.learn.spec import TrainSpec
+from wilss.learn.spec import MethodSettings, TrainSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.nets.segmenter import Segmenter, build_segmenter
 from wilss.nets.spec import StudentSpec
@@ -253,6 +253,6 @@ def test_a_step_of_one_class_runs(data: TaggedImages, name: str) -> None:
         "wilson": WilsonSpec(channels=8, warmup_epochs=0),
     }
     step = StepData(one, Ones(one), bank())
-    result = train_step(segmenter(), step, name, settings.get(name), spec, AugmentSpec(crop=32), 0)
+    result = train_step(segmenter(), step, name, settings.get(name, MethodSettings()), spec, AugmentSpec(crop=32), 0)
     assert result.student.step_sizes == (15, 1)
     assert all(torch.isfinite(p).all() for p in result.student.parameters())

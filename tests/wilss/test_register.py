@@ -190,7 +190,7 @@ class Half(nn.Module):
         (lambda: register_head("half", Half), "head 'half' lacks 'losses'"),
         (lambda: register_grouper("half", Half), "grouper 'half' lacks 'affinity'"),
         (lambda: register_scorer("half", SimpleNamespace), "scorer 'half' lacks 'digest'"),
-        (lambda: register_family(SimpleNamespace(name="half")), "data family 'half' lacks 'open'"),
+        (lambda: register_family(SimpleNamespace(name="half")), "data family 'half' is a SimpleNamespace; make it a"),
         (lambda: register_family(Family("half", print)), "data family 'half' names no preset"),
         (lambda: register_family(Family("half", print, preset="tinny")), "unknown preset 'tinny'. Did you mean 'tiny'"),
         (lambda: register_family(Family("half", print, preset="tiny", needs={"date": ""})), "Did you mean 'data'"),

@@ -128,7 +128,8 @@ def _folder(data: DataSpec, settings: Settings, base: tuple[int, ...], custom: C
     from wilss.data.folder import FolderSource
 
     assert settings.data is not None
-    assert custom is not None
+    if custom is None:
+        raise SpecError("a folder's classes are those of a benchmark; write one as YAML (docs/data.md) and name it")
     return FolderSource(settings.data, custom.classes, base, custom.ignore, settings.skip_unreadable)
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from wilss.architecture import Channels, ModelName
 from wilss.data.scenes.outlines import LEAST, MOST
 from wilss.data.spec import MOST_IMAGES, World
-from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
+from wilss.fewshot.episodes.spec import EpisodeAugmentSpec, Novel
 from wilss.learn.spec import BackboneRate, BatchSize, Epochs, HeadRate, TrainSpec
 from wilss.nets.spec import Form
 from wilss.section import Section, Seed
@@ -100,9 +100,7 @@ class Stage1Spec(PspTrainSpec):
         "unfiltered",
         description="images it sees: those that episodes may have; or all, also those with no large base object (BAM)",
     )
-    novel: Literal["background", "ignore"] = Field(
-        "background", description="novel objects in base images (CWT: ignore)"
-    )
+    novel: Novel = Field("background", description="novel objects in base images (CWT: ignore)")
     decoder: Literal["pretrained", "new"] = Field(
         "pretrained",
         description="it goes on from the decoder of the pretraining on silhouettes, if that is of its size",

@@ -9,7 +9,7 @@ import wilss._torchvision  # noqa: F401
 
 import timm
 
-from wilss.foundation.kinds import GROUPERS, WELL_KNOWN
+from wilss.foundation.kinds import GROUPERS, SCORERS, WELL_KNOWN, kind_of
 from wilss.foundation.loading import SCENES_FILE
 from wilss.nets.pretrained import SHIPPED, pretrained_config
 
@@ -40,9 +40,10 @@ def catalogue(folder: Path | None) -> list[Entry]:
 
 
 def describe(name: str, folder: Path | None) -> Entry:
-    """Facts about one name, without loading or fetching anything."""
+    """Facts about one name, without loading or fetching anything. Raises SpecError for an unknown kind."""
     kind, _, model = name.partition(":")
     role = "grouper" if kind in GROUPERS else "scorer"
+    kind_of(name, GROUPERS if role == "grouper" else SCORERS, role)
     shipped = {"clip:scenes": SCENES_FILE, "dino:scenes": SHIPPED / "dino_scenes.safetensors"}
     if name in shipped:
         return Entry(name, role, "shipped", "Apache-2.0", shipped[name].stat().st_size)
@@ -53,11 +54,11 @@ def describe(name: str, folder: Path | None) -> Entry:
 
 def _local_file(kind: str, model: str, folder: Path | None) -> Path | None:
     if "@" in model:
-        places = [Path(model.partition("@")[2])]
+        places = [Path(model.partition("@")[2]).expanduser()]
     elif kind == "clip":
-        stem, file = model.replace("/", "-", 1), Path(model.partition("/")[2])
+        stem, file = model.replace("/", "-", 1), Path(model.partition("/")[2]).expanduser()
         places = [folder / f"{stem}{suffix}" for suffix in (".safetensors", ".pt")] if folder else []
-        places += [file, Path(model) / "open_clip_model.safetensors"]
+        places += [file, Path(model).expanduser() / "open_clip_model.safetensors"]
     else:
         places = [folder / f"{model}.safetensors"] if folder else []
     return next((path for path in places if path.is_file()), None)

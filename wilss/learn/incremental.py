@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor
 
 from wilss.data.augment import draw_view
@@ -21,7 +20,7 @@ from wilss.learn.loop import Training, Watch
 from wilss.learn.memory import MemoryBank
 from wilss.learn.methods import build_method
 from wilss.learn.methods.contract import Method, StepBatch, StepContext
-from wilss.learn.spec import PasteSpec, TrainSpec
+from wilss.learn.spec import MethodSettings, PasteSpec, TrainSpec
 from wilss.learn.state import History
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
@@ -64,7 +63,7 @@ def train_step(
     old: Segmenter,
     data: StepData,
     method_name: str,
-    settings: BaseModel | None,
+    settings: MethodSettings,
     spec: TrainSpec,
     augment: AugmentSpec,
     seed: int,
@@ -74,7 +73,7 @@ def train_step(
     """Grow a copy of ``old`` by the step's classes and train it; ``old`` stays frozen and unchanged.
 
     Args:
-        settings: the method's own, None for its defaults.
+        settings: the method's own.
         chain: bases and vectors that a step tuned by singular values goes on from; without it such a step decomposes
             ``old``, and no other step takes notice of it.
 

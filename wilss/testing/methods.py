@@ -28,7 +28,7 @@ class MethodContract(ABC):
     settings: the method's own; its warm-up must end before the thousandth epoch. uses_labels: as it is registered.
     """
 
-    settings: MethodSettings | None = None
+    settings: MethodSettings = MethodSettings()
     uses_labels = True
 
     @abstractmethod

@@ -16,7 +16,7 @@ from wilss.fewshot.episodes.augment import EpisodeView, draw_episode_view
 from wilss.fewshot.episodes.canvas import canvas_images, canvas_labels, pad_masks
 from wilss.fewshot.episodes.draw import Episode, Sampler, base_labels, episode_labels
 from wilss.fewshot.episodes.lists import EpisodeList
-from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
+from wilss.fewshot.episodes.spec import EpisodeAugmentSpec, Novel
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
 
@@ -66,11 +66,11 @@ class Augmented:
         """What draws episodes with the queries at given positions of the sampler's list."""
         return lambda positions: self._batch([sampler.about(position, self._number()) for position in positions])
 
-    def base_classes(self, positions: list[int], novel: str) -> MaskedBatch:
+    def base_classes(self, positions: list[int], novel: Novel) -> MaskedBatch:
         """Images with labels of the base classes, for stage 1."""
         ids = [self.data.images.ids[position] for position in positions]
         canvases, sizes, labels = self.data.read(ids)
-        labels = base_labels(labels, self.base, "ignore" if novel == "ignore" else "background")
+        labels = base_labels(labels, self.base, novel)
         view = self._draw(sizes, labels)
         return MaskedBatch(self._images(view, canvases), to_device(view.labels(labels), self.device))
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from wilss.data.source import VOID
 from wilss.errors import DataError, SpecError, did_you_mean
 from wilss.fewshot.episodes.lists import EpisodeList
+from wilss.fewshot.episodes.spec import Novel
 
 Rule = Literal["image", "class"]
 _ORDER, _DRAW, _ABOUT = 0, 1, 2  # independent streams of random numbers
@@ -133,9 +134,7 @@ def episode_labels(mask: Tensor, class_id: int, image_id: str) -> Tensor:
     return (mask == class_id).to(torch.uint8).masked_fill(void, VOID)
 
 
-def base_labels(
-    mask: Tensor, base_classes: Sequence[int], novel: Literal["background", "ignore"] = "background"
-) -> Tensor:
+def base_labels(mask: Tensor, base_classes: Sequence[int], novel: Novel = "background") -> Tensor:
     """Labels of stage 1 from uint8 ``(..., H, W)``: 0 background, 1 + position of the base class, 255.
 
     Args:
@@ -144,8 +143,8 @@ def base_labels(
 
     Raises SpecError for another ``novel``, or for base classes that are no class ids or come twice.
     """
-    if novel not in ("background", "ignore"):
-        raise SpecError(f"unknown treatment of novel classes '{novel}'.{did_you_mean(novel, ('background', 'ignore'))}")
+    if novel not in get_args(Novel):
+        raise SpecError(f"unknown treatment of novel classes '{novel}'.{did_you_mean(novel, get_args(Novel))}")
     if len(set(base_classes)) < len(base_classes) or not all(1 <= c < VOID for c in base_classes):
         raise SpecError(f"base classes {tuple(base_classes)}: each is a class id of 1 to {VOID - 1}, listed once")
     table = torch.full((VOID + 1,), VOID if novel == "ignore" else 0, dtype=torch.uint8)

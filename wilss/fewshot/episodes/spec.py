@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from wilss.section import Section
+
+Novel = Literal["background", "ignore"]
+"""What becomes of novel objects in the labels of base classes."""
 
 
 class EpisodeAugmentSpec(Section):

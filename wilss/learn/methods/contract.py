@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor, nn
 
-from wilss.learn.spec import PasteSpec
+from wilss.learn.spec import MethodSettings, PasteSpec
 from wilss.nets.segmenter import Segmenter
 
 
@@ -44,8 +43,8 @@ class StepContext:
     n_old: int
     """Outputs of the old model: background + old classes."""
     n_new: int
-    settings: BaseModel | None
-    """The method's own settings; None for its defaults."""
+    settings: MethodSettings
+    """The method's own, of the class that it is registered with."""
     generator: torch.Generator
     one_backbone: bool = False
     """The student's backbone is frozen: its features are the old model's."""

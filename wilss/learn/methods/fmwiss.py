@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class Fmwiss:
 
     def __init__(self, context: StepContext) -> None:
         self.context = context
-        self.spec = spec = context.settings if isinstance(context.settings, FmwissSpec) else FmwissSpec()
+        self.spec = spec = cast(FmwissSpec, context.settings)
         student = context.student
         self.teacher = Teacher(
             student.in_channels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ class Wilson:
 
     def __init__(self, context: StepContext) -> None:
         self.context = context
-        self.spec = context.settings if isinstance(context.settings, WilsonSpec) else WilsonSpec()
+        self.spec = cast(WilsonSpec, context.settings)
         n_outputs = context.n_old + context.n_new
         self.localizer = Localizer(context.student.in_channels, n_outputs, self.spec.channels).to(context.device)
 
