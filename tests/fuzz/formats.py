@@ -35,7 +35,7 @@ RUN = ("scenes-15-5", "--preset", "tiny")
 
 @dataclass(frozen=True)
 class Examples:
-    """Sound inputs in one folder: ``pets`` and its ``pets.yaml``, ``voc``, ``coco``, and a ``root`` with a finished run."""
+    """Sound inputs in one folder: ``pets`` and its ``pets.yaml``, ``voc``, ``coco``, a ``root`` with a finished run."""
 
     folder: Path
 

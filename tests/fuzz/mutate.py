@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 ODD_TEXT = (
-    "\ufeff", "\0", "\r", "\u2028", "\x1b[31m", "=1+1", "'", '"', ",", ";", "|", "\t", "../", "/etc/passwd", "%s", "{}", "[",
-    "&a", "*a", "!!int x", "!!python/object:os.system", "2001-99-99", "<<", "NaN", "é", "e\u0301", "x" * 5000, "-", "~",
+    "\ufeff", "\0", "\r", "\u2028", "\x1b[31m", "=1+1", "'", '"', ",", ";", "|", "\t", "../", "/etc/passwd", "%s", "{}",
+    "[", "&a", "*a", "!!int x", "!!python/object:os.system", "2001-99-99", "<<", "NaN", "é", "e\u0301", "x" * 5000, "-", "~",
     "null", "1e999", "9" * 400, "0x", "CON", " ", "background", "\ud800",
 )  # fmt: skip
 ODD_VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 10**9, 10**30, 1e308, float("nan"), float("inf"), "", "x", "\0", "../../x", "/", "é" * 300, [],
-    {}, [[]], [None], {"a": 1}, [1e9, -1e9], "1", [float("nan")] * 8,
+    None, True, -1, 0, 1, 10**9, 10**30, 1e308, float("nan"), float("inf"), "", "x", "\0", "../../x", "/", "é" * 300,
+    [], {}, [[]], [None], {"a": 1}, [1e9, -1e9], "1", [float("nan")] * 8,
 )  # fmt: skip
 ENCODINGS = ("utf-16", "utf-16-be", "cp1252", "utf-32", "utf-8-sig", "latin-1")
 MODES = ("1", "L", "P", "RGB", "RGBA", "LA", "I;16", "I", "F", "CMYK")

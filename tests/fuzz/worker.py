@@ -72,8 +72,9 @@ def _episodes(folder: Path) -> None:
         ids = source.ids("train")
         drawn = [Episode(ids[k], 1 if k % 2 else 16, (ids[(k + 2) % len(ids)],)) for k in range(len(ids))]
         evaluation_batch(source, drawn, 65, False, torch.device("cpu"), ())
-    except WilssError:
-        sys.exit("refused")
+    except WilssError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
 
 
 def _peak() -> int:
