@@ -13,8 +13,8 @@ from PIL import Image
 
 ODD_TEXT = (
     "\ufeff", "\0", "\r", "\u2028", "\x1b[31m", "=1+1", "'", '"', ",", ";", "|", "\t", "../", "/etc/passwd", "%s", "{}",
-    "[", "&a", "*a", "!!int x", "!!python/object:os.system", "2001-99-99", "<<", "NaN", "é", "e\u0301", "x" * 5000, "-", "~",
-    "null", "1e999", "9" * 400, "0x", "CON", " ", "background", "\ud800",
+    "[", "&a", "*a", "!!int x", "!!python/object:os.system", "2001-99-99", "<<", "NaN", "é", "e\u0301", "x" * 5000, "-",
+    "~", "null", "1e999", "9" * 400, "0x", "CON", " ", "background", "\ud800",
 )  # fmt: skip
 ODD_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1, 10**9, 10**30, 1e308, float("nan"), float("inf"), "", "x", "\0", "../../x", "/", "é" * 300,
