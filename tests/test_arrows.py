@@ -78,3 +78,20 @@ def test_no_module_outside_of_sessions_keeps_what_is_opened(room: str) -> None:
         text = path.read_text()
         assert "lru_cache" not in text, path
         assert "def forget_" not in text, path
+
+
+def test_no_two_rooms_of_the_library_import_each_other() -> None:
+    rooms = {path.name for path in (ROOT / "wilss").iterdir() if (path / "__init__.py").is_file()}
+    arrows = {(path.parts[0], room) for path, room in _inner_imports(rooms) if path.parts[0] in rooms}
+    assert {("learn", "nets"), ("fewshot", "data")} <= arrows, "the test sees arrows"
+    assert sorted((a, b) for a, b in arrows if (b, a) in arrows and a != b) == []
+
+
+def _inner_imports(rooms: set[str]) -> list[tuple[Path, str]]:
+    found = []
+    for path in (ROOT / "wilss").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "wilss":
+                parts = [*node.module.split(".")[1:], *(alias.name for alias in node.names)]
+                found += [(path.relative_to(ROOT / "wilss"), parts[0])] if parts[0] in rooms else []
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from wilss.fewshot.spec import make_fewshot_spec
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.learn.methods import METHODS
-from wilss.register import load_registrations
+from wilss.register import load_registrations, read_own_benchmark
 from wilss.settings import Settings
 from wilss.spec import make_spec
 
@@ -155,3 +156,25 @@ def test_a_newer_file_takes_the_place_of_the_older_one(file: Path) -> None:
     assert "new-method" in METHODS
     with pytest.raises(SpecError, match=r"none\.py' does not exist; give a Python file"):
         load_registrations(file.with_name("none.py"))
+
+
+@pytest.mark.parametrize("named", ["../own.py", "/etc/passwd.py", "link.py", "sub/../../own.py", 3, "a\0b"])
+def test_a_benchmark_imports_nothing_from_outside_its_folder(named: object, file: Path) -> None:
+    beside = file.parent / "inner"
+    (beside / "sub").mkdir(parents=True)
+    yaml = beside / "mine.yaml"
+    yaml.write_text("import: " + json.dumps(named) + "\nname: mine\ndata: folder\nsteps: [[a], [b]]\n")
+    (file.parent / "own.py").write_text(FILE)
+    (beside / "link.py").symlink_to(file.parent / "own.py")
+    with pytest.raises(SpecError, match="name Python files that lie beside it or in a folder below"):
+        read_own_benchmark(yaml)
+    assert "own-method" not in METHODS
+
+
+def test_a_benchmark_imports_what_lies_below_it(file: Path) -> None:
+    yaml = file.parent / "mine.yaml"
+    (file.parent / "sub").mkdir()
+    (file.parent / "sub" / "own.py").write_text(FILE)
+    yaml.write_text("import: sub/own.py\nname: mine\ndata: folder\nsteps: [[a], [b]]\n")
+    assert "import" not in read_own_benchmark(yaml)
+    assert "own-method" in METHODS
