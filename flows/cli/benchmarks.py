@@ -17,7 +17,7 @@ from flows.cli.options import (
     run_content,
     specify,
 )
-from flows.cli.printing import print_comparison, print_report, print_table, say_next
+from flows.cli.printing import print_comparison, print_report, print_table, say_next, show
 from flows.server import server_at_hand
 from wilss.layout import default_root
 from wilss.report.records import percent
@@ -135,4 +135,4 @@ def runs(*, root: Path | None = None) -> None:
     rows = [[r.run, *(percent(getattr(r.metrics, key)) for key in ("old", "new", "all"))] for r in found]
     print_table("runs", ["run", "old", "new", "all"], rows)
     if rows:
-        print("mIoU %, convention C, on full-size images")
+        show("mIoU %, convention C, on full-size images")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, specify
-from flows.cli.printing import print_json, print_table
+from flows.cli.printing import print_json, print_table, show
 from wilss.layout import default_root
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def protocol(
     columns = ["step", "classes", "images", "with an old class", "in an earlier step", "own labels per image"]
     print_table(f"{spec.benchmark}, {spec.scenario}", columns, rows)
     if write is not None:
-        print(f"id lists: {write}")
+        show(f"id lists: {write}")
 
 
 def _listed(spec: RunSpec, labels: Path) -> TaggedList:
@@ -107,7 +107,7 @@ def data_check(
     else:
         _print_check(facts)
         if spec is None and facts["layout"] == "folder":
-            print("no benchmark given: class names were not checked; name one with --benchmark")
+            show("no benchmark given: class names were not checked; name one with --benchmark")
     if not facts["sound"]:
         raise DataError(f"'{folder}' is not ready for a run; see the problems above")
 
@@ -124,26 +124,26 @@ def data_download(name: Literal["voc", "coco"], *, to: Path, yes: bool = False) 
     from wilss.data.download import SIZES, download
 
     if not yes:
-        print(f"this fetches {SIZES[name]} into {to}; add --yes to start")
+        show(f"this fetches {SIZES[name]} into {to}; add --yes to start")
         return
-    print(f"use it with --data {download(name, to)}")
+    show(f"use it with --data {download(name, to)}")
 
 
 def _print_check(facts: dict[str, Any]) -> None:
     for key in FACTS:
-        print(f"{key:<10} {facts[key]}")
+        show(f"{key:<10} {facts[key]}")
     print_table("images of each class", ["class", "images"], [[name, str(n)] for name, n in facts["classes"].items()])
     for key in ("unreadable", "unknown"):
         _print_some(key, [f"{name}: {value}" for name, value in facts[key].items()])
     _print_some("duplicates", [" = ".join(group) for group in facts["duplicates"]])
     _print_some("problems", facts["problems"])
     if facts["sheet"]:
-        print(f"contact sheet: {facts['sheet']}")
+        show(f"contact sheet: {facts['sheet']}")
 
 
 def _print_some(title: str, lines: Sequence[str]) -> None:
-    print(f"{title}: {len(lines) or 'none'}")
+    show(f"{title}: {len(lines) or 'none'}")
     for line in lines[:SHOWN]:
-        print(f"  {line}")
+        show(f"  {line}")
     if len(lines) > SHOWN:
-        print(f"  ... and {len(lines) - SHOWN} more (--json shows all)")
+        show(f"  ... and {len(lines) - SHOWN} more (--json shows all)")

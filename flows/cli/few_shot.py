@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, Again, MachineOptions, chosen_lists
-from flows.cli.printing import print_table
+from flows.cli.printing import print_table, show
 from flows.server import server_at_hand
 from wilss.report.records import percent
 
@@ -107,7 +107,7 @@ def train(
     with server_at_hand(settings.root, machine.verbose):
         from flows.fewshot import run_fewshot_training
     for spec in specs:
-        print(f"{spec.head}, {spec.shots} shot: heads {run_fewshot_training(spec, settings)['digest'][:12]}")
+        show(f"{spec.head}, {spec.shots} shot: heads {run_fewshot_training(spec, settings)['digest'][:12]}")
 
 
 @fewshot_app.command(name="eval")
@@ -169,7 +169,7 @@ def compare(
     for table in content["tables"]:
         rows = [[name, *cells] for name, cells in table["rows"]]
         print_table(f"{content['benchmark']}: {table['title']}", ["", *table["columns"]], rows)
-    print(f"tables, pictures: {Path(content['folder']) / 'compare.html'}")
+    show(f"tables, pictures: {Path(content['folder']) / 'compare.html'}")
 
 
 def _specs(
@@ -200,4 +200,4 @@ def _print_report(report: dict[str, Any], root: Path) -> None:
     ]
     name = f"{report['benchmark']} fold {report['fold']}, {report['head']} ({report['tuning']}), {report['shots']} shot"
     print_table(f"{name}, {report['novel']['episodes']} episodes, %", ["", "mIoU", "standard error", "FB-IoU"], rows)
-    print(f"report: {root / 'fewshot' / report['run'] / 'fewshot.html'}")
+    show(f"report: {root / 'fewshot' / report['run'] / 'fewshot.html'}")

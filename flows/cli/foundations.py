@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from flows.cli.printing import megabytes, print_json, print_table
+from flows.cli.printing import megabytes, print_json, print_table, show
 from flows.machine import machine_settings
 from flows.server import server_at_hand
 
@@ -71,7 +71,7 @@ def foundations_check(
     metrics = facts.pop("metrics", {})
     facts["size"] = f"{megabytes(facts.pop('size_bytes'))} MB"
     for key, value in {**facts, **metrics}.items():
-        print(f"{key:<14} {value:.3f}" if isinstance(value, float) else f"{key:<14} {value}")
+        show(f"{key:<14} {value:.3f}" if isinstance(value, float) else f"{key:<14} {value}")
 
 
 def pretrain(
@@ -103,8 +103,8 @@ def pretrain(
         from flows.pretrain import run_pretraining
     path = run_pretraining(model, spec.model_dump(mode="json"), settings.root, out, settings.device)
     name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
-    print(path)
-    print(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")
+    show(path)
+    show(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")
 
 
 def _pretrain_shapes(changes: dict[str, object], settings: Settings, out: Path | None) -> None:
@@ -114,5 +114,5 @@ def _pretrain_shapes(changes: dict[str, object], settings: Settings, out: Path |
     with server_at_hand(settings.root):
         from flows.fewshot import run_shapes_pretraining
     path = run_shapes_pretraining(changes, settings, out)
-    print(path)
-    print("few-shot runs of the same settings find it in the root that trained it, with --set shapes.weights=train")
+    show(path)
+    show("few-shot runs of the same settings find it in the root that trained it, with --set shapes.weights=train")

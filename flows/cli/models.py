@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from flows.cli.printing import show
 from flows.machine import machine_settings
 
 
@@ -23,4 +24,4 @@ def predict(
 
     settings = machine_settings(root=root, device=device)
     for path in predict_files(checkpoint, images, out, settings.root, settings.device):
-        print(path)
+        show(path)

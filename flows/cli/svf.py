@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from flows.cli.printing import print_table
+from flows.cli.printing import print_table, show
 from flows.machine import machine_settings
 from wilss.layout import default_root
 from wilss.report.records import percent
@@ -61,7 +61,7 @@ def svf_export(
     from stores.models.folding import svf_export as write
 
     stored = write(checkpoint, out, root or default_root())
-    print(f"{out}: {out.stat().st_size / 1000:.1f} kB, on the bases of checkpoint {stored.checkpoint[:12]}")
+    show(f"{out}: {out.stat().st_size / 1000:.1f} kB, on the bases of checkpoint {stored.checkpoint[:12]}")
 
 
 @svf_app.command(name="fold")
@@ -83,7 +83,7 @@ def svf_fold(
     from stores.models.folding import svf_fold as write
 
     index = write(checkpoint, step, out, root or default_root())
-    print(f"{out}: the student of step {index.step}, {len(index.classes)} classes")
+    show(f"{out}: the student of step {index.step}, {len(index.classes)} classes")
 
 
 def _print_svf(report: dict[str, Any]) -> None:
@@ -99,16 +99,16 @@ def _print_svf(report: dict[str, Any]) -> None:
     title = f"{report['title']}: change g - 1 of {report['n_values']} singular values"
     print_table(title, ["layer", "values", "mean size", "most up", "most down"], rows[:SHOWN])
     if len(rows) > SHOWN:
-        print(f"... and {len(rows) - SHOWN} more layers")
+        show(f"... and {len(rows) - SHOWN} more layers")
     for kind in ("risen", "fallen"):
         rows = [_component(entry) for entry in report[kind]]
         print_table(f"strongest {kind}", ["layer", "component", "g", "S %", "on objects %"], rows)
     if report["foreground_area"] is not None:
         means = ", ".join(f"{kind} {percent(value)}" for kind, value in report["foreground"].items())
-        print(f"activation on objects, %: {means}; objects cover {percent(report['foreground_area'])}")
+        show(f"activation on objects, %: {means}; objects cover {percent(report['foreground_area'])}")
     if not report["n_images"]:
-        print("no pictures: name some with --images FILE")
-    print(f"report: {Path(report['folder']) / 'svf.html'}")
+        show("no pictures: name some with --images FILE")
+    show(f"report: {Path(report['folder']) / 'svf.html'}")
 
 
 def _component(entry: dict[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch): 
         monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])
         code = 0
         try:
-            cli.main()
+            cli.call()
         except SystemExit as stop:
             code = int(stop.code or 0)
         out, err = capsys.readouterr()
