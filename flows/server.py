@@ -129,8 +129,8 @@ class TemporaryServer:
         self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 4096))
         lines = self._log.read().decode(errors="replace").strip().splitlines() or ["it does not answer"]
         return (
-            f"Prefect's temporary server does not start ({lines[-1]:.300}); is '{self._home}' damaged or full? "
-            "It holds nothing but the history of runs and may be moved away; or name a server of yours with PREFECT_API_URL"
+            f"Prefect's temporary server does not start ({lines[-1]:.300}); is '{self._home}' damaged or full? It "
+            "holds nothing but the history of runs and may be moved away; or name a server with PREFECT_API_URL"
         )
 
     def keep_up(self) -> None:

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, Again, MachineOptions, chosen_lists
 from flows.cli.printing import print_table, show
+from flows.found import found_fewshot
 from flows.server import server_at_hand
 from wilss.report.records import percent
 
@@ -124,10 +125,12 @@ def evaluate(
         again: what is made anew although it is there: areas, episodes, scores or all
     """
     specs, settings = _specs(model, options, machine, again)
-    with server_at_hand(settings.root, machine.verbose):
-        from flows.fewshot import run_fewshot_scoring
-    for spec in specs:
-        _print_report(run_fewshot_scoring(spec, settings), settings.root)
+    reports = [found_fewshot(spec, settings) for spec in specs]
+    if None in reports:
+        with server_at_hand(settings.root, machine.verbose):
+            from flows.fewshot import run_fewshot_scoring
+    for spec, report in zip(specs, reports, strict=True):
+        _print_report(report or run_fewshot_scoring(spec, settings), settings.root)
 
 
 @fewshot_app.command

@@ -6,11 +6,15 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wilss.escapes import harmless
 from wilss.report.records import percent
+
+if TYPE_CHECKING:
+    from stores.run_list import RunLine
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], left: bool = False) -> None:
@@ -65,6 +69,15 @@ def print_report(report: dict[str, Any], root: Path) -> None:
     minutes, memory = report["total_seconds"] / 60, report["peak_rss_bytes"] / 2**30
     show(f"{minutes:.1f} minutes, peak memory {memory:.2f} GiB")
     show(f"report: {root / 'runs' / report['run'] / 'report.html'}")
+
+
+def print_runs(title: str, scores: Sequence[str], runs: Sequence[RunLine]) -> None:
+    """A list of runs, oldest first."""
+    rows = [
+        [one.run, one.written, *(one.scores[key] for key in scores), f"{one.seconds:.0f}", " ".join(one.differs)]
+        for one in runs
+    ]
+    print_table(title, ["run", "written", *scores, "seconds", "differs in"], rows)
 
 
 def print_comparison(content: dict[str, Any]) -> None:
