@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from flows.cli.dry_run import print_outlook
 from flows.cli.options import (
     NO_MACHINE_OPTIONS,
     NO_RUN_OPTIONS,
     Again,
+    Flag,
     MachineOptions,
     RunOptions,
     run_content,
+    several,
     specify,
 )
 from flows.cli.printing import print_comparison, print_report, print_runs, say_next, show
@@ -42,7 +42,7 @@ def run(
     method: str = "fmwiss",
     seed: int = 0,
     again: Again = (),
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -74,7 +74,7 @@ def step(
     method: str = "fmwiss",
     seed: int = 0,
     again: Again = (),
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -103,10 +103,10 @@ def step(
 def compare(
     benchmark: str,
     *,
-    methods: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
-    seeds: Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)] = (0, 1, 2),
+    methods: Annotated[tuple[str, ...], several()] = (),
+    seeds: Annotated[tuple[int, ...], several()] = (0, 1, 2),
     again: Again = (),
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, specify
+from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, MaybeOut, RunOptions, specify
 from flows.cli.printing import print_json, print_table, show
 from wilss.layout import default_root
 
@@ -85,7 +85,7 @@ def data_check(
     folder: Path,
     *,
     benchmark: str | None = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
     json: bool = False,
 ) -> None:
     """Count images and classes, find unreadable files, unknown classes and duplicates, write a contact sheet.
@@ -97,10 +97,11 @@ def data_check(
         json: print JSON
     """
     from wilss.errors import DataError
+    from wilss.outputs import picture_path
     from wilss.report.data import check_data
 
     spec = specify(benchmark, "fmwiss", 0, NO_RUN_OPTIONS, NO_MACHINE_OPTIONS)[0] if benchmark else None
-    out = out or default_root() / "sheets" / f"data-{folder.resolve().name}.png"
+    out = picture_path(out, default_root() / "sheets" / f"data-{folder.resolve().name}.png")
     facts = check_data(folder, spec, out)
     if json:
         print_json(facts)

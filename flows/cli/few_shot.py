@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from flows.cli.options import NO_MACHINE_OPTIONS, Again, MachineOptions, chosen_lists
+from flows.cli.options import (
+    FEWSHOT_RESERVED,
+    NO_MACHINE_OPTIONS,
+    Again,
+    MachineOptions,
+    Set,
+    chosen_lists,
+    require_unreserved,
+    several,
+)
 from flows.cli.printing import print_table, show
 from flows.found import found_fewshot
 from flows.server import server_at_hand
@@ -19,11 +28,6 @@ if TYPE_CHECKING:
     from wilss.settings import Settings
 
 fewshot_app = App(name="few-shot", help="Few-shot segmentation: five heads, with and without singular value tuning.")
-
-
-def several(*names: str) -> Parameter:
-    """An option that takes several values, under other names if given."""
-    return Parameter(name=names or None, negative="", consume_multiple=True)
 
 
 Names = Annotated[tuple[str, ...], several()]
@@ -45,7 +49,7 @@ class FewShotOptions:
     "split file of the training images (VOC folders); train_aug when left out"
     eval_list: str | None = None
     "split file of the evaluation images; val when left out, else the only other list there is"
-    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    set: Set = ()
     "any other key as section.key=value, e.g. train.epochs=3; may be repeated"
 
     def content(self, machine: MachineOptions) -> dict[str, Any]:
@@ -65,9 +69,7 @@ class FewShotOptions:
         if lists:
             given["data"] = lists
         changes = nested(list(self.set))
-        for key in ("benchmark", "preset", "head", "shots", "fold", "seed"):
-            if key in changes:
-                raise SpecError(f"'{key}' is no setting; give it as an option of its own, such as --{key}")
+        require_unreserved(changes, FEWSHOT_RESERVED)
         return merge(given, changes)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from flows.cli.options import MaybeOut, Set
 from flows.cli.printing import megabytes, print_json, print_table, show
 from flows.machine import machine_settings
 from flows.server import server_at_hand
@@ -42,7 +43,7 @@ def foundations_check(
     weights: Path | None = None,
     image: Path | None = None,
     prompt: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
     scenes: int = 500,
     device: str | None = None,
     json: bool = False,
@@ -61,9 +62,11 @@ def foundations_check(
     """
     from stores.progress import stage_progress
     from wilss.foundation.check import check_foundation
+    from wilss.outputs import picture_path, require_free
 
     settings = machine_settings(weights=weights, device=device)
-    out = out or settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png"
+    out = picture_path(out, settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png")
+    require_free([out], True, [image] if image else [])
     facts = check_foundation(name, settings.weights, image, prompt, out, settings.device, scenes, stage_progress)
     if json:
         print_json(facts)
@@ -77,8 +80,8 @@ def foundations_check(
 def pretrain(
     model: str,
     *,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
+    out: MaybeOut = None,
+    set: Set = (),
     root: Path | None = None,
     device: str | None = None,
 ) -> None:

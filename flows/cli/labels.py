@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from flows.cli.options import NO_MACHINE_OPTIONS, MachineOptions
+from flows.cli.options import NO_MACHINE_OPTIONS, MachineOptions, MaybeOut
 from flows.cli.printing import print_table, show
 from wilss.layout import default_root
 
@@ -39,7 +38,7 @@ def labels_show(
     label_set: str,
     *,
     image: str | None = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
     count: int = 16,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
+from flows.cli.options import MaybeOut, Out, several
 from flows.cli.printing import print_table, show
 from flows.machine import machine_settings
 from wilss.layout import default_root
@@ -21,11 +22,11 @@ SHOWN = 8
 def svf_report(
     checkpoint: str,
     *,
-    images: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=True)] = (),
+    images: Annotated[tuple[Path, ...], several()] = (),
     count: int = 6,
     by: Literal["factor", "value"] = "factor",
     seed: int = 0,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
     root: Path | None = None,
     weights: Path | None = None,
 ) -> None:
@@ -48,9 +49,7 @@ def svf_report(
 
 
 @svf_app.command(name="export")
-def svf_export(
-    checkpoint: str, *, out: Annotated[Path, Parameter(name=["--out", "-o"])], root: Path | None = None
-) -> None:
+def svf_export(checkpoint: str, *, out: Out, root: Path | None = None) -> None:
     """Write the vector set of a checkpoint alone.
 
     Args:
@@ -68,7 +67,7 @@ def svf_export(
 def svf_fold(
     checkpoint: str,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     step: int | None = None,
     root: Path | None = None,
 ) -> None:

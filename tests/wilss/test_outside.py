@@ -102,7 +102,7 @@ def test_many_mistakes_are_no_page(tmp_path: Path) -> None:
         (b"[" * 40 + b"]" * 40, f"nested deeper than {DEPTH}"),
         (b'{"a": [' * 20 + b"]}" * 20, f"nested deeper than {DEPTH}"),
         (b"9" * 5000, "Exceeds the limit"),
-        (b"\xff\xfe", "utf-8"),
+        (b"\xff\xfe", "it is UTF-16; save it as UTF-8"),
         (b"", "Expecting value"),
         (b" " * 200, "larger than 100 bytes"),
     ],
