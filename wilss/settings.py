@@ -51,7 +51,7 @@ def weights_folder(folder: Path | None) -> Path | None:
     if folder is not None and not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise WeightsNotFoundError(
-            f"the weights folder '{folder}' {problem}; give the folder that holds MODEL.safetensors files with --weights "
-            "or WILSS_WEIGHTS, or leave it out"
+            f"the weights folder '{folder}' {problem}; give the folder that holds MODEL.safetensors files with "
+            "--weights or WILSS_WEIGHTS, or leave it out"
         )
     return folder

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App
 
-from flows.cli.options import MaybeOut, Out, several
+from flows.cli.options import Flag, MaybeOut, Out, several
 from flows.cli.printing import print_table, show
 from flows.machine import machine_settings
 from wilss.layout import default_root
@@ -27,6 +27,7 @@ def svf_report(
     by: Literal["factor", "value"] = "factor",
     seed: int = 0,
     out: MaybeOut = None,
+    replace: Flag = False,
     root: Path | None = None,
     weights: Path | None = None,
 ) -> None:
@@ -39,27 +40,29 @@ def svf_report(
         by: rank components by their factor, or by the change of the singular value itself
         seed: seed of the built-in world
         out: folder of report.json, layers.csv and svf.html; one under the root when left out
+        replace: replace such files that are in that folder
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
         weights: folder of pretrained weights, for few-shot models that started from them; else WILSS_WEIGHTS
     """
     from stores.models.svf_pages import svf_report as write
 
     settings = machine_settings(root=root, weights=weights)
-    _print_svf(write(checkpoint, images, count, by, seed, out, settings.root, settings.weights))
+    _print_svf(write(checkpoint, images, count, by, seed, out, settings.root, settings.weights, replace))
 
 
 @svf_app.command(name="export")
-def svf_export(checkpoint: str, *, out: Out, root: Path | None = None) -> None:
+def svf_export(checkpoint: str, *, out: Out, replace: Flag = False, root: Path | None = None) -> None:
     """Write the vector set of a checkpoint alone.
 
     Args:
         checkpoint: digest or folder of a step's checkpoint
         out: path of the safetensors file
+        replace: replace a file that is there
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
     from stores.models.folding import svf_export as write
 
-    stored = write(checkpoint, out, root or default_root())
+    stored = write(checkpoint, out, root or default_root(), replace)
     show(f"{out}: {out.stat().st_size / 1000:.1f} kB, on the bases of checkpoint {stored.checkpoint[:12]}")
 
 

@@ -38,6 +38,9 @@ class Picture:
     labels: Tensor | None = None
 
 
+FILES = ("report.json", "layers.csv", "svf.html")
+
+
 @dataclass
 class Looked:
     """A component over all pictures: heat maps of those that are shown, and its share on objects."""
@@ -56,6 +59,7 @@ def svf_report(
     out: Path | None,
     root: Path,
     weights: Path | None = None,
+    replace: bool = False,
 ) -> dict[str, Any]:
     """Write what a training changed by singular values into a folder; returns the content of ``report.json``.
 
@@ -69,6 +73,7 @@ def svf_report(
     """
     if count < 1:
         raise SpecError(f"{count} components cannot be shown; give --count a positive number")
+    require_free([out / file for file in FILES] if out else [], replace)
     subject = open_subject(name, Store(root), weights)
     out = writable_folder(out or root / "svf" / subject.name)
     pictures = _files(images, subject) if images else _scenes(subject, seed)
