@@ -53,7 +53,7 @@ def parse_json(text: str, problem: str, advice: str) -> Any:
 
 def read_yaml(path: Path, advice: str) -> Any:
     """Content of a YAML file. Raises SpecError as `parse_yaml` does, and for a file that cannot be read."""
-    problem = f"'{path}' is no YAML"
+    problem = f"'{path}' is no usable YAML"
     return parse_yaml(_text(path, YAML_BYTES, SpecError, problem, advice), problem, advice)
 
 

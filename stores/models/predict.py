@@ -20,7 +20,7 @@ from wilss.outputs import file_names, require_free, whole_file, writable_folder
 from wilss.report.pictures import overlay, to_pil
 
 ENDINGS = ("", "-overlay")
-BAND = 512
+BAND = 256
 """Rows of an overlay that are mixed at once: in floats a photograph takes four times its size, twice."""
 TOLD = 5
 

@@ -21,7 +21,7 @@ from wilss.data.scenes.world import draw
 from wilss.data.spec import World
 from wilss.errors import SpecError
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
-from wilss.outputs import writable_folder
+from wilss.outputs import require_free, writable_folder
 from wilss.report.pictures import contact_sheet, png
 from wilss.report.svf import layers_csv, svf_page
 

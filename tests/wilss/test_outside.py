@@ -54,7 +54,7 @@ def test_yaml_that_is_no_plain_data(text: str, tmp_path: Path) -> None:
         read_benchmark(path)
     assert time.monotonic() - start < 2
     message = one_sentence(caught)
-    assert message.startswith(f"'{path}' is no YAML (")
+    assert message.startswith(f"'{path}' is no usable YAML (")
     assert message.endswith("; see docs/data.md for an example")
     assert YAML[text] in message or (YAML[text] == "longer than" and "larger than" in message)
 

@@ -39,8 +39,8 @@ def _highest(logits_1Ohw: Tensor, size: tuple[int, int]) -> Tensor:
     found = torch.zeros(size, dtype=torch.uint8, device=logits_1Ohw.device)
     for output, logits in enumerate(logits_1Ohw[0]):
         large = F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0]
-        found[large > best] = output
-        best = torch.maximum(best, large)
+        found.masked_fill_(large > best, output)
+        torch.maximum(best, large, out=best)
     return found.cpu()
 
 
@@ -62,7 +62,7 @@ def _highest_by_bands(logits_1Ohw: Tensor, height: int, width: int) -> Tensor:
         here = torch.zeros(best.shape, dtype=torch.uint8, device=wide.device)
         for output, logits in enumerate(wide):
             large = torch.lerp(logits[upper], logits[lower], share)
-            here[large > best] = output
-            best = torch.maximum(best, large)
+            here.masked_fill_(large > best, output)
+            torch.maximum(best, large, out=best)
         found[top : top + BAND] = here.cpu()
     return found
