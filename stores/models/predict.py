@@ -39,10 +39,11 @@ def predict_files(
 
     Raises SpecError, DataNotFoundError or ArtefactNotFoundError before anything is written, DataError at the end.
     """
+    folder = model_folder(checkpoint, root)
     files = _files(images)
     names = file_names([path.stem for path in files], ENDINGS)
     require_free((out / f"{name}{ending}.png" for name in names for ending in ENDINGS), replace, files)
-    model = Model.open(model_folder(checkpoint, root), require_device(device))
+    model = Model.open(folder, require_device(device))
     writable_folder(out)
     broken = []
     for path, name in zip(files, names, strict=True):
