@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 JOINERS = "\u200c\u200d"
 """Of Persian, Hindi and of emoji: format characters that names rightly have."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t")
 """What a spreadsheet takes the beginning of a formula for."""
 
 
@@ -19,14 +19,16 @@ def harmless(text: str) -> str:
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV. A text that a spreadsheet would take for a formula has a ``'`` before it."""
+    """Rows as CSV. Texts are `harmless`; one that a spreadsheet would take for a formula has a ``'`` before it."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
     return buffer.getvalue()
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    return f"'{harmless(value)}" if value.startswith(FORMULA) else harmless(value)
 
 
 def _is_shown(character: str) -> bool:

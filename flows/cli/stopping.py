@@ -15,10 +15,6 @@ GRACE = 5.0
 STOPPED = "wilss: stopped; the same command goes on where it stopped"
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came; libraries treat it as they treat Ctrl-C."""
-
-
 def hear_signals() -> Stopping:
     """Hear SIGINT and SIGTERM from now on; what is ignored, as for a command in the background, stays ignored."""
     return Stopping()
@@ -37,22 +33,25 @@ class Stopping:
         self._read, write = os.pipe()
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-            signal.signal(signal.SIGTERM, _terminate)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._interrupt)
         threading.Thread(target=self._watch, daemon=True).start()
 
     def __enter__(self) -> Stopping:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if isinstance(error, KeyboardInterrupt) and not self._seen:
-            self._seen = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):  # all is done: what comes now need not be heard in good order
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _end_now)
-        if self._seen and kind is not None and not _is_success(error):
+        if self._seen and error is not None and not _is_success(error):
             self._tell()
             sys.exit(128 + self._seen)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
+        self._seen = number  # libraries may make another error of the interrupt
+        raise KeyboardInterrupt
 
     def _watch(self) -> None:
         self._seen = self._next_signal(None)
@@ -72,10 +71,6 @@ class Stopping:
     def _tell(self) -> None:
         if self._told.acquire(blocking=False):
             print(STOPPED, file=sys.stderr, flush=True)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
 
 
 def _end_now(number: int, frame: FrameType | None) -> NoReturn:
