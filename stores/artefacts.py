@@ -6,9 +6,12 @@ is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` an
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,12 +21,15 @@ from typing import Annotated, Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
+from stores.progress import say
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError
 from wilss.layout import AGAIN, MANIFEST, Kind, artefact_folder, find_artefact, published
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json, require_format
 
+PATIENCE = 30.0
+"""Seconds after which who waits for a lock says whom it waits for, again and again."""
 FORMAT = 1
 """Version of the on-disk format written by this code."""
 Digest = Annotated[str, Field(pattern="^[0-9A-Za-z]{1,64}$")]
@@ -238,18 +244,36 @@ class Store:
 
 @contextmanager
 def _held(path: Path, on_wait: Callable[[], None] | None) -> Iterator[None]:
-    """Hold a lock file; it dies with its process."""
-    lock = FileLock(path)
+    """Hold a lock file; it dies with its process. Beside it stands who holds it."""
+    lock, holder = FileLock(path), Path(f"{path}.pid")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         if on_wait is not None:
             on_wait()
-        lock.acquire()
+        _wait(lock, path, holder)
     try:
+        with suppress(OSError):  # a full disk: it only helps those who wait
+            holder.write_text(f"{os.getpid()} on {socket.gethostname()}")
         yield
     finally:
+        holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _wait(lock: FileLock, path: Path, holder: Path) -> None:
+    """Wait for a lock without an end, and say now and then who holds it."""
+    begun = time.monotonic()
+    while True:
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            who = "another process"
+            with suppress(OSError, UnicodeDecodeError):  # it may be gone by now
+                who = f"process {holder.read_text()[:200]}"
+            say(f"waited {time.monotonic() - begun:.0f} s for {who}, which holds '{path}'; end it if it hangs")
+        else:
+            return
 
 
 def _token_of(staging: Path) -> Path:
