@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stores.artefacts import Store
 from stores.models.subject import Subject, open_subject
 from stores.runs import write_run
-from wilss.data.files import read_rgb
+from wilss.data.given import read_named
 from wilss.data.images import to_canvas
 from wilss.data.scenes.world import draw
 from wilss.data.spec import World
@@ -111,7 +111,7 @@ def _content(subject: Subject, looked: Mapping[str, Sequence[Looked]], pictures:
 
 
 def _files(paths: Sequence[Path], subject: Subject) -> list[Picture]:
-    return [Picture(path.stem, to_canvas(read_rgb(path), subject.canvas)) for path in paths]
+    return [Picture(path.stem, to_canvas(read_named(path), subject.canvas)) for path in paths]
 
 
 def _scenes(subject: Subject, seed: int) -> list[Picture]:
