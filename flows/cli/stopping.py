@@ -15,6 +15,10 @@ GRACE = 5.0
 STOPPED = "wilss: stopped; the same command goes on where it stopped"
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; a plain KeyboardInterrupt inside a text that is compiled makes Python end itself by SIGINT."""
+
+
 def hear_signals() -> Stopping:
     """Hear SIGINT and SIGTERM from now on; what is ignored, as for a command in the background, stays ignored."""
     return Stopping()
@@ -51,7 +55,7 @@ class Stopping:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
         self._seen = number  # libraries may make another error of the interrupt
-        raise KeyboardInterrupt
+        raise Interrupted
 
     def _watch(self) -> None:
         self._seen = self._next_signal(None)

@@ -28,10 +28,10 @@ pytestmark = [
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     begun: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str, **env: str) -> subprocess.Popen[str]:
+    def begin(*arguments: str, root: Path = tmp_path / "root", **env: str) -> subprocess.Popen[str]:
         own = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "WILSS_"))}
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments, "--root", str(tmp_path / "root")],
+            [sys.executable, "-m", "flows.cli", *arguments, "--root", str(root)],
             **{"cwd": ROOT, "env": {**own, "OMP_NUM_THREADS": "1", **env}, "text": True},  # type: ignore[arg-type]
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -165,3 +165,16 @@ def test_a_server_that_cannot_start_is_named(start, tmp_path: Path) -> None:  # 
     assert output.strip().splitlines()[-1].startswith("wilss: Prefect's temporary server does not start (")
     assert str(home) in output
     assert "Traceback" not in output
+
+
+def test_what_the_environment_says_breaks_no_run(start, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    odd = tmp_path / "r %41 ?x#'ü"
+    names = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY")
+    proxies = dict.fromkeys(names, "http://127.0.0.1:9")
+    others = {"PREFECT_API_URL": "", "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false", "HOME": "/proc"}
+    arguments = run("base.epochs=1", "step.epochs=1", "data.n_eval=8")
+    process = start(*arguments, **proxies, **others, root=odd)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert (odd / "prefect" / "prefect.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [odd.name]
