@@ -6,30 +6,24 @@ is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` an
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
-from stores.progress import say
+from stores.locks import held
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError
 from wilss.layout import AGAIN, MANIFEST, Kind, artefact_folder, find_artefact, published
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json, require_format
 
-PATIENCE = 30.0
-"""Seconds after which who waits for a lock says whom it waits for, again and again."""
 FORMAT = 1
 """Version of the on-disk format written by this code."""
 Digest = Annotated[str, Field(pattern="^[0-9A-Za-z]{1,64}$")]
@@ -167,7 +161,7 @@ class Store:
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
+        with held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
             try:
                 with nullcontext() if part else self._begun(recipe, folder, anew):
                     yield folder
@@ -182,7 +176,7 @@ class Store:
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = Path(f"{folder}.parts.lock")
-        with _held(lock, on_wait):
+        with held(lock, on_wait):
             try:
                 yield
             finally:
@@ -240,40 +234,6 @@ class Store:
         if aside.is_dir() and not target.exists():
             aside.replace(target)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextmanager
-def _held(path: Path, on_wait: Callable[[], None] | None) -> Iterator[None]:
-    """Hold a lock file; it dies with its process. Beside it stands who holds it."""
-    lock, holder = FileLock(path), Path(f"{path}.pid")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if on_wait is not None:
-            on_wait()
-        _wait(lock, path, holder)
-    try:
-        with suppress(OSError):  # a full disk: it only helps those who wait
-            holder.write_text(f"{os.getpid()} on {socket.gethostname()}")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
-
-
-def _wait(lock: FileLock, path: Path, holder: Path) -> None:
-    """Wait for a lock without an end, and say now and then who holds it."""
-    begun = time.monotonic()
-    while True:
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except Timeout:
-            who = "another process"
-            with suppress(OSError, UnicodeDecodeError):  # it may be gone by now
-                who = f"process {holder.read_text()[:200]}"
-            say(f"waited {time.monotonic() - begun:.0f} s for {who}, which holds '{path}'; end it if it hangs")
-        else:
-            return
 
 
 def _token_of(staging: Path) -> Path:

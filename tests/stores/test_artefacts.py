@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stores import artefacts
+from stores import locks
 from stores.artefacts import FORMAT, Anew, ArtefactRef, Recipe, Store, read_manifest
 from wilss.digest import canonical_json, digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
@@ -153,7 +153,7 @@ def test_who_waits_long_is_told_for_whom(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(artefacts, "PATIENCE", 0.05)
+    monkeypatch.setattr(locks, "PATIENCE", 0.05)
     threading.Timer(0.5, release_holder, [True]).start()
     with Store(tmp_path).build(RECIPE):
         told = capsys.readouterr().err.splitlines()[0]
