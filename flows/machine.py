@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from wilss.errors import SpecError
-from wilss.settings import Settings
+from wilss.settings import Settings, weights_folder
 from wilss.words import explain
 
 # what Apple's GPU cannot do is done on the CPU; PyTorch reads it when it is imported, which comes later
@@ -23,7 +23,7 @@ def machine_settings(**given: Any) -> Settings:
     Without any weights folder, one called ``weights`` inside or beside the data folder is used. Files of one's own are
     imported, so that what they register is known.
 
-    Raises SpecError for a value that a setting cannot have.
+    Raises SpecError for a value that a setting cannot have, WeightsNotFoundError for a weights folder that is none.
     """
     found = {**_of_environment(), **{name: value for name, value in given.items() if value is not None}}
     try:
@@ -36,7 +36,8 @@ def machine_settings(**given: Any) -> Settings:
 
 
 def with_registrations(settings: Settings) -> Settings:
-    """The same, with the files of one's own imported."""
+    """The same, with the files of one's own imported. Raises WeightsNotFoundError for a weights folder that is none."""
+    weights_folder(settings.weights)
     _import_files(settings.imports)
     return settings
 

@@ -3,99 +3,163 @@
 from __future__ import annotations
 
 import atexit
+import http.client
 import os
 import signal
+import socket
 import subprocess
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+
+from filelock import FileLock
+
+from flows.surroundings import database_of_home, named_server, no_server, prefect_home, prepare_prefect, spare_loopback
+from stores.progress import say
+from wilss.errors import ServerNotFoundError
+
+START_SECONDS = 180
+"""The first start makes the database, which takes long on a busy machine."""
+STOP_SECONDS = 5
+RESTARTS = 3
+SCRIPT = Path(__file__).with_name("temporary_server.py")
 
 
 @contextmanager
 def server_at_hand(root: Path, verbose: bool = False) -> Iterator[None]:
-    """Set Prefect's defaults and start its server while the block imports the flows; Prefect is not imported before.
+    """Have a Prefect server ready when the block, which imports the flows, ends; Prefect is not imported before.
 
-    Nothing is sent anywhere: SDK analytics obey DO_NOT_TRACK only, the server's have their own switch. Without
-    PREFECT_API_URL flows run against a temporary server whose history is kept under the root folder.
+    Without PREFECT_API_URL flows run against a temporary server whose history is kept under the root folder. It starts
+    while the block imports, and ends with this process.
 
-    Raises SpecError for a root that cannot be written, ServerNotFoundError for a named server that does not answer.
+    Raises SpecError for a root that cannot be written, ServerNotFoundError for a named server that does not answer and
+    for a temporary one that does not start.
     """
-    _set_defaults(root, verbose)
-    import prefect.client.orchestration
-    import prefect.server.api.server  # noqa: F401  (here, as two threads that import the same get in each other's way)
-
-    with ThreadPoolExecutor(1) as pool:
-        started = pool.submit(_start_temporary_server)
+    for told in spare_loopback():
+        say(told)
+    prepare_prefect(verbose)
+    if url := named_server():
         yield
-        started.result()
+        _require_answer(url)
+        return
+    home = prefect_home(root)
+    with FileLock(home / ".starting.lock") if _is_new(home) else nullcontext():
+        server = TemporaryServer(home)
+        os.environ["PREFECT_API_URL"] = server.url
+        yield
+        server.wait_until_it_answers()
+    server.keep_up()
 
 
-def _set_defaults(root: Path, verbose: bool) -> None:
-    defaults = {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        # the first start migrates an empty database, which takes longer than the default on a busy machine
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-        # flow logs, tracebacks included, go to the API; people get our own messages
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
-    }
-    if "PREFECT_API_URL" not in os.environ:
-        from wilss.outputs import writable_folder
-
-        home = Path(os.environ.get("PREFECT_HOME", root.resolve() / "prefect"))
-        writable_folder(home)  # Prefect does not make parent folders, and then its server never starts
-        defaults["PREFECT_HOME"] = str(home)
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-
-
-def _start_temporary_server() -> None:
-    """Start it before any flow does, with Ctrl-C blocked, which the server inherits; nothing happens if one is named.
-
-    A terminal sends Ctrl-C to all processes of a command: a server that dies with it leaves the flow retrying for
-    minutes to report its own end. Raises ServerNotFoundError for one that is named and does not answer.
-    """
+def _require_answer(url: str) -> None:
+    """Raise ServerNotFoundError where something listens, and is no Prefect server."""
     from prefect.client.orchestration import get_client
 
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with get_client(sync_client=True) as client:
-            problem = client.api_healthcheck()
-        if problem is not None:
-            from wilss.errors import ServerNotFoundError
-
-            url = str(client.api_url).rstrip("/")
-            raise ServerNotFoundError(
-                f"no Prefect server answers at {url} ({problem}); start it with 'prefect --no-prompt server start', or "
-                "unset PREFECT_API_URL to run without one"
-            )
-        _end_server_with_this_process()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    with get_client(sync_client=True, httpx_settings={"timeout": 10}) as client:
+        if (problem := client.api_healthcheck()) is not None:
+            raise no_server(url, str(problem))
 
 
-def _end_server_with_this_process() -> None:
-    """Have a shell wait for the end of this process and end the temporary server then, if there is one.
+class TemporaryServer:
+    """A Prefect server on a free port, in a session of its own: no signal to this process's group reaches it.
 
-    Prefect does so in an exit handler, which a killed process never reaches; its server would live on.
+    This process holds the listening socket, so that a server that was killed can be replaced at the same address, and
+    one end of a pipe, which tells the server that this process has ended, however it did.
+
+    Args:
+        home: folder of its database.
     """
-    from prefect.server.api.server import SubprocessASGIServer
 
-    server = SubprocessASGIServer().server_process
-    if server is None:
-        return
-    watch = subprocess.Popen(
-        ["/bin/sh", "-c", f"read _; kill {server.pid}"],  # the read ends when no process holds the pipe's other end
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port = int(self._socket.getsockname()[1])
+        self._ending = False
+        self._process = self._start()
+        atexit.register(self.stop)  # before Prefect's own handlers, so that it is called after them
 
-    def dismiss() -> None:  # registered after Prefect's handler and so called before it
-        watch.kill()
-        watch.wait()
+    @property
+    def url(self) -> str:
+        """Address of its API."""
+        return f"http://127.0.0.1:{self.port}/api"
 
-    atexit.register(dismiss)
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the server)
+        own = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+        env = {**os.environ, **own, **database_of_home()}
+        for name in ("PREFECT_API_URL", "PREFECT_SERVER_API_BASE_PATH"):
+            env.pop(name, None)
+        number = self._socket.fileno()
+        return subprocess.Popen(
+            [sys.executable, "-P", str(SCRIPT), str(number), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            cwd=self._home,
+            env=env,
+            pass_fds=(number,),
+            start_new_session=True,
+        )
+
+    def wait_until_it_answers(self) -> None:
+        """Raise ServerNotFoundError when it ends, or does not answer in time; one that ends is started once more."""
+        deadline, again = time.monotonic() + START_SECONDS, True
+        while not self._answers():
+            if self._process.poll() is not None and again:  # two that made one database got in each other's way
+                again, self._process = False, self._start()
+            elif self._process.poll() is not None or time.monotonic() > deadline:
+                raise ServerNotFoundError(self._why())
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
+        try:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _why(self) -> str:
+        self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 4096))
+        lines = self._log.read().decode(errors="replace").strip().splitlines() or ["it does not answer"]
+        return (
+            f"Prefect's temporary server does not start ({lines[-1]:.300}); is '{self._home}' damaged or full? It "
+            "holds nothing but the history of runs and may be moved away; or name a server with PREFECT_API_URL"
+        )
+
+    def keep_up(self) -> None:
+        """Replace it when it is killed, as the run can go on: clients try again for a while."""
+        threading.Thread(target=self._replace, daemon=True).start()
+
+    def _replace(self) -> None:
+        for _ in range(RESTARTS):
+            self._process.wait()
+            if self._ending:
+                return
+            say("Prefect's temporary server has ended, somebody may have killed it; another takes its place")
+            self._process = self._start()
+        self._process.wait()
+        if not self._ending:
+            say(f"Prefect's temporary server ended {RESTARTS + 1} times; this command ends too")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Let it write what it has and end."""
+        self._ending = True
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _is_new(home: Path) -> bool:
+    return not (home / "prefect.db").is_file()

@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
+from stores.locks import held
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError
 from wilss.layout import AGAIN, MANIFEST, Kind, artefact_folder, find_artefact, published
@@ -161,7 +161,7 @@ class Store:
         """
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
+        with held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
             try:
                 with nullcontext() if part else self._begun(recipe, folder, anew):
                     yield folder
@@ -176,7 +176,7 @@ class Store:
         folder = self.staging(recipe.kind, recipe.digest)
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = Path(f"{folder}.parts.lock")
-        with _held(lock, on_wait):
+        with held(lock, on_wait):
             try:
                 yield
             finally:
@@ -234,22 +234,6 @@ class Store:
         if aside.is_dir() and not target.exists():
             aside.replace(target)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-@contextmanager
-def _held(path: Path, on_wait: Callable[[], None] | None) -> Iterator[None]:
-    """Hold a lock file; it dies with its process."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if on_wait is not None:
-            on_wait()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _token_of(staging: Path) -> Path:

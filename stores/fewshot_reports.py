@@ -12,7 +12,7 @@ from stores.artefacts import ArtefactRef
 from stores.episodes import load_episodes, read_scores
 from stores.models.fewshot import load_model, predictions
 from stores.plans.fewshot_run import FewShotRun
-from stores.reports import command_line, peak_rss_bytes, report_of_what_stands, versions
+from stores.reports import command_line, peak_rss_bytes, report_of_what_stands, versions, with_earlier_seconds
 from stores.runs import fewshot_folder
 from wilss.data.source import Split
 from wilss.fewshot.episodes.canvas import fit
@@ -54,7 +54,7 @@ def gather_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[
         resolution=spec.resolution,
         novel=_scores_of(run, model, "eval", run.fold.test_classes),
         base=_scores_of(run, model, "train", run.fold.train_classes),
-        stage_seconds=dict(seconds),
+        stage_seconds=with_earlier_seconds(FewShotReport, fewshot_folder(run.settings, spec) / "fewshot.json", seconds),
         peak_rss_bytes=peak_rss_bytes(),
         versions=versions(),
         device=str(run.device),

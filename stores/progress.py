@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from wilss.escapes import harmless
+
 LINE_SECONDS = 10.0
 
 Callback = Callable[[str, int, int, float], None]
@@ -38,7 +40,7 @@ def stage_progress(title: str) -> Iterator[Callback]:
 
 def say(text: str) -> None:
     """One plain line for people on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(harmless(text), file=sys.stderr, flush=True)
 
 
 def _bars() -> Progress:

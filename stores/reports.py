@@ -20,6 +20,7 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.runs import run_folder
 from wilss.data.source import Split
+from wilss.errors import FormatError
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.models.card import StudentCard, load_card
@@ -35,6 +36,7 @@ Report = TypeVar("Report", RunReport, FewShotReport)
 
 def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunReport:
     """Everything that is known of a run up to a step, whose artefacts are all in the store."""
+    seconds = with_earlier_seconds(RunReport, run_folder(run.settings, run.spec) / "report.json", seconds)
     steps = tuple(_step_entry(run, step) for step in range(last_step + 1))
     sets = [(step, manifest) for step in range(1, last_step + 1) for manifest in label_manifests(run, step)]
     return RunReport(
@@ -96,6 +98,14 @@ def report_page(run: Run, last_step: int, report: RunReport) -> str:
     pictures.append(("Predictions before and after the last step", _prediction_sheet(run, last_step)))
     new = run.names(run.protocol.steps[last_step]) if last_step else ()
     return run_page(report, pictures, _curves(run, last_step), new)
+
+
+def with_earlier_seconds(kind: type[Report], path: Path, seconds: Mapping[str, float]) -> dict[str, float]:
+    """Seconds of every stage: those of now, and for what was found now those that the run's report had before."""
+    try:
+        return {**(kind.read(path).stage_seconds if path.is_file() else {}), **seconds}
+    except FormatError:  # it is about to be written anew
+        return dict(seconds)
 
 
 def _there(run: Run, last_step: int) -> dict[str, Manifest]:

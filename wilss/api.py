@@ -26,9 +26,10 @@ from wilss.measure.scores import Scores
 from wilss.models.growing import grown_card, words_of_family
 from wilss.models.lookup import model_folder
 from wilss.models.model import Model
+from wilss.outside import is_yaml
 from wilss.protocol import benchmarks, output_channels
 from wilss.register import read_own_benchmark
-from wilss.settings import Settings
+from wilss.settings import Settings, weights_folder
 from wilss.spec import RunSpec, make_spec
 from wilss.words import merge
 
@@ -188,7 +189,7 @@ def _named(name: str, classes: Sequence[str]) -> dict[str, Any]:
     """The benchmark of a specification whose data are to be opened; of a family, all its classes in one step."""
     if name in benchmarks():
         return {"benchmark": name}
-    if Path(name).suffix in (".yaml", ".yml"):
+    if is_yaml(name):
         custom = read_own_benchmark(Path(name))
     else:
         custom = {"name": SCRIPT, "data": name, "steps": [list(classes) or list(family_of(name).classes)]}
@@ -221,7 +222,7 @@ def _tagged(images: Images, ids: Sequence[str] | None, tags: Tags, classes: Iter
 def _labels(spec: RunSpec, data: TaggedImages, weights: str | Path | None, device: torch.device) -> Labels:
     assert spec.custom is not None
     *earlier, new = spec.custom.steps
-    words, foundation, folder = spec.custom.prompts, spec.foundation, Path(weights) if weights else None
+    words, foundation, folder = spec.custom.prompts, spec.foundation, weights_folder(Path(weights) if weights else None)
     scorer = build_scorer(foundation, folder, str(device))
     grouper = build_grouper(foundation, folder, str(device))
     require_known(scorer, {name: words[name] for name in new})

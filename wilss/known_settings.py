@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -30,16 +30,16 @@ class Setting:
     presets: Mapping[str, str]
 
 
-def known_settings(model: type[Section], section: str | None = None) -> list[Setting]:
+def known_settings(model: type[Section], section: str | None = None, reserved: Collection[str] = ()) -> list[Setting]:
     """The settings of a specification, or of one of its sections, in the order of its fields.
 
     Args:
-        section: such as "step" or "foundation.cosegment".
+        section: such as "step" or "foundation.cosegment". reserved: keys that are no settings.
 
     Raises SpecError for a section that there is not.
     """
     presets = dict(part for name, preset in model.filled_by.items() for part in _parts(name, preset))
-    found = list(_settings(model, "", presets, None))
+    found = [one for one in _settings(model, "", presets, None) if one.key not in reserved]
     if section is None:
         return found
     inside = [one for one in found if one.key == section or one.key.startswith(f"{section}.")]

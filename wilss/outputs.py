@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from wilss.errors import SpecError
+from wilss.escapes import harmless
+
+LONGEST = 200
+"""Bytes of a file's name before what is added to it; file systems take 255."""
+PICTURES = (".png", ".jpg", ".jpeg")
 
 
 def writable_folder(folder: Path) -> Path:
@@ -38,15 +45,70 @@ def whole_file(path: Path, shared: bool = False) -> Iterator[Path]:
     partial.replace(path)
 
 
-def file_names(image_ids: Sequence[str]) -> list[str]:
-    """A file name for each image; those that would overwrite each other get a number."""
-    names: dict[str, None] = {}
+def file_names(image_ids: Sequence[str], endings: Sequence[str] = ("",)) -> list[str]:
+    """A file name for each image; those whose files would overwrite each other, on any file system, get a number.
+
+    Args:
+        endings: of the files that an image has, such as "" and "-overlay": then "a" and "a-overlay" share one.
+    """
+    names, taken, counted = [], set[str](), dict[str, int]()
     for name in map(safe_name, image_ids):
-        numbered = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
-        names[next(one for one in numbered if one not in names)] = None
-    return list(names)
+        chosen = name
+        while not taken.isdisjoint(files := {_same_file(chosen + ending) for ending in endings}):
+            counted[name] = counted.get(name, 1) + 1
+            chosen = f"{name}-{counted[name]}"
+        taken |= files
+        names.append(chosen)
+    return names
 
 
 def safe_name(image_id: str) -> str:
-    """A file name for an image id that cannot leave its folder."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in image_id).lstrip(".") or "_"
+    """A file name for an image id: as it is, but one that cannot leave its folder, hide, or be too long."""
+    name = "".join("_" if c in "/\n\t" or harmless(c) != c else c for c in image_id).lstrip(".") or "_"
+    if len(name.encode()) <= LONGEST:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{mark}"
+
+
+def _same_file(name: str) -> str:
+    """What names of one file have in common where case or the composition of letters does not count."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def require_free(paths: Iterable[Path], replace: bool, inputs: Iterable[Path] = ()) -> None:
+    """Raise SpecError for results that would replace something.
+
+    Args:
+        paths: to be written. replace: what is there may be replaced, but never an input.
+    """
+    there = [path for path in paths if os.path.lexists(path)]
+    read = {path.resolve() for path in inputs} if there else set()
+    for path in there:
+        if path.resolve() in read:
+            raise SpecError(f"'{path}' is one of the images and would be replaced by its result; choose another folder")
+    if there and not replace:
+        more = f", and {len(there) - 1} more are" if len(there) > 1 else ""
+        raise SpecError(f"'{there[0]}' is there already{more}; choose another place, or add --replace")
+
+
+def picture_path(out: Path | None, default: Path) -> Path:
+    """Where a picture is written: the path that is asked for, which may be a folder or a name without suffix.
+
+    Args:
+        default: taken when nothing is asked for; its name is that of a picture in a folder.
+
+    Raises SpecError for a suffix that is none of `PICTURES`, before anything is computed.
+    """
+    if out is None:
+        return default
+    if out.is_dir():
+        return out / default.name
+    if not out.suffix:
+        return out.with_name(f"{out.name}.png")
+    if out.suffix.lower() not in PICTURES:
+        raise SpecError(
+            f"'{out}' ends in {out.suffix}, and pictures are written as {', '.join(PICTURES)}; choose one of them, or "
+            "leave the suffix out"
+        )
+    return out

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +20,8 @@ YAML_BYTES = 256 << 10
 """A benchmark of 254 classes with their prompts has less than half of it."""
 DEPTH = 32
 """Levels of lists and mappings; ours have at most eight."""
+
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 Pixels = Annotated[int, Field(ge=0, lt=2**63)]
 """A number of pixels that a file tells."""
@@ -49,15 +53,21 @@ def parse_json(text: str, problem: str, advice: str) -> Any:
 
 def read_yaml(path: Path, advice: str) -> Any:
     """Content of a YAML file. Raises SpecError as `parse_yaml` does, and for a file that cannot be read."""
-    problem = f"'{path}' is no YAML"
+    problem = f"'{path}' is no usable YAML"
     return parse_yaml(_text(path, YAML_BYTES, SpecError, problem, advice), problem, advice)
+
+
+def is_yaml(name: str) -> bool:
+    """Whether a name is that of a YAML file rather than of something built in."""
+    return Path(name).suffix.lower() in (".yaml", ".yml")
 
 
 def parse_yaml(text: str, problem: str, advice: str) -> Any:
     """Content of a YAML text: plain lists, mappings and scalars.
 
     Raises SpecError, "PROBLEM (reason); ADVICE", for a text that is too long, has a tag, an anchor or an alias (a few
-    lines of them stand for gigabytes), is nested deeper than `DEPTH`, or holds a value that is none (2001-99-99).
+    lines of them stand for gigabytes), gives a key of a mapping twice, is nested deeper than `DEPTH`, or holds a value
+    that is none (2001-99-99).
     """
     reason = f"it is longer than {YAML_BYTES} bytes"
     if len(text) <= YAML_BYTES:
@@ -101,7 +111,8 @@ def _text(path: Path, limit: int, error: type[WilssError], problem: str, advice:
     except OSError as reason:
         raise error(f"{problem} ({reason.strerror}); {advice}") from reason
     except UnicodeDecodeError as reason:
-        raise error(f"{problem} ({reason}); {advice}") from reason
+        what = "it is UTF-16; save it as UTF-8" if content[:2] in UTF16 else str(reason)
+        raise error(f"{problem} ({what}); {advice}") from reason
     if len(content) > limit:
         raise error(f"{problem} (it is larger than {limit} bytes); {advice}")
     return text
@@ -124,16 +135,39 @@ def _is_shallow(content: Any) -> bool:
 
 def _refused(text: str) -> str:
     """Why a YAML text is not read, "" for one that is; nothing is built of it."""
-    depth = 0
+    opened: list[_Collection] = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if getattr(event, "anchor", None) is not None:
             return "it has an anchor or an alias"
         if getattr(event, "tag", None) is not None:
             return f"it has the tag '{event.tag:.40}'"
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEPTH:
+        if isinstance(event, yaml.NodeEvent) and opened and opened[-1].has(event):
+            return f"it has the key '{event.value:.60}' twice, the second time in line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append(_Collection(isinstance(event, yaml.MappingStartEvent)))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            opened.pop()
+        if len(opened) > DEPTH:
             return f"it is nested deeper than {DEPTH}"
     return ""
+
+
+@dataclass
+class _Collection:
+    """A list, or a mapping, whose nodes are keys and values by turns, while it is read."""
+
+    mapping: bool
+    keys: set[str] = field(default_factory=set)
+    at_key: bool = True
+
+    def has(self, node: yaml.NodeEvent) -> bool:
+        """Take the next node; whether it is a key that came before."""
+        is_key, self.at_key = self.mapping and self.at_key, not self.at_key
+        if not is_key or not isinstance(node, yaml.ScalarEvent):
+            return False
+        known = node.value in self.keys
+        self.keys.add(node.value)
+        return known
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wilss.errors import WeightsNotFoundError
+
 
 class Settings(BaseModel):
     """Facts of this machine. They change where and how fast a run computes, never what.
@@ -42,3 +44,14 @@ class Settings(BaseModel):
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
         return {option: str(path.resolve()) for option, path in named.items() if path is not None}
+
+
+def weights_folder(folder: Path | None) -> Path | None:
+    """The same folder. Raises WeightsNotFoundError for one that is none, before a hub is asked for what it lacks."""
+    if folder is not None and not folder.is_dir():
+        problem = "is a file" if folder.exists() else "does not exist"
+        raise WeightsNotFoundError(
+            f"the weights folder '{folder}' {problem}; give the folder that holds MODEL.safetensors files with "
+            "--weights or WILSS_WEIGHTS, or leave it out"
+        )
+    return folder

@@ -25,7 +25,9 @@ def nested(assignments: list[str]) -> dict[str, Any]:
     for entry in assignments:
         path, separator, value = entry.partition("=")
         if not separator or not path:
-            raise SpecError(f"'{entry}' is no assignment; write --set section.key=value, e.g. --set step.epochs=3")
+            raise SpecError(
+                f"'{entry[:100]}' is no assignment; write --set section.key=value, e.g. --set step.epochs=3"
+            )
         here = content
         *sections, key = path.strip().split(".")
         if len(sections) > DEPTH:

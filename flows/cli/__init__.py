@@ -1,41 +1,29 @@
 """The command line ``wilss``: it triggers flows and shows what they left; one file a group of commands.
 
-Heavy modules are imported inside the commands, so that help appears at once.
+Heavy modules are imported inside the commands, so that help appears at once; here nothing is imported that takes time,
+as Ctrl-C is to be heard from the beginning.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 
-from cyclopts import App, CycloptsError
-
-from flows.cli.benchmarks import compare, demo, run, runs, step
-from flows.cli.data import data_app, protocol
-from flows.cli.few_shot import fewshot_app
-from flows.cli.foundations import foundations_app, pretrain
-from flows.cli.labels import labels_app
-from flows.cli.models import predict
-from flows.cli.settings import settings
-from flows.cli.svf import svf_app
-
-app = App(
-    name="wilss",
-    help="Teach a segmentation model new classes from image-level tags alone.",
-    version=lambda: version("wilss"),
-    suppress_keyboard_interrupt=False,  # `main` says how to go on
-)
-for command in (
-    *(demo, run, step, compare, runs, predict, labels_app, foundations_app, fewshot_app, pretrain, data_app, svf_app),
-    protocol,
-    settings,
-):
-    app.command(command)
+from flows.cli.stopping import hear_signals
 
 
 def main() -> None:
-    """Entry point: a `WilssError`, or a GPU without memory, becomes one message and exit code 2."""
+    """Entry point of the process: `call`, with Ctrl-C and SIGTERM ending it within seconds at every moment."""
+    stopping = hear_signals()
+    with stopping:
+        call()
+
+
+def call() -> None:
+    """Run the command of ``sys.argv``: a `WilssError`, or a GPU without memory, becomes one message and exit code 2."""
+    from cyclopts import CycloptsError
+
+    from flows.cli.app import app
     from wilss.errors import WilssError
 
     try:
@@ -43,18 +31,21 @@ def main() -> None:
     except CycloptsError:
         sys.exit(2)
     except WilssError as error:
-        print(f"wilss: {error}", file=sys.stderr)
-        sys.exit(2)
+        fail(str(error))
     except RuntimeError as error:
         from wilss.device import memory_advice
 
         if not (advice := memory_advice(error)):
             raise
-        print(f"wilss: {advice}", file=sys.stderr)
-        sys.exit(2)
+        fail(advice)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("wilss: stopped; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
+
+
+def fail(message: str) -> None:
+    """Say what is wrong, and exit with code 2."""
+    from wilss.escapes import harmless
+
+    print(f"wilss: {harmless(message)}", file=sys.stderr)
+    sys.exit(2)

@@ -5,22 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from flows.cli.dry_run import print_outlook
 from flows.cli.options import (
     NO_MACHINE_OPTIONS,
     NO_RUN_OPTIONS,
     Again,
+    Flag,
     MachineOptions,
     RunOptions,
     run_content,
+    several,
     specify,
 )
-from flows.cli.printing import print_comparison, print_report, print_table, say_next
+from flows.cli.printing import print_comparison, print_report, print_runs, say_next, show
+from flows.found import found_run
 from flows.server import server_at_hand
+from wilss.errors import FormatError
 from wilss.layout import default_root
-from wilss.report.records import percent
 
 DEMO_SCHEDULE = ("base.epochs=4", "step.epochs=4", "fmwiss.warmup_epochs=1")
 """Less than half of the preset's epochs: six minutes on two cores without bf16."""
@@ -41,7 +42,7 @@ def run(
     method: str = "fmwiss",
     seed: int = 0,
     again: Again = (),
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -59,9 +60,11 @@ def run(
     if dry_run:
         print_outlook({method: spec}, settings)
         return
-    with server_at_hand(settings.root, machine.verbose):
-        from flows.benchmark import run_benchmark
-    print_report(run_benchmark(spec, settings), settings.root)
+    if (report := found_run(spec, settings)) is None:
+        with server_at_hand(settings.root, machine.verbose):
+            from flows.benchmark import run_benchmark
+        report = run_benchmark(spec, settings)
+    print_report(report, settings.root)
 
 
 def step(
@@ -71,7 +74,7 @@ def step(
     method: str = "fmwiss",
     seed: int = 0,
     again: Again = (),
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -90,18 +93,20 @@ def step(
     if dry_run:
         print_outlook({method: spec}, settings, step)
         return
-    with server_at_hand(settings.root, machine.verbose):
-        from flows.benchmark import run_step
-    print_report(run_step(spec, step, settings), settings.root)
+    if (report := found_run(spec, settings, step)) is None:
+        with server_at_hand(settings.root, machine.verbose):
+            from flows.benchmark import run_step
+        report = run_step(spec, step, settings)
+    print_report(report, settings.root)
 
 
 def compare(
     benchmark: str,
     *,
-    methods: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
-    seeds: Annotated[tuple[int, ...], Parameter(negative="", consume_multiple=True)] = (0, 1, 2),
+    methods: Annotated[tuple[str, ...], several()] = (),
+    seeds: Annotated[tuple[int, ...], several()] = (0, 1, 2),
     again: Again = (),
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
@@ -128,11 +133,15 @@ def compare(
 
 
 def runs(*, root: Path | None = None) -> None:
-    """List finished runs with their metrics."""
-    from stores.runs import all_runs
+    """List finished runs, few-shot ones too: when, how good, how long, and the settings in which they differ."""
+    from stores.run_list import list_runs
 
-    found = all_runs(root or default_root())
-    rows = [[r.run, *(percent(getattr(r.metrics, key)) for key in ("old", "new", "all"))] for r in found]
-    print_table("runs", ["run", "old", "new", "all"], rows)
-    if rows:
-        print("mIoU %, convention C, on full-size images")
+    found, fewshot, problems = list_runs(root or default_root())
+    print_runs("runs", ("old", "new", "all"), found)
+    if found:
+        show("mIoU %, convention C, on full-size images")
+    if fewshot:
+        print_runs("few-shot runs", ("novel", "base"), fewshot)
+        show("mIoU % over frozen episodes of novel and of base classes")
+    if problems:
+        raise FormatError("; ".join(problems))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, specify
-from flows.cli.printing import print_json, print_table
+from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, MaybeOut, RunOptions, specify
+from flows.cli.printing import print_json, print_table, show
 from wilss.layout import default_root
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def protocol(
     columns = ["step", "classes", "images", "with an old class", "in an earlier step", "own labels per image"]
     print_table(f"{spec.benchmark}, {spec.scenario}", columns, rows)
     if write is not None:
-        print(f"id lists: {write}")
+        show(f"id lists: {write}")
 
 
 def _listed(spec: RunSpec, labels: Path) -> TaggedList:
@@ -85,7 +85,7 @@ def data_check(
     folder: Path,
     *,
     benchmark: str | None = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
     json: bool = False,
 ) -> None:
     """Count images and classes, find unreadable files, unknown classes and duplicates, write a contact sheet.
@@ -97,17 +97,18 @@ def data_check(
         json: print JSON
     """
     from wilss.errors import DataError
+    from wilss.outputs import picture_path
     from wilss.report.data import check_data
 
     spec = specify(benchmark, "fmwiss", 0, NO_RUN_OPTIONS, NO_MACHINE_OPTIONS)[0] if benchmark else None
-    out = out or default_root() / "sheets" / f"data-{folder.resolve().name}.png"
+    out = picture_path(out, default_root() / "sheets" / f"data-{folder.resolve().name}.png")
     facts = check_data(folder, spec, out)
     if json:
         print_json(facts)
     else:
         _print_check(facts)
         if spec is None and facts["layout"] == "folder":
-            print("no benchmark given: class names were not checked; name one with --benchmark")
+            show("no benchmark given: class names were not checked; name one with --benchmark")
     if not facts["sound"]:
         raise DataError(f"'{folder}' is not ready for a run; see the problems above")
 
@@ -124,26 +125,26 @@ def data_download(name: Literal["voc", "coco"], *, to: Path, yes: bool = False) 
     from wilss.data.download import SIZES, download
 
     if not yes:
-        print(f"this fetches {SIZES[name]} into {to}; add --yes to start")
+        show(f"this fetches {SIZES[name]} into {to}; add --yes to start")
         return
-    print(f"use it with --data {download(name, to)}")
+    show(f"use it with --data {download(name, to)}")
 
 
 def _print_check(facts: dict[str, Any]) -> None:
     for key in FACTS:
-        print(f"{key:<10} {facts[key]}")
+        show(f"{key:<10} {facts[key]}")
     print_table("images of each class", ["class", "images"], [[name, str(n)] for name, n in facts["classes"].items()])
     for key in ("unreadable", "unknown"):
         _print_some(key, [f"{name}: {value}" for name, value in facts[key].items()])
     _print_some("duplicates", [" = ".join(group) for group in facts["duplicates"]])
     _print_some("problems", facts["problems"])
     if facts["sheet"]:
-        print(f"contact sheet: {facts['sheet']}")
+        show(f"contact sheet: {facts['sheet']}")
 
 
 def _print_some(title: str, lines: Sequence[str]) -> None:
-    print(f"{title}: {len(lines) or 'none'}")
+    show(f"{title}: {len(lines) or 'none'}")
     for line in lines[:SHOWN]:
-        print(f"  {line}")
+        show(f"  {line}")
     if len(lines) > SHOWN:
-        print(f"  ... and {len(lines) - SHOWN} more (--json shows all)")
+        show(f"  ... and {len(lines) - SHOWN} more (--json shows all)")

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from flows.cli.options import NO_MACHINE_OPTIONS, Again, MachineOptions, chosen_lists
-from flows.cli.printing import print_table
+from flows.cli.options import (
+    FEWSHOT_RESERVED,
+    NO_MACHINE_OPTIONS,
+    Again,
+    MachineOptions,
+    Set,
+    chosen_lists,
+    require_unreserved,
+    several,
+)
+from flows.cli.printing import print_table, show
+from flows.found import found_fewshot
 from flows.server import server_at_hand
 from wilss.report.records import percent
 
@@ -18,11 +28,6 @@ if TYPE_CHECKING:
     from wilss.settings import Settings
 
 fewshot_app = App(name="few-shot", help="Few-shot segmentation: five heads, with and without singular value tuning.")
-
-
-def several(*names: str) -> Parameter:
-    """An option that takes several values, under other names if given."""
-    return Parameter(name=names or None, negative="", consume_multiple=True)
 
 
 Names = Annotated[tuple[str, ...], several()]
@@ -44,7 +49,7 @@ class FewShotOptions:
     "split file of the training images (VOC folders); train_aug when left out"
     eval_list: str | None = None
     "split file of the evaluation images; val when left out, else the only other list there is"
-    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    set: Set = ()
     "any other key as section.key=value, e.g. train.epochs=3; may be repeated"
 
     def content(self, machine: MachineOptions) -> dict[str, Any]:
@@ -64,9 +69,7 @@ class FewShotOptions:
         if lists:
             given["data"] = lists
         changes = nested(list(self.set))
-        for key in ("benchmark", "preset", "head", "shots", "fold", "seed"):
-            if key in changes:
-                raise SpecError(f"'{key}' is no setting; give it as an option of its own, such as --{key}")
+        require_unreserved(changes, FEWSHOT_RESERVED)
         return merge(given, changes)
 
 
@@ -107,7 +110,7 @@ def train(
     with server_at_hand(settings.root, machine.verbose):
         from flows.fewshot import run_fewshot_training
     for spec in specs:
-        print(f"{spec.head}, {spec.shots} shot: heads {run_fewshot_training(spec, settings)['digest'][:12]}")
+        show(f"{spec.head}, {spec.shots} shot: heads {run_fewshot_training(spec, settings)['digest'][:12]}")
 
 
 @fewshot_app.command(name="eval")
@@ -124,10 +127,12 @@ def evaluate(
         again: what is made anew although it is there: areas, episodes, scores or all
     """
     specs, settings = _specs(model, options, machine, again)
-    with server_at_hand(settings.root, machine.verbose):
-        from flows.fewshot import run_fewshot_scoring
-    for spec in specs:
-        _print_report(run_fewshot_scoring(spec, settings), settings.root)
+    reports = [found_fewshot(spec, settings) for spec in specs]
+    if None in reports:
+        with server_at_hand(settings.root, machine.verbose):
+            from flows.fewshot import run_fewshot_scoring
+    for spec, report in zip(specs, reports, strict=True):
+        _print_report(report or run_fewshot_scoring(spec, settings), settings.root)
 
 
 @fewshot_app.command
@@ -169,7 +174,7 @@ def compare(
     for table in content["tables"]:
         rows = [[name, *cells] for name, cells in table["rows"]]
         print_table(f"{content['benchmark']}: {table['title']}", ["", *table["columns"]], rows)
-    print(f"tables, pictures: {Path(content['folder']) / 'compare.html'}")
+    show(f"tables, pictures: {Path(content['folder']) / 'compare.html'}")
 
 
 def _specs(
@@ -200,4 +205,4 @@ def _print_report(report: dict[str, Any], root: Path) -> None:
     ]
     name = f"{report['benchmark']} fold {report['fold']}, {report['head']} ({report['tuning']}), {report['shots']} shot"
     print_table(f"{name}, {report['novel']['episodes']} episodes, %", ["", "mIoU", "standard error", "FB-IoU"], rows)
-    print(f"report: {root / 'fewshot' / report['run'] / 'fewshot.html'}")
+    show(f"report: {root / 'fewshot' / report['run'] / 'fewshot.html'}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from flows.cli.printing import megabytes, print_json, print_table
+from flows.cli.options import MaybeOut, Set
+from flows.cli.printing import megabytes, print_json, print_table, show
 from flows.machine import machine_settings
 from flows.server import server_at_hand
 
@@ -42,7 +43,7 @@ def foundations_check(
     weights: Path | None = None,
     image: Path | None = None,
     prompt: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
     scenes: int = 500,
     device: str | None = None,
     json: bool = False,
@@ -61,9 +62,11 @@ def foundations_check(
     """
     from stores.progress import stage_progress
     from wilss.foundation.check import check_foundation
+    from wilss.outputs import picture_path, require_free
 
     settings = machine_settings(weights=weights, device=device)
-    out = out or settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png"
+    out = picture_path(out, settings.root / "sheets" / f"{re.sub(r'[^A-Za-z0-9_.]+', '-', name)[-80:]}.png")
+    require_free([out], True, [image] if image else [])
     facts = check_foundation(name, settings.weights, image, prompt, out, settings.device, scenes, stage_progress)
     if json:
         print_json(facts)
@@ -71,14 +74,14 @@ def foundations_check(
     metrics = facts.pop("metrics", {})
     facts["size"] = f"{megabytes(facts.pop('size_bytes'))} MB"
     for key, value in {**facts, **metrics}.items():
-        print(f"{key:<14} {value:.3f}" if isinstance(value, float) else f"{key:<14} {value}")
+        show(f"{key:<14} {value:.3f}" if isinstance(value, float) else f"{key:<14} {value}")
 
 
 def pretrain(
     model: str,
     *,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
-    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),
+    out: MaybeOut = None,
+    set: Set = (),
     root: Path | None = None,
     device: str | None = None,
 ) -> None:
@@ -103,8 +106,8 @@ def pretrain(
         from flows.pretrain import run_pretraining
     path = run_pretraining(model, spec.model_dump(mode="json"), settings.root, out, settings.device)
     name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
-    print(path)
-    print(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")
+    show(path)
+    show(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")
 
 
 def _pretrain_shapes(changes: dict[str, object], settings: Settings, out: Path | None) -> None:
@@ -114,5 +117,5 @@ def _pretrain_shapes(changes: dict[str, object], settings: Settings, out: Path |
     with server_at_hand(settings.root):
         from flows.fewshot import run_shapes_pretraining
     path = run_shapes_pretraining(changes, settings, out)
-    print(path)
-    print("few-shot runs of the same settings find it in the root that trained it, with --set shapes.weights=train")
+    show(path)
+    show("few-shot runs of the same settings find it in the root that trained it, with --set shapes.weights=train")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from flows.cli.options import NO_MACHINE_OPTIONS, MachineOptions
-from flows.cli.printing import print_table
+from flows.cli.options import NO_MACHINE_OPTIONS, MachineOptions, MaybeOut
+from flows.cli.printing import print_table, show
 from wilss.layout import default_root
 
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
@@ -39,14 +38,14 @@ def labels_show(
     label_set: str,
     *,
     image: str | None = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
     count: int = 16,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
     """Write a contact sheet of a label set, lowest agreement first, or of one image; prints the path of the PNG."""
     from stores.labels.look import show_labels
 
-    print(show_labels(label_set, image, out, count, machine.settings()))
+    show(show_labels(label_set, image, out, count, machine.settings()))
 
 
 @labels_app.command(name="export")
@@ -54,4 +53,4 @@ def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: P
     """Write a label set as palette PNGs of the images' own size; refined or teacher masks unless told otherwise."""
     from stores.labels.export import export_labels
 
-    print(f"{export_labels(label_set, to, stage, root or default_root())} masks written to {to}")
+    show(f"{export_labels(label_set, to, stage, root or default_root())} masks written to {to}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +17,37 @@ if TYPE_CHECKING:
     from wilss.spec import RunSpec
 
 
-Again = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)]
+RESERVED = ("benchmark", "method", "seed")
+"""Keys of a run's specification that are options or arguments, and not for ``--set``."""
+FEWSHOT_RESERVED = ("benchmark", "preset", "head", "shots", "fold", "seed")
+"""Those of a few-shot run's."""
+
+
+def several(*names: str) -> Parameter:
+    """An option or argument that takes several values, under other names if given."""
+    return Parameter(name=names or None, negative="", consume_multiple=True)
+
+
+def require_unreserved(changes: Mapping[str, object], reserved: Iterable[str]) -> None:
+    """Raise SpecError for a key of ``--set`` that has an option of its own."""
+    from wilss.errors import SpecError
+
+    for key in reserved:
+        if key in changes:
+            how = "the first argument, or --benchmark of few-shot runs" if key == "benchmark" else f"--{key}"
+            raise SpecError(f"'{key}' is no setting; give it as {how}")
+
+
+Again = Annotated[tuple[str, ...], several()]
 """Stages that are made anew although they are there."""
+Set = Annotated[tuple[str, ...], several()]
+"""Settings as section.key=value."""
+Flag = Annotated[bool, Parameter(negative="")]
+"""An option without a value."""
+Out = Annotated[Path, Parameter(name=["--out", "-o"])]
+"""Where results are written."""
+MaybeOut = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+"""The same where there is a place for them."""
 
 
 @Parameter(name="*")
@@ -35,7 +65,7 @@ class RunOptions:
     "split file of the evaluation images (VOC folders); val when left out, else the only other list there is"
     start: str | None = None
     "checkpoint (digest or folder) taken for step 0 instead of training one"
-    set: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = ()
+    set: Set = ()
     "any other key as section.key=value, e.g. step.epochs=3; may be repeated"
 
 
@@ -80,16 +110,14 @@ def specify(
 
 def run_content(benchmark: str, options: RunOptions, settings: Settings) -> dict[str, Any]:
     """What was given of a run's specification, without method and seed."""
-    from wilss.errors import SpecError
+    from wilss.outside import is_yaml
     from wilss.protocol import benchmarks
     from wilss.register import read_own_benchmark
     from wilss.words import merge, nested
 
     changes = nested(list(options.set))
-    for key in ("method", "seed", "benchmark"):
-        if key in changes:
-            raise SpecError(f"'{key}' is no setting; give it as --{key}, or the benchmark as the first argument")
-    custom = read_own_benchmark(Path(benchmark)) if Path(benchmark).suffix in (".yaml", ".yml") else {}
+    require_unreserved(changes, RESERVED)
+    custom = read_own_benchmark(Path(benchmark)) if is_yaml(benchmark) else {}
     known = benchmarks().get(benchmark)
     family = known.family if known else custom.get("data")
     lists = chosen_lists(family, settings, options.train_list, options.eval_list)

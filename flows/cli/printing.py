@@ -6,10 +6,15 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from wilss.escapes import harmless
 from wilss.report.records import percent
+
+if TYPE_CHECKING:
+    from stores.run_list import RunLine
 
 
 def print_table(title: str, columns: list[str], rows: list[list[str]], left: bool = False) -> None:
@@ -18,14 +23,19 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], left: boo
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=escape(harmless(title)), title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if left or number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(harmless(cell)) for cell in row))
     # a pipe has no width: leave room, so that rows stay on one line
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table if rows else f"no {title} yet")
+
+
+def show(text: object) -> None:
+    """A line of text for people; see `wilss.escapes.harmless`."""
+    print(harmless(str(text)))
 
 
 def print_json(content: object) -> None:
@@ -52,13 +62,22 @@ def print_report(report: dict[str, Any], root: Path) -> None:
     for scoring, table in report["steps"][-1]["tables"].items():
         if scoring not in ("full", "crop") and scoring.endswith("full"):
             means = ", ".join(f"{key} {percent(value)}" for key, value in table["conventions"]["C"].items())
-            print(f"after the last step, {scoring.removesuffix(' full')}: {means}")
+            show(f"after the last step, {scoring.removesuffix(' full')}: {means}")
     for entry in report["label_sets"]:
         stages = ", ".join(f"{name} {percent(value)}" for name, value in entry["iou"].items())
-        print(f"label set {entry['digest'][:12]} of step {entry['step']}: IoU {stages}")
+        show(f"label set {entry['digest'][:12]} of step {entry['step']}: IoU {stages}")
     minutes, memory = report["total_seconds"] / 60, report["peak_rss_bytes"] / 2**30
-    print(f"{minutes:.1f} minutes, peak memory {memory:.2f} GiB")
-    print(f"report: {root / 'runs' / report['run'] / 'report.html'}")
+    show(f"{minutes:.1f} minutes, peak memory {memory:.2f} GiB")
+    show(f"report: {root / 'runs' / report['run'] / 'report.html'}")
+
+
+def print_runs(title: str, scores: Sequence[str], runs: Sequence[RunLine]) -> None:
+    """A list of runs, oldest first."""
+    rows = [
+        [one.run, one.written, *(one.scores[key] for key in scores), f"{one.seconds:.0f}", " ".join(one.differs)]
+        for one in runs
+    ]
+    print_table(title, ["run", "written", *scores, "seconds", "differs in"], rows)
 
 
 def print_comparison(content: dict[str, Any]) -> None:
@@ -67,7 +86,7 @@ def print_comparison(content: dict[str, Any]) -> None:
         if table["key"] in ("full-C", "steps"):
             rows = [[name, *cells] for name, cells in table["rows"]]
             print_table(f"{content['benchmark']}, {table['title']}", ["method", *table["columns"]], rows)
-    print(f"tables, plot and pictures: {Path(content['folder']) / 'compare.html'}")
+    show(f"tables, plot and pictures: {Path(content['folder']) / 'compare.html'}")
 
 
 def say_next(root: Path) -> None:
@@ -75,6 +94,6 @@ def say_next(root: Path) -> None:
     tail = "" if root == Path("wilss-data") else f" --root {root}"
     wilss = "wilss" if shutil.which("wilss") else os.path.relpath(Path(sys.executable).with_name("wilss"))
     print("\ntry next:")
-    print(f"  {wilss} labels list{tail}")
-    print(f"  {wilss} demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
-    print(f"  {wilss} compare scenes-15-5 --seeds 0{tail}      # all methods side by side, trained longer")
+    show(f"  {wilss} labels list{tail}")
+    show(f"  {wilss} demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
+    show(f"  {wilss} compare scenes-15-5 --seeds 0{tail}      # all methods side by side, trained longer")

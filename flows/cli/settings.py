@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from flows.cli.options import FEWSHOT_RESERVED, RESERVED, Flag
 from flows.cli.printing import print_json, print_table
 from flows.machine import machine_settings
 
@@ -15,8 +16,8 @@ from flows.machine import machine_settings
 def settings(
     section: str | None = None,
     *,
-    few_shot: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    few_shot: Flag = False,
+    json: Flag = False,
     imports: Annotated[tuple[Path, ...], Parameter(name="--import", negative="")] = (),
 ) -> None:
     """List every setting that --set takes: default, range, meaning, and which preset sets it to what.
@@ -32,7 +33,8 @@ def settings(
     from wilss.spec import RunSpec
 
     machine_settings(imports=imports or None)
-    found = known_settings(FewShotSpec if few_shot else RunSpec, section)
+    reserved = FEWSHOT_RESERVED if few_shot else RESERVED
+    found = known_settings(FewShotSpec if few_shot else RunSpec, section, reserved)
     if json:
         print_json([asdict(one) for one in found])
         return

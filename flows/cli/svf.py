@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from flows.cli.printing import print_table
+from flows.cli.options import Flag, MaybeOut, Out, several
+from flows.cli.printing import print_table, show
 from flows.machine import machine_settings
 from wilss.layout import default_root
 from wilss.report.records import percent
@@ -21,11 +22,12 @@ SHOWN = 8
 def svf_report(
     checkpoint: str,
     *,
-    images: Annotated[tuple[Path, ...], Parameter(negative="", consume_multiple=True)] = (),
+    images: Annotated[tuple[Path, ...], several()] = (),
     count: int = 6,
     by: Literal["factor", "value"] = "factor",
     seed: int = 0,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    out: MaybeOut = None,
+    replace: Flag = False,
     root: Path | None = None,
     weights: Path | None = None,
 ) -> None:
@@ -38,37 +40,37 @@ def svf_report(
         by: rank components by their factor, or by the change of the singular value itself
         seed: seed of the built-in world
         out: folder of report.json, layers.csv and svf.html; one under the root when left out
+        replace: replace such files that are in that folder
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
         weights: folder of pretrained weights, for few-shot models that started from them; else WILSS_WEIGHTS
     """
     from stores.models.svf_pages import svf_report as write
 
     settings = machine_settings(root=root, weights=weights)
-    _print_svf(write(checkpoint, images, count, by, seed, out, settings.root, settings.weights))
+    _print_svf(write(checkpoint, images, count, by, seed, out, settings.root, settings.weights, replace))
 
 
 @svf_app.command(name="export")
-def svf_export(
-    checkpoint: str, *, out: Annotated[Path, Parameter(name=["--out", "-o"])], root: Path | None = None
-) -> None:
+def svf_export(checkpoint: str, *, out: Out, replace: Flag = False, root: Path | None = None) -> None:
     """Write the vector set of a checkpoint alone.
 
     Args:
         checkpoint: digest or folder of a step's checkpoint
         out: path of the safetensors file
+        replace: replace a file that is there
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
     from stores.models.folding import svf_export as write
 
-    stored = write(checkpoint, out, root or default_root())
-    print(f"{out}: {out.stat().st_size / 1000:.1f} kB, on the bases of checkpoint {stored.checkpoint[:12]}")
+    stored = write(checkpoint, out, root or default_root(), replace)
+    show(f"{out}: {out.stat().st_size / 1000:.1f} kB, on the bases of checkpoint {stored.checkpoint[:12]}")
 
 
 @svf_app.command(name="fold")
 def svf_fold(
     checkpoint: str,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    out: Out,
     step: int | None = None,
     root: Path | None = None,
 ) -> None:
@@ -83,7 +85,7 @@ def svf_fold(
     from stores.models.folding import svf_fold as write
 
     index = write(checkpoint, step, out, root or default_root())
-    print(f"{out}: the student of step {index.step}, {len(index.classes)} classes")
+    show(f"{out}: the student of step {index.step}, {len(index.classes)} classes")
 
 
 def _print_svf(report: dict[str, Any]) -> None:
@@ -99,16 +101,16 @@ def _print_svf(report: dict[str, Any]) -> None:
     title = f"{report['title']}: change g - 1 of {report['n_values']} singular values"
     print_table(title, ["layer", "values", "mean size", "most up", "most down"], rows[:SHOWN])
     if len(rows) > SHOWN:
-        print(f"... and {len(rows) - SHOWN} more layers")
+        show(f"... and {len(rows) - SHOWN} more layers")
     for kind in ("risen", "fallen"):
         rows = [_component(entry) for entry in report[kind]]
         print_table(f"strongest {kind}", ["layer", "component", "g", "S %", "on objects %"], rows)
     if report["foreground_area"] is not None:
         means = ", ".join(f"{kind} {percent(value)}" for kind, value in report["foreground"].items())
-        print(f"activation on objects, %: {means}; objects cover {percent(report['foreground_area'])}")
+        show(f"activation on objects, %: {means}; objects cover {percent(report['foreground_area'])}")
     if not report["n_images"]:
-        print("no pictures: name some with --images FILE")
-    print(f"report: {Path(report['folder']) / 'svf.html'}")
+        show("no pictures: name some with --images FILE")
+    show(f"report: {Path(report['folder']) / 'svf.html'}")
 
 
 def _component(entry: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from wilss.data.families import open_source
 from wilss.data.images import to_canvas
 from wilss.data.source import Source
 from wilss.learn.methods import METHODS
-from wilss.outputs import writable_folder
+from wilss.outputs import picture_path, safe_name, writable_folder
 from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay
 from wilss.settings import Settings
 from wilss.spec import RunSpec, make_spec
@@ -36,7 +36,8 @@ def show_labels(digest: str, image_id: str | None, out: Path | None, count: int,
     card = read_card(manifest, store.path("labels", manifest.digest), len(sets[0].index.classes))
     rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
     source = _source_of(card, settings)
-    out = out or settings.root / "sheets" / f"{manifest.digest[:12]}{'-' + Path(image_id).name if image_id else ''}.png"
+    name = f"{manifest.digest[:12]}{'-' + safe_name(image_id) if image_id else ''}.png"
+    out = picture_path(out, settings.root / "sheets" / name)
     writable_folder(out.parent)
     sheet(source, sets, rows, card.class_ids).save(out)
     return out

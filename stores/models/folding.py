@@ -14,16 +14,16 @@ from wilss.models.card import StudentCard, load_card
 from wilss.models.files import load_student, save_model
 from wilss.models.lookup import model_folder
 from wilss.nets.vectors import VectorSets
-from wilss.outputs import whole_file, writable_folder
+from wilss.outputs import require_free, whole_file, writable_folder
 
 TOLERANCE = 1e-4
 """A folded weight may differ from the checkpoint's own by this share of its norm: another machine rounds otherwise."""
 
 
-def svf_export(checkpoint: str, out: Path, root: Path) -> StoredVectors:
+def svf_export(checkpoint: str, out: Path, root: Path, replace: bool = False) -> StoredVectors:
     """Copy the vector set of a checkpoint to a file of its own; it goes with the checkpoint of its bases.
 
-    Raises SpecError when ``out`` is a folder, or nothing can be written beside it.
+    Raises SpecError when ``out`` is a folder or is there and not to be replaced, or nothing can be written beside it.
     """
     if out.is_dir():
         raise SpecError(f"'{out}' is a folder; name the file to write")
@@ -31,6 +31,7 @@ def svf_export(checkpoint: str, out: Path, root: Path) -> StoredVectors:
     stored = require_vectors(folder)
     if out.resolve() == (folder / VECTORS).resolve():
         raise SpecError(f"'{out}' is the checkpoint's own vector set; name another file")
+    require_free([out], replace)
     writable_folder(out.parent)
     with whole_file(out) as partial:
         shutil.copyfile(folder / VECTORS, partial)

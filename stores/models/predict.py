@@ -5,35 +5,108 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from stores.progress import say
 from wilss.data.files import read_rgb
+from wilss.data.folder import SUFFIXES
 from wilss.data.voc import save_palette_png
 from wilss.device import require_device
-from wilss.errors import DataError, SpecError
+from wilss.errors import DataError, DataNotFoundError, SpecError
 from wilss.models.lookup import model_folder
 from wilss.models.model import Model
-from wilss.outputs import writable_folder
+from wilss.outputs import file_names, require_free, whole_file, writable_folder
 from wilss.report.pictures import overlay, to_pil
+
+ENDINGS = ("", "-overlay")
+BAND = 256
+"""Rows of an overlay that are mixed at once: in floats a photograph takes four times its size, twice."""
+TOLD = 5
 
 
 def predict_files(
-    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "auto"
+    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "auto", replace: bool = False
 ) -> Iterator[Path]:
     """Segment image files: ``NAME.png`` holds class ids in the card's colours, ``NAME-overlay.png`` is for looking at.
 
+    One image after the other is read, segmented and written. Those that cannot be decoded are said at the end, when all
+    others are written.
+
     Args:
-        checkpoint: see `wilss.models.lookup.model_folder`.
+        checkpoint: see `wilss.models.lookup.model_folder`. images: files, and folders whose images are meant.
+        replace: results that are there may be replaced; an image never is.
+
+    Raises SpecError, DataNotFoundError or ArtefactNotFoundError before anything is written, DataError at the end.
     """
-    if not images:
-        raise SpecError("no image given; name at least one image file after the checkpoint")
-    model = Model.open(model_folder(checkpoint, root), require_device(device))
-    names = [path.stem for path in images]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated:
-        raise DataError(f"two images are called '{repeated}'; their results would overwrite each other, rename one")
-    decoded = [read_rgb(path) for path in images]  # all of them first: a broken file must leave nothing behind
+    folder = model_folder(checkpoint, root)
+    files = _files(images)
+    names = file_names([path.stem for path in files], ENDINGS)
+    require_free((out / f"{name}{ending}.png" for name in names for ending in ENDINGS), replace, files)
+    model = Model.open(folder, require_device(device))
     writable_folder(out)
-    for name, image in zip(names, decoded, strict=True):
-        labels = model.predict(image)
-        save_palette_png(labels, out / f"{name}.png", model.palette)
-        to_pil(overlay(image, labels, own=model.palette)).save(out / f"{name}-overlay.png")
-        yield out / f"{name}.png"
+    broken = []
+    for path, name in zip(files, names, strict=True):
+        try:
+            image = read_rgb(path)
+        except (DataError, DataNotFoundError):
+            say(f"'{path}' cannot be decoded as an image and is left out")
+            broken.append(path)
+            continue
+        if name != path.stem:
+            say(f"the result of '{path}' is called '{name}.png'")
+        yield _write(model, image, out, name)
+    if broken:
+        shown = ", ".join(f"'{path}'" for path in broken[:TOLD]) + (", ..." if len(broken) > TOLD else "")
+        raise DataError(
+            f"{len(broken)} of {len(files)} images cannot be decoded and have no result: {shown}; replace these files"
+        )
+
+
+def _write(model: Model, image: Tensor, out: Path, name: str) -> Path:
+    labels = model.predict(image)
+    target = out / f"{name}.png"
+    with whole_file(target) as partial:
+        save_palette_png(labels, partial, model.palette)
+    with whole_file(out / f"{name}-overlay.png") as partial:
+        to_pil(_overlay(model, image, labels)).save(partial, "PNG")
+    return target
+
+
+def _overlay(model: Model, image: Tensor, labels: Tensor) -> Tensor:
+    mixed = torch.empty_like(image)
+    for top in range(0, len(labels), BAND):
+        rows = slice(top, top + BAND)
+        mixed[:, rows] = overlay(image[:, rows], labels[rows], own=model.palette)
+    return mixed
+
+
+def _files(images: Sequence[Path]) -> list[Path]:
+    """Image files as they are named, each once, and the images of folders.
+
+    Raises SpecError when there is none, DataNotFoundError for what is no file.
+    """
+    files: dict[Path, None] = {}
+    for path in images:
+        if path.is_dir():
+            files |= dict.fromkeys(_inside(path))
+        elif path.is_file():
+            files[path] = None
+        else:
+            problem = "is a link to a file that does not exist" if path.is_symlink() else "does not exist"
+            raise DataNotFoundError(f"'{path}' {problem}; name image files, or folders that hold some")
+    if not files:
+        raise SpecError("no image given; name at least one image file, or a folder of some, after the checkpoint")
+    return list(files)
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The images of a folder, those of its folders not; what is passed over is said."""
+    entries = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
+    found = [path for path in entries if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    if not found:
+        raise SpecError(f"'{folder}' holds no image ({', '.join(SUFFIXES)}); name another folder, or image files")
+    if passed := [path.name for path in entries if path not in set(found)]:
+        more = ", ..." if len(passed) > TOLD else ""
+        say(f"passed over {len(passed)} files of '{folder}' that are no images: {', '.join(passed[:TOLD])}{more}")
+    return found

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from stores.artefacts import Store
 from stores.models.subject import Subject, open_subject
 from stores.runs import write_run
-from wilss.data.files import read_rgb
+from wilss.data.given import read_named
 from wilss.data.images import to_canvas
 from wilss.data.scenes.world import draw
 from wilss.data.spec import World
 from wilss.errors import SpecError
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
-from wilss.outputs import writable_folder
+from wilss.outputs import require_free, writable_folder
 from wilss.report.pictures import contact_sheet, png
 from wilss.report.svf import layers_csv, svf_page
 
@@ -36,6 +36,9 @@ class Picture:
     name: str
     image: Tensor
     labels: Tensor | None = None
+
+
+FILES = ("report.json", "layers.csv", "svf.html")
 
 
 @dataclass
@@ -56,6 +59,7 @@ def svf_report(
     out: Path | None,
     root: Path,
     weights: Path | None = None,
+    replace: bool = False,
 ) -> dict[str, Any]:
     """Write what a training changed by singular values into a folder; returns the content of ``report.json``.
 
@@ -69,6 +73,7 @@ def svf_report(
     """
     if count < 1:
         raise SpecError(f"{count} components cannot be shown; give --count a positive number")
+    require_free([out / file for file in FILES] if out else [], replace)
     subject = open_subject(name, Store(root), weights)
     out = writable_folder(out or root / "svf" / subject.name)
     pictures = _files(images, subject) if images else _scenes(subject, seed)
@@ -106,7 +111,7 @@ def _content(subject: Subject, looked: Mapping[str, Sequence[Looked]], pictures:
 
 
 def _files(paths: Sequence[Path], subject: Subject) -> list[Picture]:
-    return [Picture(path.stem, to_canvas(read_rgb(path), subject.canvas)) for path in paths]
+    return [Picture(path.stem, to_canvas(read_named(path), subject.canvas)) for path in paths]
 
 
 def _scenes(subject: Subject, seed: int) -> list[Picture]:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from flows import cli
 from flows.cli import benchmarks, few_shot, foundations
+from tests.wilss.models.cards import SPEC, student_card
+from wilss.models.files import save_model
+from wilss.nets.pretrained import find_weights
+from wilss.nets.segmenter import build_segmenter
 
 
 @pytest.fixture
@@ -22,10 +30,30 @@ def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch): 
         monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])
         code = 0
         try:
-            cli.main()
+            cli.call()
         except SystemExit as stop:
             code = int(stop.code or 0)
         out, err = capsys.readouterr()
         return code, out, err
 
     return call
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    model = build_segmenter(SPEC, find_weights("resnet_scenes", "none", None), (2,))
+    with torch.no_grad():
+        model.classifiers[0].weight.mul_(1000)  # type: ignore[operator, union-attr]
+        model.classifiers[0].bias.zero_()  # type: ignore[operator, union-attr]
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    save_model(model.state_dict(), student_card(), folder)
+    return folder
+
+
+def photo(path: Path, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path

@@ -237,7 +237,7 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
     code, _, err = wilss("predict", checkpoint, image, tmp_path / "bad.jpg", "-o", tmp_path / "none", "--root", root)
     assert code == 2
     assert "bad.jpg' cannot be decoded" in err
-    assert not (tmp_path / "none").exists()
+    assert (tmp_path / "none" / "photo.png").is_file()
 
 
 @pytest.mark.parametrize("write", [save_model, write_student_of_format_1])

@@ -134,9 +134,10 @@ def test_every_step_can_be_folded_and_predicts_as_its_checkpoint(
         assert all(torch.allclose(own[name], folded[name], rtol=1e-5, atol=1e-6) for name in own)
         assert not (out / "svf.safetensors").exists()
         for name, checkpoint in (("folded", out), ("own", digests[step])):
-            code, _, err = wilss("predict", checkpoint, tmp_path / "photo.png", "-o", tmp_path / name, "--root", root)
+            to = tmp_path / f"{name}{step}"
+            code, _, err = wilss("predict", checkpoint, tmp_path / "photo.png", "-o", to, "--root", root)
             assert code == 0, err
-        results = [(tmp_path / name / "photo.png").read_bytes() for name in ("folded", "own")]
+        results = [(tmp_path / f"{name}{step}" / "photo.png").read_bytes() for name in ("folded", "own")]
         assert results[0] == results[1]
     code, said, _ = wilss("svf", "fold", digests[1], "--out", tmp_path / "default", "--root", root)
     assert (code, "the student of step 1" in said) == (0, True)

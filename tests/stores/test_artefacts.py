@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from stores import locks
 from stores.artefacts import FORMAT, Anew, ArtefactRef, Recipe, Store, read_manifest
 from wilss.digest import canonical_json, digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
@@ -141,6 +145,25 @@ def test_two_processes_never_build_the_same_artefact(tmp_path: Path, release_hol
         store.publish(RECIPE, folder, {"n": 1})
     assert store.find(RECIPE) is not None
     assert waited == [True]
+
+
+def test_who_waits_long_is_told_for_whom(
+    tmp_path: Path,
+    release_holder: Callable[[bool], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.05)
+    threading.Timer(0.5, release_holder, [True]).start()
+    with Store(tmp_path).build(RECIPE):
+        told = capsys.readouterr().err.splitlines()[0]
+        (own,) = (tmp_path / "banks").glob("*.lock.pid")
+        assert own.read_text().startswith(f"{os.getpid()} on ")
+    holder = re.match(r"waited \d+ s for process (\d+) on \S+, which holds '", told)
+    assert holder is not None, told
+    assert int(holder[1]) != os.getpid()
+    assert f".staging-{RECIPE.digest}.lock'; end it if it hangs" in told
+    assert not list((tmp_path / "banks").glob(".staging*"))
 
 
 def made_anew(store: Store, recipe: Recipe, content: str, token: str) -> None:

@@ -70,10 +70,10 @@ def test_files_are_read_safely(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="holds no mapping"):
         read_benchmark(path)
     path.write_text("a: [")
-    with pytest.raises(SpecError, match="is no YAML"):
+    with pytest.raises(SpecError, match="is no usable YAML"):
         read_benchmark(path)
     path.write_text("name: !!python/object/apply:os.system ['true']\n")
-    with pytest.raises(SpecError, match="is no YAML"):
+    with pytest.raises(SpecError, match="is no usable YAML"):
         read_benchmark(path)
 
 

@@ -35,6 +35,10 @@ YAML = {
     "a:\n  [": "found '<stream end>', line 2",
     "? [a]\n: b": "found unhashable key, line 1",
     "\x00": "special characters",
+    "name: a\nsteps: [[x]]\nsteps: [[y]]": "the key 'steps' twice, the second time in line 3",
+    "a:\n  b: 1\n  c: {d: 1, e: 2, d: 3}": "the key 'd' twice, the second time in line 3",
+    "- {a: 1}\n- {a: 1}\n- a: [1]\n  'a': 2": "the key 'a' twice, the second time in line 4",
+    "a: 1\n\tb: 2": "line 2",
 }
 
 
@@ -54,9 +58,28 @@ def test_yaml_that_is_no_plain_data(text: str, tmp_path: Path) -> None:
         read_benchmark(path)
     assert time.monotonic() - start < 2
     message = one_sentence(caught)
-    assert message.startswith(f"'{path}' is no YAML (")
+    assert message.startswith(f"'{path}' is no usable YAML (")
     assert message.endswith("; see docs/data.md for an example")
     assert YAML[text] in message or (YAML[text] == "longer than" and "larger than" in message)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_other_encodings_of_yaml(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "b.yml"
+    path.write_text("name: größe\n", encoding=encoding)
+    if encoding == "utf-8-sig":
+        assert read_benchmark(path) == {"name": "größe"}
+        return
+    with pytest.raises(SpecError) as caught:
+        read_benchmark(path)
+    assert one_sentence(caught).startswith(f"'{path}' is no usable YAML (")
+    if encoding == "utf-16":
+        assert "it is UTF-16; save it as UTF-8" in str(caught.value)
+
+
+def test_equal_keys_of_different_mappings_are_no_fault() -> None:
+    text = "a: {x: 1, y: {x: a}}\nb: {x: a}\nx: [a, a, {x: 1}]"
+    assert parse_yaml(text, "", "") == {"a": {"x": 1, "y": {"x": "a"}}, "b": {"x": "a"}, "x": ["a", "a", {"x": 1}]}
 
 
 def test_plain_yaml_is_read(tmp_path: Path) -> None:
@@ -68,7 +91,9 @@ def test_plain_yaml_is_read(tmp_path: Path) -> None:
         parse_yaml("[" * (DEPTH + 1) + "]" * (DEPTH + 1), "", "")
 
 
-@pytest.mark.parametrize("value", ["[!!int x]", "[2001-99-99]", "[&a 1, *a]", "[" * 20_000, "[" + "1," * YAML_BYTES])
+@pytest.mark.parametrize(
+    "value", ["[!!int x]", "[{a: 1, a: 2}]", "[2001-99-99]", "[&a 1, *a]", "[" * 20_000, "[" + "1," * YAML_BYTES]
+)
 def test_lists_of_the_command_line_are_bounded_too(value: str) -> None:
     with pytest.raises(SpecError) as caught:
         nested([f"foundation.background={value}"])
@@ -102,7 +127,7 @@ def test_many_mistakes_are_no_page(tmp_path: Path) -> None:
         (b"[" * 40 + b"]" * 40, f"nested deeper than {DEPTH}"),
         (b'{"a": [' * 20 + b"]}" * 20, f"nested deeper than {DEPTH}"),
         (b"9" * 5000, "Exceeds the limit"),
-        (b"\xff\xfe", "utf-8"),
+        (b"\xff\xfe", "it is UTF-16; save it as UTF-8"),
         (b"", "Expecting value"),
         (b" " * 200, "larger than 100 bytes"),
     ],

@@ -63,7 +63,7 @@ def picture(given: Picture) -> Tensor:
     Raises DataNotFoundError for a missing file, DataError for what cannot be decoded or is no image.
     """
     if isinstance(given, str | Path):
-        return read_rgb(Path(given))
+        return read_named(Path(given))
     if isinstance(given, Image.Image):
         try:
             return as_rgb(given)
@@ -78,6 +78,15 @@ def picture(given: Picture) -> Tensor:
         _require(given.ndim == 3 and len(given) == 3, given, "(3, H, W)")
         return _bytes(given.detach().cpu())
     raise DataError(f"{type(given).__name__} is no image; give {KINDS}")
+
+
+def read_named(path: Path) -> Tensor:
+    """An image that somebody named by itself, as `read_rgb` gives it; the advice to leave it out is for data sets."""
+    try:
+        return read_rgb(path)
+    except DataError as error:
+        seen, _, advice = str(error).rpartition("; ")
+        raise DataError(f"{seen}; replace it, or name another image" if "--" in advice else str(error)) from error
 
 
 def tag_table(tags: Sequence[Sequence[str]], classes: Sequence[str], n_images: int) -> Tensor:

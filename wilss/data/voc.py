@@ -196,4 +196,4 @@ def save_palette_png(mask: Tensor, path: Path, own: Mapping[int, Colour] | None 
     """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours, or a label's own."""
     image = Image.fromarray(mask.to(torch.uint8).cpu().numpy(), mode="P")
     image.putpalette(palette(own))
-    image.save(path)
+    image.save(path, "PNG")

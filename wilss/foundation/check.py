@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wilss.data.files import read_rgb
+from wilss.data.given import read_named
 from wilss.data.images import to_canvas
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.world import draw
@@ -117,7 +117,7 @@ def _measure(
 
 def _picture(path: Path | None) -> Tensor:
     """uint8 ``(3, H, W)``."""
-    return draw(HELD_OUT, "held out", 0, 1).images[0] if path is None else to_canvas(read_rgb(path), 512)
+    return draw(HELD_OUT, "held out", 0, 1).images[0] if path is None else to_canvas(read_named(path), 512)
 
 
 def _words(name: str, image: Path | None) -> tuple[str, ...]:

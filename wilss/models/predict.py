@@ -10,6 +10,11 @@ from wilss.data.images import to_canvas
 from wilss.models.card import StudentCard
 from wilss.nets.segmenter import Segmenter
 
+LARGE = 16_000_000
+"""Pixels of an image above which logits are enlarged window by window."""
+BAND = 256
+"""Rows of such a window."""
+
 
 @torch.inference_mode()
 def predict_image(model: Segmenter, card: StudentCard, image_3HW: Tensor) -> Tensor:
@@ -17,8 +22,12 @@ def predict_image(model: Segmenter, card: StudentCard, image_3HW: Tensor) -> Ten
     device = next(model.parameters()).device
     small = to_canvas(image_3HW, card.input.canvas)
     logits = model(small[None].to(device).float() / 255).float()
+    height, width = image_3HW.shape[1:]
+    found = _highest(logits, (height, width)) if height * width <= LARGE else _highest_by_bands(logits, height, width)
     ids = torch.tensor([0, *card.class_ids], dtype=torch.uint8)
-    return ids[_highest(logits, (image_3HW.shape[1], image_3HW.shape[2])).long()]
+    for top in range(0, height, BAND):  # indices take 8 bytes a pixel
+        found[top : top + BAND] = ids[found[top : top + BAND].long()]
+    return found
 
 
 def _highest(logits_1Ohw: Tensor, size: tuple[int, int]) -> Tensor:
@@ -30,6 +39,30 @@ def _highest(logits_1Ohw: Tensor, size: tuple[int, int]) -> Tensor:
     found = torch.zeros(size, dtype=torch.uint8, device=logits_1Ohw.device)
     for output, logits in enumerate(logits_1Ohw[0]):
         large = F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)[0, 0]
-        found[large > best] = output
-        best = torch.maximum(best, large)
+        found.masked_fill_(large > best, output)
+        torch.maximum(best, large, out=best)
     return found.cpu()
+
+
+def _highest_by_bands(logits_1Ohw: Tensor, height: int, width: int) -> Tensor:
+    """The same, rows of `BAND` at a time, so that what it takes beside its result grows with the width alone.
+
+    Rows are mixed as ``F.interpolate`` does, in another order of additions: where two outputs are equal to seven digits
+    the other one may win.
+    """
+    rows = logits_1Ohw.shape[-2]
+    wide = F.interpolate(logits_1Ohw, (rows, width), mode="bilinear", align_corners=False)[0]
+    found = torch.empty(height, width, dtype=torch.uint8)
+    for top in range(0, height, BAND):
+        places = torch.arange(top, min(top + BAND, height), device=wide.device, dtype=torch.float32)
+        places = ((places + 0.5) * (rows / height) - 0.5).clamp(min=0)
+        upper = places.long().clamp(max=rows - 1)
+        lower, share = (upper + 1).clamp(max=rows - 1), (places - upper)[:, None]
+        best = torch.full((len(places), width), -torch.inf, device=wide.device)
+        here = torch.zeros(best.shape, dtype=torch.uint8, device=wide.device)
+        for output, logits in enumerate(wide):
+            large = torch.lerp(logits[upper], logits[lower], share)
+            here.masked_fill_(large > best, output)
+            torch.maximum(best, large, out=best)
+        found[top : top + BAND] = here.cpu()
+    return found

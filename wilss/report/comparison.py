@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from wilss.escapes import csv_text
 from wilss.measure.tables import CONVENTIONS, scoring_title
 from wilss.report.pages import render
 from wilss.report.pictures import svg, svg_figure
@@ -136,9 +135,7 @@ def shown(value: Spread | None) -> str:
 
 def csv_rows(reports: Reports) -> str:
     """One line for each method, seed, step, way of scoring and convention; IoU in [0, 1]."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["method", "seed", "step", "scoring", "convention", *KEYS, "forgetting"])
+    rows: list[list[object]] = [["method", "seed", "step", "scoring", "convention", *KEYS, "forgetting"]]
     for name, runs in reports.items():
         for run in runs:
             for step in run.steps:
@@ -146,20 +143,18 @@ def csv_rows(reports: Reports) -> str:
                     for convention, means in table.conventions.items():
                         values = [getattr(means, key) for key in KEYS]
                         forgetting = step.forgetting if scoring == "full" else None
-                        writer.writerow([name, run.seed, step.step, scoring, convention, *values, forgetting])
-    return buffer.getvalue()
+                        rows.append([name, run.seed, step.step, scoring, convention, *values, forgetting])
+    return csv_text(rows)
 
 
 def csv_classes(reports: Reports) -> str:
     """One line for each method, seed and class: IoU in [0, 1] after the last step, full-size images."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["method", "seed", "class", "iou"])
+    rows: list[list[object]] = [["method", "seed", "class", "iou"]]
     for name, runs in reports.items():
         for run in runs:
             for class_name, value in run.per_class_iou.items():
-                writer.writerow([name, run.seed, class_name, value])
-    return buffer.getvalue()
+                rows.append([name, run.seed, class_name, value])
+    return csv_text(rows)
 
 
 def plot(title: str, reports: Reports) -> str:

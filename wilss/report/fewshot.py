@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
 from statistics import fmean
 
+from wilss.escapes import csv_text
 from wilss.fewshot.scores import Gain, Summary
 from wilss.report.comparison import spread
 from wilss.report.pages import render
@@ -101,15 +100,13 @@ def _error_of_mean(errors: Sequence[float], n_folds: int) -> float:
 
 def scores_csv(reports: Sequence[FewShotReport]) -> str:
     """One row a model: everything that a table of one's own needs."""
-    buffer = io.StringIO()
     keys = ("benchmark", "fold", "head", "tuning", "shots", "seed")
-    rows = csv.writer(buffer)
-    rows.writerow([*keys, "novel_miou", "standard_error", "fb_iou", "base_miou", "episodes"])
+    rows: list[list[object]] = [[*keys, "novel_miou", "standard_error", "fb_iou", "base_miou", "episodes"]]
     for report in reports:
         novel = report.novel
         scores = [novel.mean_iou, novel.standard_error, novel.fb_iou, report.base.mean_iou]
-        rows.writerow([*(getattr(report, key) for key in keys), *(f"{score:.5f}" for score in scores), novel.episodes])
-    return buffer.getvalue()
+        rows.append([*(getattr(report, key) for key in keys), *(f"{score:.5f}" for score in scores), novel.episodes])
+    return csv_text(rows)
 
 
 def page(

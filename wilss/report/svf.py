@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from wilss.escapes import csv_text
 from wilss.measure.vectors import LayerMoves
 from wilss.report.pages import render
 
 
 def layers_csv(moves: Sequence[LayerMoves]) -> str:
     """One line for each layer."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["layer", "rank", "mean_abs_change", "max_up", "max_down", "most_risen", "most_fallen"])
-    writer.writerows(asdict(row).values() for row in moves)
-    return buffer.getvalue()
+    columns = ("layer", "rank", "mean_abs_change", "max_up", "max_down", "most_risen", "most_fallen")
+    return csv_text([columns, *(asdict(row).values() for row in moves)])
 
 
 def svf_page(report: Mapping[str, Any], pictures: Sequence[tuple[str, bytes]]) -> str:

@@ -1,0 +1,29 @@
+"""All commands of ``wilss``."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from cyclopts import App
+
+from flows.cli.benchmarks import compare, demo, run, runs, step
+from flows.cli.data import data_app, protocol
+from flows.cli.few_shot import fewshot_app
+from flows.cli.foundations import foundations_app, pretrain
+from flows.cli.labels import labels_app
+from flows.cli.models import predict
+from flows.cli.settings import settings
+from flows.cli.svf import svf_app
+
+app = App(
+    name="wilss",
+    help="Teach a segmentation model new classes from image-level tags alone.",
+    version=lambda: version("wilss"),
+    suppress_keyboard_interrupt=False,  # `flows.cli.stopping` says how to go on
+)
+for command in (
+    *(demo, run, step, compare, runs, predict, labels_app, foundations_app, fewshot_app, pretrain, data_app, svf_app),
+    protocol,
+    settings,
+):
+    app.command(command)

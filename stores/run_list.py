@@ -1,0 +1,94 @@
+"""All finished runs as people tell them apart: when, how good, how long, and which settings differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from wilss.errors import FormatError
+from wilss.report.records import FewShotReport, Made, RunReport, percent
+from wilss.section import in_words
+
+MOST_SHOWN = 8
+"""Settings of a run that are told."""
+IN_NAME = frozenset({"benchmark", "method", "scenario", "seed", "head", "fold", "shots", "train.tuning", "preset"})
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in a list.
+
+    written: local time. scores: percent by what they are called. differs: settings in which runs of one benchmark
+    differ, as ``--set`` takes them.
+    """
+
+    run: str
+    written: str
+    scores: Mapping[str, str]
+    seconds: float
+    differs: tuple[str, ...]
+
+
+def list_runs(root: Path) -> tuple[list[RunLine], list[RunLine], list[str]]:
+    """Incremental runs and few-shot runs, oldest first, and what is wrong with those that cannot be read."""
+    problems: list[str] = []
+    runs = list(_read(RunReport, root / "runs", "report.json", problems))
+    fewshot = list(_read(FewShotReport, root / "fewshot", "fewshot.json", problems))
+    return _lines(runs), _lines(fewshot), problems
+
+
+def _read(
+    kind: type[RunReport] | type[FewShotReport], folder: Path, name: str, problems: list[str]
+) -> Iterator[tuple[float, RunReport | FewShotReport]]:
+    found = [(path.stat().st_mtime, path) for path in folder.glob(f"*/{name}")]
+    for written, path in sorted(found):
+        try:
+            yield written, kind.read(path)
+        except FormatError as error:
+            problems.append(str(error))
+
+
+def _lines(found: Sequence[tuple[float, RunReport | FewShotReport]]) -> list[RunLine]:
+    groups: dict[str, list[dict[str, str]]] = {}
+    for _, report in found:
+        groups.setdefault(report.benchmark, []).append(_settings(report))
+    return [
+        RunLine(
+            run=report.run,
+            written=datetime.fromtimestamp(written).strftime("%Y-%m-%d %H:%M"),
+            scores=_scores(report),
+            seconds=sum(report.stage_seconds.values()),
+            differs=_differing(_settings(report), groups[report.benchmark]),
+        )
+        for written, report in found
+    ]
+
+
+def _scores(report: RunReport | FewShotReport) -> dict[str, str]:
+    if isinstance(report, RunReport):
+        return {key: percent(getattr(report.metrics, key)) for key in ("old", "new", "all")}
+    return {"novel": percent(report.novel.mean_iou), "base": percent(report.base.mean_iou)}
+
+
+def _settings(report: Made) -> dict[str, str]:
+    """Every setting and source of a run in words, by key."""
+    return {key: in_words(value) for key, value in _flat({**report.spec, **report.sources}, "")}
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _differing(own: Mapping[str, str], group: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Settings that not all runs of a group have, a method's own only where it is that of the run."""
+    keys = [key for key in own if key not in IN_NAME and any(other.get(key, own[key]) != own[key] for other in group)]
+    told = tuple(f"{key}={own[key]:.60}" for key in keys if own[key] != "null")
+    more = len(told) - MOST_SHOWN
+    return told if more <= 0 else (*told[:MOST_SHOWN], f"and {more} more")
