@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.labels.building import card_of, index_of, require_done, write_shard
-from stores.labels.sets import LabelWriter
+from stores.labels.building import card_of, counts_of, index_of, require_done, write_shard
+from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from stores.progress import stage_progress
 from tasks.base import heavy_task
@@ -44,10 +44,8 @@ def label_set(run: Run, step: int, shards: Sequence[ArtefactRef], seconds: float
     node = run.node("labels", step)
 
     def make(folder: Path) -> Manifest:
-        writer, tags = LabelWriter(folder), run.tagged(step).tags
+        writer = LabelWriter(folder)
         require_done(writer, node.recipe.digest)
-        counts = {"images": len(tags), "shards": len(shards)}
-        counts |= dict(zip(writer.index.classes, tags.sum(0).tolist(), strict=True))
-        return run.store.publish(node.recipe, folder, counts, card_of(run, step, seconds).notes())
+        return run.store.publish(node.recipe, folder, counts_of(writer.index), card_of(run, step, seconds).notes())
 
     return run.session.obtain(node, make)

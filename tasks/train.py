@@ -11,7 +11,8 @@ import torch
 from stores.artefacts import ArtefactRef, Manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.building import keep_teacher_labels
-from stores.labels.sets import LabelSet, LayerCache
+from stores.labels.cache import LayerCache
+from stores.labels.sets import LabelSet
 from stores.models.files import ModelNotes
 from stores.models.training import STATE, card_of, keep_last_good, publish_student
 from stores.models.vectors import open_chain, save_vectors
@@ -112,7 +113,7 @@ def _step_data(run: Run, step: int, labels: ArtefactRef | None, bank: ArtefactRe
     masks.require_of(tags, run.names(run.protocol.steps[step]), canvas)
     if len(masks) < len(images):
         images = run.lists.tagged(step, canvas, masks.index.ids)
-    return StepData(images, LayerCache(masks, images.images.ids, masks.index.stages[-1]), instances)
+    return StepData(images, LayerCache(masks, images.images.ids, masks.stage), instances)
 
 
 def _learn(run: Run, step: int, old: Segmenter, data: StepData, chain: Chain | None, folder: Path) -> StepResult:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from stores.artefacts import Store
 from stores.labels.card import read_card
+from stores.labels.quality import parts_of
 from stores.labels.sets import LabelSet
 from wilss.data.voc import save_palette_png
 from wilss.errors import SpecError, did_you_mean
@@ -33,10 +34,8 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path) -> int:
     names = file_names(labels.index.ids)
     writable_folder(to)
     class_ids = read_card(manifest, folder, len(labels.index.classes)).class_ids
-    for shard in range(labels.index.n_shards):
-        rows = labels.index.rows(shard)
-        layers = labels.read(chosen, rows.start, rows.stop)
-        for layer, row in zip(layers, rows, strict=True):
+    for rows in parts_of(labels.index):
+        for layer, row in zip(labels.read(chosen, rows.start, rows.stop), rows, strict=True):
             (height, width), original = labels.true_size(row), labels.original_size(row)
             flat = flatten_layers(layer[:, :height, :width], class_ids)
             large = F.interpolate(flat[None, None].float(), original, mode="nearest-exact")[0, 0]

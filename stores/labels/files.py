@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wilss.damage import MEND, reading
 from wilss.errors import FormatError
 from wilss.outside import read_json
 
@@ -34,24 +35,26 @@ class Layer:
         return math.prod(self.shape[1:]) * int(self.dtype.lstrip("uintfloa")) // 8
 
 
-def require_layers(folder: Path, layers: Mapping[str, Layer], advice: str) -> None:
-    """Look at the description of every array of a zarr group.
+def require_layers(folder: Path, group: str, layers: Mapping[str, Layer]) -> None:
+    """Look at the description of every array of a zarr group in a label set's folder.
 
     Args:
         layers: name -> what the index of the label set asks for.
 
-    Raises FormatError for a description that is damaged, or an array that is missing, of another type or shape, in
-    other chunks, or coded otherwise.
+    Raises DamagedArtefactError for a description that is damaged, or an array that is missing, of another type or
+    shape, in other chunks, or coded otherwise.
     """
-    group = folder / "zarr.json"
-    content = read_json(group, advice, FILE_BYTES)
-    if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "group"):
-        raise FormatError(f"'{group}' is damaged (it is no group of zarr's format 3); {advice}")
+    file = f"{group}/zarr.json"
+    with reading(folder, file):
+        content = read_json(folder / file, MEND, FILE_BYTES)
+        if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "group"):
+            raise FormatError("it is no group of zarr's format 3")
     for name, layer in layers.items():
-        path = folder / name / "zarr.json"
-        content = read_json(path, advice, FILE_BYTES)
-        if problem := _problem(content, layer):
-            raise FormatError(f"'{path}' is damaged ({problem}); {advice}")
+        file = f"{group}/{name}/zarr.json"
+        with reading(folder, file):
+            content = read_json(folder / file, MEND, FILE_BYTES)
+            if problem := _problem(content, layer):
+                raise FormatError(problem)
 
 
 def _problem(content: Any, layer: Layer) -> str:

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stores.damage import DamagedArtefactError
-from stores.labels.damage import damaged
 from stores.labels.files import Layer, require_layers
 from stores.labels.index import STAGES, LabelIndex
 from stores.labels.shards import encode_chunk
 from wilss.architecture import MOST_CLASSES, MOST_PIXELS
+from wilss.damage import MEND, damaged, reading
+from wilss.errors import DamagedArtefactError
 from wilss.outside import checked
 
 SHARD_BYTES = 32 << 20
@@ -71,12 +71,13 @@ class OldIndex(BaseModel):
         return LabelIndex(self.ids, self.classes, tags, self.canvas, self.grid, self.stages, images)
 
 
-def open_format1(folder: Path, content: Any, advice: str) -> DenseRows:
-    """The rows of a set whose ``index.json`` holds ``content``. Raises FormatError for what it must not hold."""
+def open_format1(folder: Path, content: Any) -> DenseRows:
+    """Rows of a set whose ``index.json`` holds ``content``. Raises DamagedArtefactError for what it must not hold."""
     import zarr
 
-    old = checked(OldIndex, content, folder / "index.json", advice)
-    require_layers(folder / GROUP, old.layers, advice)
+    with reading(folder, "index.json"):
+        old = checked(OldIndex, content, folder / "index.json", MEND)
+    require_layers(folder, GROUP, old.layers)
     # of this format and from the files that were looked at: a group may tell of its arrays otherwise
     group = zarr.open_group(folder / GROUP, mode="r", zarr_format=3, use_consolidated=False)
     return DenseRows(folder, old.index, {name: group[name] for name in old.layers})
@@ -144,10 +145,10 @@ class DenseRows:
         """Images of one shard. A file that is missing would be read as zeros."""
         array = self.arrays[name]
         path = self.folder.joinpath(GROUP, name, "c", str(shard), *["0"] * (len(array.shape) - 1))
-        where = f"shard {shard} of {self.index.n_shards}"
+        file, where = path.relative_to(self.folder).as_posix(), f"shard {shard} of {self.index.n_shards}"
         if not path.is_file():
-            raise damaged(self.folder, str(path.relative_to(self.folder)), "it is missing", where)
+            raise damaged(self.folder, file, f"{where}: it is missing")
         try:
             return np.asarray(array[start:stop])
         except (ValueError, RuntimeError, OSError) as error:
-            raise damaged(self.folder, str(path.relative_to(self.folder)), str(error)[:100], where) from error
+            raise damaged(self.folder, file, f"{where}: {error!s:.100}") from error

@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stores.labels.damage import damaged
 from stores.labels.files import Layer, require_layers
 from stores.labels.index import STAGES, LabelIndex
 from stores.labels.shards import LEVEL, ChunkError, decode_chunk, encode_chunk, write_whole
 from wilss.architecture import MOST_CLASSES, MOST_PIXELS
+from wilss.damage import MEND, Marks, damaged, reading, require_file
 from wilss.measure.columns import COLUMNS
 from wilss.outside import checked
 
@@ -107,9 +107,9 @@ def write_frame(folder: Path, index: LabelIndex) -> None:
     codecs = [ZstdCodec(level=LEVEL), Crc32cCodec()]
     for name, layer in header.layers.items():
         (folder / GROUP / name / "zarr.json").unlink(missing_ok=True)
-        sharded = {"shards": layer.chunks[0]} if len(layer.chunks) > 1 else {}
+        shards = layer.chunks[0] if len(layer.chunks) > 1 else None
         how: dict[str, Any] = {"compressors": codecs, "fill_value": 0, "config": {"write_empty_chunks": True}}
-        group.create_array(name, shape=layer.shape, dtype=layer.dtype, chunks=layer.chunks[-1], **sharded, **how)
+        group.create_array(name, shape=layer.shape, dtype=layer.dtype, chunks=layer.chunks[-1], shards=shards, **how)
     if index.ids:
         columns = {"ids": np.frombuffer(_joined(index.ids), np.uint8), "tags": np.packbits(index.tags, axis=1)}
         for name, values in columns.items():
@@ -117,18 +117,19 @@ def write_frame(folder: Path, index: LabelIndex) -> None:
     write_whole(folder / INDEX, header.model_dump_json().encode())
 
 
-def read_frame(folder: Path, content: Any, advice: str) -> tuple[Header, LabelIndex]:
+def read_frame(folder: Path, content: Any, marks: Marks) -> tuple[Header, LabelIndex]:
     """Header and index of a set whose ``index.json`` holds ``content``.
 
-    Raises FormatError for what it must not hold, DamagedArtefactError for ids and tags that are not what was written.
+    Raises DamagedArtefactError for what it must not hold, and for ids and tags that are not what was written.
     """
-    header = checked(Header, content, folder / INDEX, advice)
-    require_layers(folder / GROUP, header.layers, advice)
+    with reading(folder, INDEX):
+        header = checked(Header, content, folder / INDEX, MEND)
+    require_layers(folder, GROUP, header.layers)
     tags = np.zeros((header.images, header.layers["tags"].shape[1]), np.uint8)
     ids = np.zeros(header.id_bytes, np.uint8)
     if header.images:
         for name, out in {"ids": ids, "tags": tags}.items():
-            _read_column(folder, name, out)
+            _read_column(folder, name, out, marks)
     index = LabelIndex(
         ids=_split(folder, ids, header.images),
         classes=header.classes,
@@ -149,12 +150,16 @@ def chunk_path(folder: Path, name: str, number: int, dimensions: int) -> Path:
     return folder.joinpath(GROUP, name, "c", str(number), *["0"] * (dimensions - 1))
 
 
-def _read_column(folder: Path, name: str, out: NDArray[Any]) -> None:
+def _read_column(folder: Path, name: str, out: NDArray[Any], marks: Marks) -> None:
     path = chunk_path(folder, name, 0, out.ndim)
+    file = path.relative_to(folder).as_posix()
+    require_file(folder, marks, file)
     try:
         decode_chunk(path.read_bytes(), out)
-    except (ChunkError, OSError) as error:
-        raise damaged(folder, str(path.relative_to(folder)), error) from error
+    except ChunkError as error:
+        raise damaged(folder, file, error) from error
+    except OSError as error:
+        raise damaged(folder, file, error.strerror) from error
 
 
 def _joined(ids: tuple[str, ...]) -> bytes:

@@ -72,9 +72,8 @@ def sheet(source: Source, sets: Sequence[LabelSet], rows: Sequence[int], class_i
                 continue
             layers = labels.read(stage, own, own + 1)[0, :, :height, :width]
             shown.append(overlay(image, flatten_layers(layers, class_ids)))
-        tags = [n for n, tagged in zip(sets[0].index.classes, sets[0].index.tags[row], strict=True) if tagged]
         pictures.append(shown)
-        notes.append(f"{image_id}: {', '.join(tags)}; agreement {float(agreement[row]):.2f}")
+        notes.append(f"{image_id}: {', '.join(sets[0].index.tagged(row))}; agreement {float(agreement[row]):.2f}")
     titles = ["image", "truth", *(STAGE_TITLES.get(stage, stage) for _, stage in stages)]
     return contact_sheet(pictures, titles, notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stores.damage import DamagedArtefactError
-from stores.labels.damage import damaged
 from stores.labels.frame import IMAGE_COLUMNS, Header, chunk_path
 from stores.labels.index import LabelIndex
 from stores.labels.shards import ChunkError, coded_rows, decode_chunk, read_rows, table_bytes
+from wilss.damage import Marks, damaged
+from wilss.errors import DamagedArtefactError
 
 Values = NDArray[Any]
 
@@ -52,11 +53,15 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class SparseRows:
-    """Rows of format 2."""
+    """Rows of format 2.
+
+    marks: of the files, as the manifest lists them, none in a staged set; looked at where a whole file is read.
+    """
 
     folder: Path
     header: Header
     index: LabelIndex
+    marks: Marks
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -91,11 +96,7 @@ class SparseRows:
         layer = self.header.layers[name]
         most = table_bytes(self.header.shard_rows) + count * (2 * layer.row_bytes + 64)
         try:
-            with path.open("rb") as handle:
-                content = handle.read(most + 1)
-            if len(content) > most:
-                raise ChunkError(f"it is larger than {most} bytes")
-            return coded_rows(content, self.header.shard_rows, count)
+            return coded_rows(self._content(path, most), self.header.shard_rows, count)
         except (ChunkError, OSError) as error:
             raise self._damaged(path, shard, error) from error
 
@@ -134,16 +135,32 @@ class SparseRows:
         layer, path = self.header.layers[name], self._path(name, shard)
         out = np.zeros(layer.chunks[0], np.dtype(layer.dtype).newbyteorder("<"))
         try:
-            with path.open("rb") as handle:
-                decode_chunk(handle.read(2 * out.nbytes + 64), out)
+            decode_chunk(self._content(path, 2 * out.nbytes + 64), out)
         except (ChunkError, OSError) as error:
             raise self._damaged(path, shard, error) from error
         return out
+
+    def _content(self, path: Path, most: int) -> bytes:
+        """Bytes of a whole file. Raises ChunkError for more than ``most``, and for others than were published."""
+        with path.open("rb") as handle:
+            content = handle.read(most + 1)
+        if len(content) > most:
+            raise ChunkError(f"it is larger than {most} bytes")
+        name = path.relative_to(self.folder).as_posix()
+        if self.marks and (name not in self.marks or checksum_of(content) != self.marks[name].checksum):
+            raise ChunkError("its content is not what was written")
+        return content
 
     def _path(self, name: str, shard: int) -> Path:
         return chunk_path(self.folder, name, shard, len(self.header.layers[name].shape))
 
     def _damaged(self, path: Path, shard: int, reason: object) -> DamagedArtefactError:
         images = self.index.images(shard)
-        where = f"shard {shard} of {self.index.n_shards} (images {images.start} to {images.stop - 1})"
-        return damaged(self.folder, str(path.relative_to(self.folder)), reason, where)
+        told = reason.strerror if isinstance(reason, OSError) else reason
+        where = f"shard {shard} of {self.index.n_shards}, images {images.start} to {images.stop - 1}"
+        return damaged(self.folder, path.relative_to(self.folder).as_posix(), f"{where}: {told}")
+
+
+def checksum_of(content: bytes) -> str:
+    """The checksum that a `wilss.damage.FileMark` holds."""
+    return hashlib.sha256(content).hexdigest()[:32]

@@ -17,6 +17,7 @@ from stores.labels.format1 import INDEX_BYTES, open_format1
 from stores.labels.frame import INDEX, read_frame
 from stores.labels.index import STAGES, LabelIndex
 from stores.labels.rows import Rows, SparseRows
+from wilss.damage import MEND, marks_in, reading, require_file
 from wilss.data.files import PIXEL_LIMIT
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError, did_you_mean
 from wilss.layout import AGAIN
@@ -37,17 +38,20 @@ class LabelSet:
     def open(cls, folder: Path) -> LabelSet:
         """Open the label set of a folder.
 
-        Raises ArtefactNotFoundError when it is none, FormatError for one that is damaged or whose files are not of it.
+        Raises ArtefactNotFoundError when it is none, FormatError for one that is newer, DamagedArtefactError for one
+        that is damaged or whose files are not of it.
         """
-        path = folder / INDEX
-        if not path.is_file():
+        path, marks = folder / INDEX, marks_in(folder)
+        if not marks and not path.exists():
             raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
-        content = read_json(path, AGAIN, INDEX_BYTES)
+        require_file(folder, marks, INDEX)
+        with reading(folder, INDEX):
+            content = read_json(path, MEND, INDEX_BYTES)
         require_format(content, path, FORMAT)
         if isinstance(content, dict) and "format" in content:
-            header, index = read_frame(folder, content, AGAIN)
-            return cls(folder, index, SparseRows(folder, header, index))
-        dense = open_format1(folder, content, AGAIN)
+            header, index = read_frame(folder, content, marks)
+            return cls(folder, index, SparseRows(folder, header, index, marks))
+        dense = open_format1(folder, content)
         return cls(folder, dense.index, dense)
 
     def __len__(self) -> int:
@@ -111,7 +115,7 @@ class LabelSet:
                 class is not tagged), or "size" and "original" (int64 ``(N, 2)``).
         """
         if name in ("size", "original"):
-            sizes = self._sizes[start:stop, slice(0, 2) if name == "size" else slice(2, 4)]
+            sizes = self._images[start:stop, slice(0, 2) if name == "size" else slice(2, 4)]
             return torch.from_numpy(sizes.astype(np.int64))
         self._require(name, [*self.index.stages, *(["soft"] if "initial" in self.index.stages else []), *self.columns])
         if name in self.columns:
@@ -143,13 +147,18 @@ class LabelSet:
         return dict(zip(self.columns, self.stored.quality().T, strict=True))
 
     @cached_property
-    def _sizes(self) -> NDArray[np.uint32]:
+    def _images(self) -> NDArray[np.uint32]:
         return self.stored.images()
+
+    @property
+    def sizes(self) -> NDArray[np.uint32]:
+        """(height, width) of each image on the canvas and of its file, uint32 ``(N, 4)``."""
+        return self._images[:, :4]
 
     @property
     def pixels(self) -> NDArray[np.uint32]:
         """Digest of each image on the canvas, uint32 ``(N, 4)``; zeros where unknown."""
-        return self._sizes[:, 4:]
+        return self._images[:, 4:]
 
     def agreement(self) -> Tensor:
         """Mean agreement of each image's tagged classes, float32 ``(N,)``; NaN where unknown."""

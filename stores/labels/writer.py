@@ -10,12 +10,12 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from stores.damage import DamagedArtefactError
 from stores.labels.frame import INDEX, Header, chunk_path, header_of, read_frame, write_frame
 from stores.labels.index import LabelIndex
 from stores.labels.rows import SparseRows
 from stores.labels.shards import encode_chunk, encode_shard, write_whole
-from wilss.layout import AGAIN
+from wilss.damage import MEND, reading
+from wilss.errors import DamagedArtefactError
 from wilss.outside import read_json
 
 Values = NDArray[Any]
@@ -46,8 +46,10 @@ class LabelWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.header, self.index = read_frame(folder, read_json(folder / INDEX, AGAIN), AGAIN)
-        self._rows = SparseRows(folder, self.header, self.index)
+        with reading(folder, INDEX):
+            content = read_json(folder / INDEX, MEND)
+        self.header, self.index = read_frame(folder, content, {})
+        self._rows = SparseRows(folder, self.header, self.index, {})
 
     @classmethod
     def begin(cls, folder: Path, index: LabelIndex) -> LabelWriter:

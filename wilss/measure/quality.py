@@ -16,21 +16,27 @@ SIDES = np.ones((3, 3), dtype=bool)
 
 
 def mask_quality(
-    masks_RHW: Tensor, scores_Rhw: Tensor | None, threshold: float, agreement_R: Tensor
+    masks_RHW: Tensor,
+    agreement_R: Tensor,
+    scores_Rhw: Tensor | None = None,
+    threshold: float = 0.5,
+    *,
+    learnt: bool = False,
 ) -> NDArray[np.float32]:
     """The `wilss.measure.columns.COLUMNS` of masks, float32 ``(R, 6)``, NaN for what is not known.
 
-    agreement: IoU of the two sources of the mask. softmin: see `softmin`. uncertain: share of the scores within `MARGIN`
-    of the threshold. area: share of the image. fragments: connected parts, corners joined. border: share of the mask's
-    outermost pixels on the image's border, of all the border.
+    agreement: IoU of the two sources of the mask. softmin: see `softmin`. uncertain: share of the scores within
+    `MARGIN` of the threshold. area: share of the image. fragments: connected parts, corners joined. border: share of
+    the image's outermost pixels that the mask has.
 
     Args:
-        masks_RHW: bool, over the image alone. scores_Rhw: float in [0, 1] on any grid over the image, of a model that
-            has not learnt these masks; None where there is none.
+        masks_RHW: bool, over the image alone. scores_Rhw: float in [0, 1] that the masks come from, on any grid over
+            the image. learnt: the model behind the scores has learnt from masks of these images, so that what it says
+            of them is no second opinion.
     """
     masks = masks_RHW.bool()
     unknown = torch.full((len(masks),), torch.nan)
-    smooth = unknown if scores_Rhw is None else softmin(masks, scores_Rhw)
+    smooth = unknown if scores_Rhw is None or learnt else softmin(masks, scores_Rhw)
     near = unknown if scores_Rhw is None else ((scores_Rhw.float() - threshold).abs() < MARGIN).float().mean((1, 2))
     parts = torch.tensor([ndimage.label(mask, SIDES)[1] for mask in masks.cpu().numpy()], dtype=torch.float32)
     columns = [agreement_R, smooth, near, masks.float().mean((1, 2)), parts, _on_border(masks)]
@@ -42,7 +48,7 @@ def softmin(masks_RHW: Tensor, scores_Rhw: Tensor) -> Tensor:
 
     Low where a part of the label is contradicted, however small: sum p softmax((1 - p) / T) over the cells.
     """
-    inside = F.adaptive_avg_pool2d(masks_RHW[:, None].float(), scores_Rhw.shape[-2:])[:, 0]
+    inside = F.adaptive_avg_pool2d(masks_RHW[:, None].float(), (scores_Rhw.shape[1], scores_Rhw.shape[2]))[:, 0]
     scores = scores_Rhw.float().clamp(0, 1)
     given = (inside * scores + (1 - inside) * (1 - scores)).flatten(1)
     return (given * ((1 - given) / TEMPERATURE).softmax(1)).sum(1)
