@@ -14,6 +14,7 @@ import torch
 from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import read_confusions
 from stores.labels.look import sheet, truth_picture
+from stores.labels.mend import read_mended
 from stores.labels.quality import label_quality
 from stores.labels.sets import LabelSet
 from stores.plans.run import Run
@@ -169,12 +170,13 @@ def label_manifests(run: Run, step: int) -> list[Manifest]:
 
 
 def _label_entry(run: Run, step: int, manifest: Manifest) -> LabelEntry:
-    labels = LabelSet.open(run.store.folder(manifest.ref))
-    quality = label_quality(run.source, labels)
+    rows, quality = read_mended(
+        run, step, manifest.ref, lambda labels: (len(labels), label_quality(run.source, labels))
+    )
     return LabelEntry(
         digest=manifest.digest,
         step=step,
-        rows=len(labels),
+        rows=rows,
         images=len(run.lists.ids(step)),
         iou={stage: table["mean"] for stage, table in quality.items()},
         per_class_iou=quality,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -50,8 +50,36 @@ def labels_show(
 
 
 @labels_app.command(name="export")
-def labels_export(label_set: str, *, to: Path, stage: str | None = None, root: Path | None = None) -> None:
-    """Write a label set as palette PNGs of the images' own size; refined or teacher masks unless told otherwise."""
+def labels_export(
+    label_set: str,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o", "--to"])],
+    format: Literal["palette", "coco"] = "palette",
+    stage: str | None = None,
+    root: Path | None = None,
+) -> None:
+    """Write a label set's masks at the images' own size into a folder; files that are there are never replaced.
+
+    Args:
+        label_set: its digest, or the first digits of it
+        format: palette PNGs, one an image, and one a class where masks overlap; or COCO's JSON with run lengths
+        stage: of the masks; those that a step learns from when left out
+    """
     from stores.labels.export import export_labels
 
-    print(f"{export_labels(label_set, to, stage, root or default_root())} masks written to {to}")
+    print(f"masks of {export_labels(label_set, out, stage, root or default_root(), format)} images written to {out}")
+
+
+@labels_app.command(name="import")
+def labels_import(folder: Path, *, parent: str, root: Path | None = None) -> None:
+    """Take masks that were exported and changed as a child of their label set; prints how a step learns from it.
+
+    Args:
+        folder: of an export, or of PNG files of class ids that are named as the images are
+        parent: the label set that they are masks of
+    """
+    from stores.labels.imports import import_labels
+
+    manifest = import_labels(folder, parent, root or default_root())
+    print(f"label set {manifest.digest[:12]}: {manifest.counts['images']} images, {manifest.counts['rows']} masks")
+    print(f"learn from it with --set label_sets.{manifest.notes.get('step', 1)}={manifest.digest[:12]}")

@@ -117,6 +117,12 @@ def write_frame(folder: Path, index: LabelIndex) -> None:
     write_whole(folder / INDEX, header.model_dump_json().encode())
 
 
+def frame_files(index: LabelIndex) -> list[str]:
+    """Paths of what `write_frame` writes, below the folder."""
+    columns = [f"{GROUP}/ids/c/0", f"{GROUP}/tags/c/0/0"] if index.ids else []
+    return [INDEX, f"{GROUP}/zarr.json", *(f"{GROUP}/{name}/zarr.json" for name in header_of(index).layers), *columns]
+
+
 def read_frame(folder: Path, content: Any, marks: Marks) -> tuple[Header, LabelIndex]:
     """Header and index of a set whose ``index.json`` holds ``content``.
 

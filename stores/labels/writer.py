@@ -79,7 +79,7 @@ class LabelWriter:
 
         Raises ValueError for arrays of another shape than the shard's.
         """
-        files = self._files(shard, rows)
+        files = self._coded(shard, rows)
         with _lock(self.folder, f"rows-{shard}"):
             if self.is_done(shard):
                 return False
@@ -92,7 +92,12 @@ class LabelWriter:
         with _lock(self.folder, f"rows-{shard}"):
             self._path("image", shard).unlink(missing_ok=True)
 
-    def _files(self, shard: int, rows: ShardRows) -> dict[Path, bytes]:
+    def files(self, shard: int) -> list[str]:
+        """Paths of a shard's files, below the folder."""
+        names = [*{*self.header.layers} - {"ids", "tags"}]
+        return [self._path(name, shard).relative_to(self.folder).as_posix() for name in sorted(names)]
+
+    def _coded(self, shard: int, rows: ShardRows) -> dict[Path, bytes]:
         """Path -> bytes, in the order of writing."""
         header, (n_rows, n_images) = self.header, (len(self.index.rows(shard)), len(self.index.images(shard)))
         by_row = dict(rows.stages) | ({} if rows.soft is None else {"soft": rows.soft})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import zarr
 from torch import Tensor
+from zarr.codecs import ZstdCodec
 
 from stores.labels.filling import ShardFill
 from stores.labels.index import LabelIndex
@@ -15,7 +19,9 @@ from stores.labels.writer import LabelWriter, ShardRows
 from wilss.measure.columns import COLUMNS
 
 
-def index(n: int = 9, canvas: int = 16, stages: tuple[str, ...] = ("initial", "refined"), images: int = 0) -> LabelIndex:
+def index(
+    n: int = 9, canvas: int = 16, stages: tuple[str, ...] = ("initial", "refined"), images: int = 0
+) -> LabelIndex:
     """Cats, dogs, both and neither, one after the other."""
     tags = np.array([[(i + 1) & 1, (i + 1) & 2] for i in range(n)], bool).reshape(n, 2)
     return LabelIndex(tuple(f"img-{i}" for i in range(n)), ("cat", "dog"), tags, canvas, (4, 4), stages, images)
@@ -50,3 +56,43 @@ def from_dense(folder: Path, of: LabelIndex, layers: Tensor) -> LabelSet:
         fill.sizes[:] = of.canvas
         writer.write(shard, fill.content())
     return LabelSet.open(folder)
+
+
+def write_format1(folder: Path, of: LabelIndex, seed: int = 0) -> dict[str, Tensor]:
+    """A label set as the first version wrote it; returns its dense arrays."""
+    gen, n, c = torch.Generator().manual_seed(seed), len(of.ids), len(of.classes)
+    tags = torch.from_numpy(of.tags)
+    dense = {
+        stage: (torch.rand(n, c, of.canvas, of.canvas, generator=gen) > 0.5) & tags[..., None, None]
+        for stage in of.stages
+    }
+    arrays: dict[str, Tensor] = {stage: values.to(torch.uint8) for stage, values in dense.items()}
+    if "initial" in of.stages:
+        arrays["soft"] = torch.rand(n, c, *of.grid, generator=gen).half() * tags[..., None, None]
+        arrays["agreement"] = torch.rand(n, c, generator=gen).masked_fill(~tags, torch.nan)
+    sizes = torch.full((n, 2), of.canvas).to(torch.uint16)
+    whole = {**arrays, "size": sizes, "original": sizes, "done": torch.ones(n, dtype=torch.uint8)}
+    group = zarr.open_group(folder / "labels.zarr", mode="w", zarr_format=3)
+    rows = max(1, min(128, (32 << 20) // (c * of.canvas**2)))
+    for name, values in whole.items():
+        tail = tuple(values.shape[1:])
+        cut: dict[str, Any] = {"chunks": (rows,)} if name == "done" else {"chunks": (1, *tail), "shards": (rows, *tail)}
+        array = group.create_array(
+            name,
+            shape=tuple(values.shape),
+            dtype=values.numpy().dtype,
+            compressors=ZstdCodec(level=3),
+            fill_value=0,
+            **cut,
+        )
+        array[:] = values.numpy()
+    content = {
+        "ids": of.ids,
+        "classes": of.classes,
+        "tags": of.tags.tolist(),
+        "canvas": of.canvas,
+        "grid": of.grid,
+        "stages": of.stages,
+    }
+    (folder / "index.json").write_text(json.dumps(content))
+    return arrays
