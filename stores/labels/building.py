@@ -125,18 +125,16 @@ def _final(
         assert found is not None
         scores = found.cpu()[fill.pairs(batch)]
         masks = F.interpolate(scores[:, None], size, mode="bilinear")[:, 0] > 0.5
-        agreement = row_iou(masks, _learnt(before, [index.ids[p] for p in batch], size)) if before else None
+        agreement = row_iou(masks, _learnt(before, [index.ids[p] for p in batch])) if before else None
         unknown = torch.full((len(masks),), torch.nan)
         told = mask_quality(masks, unknown if agreement is None else agreement, scores, learnt=True)
         fill.add(batch, {"final": masks}, told)
     return fill
 
 
-def _learnt(labels: LabelSet, ids: list[str], size: torch.Size) -> Tensor:
-    """Masks of a label set's last stage over images of one size, bool ``(R, h, w)``."""
-    height, width = size
-    places = [labels.position(image_id) for image_id in ids]
-    masks = [labels.masks(labels.stage, p, p + 1)[:, :height, :width] for p in places]
+def _learnt(labels: LabelSet, ids: list[str]) -> Tensor:
+    """Masks of a label set's last stage, of images of one size, bool ``(R, h, w)``."""
+    masks = [labels.image_masks(labels.stage, labels.position(image_id)) for image_id in ids]
     return torch.from_numpy(np.concatenate(masks)).bool()
 
 

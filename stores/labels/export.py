@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from stores.artefacts import Store
 from stores.labels.card import read_card
 from stores.labels.names import mask_names, require_absent
-from stores.labels.quality import parts_of
 from stores.labels.sets import LabelSet
 from wilss.data.voc import save_palette_png
 from wilss.errors import SpecError, did_you_mean
@@ -56,12 +55,11 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path, form: Fo
 
 def masks_of(labels: LabelSet, stage: str) -> Iterator[tuple[int, Masks]]:
     """Position of each image, and the masks of its tagged classes at its own size, uint8 ``(R, H, W)``."""
-    for images in parts_of(labels.index):
-        for image in images:
-            (height, width), original = labels.true_size(image), labels.original_size(image)
-            inside = torch.from_numpy(labels.masks(stage, image, image + 1))[:, :height, :width]
-            large = F.interpolate(inside[:, None], original, mode="nearest-exact")[:, 0] if len(inside) else inside
-            yield image, large.numpy() if len(inside) else np.zeros((0, *original), np.uint8)
+    for image in range(len(labels)):
+        original, masks = labels.original_size(image), torch.from_numpy(labels.image_masks(stage, image))
+        if len(masks):
+            masks = F.interpolate(masks[:, None], original, mode="nearest-exact")[:, 0]
+        yield image, masks.numpy() if len(masks) else np.zeros((0, *original), np.uint8)
 
 
 def _write_palette(labels: LabelSet, stage: str, class_ids: tuple[int, ...], to: Path) -> None:

@@ -16,6 +16,7 @@ class of an image, grouped by image; in the arrays the rows of each shard begin 
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,7 +63,7 @@ class Header(BaseModel):
             raise ValueError(f"stages are {', '.join(self.stages)[:100]}; known are {', '.join(STAGES)}")
         return self
 
-    @property
+    @cached_property
     def layers(self) -> dict[str, Layer]:
         """Arrays of the set."""
         room, tags, columns = self.shard_rows, -(-len(self.classes) // 8), len(self.quality)

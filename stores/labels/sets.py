@@ -107,6 +107,12 @@ class LabelSet:
         """The same unpacked, uint8 ``(R, S, S)`` of 0 and 1."""
         return np.unpackbits(self.packed(stage, start, stop), axis=-1, count=self.index.canvas)
 
+    def image_masks(self, stage: str, image: int) -> NDArray[np.uint8]:
+        """Masks of the tagged classes of one image in its size on the canvas, uint8 ``(R, h, w)`` of 0 and 1."""
+        height, width = self.true_size(image)
+        bits = self.packed(stage, image, image + 1)[:, :height, : -(-width // 8)]
+        return np.unpackbits(bits, axis=-1, count=width)
+
     def read(self, name: str, start: int, stop: int) -> Tensor:
         """One array for images ``start`` to ``stop``, as ``(N, C, ...)`` with every class.
 
@@ -173,7 +179,7 @@ class LabelSet:
         return self._size("original", row, 2 * PIXEL_LIMIT)
 
     def _size(self, name: str, row: int, most: int) -> tuple[int, int]:
-        height, width = self.read(name, row, row + 1)[0].tolist()
+        height, width = self.sizes[row, slice(0, 2) if name == "size" else slice(2, 4)].tolist()
         if not 0 < height * width <= most or (name == "size" and max(height, width) > self.index.canvas):
             raise FormatError(
                 f"the label set's '{name}' of image '{self.index.ids[row]}' is {height} x {width}; expected are 1 to "
