@@ -27,10 +27,10 @@ def index(
     return LabelIndex(tuple(f"img-{i}" for i in range(n)), ("cat", "dog"), tags, canvas, (4, 4), stages, images)
 
 
-def shard_rows(of: LabelIndex, shard: int, seed: int = 0, size: tuple[int, int] = (12, 16)) -> ShardRows:
+def shard_rows(of: LabelIndex, shard: int, seed: int = 0) -> ShardRows:
     """Random masks and numbers."""
     gen, fill = torch.Generator().manual_seed(seed), ShardFill(of, shard)
-    rows = len(of.rows(shard))
+    rows, size = len(of.rows(shard)), (3 * of.canvas // 4, of.canvas)
     masks = {stage: torch.rand(rows, *size, generator=gen) > 0.5 for stage in of.stages}
     quality = torch.rand(rows, len(COLUMNS), generator=gen).numpy()
     fill.add(of.images(shard), masks, quality, torch.rand(rows, *of.grid, generator=gen))
