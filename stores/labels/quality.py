@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stores.labels.index import LabelIndex
@@ -33,6 +35,27 @@ def label_quality(source: Source, labels: LabelSet) -> dict[str, Table]:
         for stage in sums:
             sums[stage] += mask_iou(labels.read(stage, images.start, images.stop), truth, class_ids, counted)
     return {stage: _by_class(labels.index.classes, mask_ratio(values), known) for stage, values in sums.items()}
+
+
+def row_truth(source: Source, labels: LabelSet, stage: str) -> NDArray[np.float32]:
+    """IoU of every mask of a stage with the true one, float32 ``(R,)``; NaN where the truth is not known or not shown.
+
+    Void pixels are left out.
+    """
+    class_ids, found = [source.classes.index(name) + 1 for name in labels.index.classes], []
+    for image, image_id in enumerate(labels.index.ids):
+        own = [class_ids[channel] for channel in labels.index.tags[image].nonzero()[0]]
+        if not source.has_mask(image_id):
+            found.append(np.full(len(own), np.nan))
+            continue
+        whole = source.mask(image_id)
+        truth = to_canvas(whole[None], labels.index.canvas, nearest=True)[0].numpy()
+        masks, shown = labels.image_masks(stage, image).astype(bool), truth[None] == np.array(own)[:, None, None]
+        hits = (masks & shown).sum((1, 2))
+        union = ((masks | shown) & (truth != VOID)).sum((1, 2))
+        known = np.isin(own, whole.numpy()) & (union > 0)
+        found.append(np.where(known, hits / np.maximum(union, 1), np.nan))
+    return np.concatenate([np.zeros(0), *found]).astype(np.float32)
 
 
 def parts_of(index: LabelIndex) -> Iterator[range]:
