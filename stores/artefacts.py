@@ -6,6 +6,7 @@ is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` an
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -18,14 +19,15 @@ from typing import Annotated, Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
+from wilss.damage import MEND, FileMark, mark_all, read_sealed_manifest, reading, seal_of
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError
-from wilss.layout import AGAIN, MANIFEST, Kind, artefact_folder, find_artefact, published
+from wilss.layout import MANIFEST, Kind, artefact_folder, find_artefact, published
 from wilss.outputs import whole_file
-from wilss.outside import checked, read_json, require_format
+from wilss.outside import checked, require_format
 
-FORMAT = 1
-"""Version of the on-disk format written by this code."""
+FORMAT = 2
+"""Version of the on-disk format written by this code; manifests of format 1 list no files and have no seal."""
 Digest = Annotated[str, Field(pattern="^[0-9A-Za-z]{1,64}$")]
 """A manifest comes from others too: what it names is looked for in the store, and nowhere else."""
 
@@ -48,7 +50,10 @@ class ArtefactRef(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The commit of an artefact: what it is, what made it, what it was made from."""
+    """The commit of an artefact: what it is, what made it, what it was made from.
+
+    files: everything in its folder but the manifest; none in format 1. seal: checksum of the manifest itself.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,6 +65,8 @@ class Manifest(BaseModel):
     parents: dict[str, Digest]
     counts: dict[str, int]
     notes: dict[str, Any] = {}
+    files: dict[str, FileMark] = {}
+    seal: str = ""
 
     @property
     def ref(self) -> ArtefactRef:
@@ -210,7 +217,9 @@ class Store:
             parents=recipe.parent_digests,
             counts=counts,
             notes=notes or {},
+            files=mark_all(staging),
         )
+        manifest = manifest.model_copy(update={"seal": seal_of(json.loads(manifest.model_dump_json()))})
         with whole_file(staging / MANIFEST) as partial:
             partial.write_text(manifest.model_dump_json(indent=1))
         target = self.path(recipe.kind, recipe.digest)
@@ -267,11 +276,13 @@ def _start_over(staging: Path, anew: Anew) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read and check a manifest.
 
-    Raises ArtefactNotFoundError when there is none, FormatError for one that is newer or damaged.
+    Raises ArtefactNotFoundError when there is none, FormatError for one that is newer, DamagedArtefactError for one
+    that is not what was written.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not path.exists():
         raise ArtefactNotFoundError(f"'{folder}' is no finished artefact: it has no manifest.json")
-    content = read_json(path, AGAIN)
+    content = read_sealed_manifest(folder)
     require_format(content, path, FORMAT)
-    return checked(Manifest, content, path, AGAIN)
+    with reading(folder, MANIFEST):
+        return checked(Manifest, content, path, MEND)

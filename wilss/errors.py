@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class WilssError(Exception):
@@ -36,6 +37,21 @@ class ServerNotFoundError(WilssError, ConnectionError):
 
 class FormatError(WilssError, RuntimeError):
     """A store or checkpoint whose format this version cannot read."""
+
+
+class DamagedArtefactError(FormatError):
+    """A stored file that is not what was stored: it is gone, cut off, or holds something else.
+
+    folder: of the artefact. file: its name in there.
+    """
+
+    def __init__(self, message: str, folder: Path = Path(), file: str = "") -> None:
+        super().__init__(message)
+        self.folder, self.file = folder, file
+
+
+class StorageError(WilssError, OSError):
+    """A disk that takes no more: it is full, read-only, or another user's."""
 
 
 class TrainingError(WilssError, RuntimeError):
