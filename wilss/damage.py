@@ -60,8 +60,10 @@ def place_of(folder: Path) -> Place | None:
 
 def damaged(folder: Path, name: str, reason: object) -> DamagedArtefactError:
     """The error that names the artefact, its file, what is wrong with it, and the command that mends it."""
-    said = " ".join(str(reason).split())[:300]
-    return DamagedArtefactError(f"'{folder / name}' is damaged ({said}); {advice(folder)}", folder, name)
+    fault = f"'{folder / name}' is damaged"
+    said = " ".join(str(reason).split()).removeprefix(fault).removesuffix(f"; {MEND}").strip()[:400]
+    told = said if said.startswith(":") else f" {said}" if said.startswith("(") else f" ({said})"
+    return DamagedArtefactError(f"{fault}{told}; {advice(folder)}", folder, name)
 
 
 def advice(folder: Path) -> str:
@@ -195,15 +197,9 @@ def reading(folder: Path, name: str) -> Iterator[None]:
     except DamagedArtefactError:
         raise
     except FormatError as error:
-        raise damaged(folder, name, _reason(error, folder / name)) from error
+        raise damaged(folder, name, error) from error
     except OSError as error:
         raise damaged(folder, name, error.strerror or error) from error
-
-
-def _reason(error: FormatError, path: Path) -> str:
-    """What an error of `wilss.outside` says, without the file that is named anyway and without its advice."""
-    said = str(error).removeprefix(f"'{path}' is damaged").strip(": ").removesuffix(f"; {MEND}")
-    return said[1:-1] if said.startswith("(") and said.endswith(")") else said
 
 
 def _require_size(folder: Path, name: str, mark: FileMark) -> None:
