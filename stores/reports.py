@@ -59,7 +59,7 @@ def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunRep
         skipped_images=run.source.skipped,
         sources=run.settings.sources,
         spec=run.spec.shown(),
-    )
+    ).sealed()
 
 
 def standing_report(run: Run, last_step: int) -> RunReport | None:

@@ -14,6 +14,7 @@ import torch
 from stores.artefacts import ArtefactRef, Store
 from stores.plans.run import Run
 from stores.plans.session import Session
+from wilss.damage import seal_of
 from wilss.device import resolve_device
 from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
 from wilss.models.files import load_student
@@ -263,7 +264,8 @@ def test_a_report_is_found_only_of_just_what_is_there(finished: tuple[Path, dict
     assert f"torch={torch.__version__}" in page
     manifest = Store(root).path("evaluations", kept["artefacts"]["evaluation 1"]) / "manifest.json"
     content = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**content, "created": "2030-01-01T00:00:00+00:00"}))
+    content |= {"created": "2030-01-01T00:00:00+00:00"}
+    manifest.write_text(json.dumps({**content, "seal": seal_of(content)}))
     again = run_benchmark(make_spec(TINY), settings(root))
     assert path.stat().st_mtime_ns != before
     assert again["made"]["evaluation 1"].startswith("2030")
