@@ -20,6 +20,7 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.runs import run_folder
 from wilss.data.source import Split
+from wilss.errors import DamagedArtefactError
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.models.card import StudentCard, load_card
@@ -80,7 +81,11 @@ def report_of_what_stands(
     """
     if not all(file.is_file() for file in (path, path.with_suffix(".html"))):
         return None
-    report = kind.read(path)
+    try:
+        report = kind.read(path)
+    except DamagedArtefactError as error:
+        session.say(f"report: {error.fault}; written anew")
+        return None
     made = {name: manifest.created for name, manifest in there.items()}
     if (report.format, report.versions, report.made) != (kind.FORMAT, versions(), made):
         return None

@@ -64,7 +64,7 @@ def damaged(folder: Path, name: str, reason: object, cure: str = "") -> DamagedA
     fault = f"'{folder / name}' is damaged"
     said = " ".join(str(reason).split()).removeprefix(fault).removesuffix(f"; {MEND}").strip()[:400]
     told = said if said.startswith(":") else f" {said}" if said.startswith("(") else f" ({said})"
-    return DamagedArtefactError(f"{fault}{told}; {cure or advice(folder)}", folder, name)
+    return DamagedArtefactError(f"{fault}{told}", cure or advice(folder), folder, name)
 
 
 def advice(folder: Path) -> str:
