@@ -53,6 +53,10 @@ class DamagedArtefactError(FormatError):
         return f"{self.fault}; {self.cure}" if self.cure else self.fault
 
 
+class TornStateError(FormatError):
+    """What a stopped training kept cannot be gone on from."""
+
+
 class StorageError(WilssError, OSError):
     """A disk that takes no more: it is full, read-only, or another user's."""
 

@@ -18,10 +18,11 @@ from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.data.steps import TrainingList
 from wilss.device import require_device
-from wilss.errors import DamagedArtefactError
+from wilss.errors import DamagedArtefactError, TornStateError
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.outputs import empty
 from wilss.settings import Settings
 
 T = TypeVar("T")
@@ -132,14 +133,20 @@ class Session:
         """A node's artefact: found, made by another process while this one waits, or made here.
 
         Args:
-            make: fills the staging folder that it is given, and publishes it.
+            make: fills the staging folder that it is given, and publishes it; where a training in it cannot be gone on
+                with, that is said, and the folder is emptied for another call.
         """
         if found := self.found(node):
             return found
         with self.build(node.recipe) as folder:
             if found := self.found(node):
                 return found
-            return make(folder).ref
+            try:
+                return make(folder).ref
+            except TornStateError as error:
+                self.say(f"{node.title}: {error}; training from the start")
+                empty(folder)
+                return make(folder).ref
 
     @contextmanager
     def build(self, recipe: Recipe, part: str = "") -> Iterator[Path]:

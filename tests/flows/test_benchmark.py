@@ -14,6 +14,7 @@ import torch
 from stores.artefacts import ArtefactRef, Store
 from stores.plans.run import Run
 from stores.plans.session import Session
+from tests.stores.damage import restamp
 from wilss.damage import seal_of
 from wilss.device import resolve_device
 from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
@@ -221,6 +222,7 @@ def test_masks_of_other_images_are_not_trained_on(finished: tuple[Path, dict[str
     path = Store(root).path("labels", finished[1]["artefacts"]["labels 1"]) / "index.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "ids": content["ids"][::-1]}))
+    restamp(path.parent)
     again = settings(root).model_copy(update={"again": ("step",)})
     with pytest.raises(DataError, match=r"row \d+ of the label set is image 'train-\d+' with .*, which has .* in the"):
         run_step(make_spec(TINY), 1, again)
