@@ -65,7 +65,7 @@ def read_state(path: Path) -> dict[str, Any]:
         if torn is not None:
             raise _torn(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, BadZipFile, zlib.error, ValueError, KeyError) as error:
+    except (RuntimeError, UnpicklingError, EOFError, BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
         raise _torn(path) from error
     if not isinstance(content, dict):
         raise _torn(path)
