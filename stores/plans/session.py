@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from stores.artefacts import Anew, ArtefactRef, Manifest, Recipe, Store
+from stores.in_use import using
 from stores.plans.plan import Node, Plan
 from stores.progress import say
 from wilss.custom import CustomBenchmark
@@ -110,6 +111,10 @@ class Session:
         That is said and moved out of the way, so that ``make`` builds it once more. Raises DamagedArtefactError for
         what no plan makes, and where an artefact is damaged twice.
         """
+        with using(self.store.root):
+            return self._mending(plans, make)
+
+    def _mending(self, plans: Iterable[Plan], make: Callable[[], T]) -> T:
         nodes = {self.store.path(n.recipe.kind, n.recipe.digest): n for plan in plans for n in plan.values()}
         while True:
             try:
