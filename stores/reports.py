@@ -21,6 +21,7 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.runs import run_folder
 from wilss.data.source import Split
+from wilss.errors import DamagedArtefactError
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.models.card import StudentCard, load_card
@@ -60,7 +61,7 @@ def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunRep
         skipped_images=run.source.skipped,
         sources=run.settings.sources,
         spec=run.spec.shown(),
-    )
+    ).sealed()
 
 
 def standing_report(run: Run, last_step: int) -> RunReport | None:
@@ -81,7 +82,11 @@ def report_of_what_stands(
     """
     if not all(file.is_file() for file in (path, path.with_suffix(".html"))):
         return None
-    report = kind.read(path)
+    try:
+        report = kind.read(path)
+    except DamagedArtefactError as error:
+        session.say(f"report: {error.fault}; written anew")
+        return None
     made = {name: manifest.created for name, manifest in there.items()}
     if (report.format, report.versions, report.made) != (kind.FORMAT, versions(), made):
         return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wilss.digest import digest_of
+from wilss.errors import FormatError
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
@@ -52,7 +53,12 @@ def write_run(folder: Path, files: dict[str, str]) -> None:
             partial.write_text(content, encoding="utf-8")
 
 
-def all_runs(root: Path) -> list[RunReport]:
-    """The report of every finished run, oldest first. Raises FormatError for one that is newer or damaged."""
-    paths = sorted((root / "runs").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-    return [RunReport.read(path) for path in paths]
+def all_runs(root: Path) -> tuple[list[RunReport], list[FormatError]]:
+    """The report of every finished run, oldest first, and what is wrong with those that cannot be read."""
+    reports, faults = [], []
+    for path in sorted((root / "runs").glob("*/report.json"), key=lambda path: path.lstat().st_mtime):
+        try:
+            reports.append(RunReport.read(path))
+        except FormatError as error:
+            faults.append(error)
+    return reports, faults

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 
 from wilss.digest import canonical_json
 from wilss.errors import DamagedArtefactError, FormatError
@@ -58,12 +59,12 @@ def place_of(folder: Path) -> Place | None:
     return Place(kind.parent, kind.name, full.name) if inside else None
 
 
-def damaged(folder: Path, name: str, reason: object) -> DamagedArtefactError:
+def damaged(folder: Path, name: str, reason: object, cure: str = "") -> DamagedArtefactError:
     """The error that names the artefact, its file, what is wrong with it, and the command that mends it."""
     fault = f"'{folder / name}' is damaged"
     said = " ".join(str(reason).split()).removeprefix(fault).removesuffix(f"; {MEND}").strip()[:400]
     told = said if said.startswith(":") else f" {said}" if said.startswith("(") else f" ({said})"
-    return DamagedArtefactError(f"{fault}{told}; {advice(folder)}", folder, name)
+    return DamagedArtefactError(f"{fault}{told}", cure or advice(folder), folder, name)
 
 
 def advice(folder: Path) -> str:
@@ -108,21 +109,16 @@ def seal_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:32]
 
 
-def require_seal(content: Any, first: int) -> None:
-    """Raise FormatError for content that is not what was sealed.
-
-    Args:
-        first: formats before this one have no seal.
-    """
+def require_seal(content: Any) -> None:
+    """Raise FormatError for content that is not what was sealed; older formats have no seal."""
     if not isinstance(content, Mapping):
         raise FormatError("it is no mapping")
-    version = content.get("format")
-    if "seal" in content or (isinstance(version, int) and version >= first):
+    if content.get("seal"):
         try:
             seal = seal_of(content)
         except ValueError as error:  # NaN
             raise FormatError(str(error)) from error
-        if content.get("seal") != seal:
+        if content["seal"] != seal:
             raise FormatError("its content is not what was written")
 
 
@@ -133,7 +129,10 @@ def read_sealed_manifest(folder: Path) -> dict[str, Any]:
     """
     with reading(folder, MANIFEST):
         content = read_json(folder / MANIFEST, MEND)
-        require_seal(content, SEALED)
+        require_seal(content)
+        version = content.get("format")
+        if isinstance(version, int) and version >= SEALED and not content.get("seal"):
+            raise FormatError("it has lost its seal")
         place = place_of(folder)
         if place and (content.get("kind"), content.get("digest")) != (place.kind, place.digest):
             raise FormatError(f"it is that of {content.get('kind')!s:.20} {content.get('digest')!s:.40}")
@@ -145,10 +144,16 @@ class _Listed(BaseModel):
 
 
 def marks_in(folder: Path) -> Marks:
-    """What the manifest in a folder lists; nothing where there is none. Raises as `read_sealed_manifest` does."""
-    if not (folder / MANIFEST).exists():
+    """What the manifest in a folder lists; nothing outside of a store where there is none of ours.
+
+    Raises DamagedArtefactError as `read_sealed_manifest` does, and for an artefact whose manifest is gone.
+    """
+    inside = place_of(folder) is not None and folder.is_dir()
+    if not (inside or (folder / MANIFEST).exists()):
         return {}
     content = read_sealed_manifest(folder)
+    if not inside and not {"kind", "digest", "recipe"} <= content.keys():
+        return {}
     with reading(folder, MANIFEST):
         return checked(_Listed, content, folder / MANIFEST, MEND).files
 
@@ -176,30 +181,58 @@ def require_file(folder: Path, marks: Marks, name: str) -> None:
             raise FormatError("its content is not what was written")
 
 
-def read_stored(model: type[M], folder: Path, name: str, limit: int = JSON_BYTES) -> M:
-    """The validated content of a JSON file of an artefact.
+def require_stored(path: Path) -> None:
+    """`require_file` of a file that lies in an artefact's folder itself, by the manifest beside it."""
+    require_file(path.parent, marks_in(path.parent), path.name)
+
+
+def is_stored(path: Path) -> bool:
+    """Whether there is such a file in an artefact's folder. Raises DamagedArtefactError for one that is gone."""
+    return path.is_file() or _listed(path)
+
+
+def _listed(path: Path) -> bool:
+    mark = marks_in(path.parent).get(path.name)
+    if mark:
+        _require_size(path.parent, path.name, mark)
+    return mark is not None
+
+
+def read_stored_json(path: Path, limit: int = JSON_BYTES) -> Any:
+    """Content of a JSON file that lies in an artefact's folder.
 
     Args:
         limit: bytes that are read at most.
 
     Raises DamagedArtefactError for one that is gone, unreadable, or not what was stored.
     """
-    require_file(folder, marks_in(folder), name)
-    with reading(folder, name):
-        return checked(model, read_json(folder / name, MEND, limit), folder / name, MEND)
+    require_stored(path)
+    with reading(path.parent, path.name):
+        return read_json(path, MEND, limit)
+
+
+def read_stored(model: type[M], path: Path, limit: int = JSON_BYTES) -> M:
+    """The same, validated with a model."""
+    content = read_stored_json(path, limit)
+    with reading(path.parent, path.name):
+        return checked(model, content, path, MEND)
 
 
 @contextmanager
-def reading(folder: Path, name: str) -> Iterator[None]:
-    """What goes wrong while a file of an artefact is read becomes the error of `damaged`."""
+def reading(folder: Path, name: str, cure: str = "") -> Iterator[None]:
+    """What goes wrong while a file of an artefact is read becomes the error of `damaged`.
+
+    Args:
+        cure: what to do about it, where that is not `advice`.
+    """
     try:
         yield
     except DamagedArtefactError:
         raise
-    except FormatError as error:
-        raise damaged(folder, name, error) from error
+    except (FormatError, SafetensorError) as error:
+        raise damaged(folder, name, error, cure) from error
     except OSError as error:
-        raise damaged(folder, name, error.strerror or error) from error
+        raise damaged(folder, name, error.strerror or error, cure) from error
 
 
 def _require_size(folder: Path, name: str, mark: FileMark) -> None:

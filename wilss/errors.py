@@ -42,12 +42,19 @@ class FormatError(WilssError, RuntimeError):
 class DamagedArtefactError(FormatError):
     """A stored file that is not what was stored: it is gone, cut off, or holds something else.
 
-    folder: of the artefact. file: its name in there.
+    fault: what is wrong, in words. cure: what to do about it. folder: of the artefact. file: its name in there.
     """
 
-    def __init__(self, message: str, folder: Path = Path(), file: str = "") -> None:
-        super().__init__(message)
-        self.folder, self.file = folder, file
+    def __init__(self, fault: str, cure: str = "", folder: Path = Path(), file: str = "") -> None:
+        super().__init__(fault, cure, folder, file)  # all of them, so that it can be pickled
+        self.fault, self.cure, self.folder, self.file = fault, cure, folder, file
+
+    def __str__(self) -> str:
+        return f"{self.fault}; {self.cure}" if self.cure else self.fault
+
+
+class TornStateError(FormatError):
+    """What a stopped training kept cannot be gone on from."""
 
 
 class StorageError(WilssError, OSError):

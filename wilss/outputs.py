@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -93,6 +94,15 @@ def flush(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def empty(folder: Path) -> None:
+    """Remove everything in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _number_in(text: str) -> int:

@@ -18,6 +18,7 @@ from flows.cli.foundations import foundations_app, pretrain
 from flows.cli.labels import labels_app
 from flows.cli.models import predict
 from flows.cli.settings import settings
+from flows.cli.store import store_app
 from flows.cli.svf import svf_app
 
 app = App(
@@ -27,7 +28,21 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for command in (
-    *(demo, run, step, compare, runs, predict, labels_app, foundations_app, fewshot_app, pretrain, data_app, svf_app),
+    *(
+        demo,
+        run,
+        step,
+        compare,
+        runs,
+        predict,
+        labels_app,
+        store_app,
+        foundations_app,
+        fewshot_app,
+        pretrain,
+        data_app,
+        svf_app,
+    ),
     protocol,
     settings,
 ):
@@ -45,6 +60,16 @@ def main() -> None:
     except WilssError as error:
         print(f"wilss: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        from wilss.outputs import disk_problem
+
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if not (said := disk_problem(error)):
+            raise
+        print(f"wilss: {said}", file=sys.stderr)
+        sys.exit(2)
     except RuntimeError as error:
         from wilss.device import memory_advice
 
@@ -52,9 +77,6 @@ def main() -> None:
             raise
         print(f"wilss: {advice}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except KeyboardInterrupt:
         print("wilss: stopped; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(130)

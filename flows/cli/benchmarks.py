@@ -17,7 +17,7 @@ from flows.cli.options import (
     run_content,
     specify,
 )
-from flows.cli.printing import print_comparison, print_report, print_table, say_next
+from flows.cli.printing import print_comparison, print_faults, print_report, print_table, say_next
 from flows.server import server_at_hand
 from wilss.layout import default_root
 from wilss.report.records import percent
@@ -131,8 +131,9 @@ def runs(*, root: Path | None = None) -> None:
     """List finished runs with their metrics."""
     from stores.runs import all_runs
 
-    found = all_runs(root or default_root())
+    found, faults = all_runs(root or default_root())
     rows = [[r.run, *(percent(getattr(r.metrics, key)) for key in ("old", "new", "all"))] for r in found]
     print_table("runs", ["run", "old", "new", "all"], rows)
     if rows:
         print("mIoU %, convention C, on full-size images")
+    print_faults(faults)

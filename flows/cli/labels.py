@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from flows.cli.options import NO_MACHINE_OPTIONS, MachineOptions
-from flows.cli.printing import print_table
+from flows.cli.printing import print_faults, print_table
 from wilss.layout import default_root
 
 labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a step.")
@@ -20,7 +20,8 @@ def labels_list(*, root: Path | None = None) -> None:
     from stores.artefacts import Store
 
     rows = []
-    for m in Store(root or default_root()).all("labels"):
+    found, faults = Store(root or default_root()).survey("labels")
+    for m in found:
         kind = "plug-in" if "teacher" in m.parents else "child" if "parent" in m.parents else "co-segmented"
         rows.append(
             [
@@ -32,6 +33,7 @@ def labels_list(*, root: Path | None = None) -> None:
             ]
         )
     print_table("label sets", ["set", "benchmark", "step", "kind", "images"], rows)
+    print_faults(faults)
 
 
 @labels_app.command(name="show")

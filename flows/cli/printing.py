@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], left: boo
     # a pipe has no width: leave room, so that rows stay on one line
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table if rows else f"no {title} yet")
+
+
+def print_faults(faults: Sequence[Exception]) -> None:
+    """What could not be listed, on standard error."""
+    for fault in faults:
+        print(f"wilss: {fault}", file=sys.stderr)
 
 
 def print_json(content: object) -> None:
