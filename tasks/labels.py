@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.labels.building import card_of, counts_of, index_of, require_done, write_shard
+from stores.labels.mend import mend
 from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from stores.progress import stage_progress
@@ -36,6 +37,15 @@ def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> Artefact
                 with stage_progress(f"labels, shard {shard}") as progress:
                     write_shard(run, step, writer, shard, progress)
     return ArtefactRef(kind="labels", digest=begun.digest, counts={"shard": shard})
+
+
+@heavy_task(name="label set mended", task_run_name="labels of step {step}, mended")
+def mended_labels(run: Run, step: int) -> ArtefactRef:
+    """Make the damaged shards of a published label set anew; the others stay."""
+    node = run.node("labels", step)
+    shards = mend(run, step)
+    run.session.say(f"{node.title}: {shards} damaged shards made anew")
+    return run.require(node)
 
 
 @heavy_task(name="label set", task_run_name="labels of step {step}")

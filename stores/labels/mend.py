@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from stores.artefacts import ArtefactRef, Manifest, read_manifest
+from stores.artefacts import ArtefactRef, Manifest, Store, read_manifest
 from stores.labels.building import index_of, write_shard
 from stores.labels.card import LabelCard
 from stores.labels.frame import GROUP, frame_files, write_frame
@@ -19,7 +19,7 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.progress import stage_progress
 from wilss.damage import advice, mark_of, seal_of
-from wilss.errors import ArtefactNotFoundError, DamagedArtefactError
+from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, WilssError
 from wilss.layout import MANIFEST
 from wilss.outputs import whole_file
 from wilss.outside import checked
@@ -40,34 +40,55 @@ def read_mended(run: Run, step: int, ref: ArtefactRef, read: Callable[[LabelSet]
     except DamagedArtefactError as damage:
         if not _is_made_by(run, step, ref.digest):
             raise
-        run.session.say(f"{damage}; it is made anew now")
-        mend(run, step)
+        run.session.say(f"{damage.fault}; what is damaged is made anew")
+        with run.session.alone(run.node("labels", step).recipe):
+            mend(run, step)
         return read(LabelSet.open(run.store.folder(ref)))
 
 
 def mend_stored(manifest: Manifest, settings: Settings) -> int:
     """Mend a label set by what its card says of the run that made it; returns how many shards were made anew.
 
-    Raises DamagedArtefactError for one that is a teacher's, a child, or not what such a run would make today.
+    Raises DamagedArtefactError for one that is a teacher's, a child, or not what such a run would make today, also
+    where its photographs or models are not at hand.
     """
-    run, step = _run_of(manifest, settings)
-    if _is_made_by(run, step, manifest.digest):
-        return mend(run, step)
-    again = f"wilss run ... --again step-{step}" if "teacher" in manifest.parents else "make or import it again"
-    raise DamagedArtefactError(
-        f"label set {manifest.digest[:12]} cannot be made anew from its images alone; {again}",
-        run.store.path("labels", manifest.digest),
-    )
+    fault, cure = f"label set {manifest.digest[:12]} cannot be made anew from its images", "make or import it again"
+    if "teacher" in manifest.parents:
+        cure = "run its benchmark with --again step"
+    try:
+        run, step = _run_of(manifest, settings)
+        if _is_made_by(run, step, manifest.digest):
+            with run.session.alone(run.node("labels", step).recipe):
+                return mend(run, step)
+    except DamagedArtefactError:
+        raise
+    except WilssError as error:
+        fault = f"{fault} ({error})"
+    raise DamagedArtefactError(fault, cure, Store(settings.root).path("labels", manifest.digest))
+
+
+def is_damaged(run: Run, step: int) -> bool:
+    """Whether the label set of a step is published, and not all of its files are there in their size."""
+    node = run.node("labels", step)
+    if node.is_in(run.settings.again):
+        return False
+    try:
+        run.store.find(node.recipe)
+    except DamagedArtefactError as damage:
+        return damage.file != MANIFEST
+    return False
 
 
 def mend(run: Run, step: int) -> int:
     """Make the damaged shards of the label set of a step anew, in its published folder; returns how many.
 
-    A set of format 1 is labelled as a whole.
+    A set of format 1 is labelled as a whole. Only who is alone with the set (`Session.alone`) may call it.
     """
-    node = run.node("labels", step)
-    folder, index = run.store.path("labels", node.recipe.digest), index_of(run, step, run.tagged(step))
-    with run.session.alone(node.recipe), stage_progress(f"labels of step {step}, mended") as progress:
+    folder, index = (
+        run.store.path("labels", run.node("labels", step).recipe.digest),
+        index_of(run, step, run.tagged(step)),
+    )
+    with stage_progress(f"labels of step {step}, mended") as progress:
         if not _is_framed(folder):
             if not (folder / GROUP / "image").is_dir():
                 shutil.rmtree(folder / GROUP, ignore_errors=True)
