@@ -8,6 +8,7 @@ from pathlib import Path
 from stores.artefacts import ArtefactRef, Manifest
 from stores.labels.building import card_of, counts_of, index_of, require_done, write_shard
 from stores.labels.mend import mend
+from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from stores.progress import stage_progress
@@ -56,6 +57,7 @@ def label_set(run: Run, step: int, shards: Sequence[ArtefactRef], seconds: float
     def make(folder: Path) -> Manifest:
         writer = LabelWriter(folder)
         require_done(writer, node.recipe.digest)
-        return run.store.publish(node.recipe, folder, counts_of(writer.index), card_of(run, step, seconds).notes())
+        card = card_of(run, step, LabelSet.open(folder), seconds)
+        return run.store.publish(node.recipe, folder, counts_of(writer.index), card.notes())
 
     return run.session.obtain(node, make)

@@ -16,7 +16,9 @@ from stores.artefacts import ArtefactRef, Manifest
 from stores.labels.card import FORMAT, LabelCard
 from stores.labels.filling import ShardFill
 from stores.labels.index import LabelIndex
+from stores.labels.known import known_rows
 from stores.labels.sets import LabelSet
+from stores.labels.stats import mean_quality
 from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from wilss.data.images import TaggedImages
@@ -41,8 +43,8 @@ def index_of(run: Run, step: int, data: TaggedImages, stages: tuple[str, ...] = 
     )
 
 
-def card_of(run: Run, step: int, seconds: float | None = None) -> LabelCard:
-    """What the manifest of a step's label set says beside its recipe."""
+def card_of(run: Run, step: int, labels: LabelSet, seconds: float | None = None) -> LabelCard:
+    """What the manifest of a step's label set, which is written, says beside its recipe."""
     data, voc = run.settings.data, run.settings.voc
     return LabelCard(
         format=FORMAT,
@@ -53,6 +55,7 @@ def card_of(run: Run, step: int, seconds: float | None = None) -> LabelCard:
         data_root=data.resolve() if data else None,
         voc_root=voc.resolve() if voc else None,
         seconds=seconds,
+        quality=mean_quality(labels),
     )
 
 
@@ -64,8 +67,10 @@ def write_shard(run: Run, step: int, writer: LabelWriter, shard: int, progress: 
 def _cosegmented(run: Run, step: int, index: LabelIndex, shard: int, progress: Progress) -> ShardFill:
     data, fill, labelling = run.tagged(step), ShardFill(index, shard), _labelling(run, step, index)
     fill.look_at(data.images)
-    told = partial(progress, "label")
-    for batch, images in batches_of(data.images, fill.images, lambda done, total: told(done, total, 0.0)):
+    left, told = known_rows(run, step, index).fill(fill), partial(progress, "label")
+    if len(left) < len(fill.images):
+        run.session.say(f"{len(fill.images) - len(left)} of {len(fill.images)} images are labelled as before")
+    for batch, images in batches_of(data.images, left, lambda done, total: told(done, total, 0.0)):
         found, rows = labelling.look(data, batch, images), fill.pairs(batch)
         masks = {"initial": found.initial[rows], "refined": found.refined[rows]}
         soft, threshold = found.soft[rows], labelling.cosegment.threshold
@@ -108,7 +113,7 @@ def keep_teacher_labels(run: Run, step: int, data: TaggedImages, method: Method)
         writer = LabelWriter.begin(folder, index)
         for shard in range(index.n_shards):
             writer.write(shard, _final(run, index, shard, data, method, before).content())
-        card = card_of(run, step, time.monotonic() - start)
+        card = card_of(run, step, LabelSet.open(folder), time.monotonic() - start)
         return run.store.publish(node.recipe, folder, counts_of(index), card.notes())
 
     return run.session.obtain(node, make)

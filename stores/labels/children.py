@@ -14,6 +14,7 @@ from stores.artefacts import ArtefactRef, Manifest, Recipe, Store
 from stores.labels.filling import ShardFill
 from stores.labels.index import LabelIndex
 from stores.labels.sets import LabelSet
+from stores.labels.stats import mean_quality
 from stores.labels.writer import LabelWriter
 from wilss.digest import ALGORITHM_VERSION
 from wilss.errors import DataError
@@ -50,7 +51,8 @@ def make_child(store: Store, parent: ArtefactRef, ids: Sequence[str], correct: C
     with store.build(recipe) as folder:
         _write(folder, index, labels, positions, correct)
         counts = {"images": len(ids), "rows": index.n_rows, "shards": index.n_shards}
-        return store.publish(recipe, folder, counts, of.notes)
+        notes = {**of.notes, "quality": mean_quality(LabelSet.open(folder))}
+        return store.publish(recipe, folder, counts, notes)
 
 
 def _write(folder: Path, index: LabelIndex, labels: LabelSet, positions: list[int], correct: Correct | None) -> None:

@@ -61,6 +61,11 @@ def label_stats(labels: LabelSet, source: Source | None, count: int) -> Stats:
     return Stats(labels.stage, len(labels), len(channels), by_class, worst)
 
 
+def mean_quality(labels: LabelSet) -> dict[str, float | None]:
+    """Mean over all rows of every number that is kept, None where none is known."""
+    return {name: _number(_mean(values)) for name, values in labels.quality.items()}
+
+
 def row_score(labels: LabelSet) -> Floats:
     """How sound each row looks, in [0, 1], by the best number that is known of it; NaN where none is."""
     score = np.full(labels.index.n_rows, np.nan, np.float32)

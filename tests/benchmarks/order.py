@@ -53,7 +53,7 @@ def measure(
     benchmark: str, data: Path | None, weights: Path | None, step: int, images: int | None
 ) -> dict[str, object]:
     """Label one step and score the numbers of its rows."""
-    content = {"benchmark": benchmark, **({"data": {"n_train": images}} if images and not data else {})}
+    content = {"benchmark": benchmark, "data": {"eval_list": "dev"} if data else {"n_train": images} if images else {}}
     with tempfile.TemporaryDirectory() as root:
         run = Run(make_spec(content), Session(Settings(root=Path(root), data=data, weights=weights)))
         begun = begin_labels.fn(run, step)
