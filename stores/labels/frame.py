@@ -104,6 +104,8 @@ def write_frame(folder: Path, index: LabelIndex) -> None:
     from zarr.codecs import Crc32cCodec, ZstdCodec
 
     header = header_of(index)
+    for left in folder.rglob("*.partial"):  # by zarr, when it was killed
+        left.unlink()
     group = zarr.open_group(folder / GROUP, mode="a", zarr_format=3)
     codecs = [ZstdCodec(level=LEVEL), Crc32cCodec()]
     for name, layer in header.layers.items():

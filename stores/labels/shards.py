@@ -83,12 +83,10 @@ def table_bytes(room: int) -> int:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there whole, on the disk, or not at all."""
+    """Write a file that is there whole, on the disk, or not at all; one writer at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path, shared=True) as partial, partial.open("wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
 
 
 def _index(table: bytes, room: int) -> NDArray[np.uint64]:

@@ -149,7 +149,6 @@ def measure(voc: Path, count: int) -> dict[str, object]:
         with unflushed():
             own = {"write": seconds(lambda: write_set(masks, index, folder))}
         own["write and flush"] = seconds(lambda: write_set(masks, index, flushed))
-        _ = LabelSet.open(flushed).sizes
         labels, paths = LabelSet.open(folder), sorted(pngs.iterdir())
         png["random"] = seconds(lambda: [read_png(paths[k]) for k in reads])
         own["random"] = seconds(lambda: [labels.image_masks("final", k) for k in reads])
