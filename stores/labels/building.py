@@ -67,14 +67,16 @@ def write_shard(run: Run, step: int, writer: LabelWriter, shard: int, progress: 
 def _cosegmented(run: Run, step: int, index: LabelIndex, shard: int, progress: Progress) -> ShardFill:
     data, fill, labelling = run.tagged(step), ShardFill(index, shard), _labelling(run, step, index)
     fill.look_at(data.images)
-    left, told = known_rows(run, step, index).fill(fill), partial(progress, "label")
+    left, tell = known_rows(run, step, index).fill(fill), partial(progress, "label")
     if len(left) < len(fill.images):
         run.session.say(f"{len(fill.images) - len(left)} of {len(fill.images)} images are labelled as before")
-    for batch, images in batches_of(data.images, left, lambda done, total: told(done, total, 0.0)):
+    for batch, images in batches_of(data.images, left, lambda done, total: tell(done, total, 0.0)):
         found, rows = labelling.look(data, batch, images), fill.pairs(batch)
         masks = {"initial": found.initial[rows], "refined": found.refined[rows]}
         soft, threshold = found.soft[rows], labelling.cosegment.threshold
-        fill.add(batch, masks, mask_quality(masks["refined"], found.agreement[rows], soft, threshold), soft)
+        fill.add(
+            batch, masks, mask_quality(masks["refined"], found.agreement[rows], soft, threshold, masks["initial"]), soft
+        )
     return fill
 
 

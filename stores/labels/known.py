@@ -18,6 +18,7 @@ from stores.labels.sets import LabelSet
 from stores.manifests import Manifest
 from stores.plans.run import Run
 from wilss.errors import FormatError
+from wilss.measure.columns import COLUMNS
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ def _sets(run: Run, step: int, index: LabelIndex) -> list[LabelSet]:
         if not same or manifest.digest == recipe.digest or manifest.notes.get("benchmark") != run.protocol.name:
             continue
         labels = _opened(run, manifest)
-        if labels and _layout(labels.index) == _layout(index) and {*index.stages} == {*labels.index.stages}:
+        if (
+            labels
+            and labels.columns == COLUMNS
+            and _layout(labels.index) == _layout(index)
+            and {*index.stages} == {*labels.index.stages}
+        ):
             found.append(labels)
     return found
 

@@ -13,7 +13,7 @@ from stores.labels.sets import LabelSet
 from wilss.data.source import Source
 
 Floats = NDArray[np.float32]
-WORST = ("softmin", "agreement", "area")
+WORST = ("unchanged", "agreement", "softmin", "area")
 """What sorts rows, the first that is known of a row: lowest is worst (docs/architecture.md, "Label sets")."""
 
 

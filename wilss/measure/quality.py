@@ -20,26 +20,29 @@ def mask_quality(
     agreement_R: Tensor,
     scores_Rhw: Tensor | None = None,
     threshold: float = 0.5,
+    first_RHW: Tensor | None = None,
     *,
     learnt: bool = False,
 ) -> NDArray[np.float32]:
-    """The `wilss.measure.columns.COLUMNS` of masks, float32 ``(R, 6)``, NaN for what is not known.
+    """The `wilss.measure.columns.COLUMNS` of masks, float32 ``(R, 7)``, NaN for what is not known.
 
-    agreement: IoU of the two sources of the mask. softmin: see `softmin`. uncertain: share of the scores within
-    `MARGIN` of the threshold. area: share of the image. fragments: connected parts, corners joined. border: share of
-    the image's outermost pixels that the mask has.
+    agreement: IoU of the two sources of the mask. unchanged: IoU with what it was before it was refined. softmin: see
+    `softmin`. uncertain: share of the scores within `MARGIN` of the threshold. area: share of the image. fragments:
+    connected parts, corners joined. border: share of the image's outermost pixels that the mask has.
 
     Args:
         masks_RHW: bool, over the image alone. scores_Rhw: float in [0, 1] that the masks come from, on any grid over
-            the image. learnt: the model behind the scores has learnt from masks of these images, so that what it says
-            of them is no second opinion.
+            the image. first_RHW: bool, the masks before they were refined.
+        learnt: the model behind the scores has learnt from masks of these images, so that what it says of them is no
+            second opinion.
     """
     masks = masks_RHW.bool()
     unknown = torch.full((len(masks),), torch.nan)
     smooth = unknown if scores_Rhw is None or learnt else softmin(masks, scores_Rhw)
+    kept = unknown if first_RHW is None else row_iou(masks, first_RHW.bool()).nan_to_num(0.0)  # empty from the start
     near = unknown if scores_Rhw is None else ((scores_Rhw.float() - threshold).abs() < MARGIN).float().mean((1, 2))
     parts = torch.tensor([ndimage.label(mask, SIDES)[1] for mask in masks.cpu().numpy()], dtype=torch.float32)
-    columns = [agreement_R, smooth, near, masks.float().mean((1, 2)), parts, _on_border(masks)]
+    columns = [agreement_R, kept, smooth, near, masks.float().mean((1, 2)), parts, _on_border(masks)]
     return torch.stack([column.float().cpu() for column in columns], 1).numpy()
 
 

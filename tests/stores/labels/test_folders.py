@@ -69,7 +69,7 @@ def parent(tmp_path: Path) -> tuple[Store, Manifest]:
             elif image == 4:
                 rows[:] = False
             if tags[image].any():
-                told = np.full((len(rows), 6), np.nan, np.float32)
+                told = np.full((len(rows), 7), np.nan, np.float32)
                 fill.add([image], {"refined": torch.from_numpy(rows)}, told)
         fill.sizes[:] = sizes
         LabelWriter.begin(folder, of).write(0, fill.content())
