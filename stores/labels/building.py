@@ -69,7 +69,13 @@ def _cosegmented(run: Run, step: int, index: LabelIndex, shard: int, progress: P
     fill.look_at(data.images)
     left, tell = known_rows(run, step, index).fill(fill), partial(progress, "label")
     if len(left) < len(fill.images):
-        run.session.say(f"{len(fill.images) - len(left)} of {len(fill.images)} images are labelled as before")
+        new = ", ".join(index.ids[image] for image in left[:3]) + (
+            f" and {len(left) - 3} more" if len(left) > 3 else ""
+        )
+        run.session.say(
+            f"{len(fill.images) - len(left)} of {len(fill.images)} images are labelled as before; new or changed: "
+            f"{new or 'none'}"
+        )
     for batch, images in batches_of(data.images, left, lambda done, total: tell(done, total, 0.0)):
         found, rows = labelling.look(data, batch, images), fill.pairs(batch)
         masks = {"initial": found.initial[rows], "refined": found.refined[rows]}

@@ -57,13 +57,17 @@ def add(data: Path, name: str, of: str) -> None:
         table.write(f"{name}.png,{NEW[0]}\n")
 
 
-def test_one_added_photograph_is_one_that_is_labelled(tmp_path: Path, data: Path, looked_at: list[str]) -> None:
+def test_one_added_photograph_is_one_that_is_labelled(
+    tmp_path: Path, data: Path, looked_at: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     first = labelled(tmp_path / "root", data)
     assert sorted(looked_at) == sorted(first.index.ids)
     add(data, "added", first.index.ids[0])
     looked_at.clear()
     second = labelled(tmp_path / "root", data)
     assert looked_at == ["added"]
+    said = capsys.readouterr()
+    assert "18 of 19 images are labelled as before; new or changed: added" in said.out + said.err
     assert {*second.index.ids} == {*first.index.ids, "added"}
     fresh = labelled(tmp_path / "fresh", data)
     for name in ("initial", "refined", "soft", *second.columns, "size", "original"):
