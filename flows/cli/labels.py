@@ -85,8 +85,11 @@ def labels_stats(
     rows = [[name, *(_cell(value) for value in values.values())] for name, values in stats.by_class.items()]
     print_table(f"{stats.stage} masks of {stats.images} images, means by class", ["class", *first], rows)
     numbers = [key for key in first if key not in ("rows", "iou")]
-    listed = [[r.image, r.class_name, *(_cell(r.numbers[key]) for key in numbers), _cell(r.iou)] for r in stats.worst]
-    print_table("worst masks", ["image", "class", *numbers, "iou"], listed)
+    listed = [
+        [r.image, r.class_name, _cell(r.score), *(_cell(r.numbers[key]) for key in numbers), _cell(r.iou)]
+        for r in stats.worst
+    ]
+    print_table("worst masks", ["image", "class", "score", *numbers, "iou"], listed)
 
 
 def _cell(value: float | None) -> str:

@@ -14,15 +14,19 @@ from wilss.data.source import Source
 
 Floats = NDArray[np.float32]
 WORST = ("unchanged", "agreement", "softmin", "area")
-"""What sorts rows, the first that is known of a row: lowest is worst (docs/architecture.md, "Label sets")."""
+"""What sorts rows, the first that is known of a row, over the root of its fragments: lowest is worst.
+
+What predicts a bad mask how well stands in docs/architecture.md, "Label sets".
+"""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One mask: where it is, its numbers by name (None where unknown), and its IoU with the truth."""
+    """One mask: where it is, its score, its numbers by name (None where unknown), and its IoU with the truth."""
 
     image: str
     class_name: str
+    score: float | None
     numbers: dict[str, float | None]
     iou: float | None
 
@@ -53,11 +57,11 @@ def label_stats(labels: LabelSet, source: Source | None, count: int) -> Stats:
         own = channels == channel
         means = {column: _number(_mean(values[own])) for column, values in columns.items()}
         by_class[name] = {"rows": int(own.sum()), **means}
-    worst = []
-    for row in worst_rows(labels)[:count]:
+    worst, score = [], row_score(labels)
+    for row in score.argsort(kind="stable")[:count]:
         numbers = {name: _number(values[row]) for name, values in labels.quality.items()}
         where = labels.index.ids[images[row]], labels.index.classes[channels[row]]
-        worst.append(Row(*where, numbers, _number(iou[row])))
+        worst.append(Row(*where, _number(score[row]), numbers, _number(iou[row])))
     return Stats(labels.stage, len(labels), len(channels), by_class, worst)
 
 
@@ -67,18 +71,14 @@ def mean_quality(labels: LabelSet) -> dict[str, float | None]:
 
 
 def row_score(labels: LabelSet) -> Floats:
-    """How sound each row looks, in [0, 1], by the best number that is known of it; NaN where none is."""
+    """How sound each row looks, in [0, 1] (see `WORST`); NaN where nothing is known of it."""
     score = np.full(labels.index.n_rows, np.nan, np.float32)
     for name in reversed(WORST):
         if name in labels.quality:
             values = labels.quality[name]
             score = np.where(np.isnan(values), score, values)
-    return score
-
-
-def worst_rows(labels: LabelSet) -> NDArray[np.int64]:
-    """Rows from the worst to the best; those of which nothing is known come last."""
-    return row_score(labels).argsort(kind="stable")
+    parts = np.nan_to_num(labels.quality.get("fragments", np.ones_like(score)), nan=1.0)
+    return (score / np.sqrt(np.maximum(parts, 1.0))).astype(np.float32)
 
 
 def worst_images(labels: LabelSet) -> NDArray[np.int64]:
