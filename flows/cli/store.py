@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from flows.cli.printing import megabytes, print_json, print_table
+from stores.manifests import Manifest
 from wilss.layout import default_root
 
 store_app = App(name="store", help="Look over what a root folder holds, mend what is damaged, and make room.")
@@ -36,11 +37,14 @@ def store_verify(*, root: Root = None, json: Json = False) -> None:
 
 @store_app.command(name="repair")
 def store_repair(*, root: Root = None, json: Json = False) -> None:
-    """Move what is damaged out of the way, so that the next run that wants it makes it anew; say what was done."""
+    """Make damaged shards of label sets anew, and move what else is damaged out of the way for the next run to make.
+
+    Says what was done.
+    """
     from stores.verify import repair
 
     done = []
-    for line in repair(_existing(root)):
+    for line in repair(_existing(root), lambda manifest: _mend(manifest, root)):
         done.append(line)
         if not json:
             print(line, flush=True)
@@ -112,6 +116,13 @@ def _existing(root: Path | None) -> Path:
     if not folder.is_dir():
         raise ArtefactNotFoundError(f"there is no root folder '{folder}'; name one with --root")
     return folder
+
+
+def _mend(manifest: Manifest, root: Path | None) -> int:
+    from flows.machine import machine_settings
+    from stores.labels.mend import mend_stored
+
+    return mend_stored(manifest, machine_settings(root=root))
 
 
 def _count(faults: list[str]) -> str:
