@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from stores.artefacts import ArtefactRef
+from stores.labels.mend import is_damaged
 from stores.plans.plan import Node
 from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.reports import standing_report
 from tasks.evaluate import evaluation
-from tasks.labels import begin_labels, label_set, label_shard
+from tasks.labels import begin_labels, label_set, label_shard, mended_labels
 from tasks.report import write_report
 from tasks.train import base_student, memory_bank, step_student
 from wilss.damage import mark_all, seal_of
@@ -100,6 +101,8 @@ def _build(run: Run) -> Any:
 
 
 def _label(run: Run) -> ArtefactRef:
+    if is_damaged(run, 1):
+        return mended_labels.fn(run, 1)
     begun = begin_labels.fn(run, 1)
     return label_set.fn(run, 1, [label_shard.fn(run, 1, begun, shard) for shard in range(begun.counts["shards"])])
 

@@ -20,6 +20,7 @@ from wilss.damage import mark_of, require_file, require_sizes
 from wilss.errors import DamagedArtefactError
 
 Command = Callable[..., tuple[int, str, str]]
+CHUNKS = ("refined/c/0/0/0", "ids/c/0", "tags/c/0/0", "image/c/0/0", "quality/c/0/0")
 CASES = [
     *[("checkpoints", "model.safetensors", how) for how in DAMAGE],
     *[("checkpoints", "card.json", how) for how in [*DAMAGE, *JSON_DAMAGE]],
@@ -27,15 +28,24 @@ CASES = [
     *[("banks", "index.json", how) for how in [*DAMAGE, *JSON_DAMAGE]],
     *[("evaluations", "confusion.json", how) for how in [*DAMAGE, *JSON_DAMAGE]],
     *[("labels", "index.json", how) for how in [*DAMAGE, *JSON_DAMAGE]],
-    *[("labels", "labels.zarr", how) for how in DAMAGE],
+    *[("labels", f"labels.zarr/{name}", how) for name in CHUNKS for how in DAMAGE],
+    *[("labels", f"labels.zarr/{name}zarr.json", how) for name in ("", "refined/") for how in [*DAMAGE, *JSON_DAMAGE]],
+    *[("teacher", "labels.zarr/final/c/0/0/0", how) for how in DAMAGE],
     *[(kind, "manifest.json", how) for kind in ("checkpoints", "labels", "banks") for how in [*DAMAGE, *JSON_DAMAGE]],
     *[("runs", "report.json", how) for how in [*DAMAGE, *JSON_DAMAGE]],
 ]
+NODES = {
+    "checkpoints": "checkpoint 1",
+    "evaluations": "evaluation 1",
+    "labels": "labels 1",
+    "teacher": "final labels 1",
+    "banks": "memory bank",
+}
 QUICK = [
     ("checkpoints", "model.safetensors", "flipped"),
     ("checkpoints", "manifest.json", "deleted"),
     ("evaluations", "confusion.json", "of a sibling"),
-    ("labels", "labels.zarr", "deleted"),
+    ("labels", "labels.zarr/refined/c/0/0/0", "deleted"),
 ]
 
 
@@ -65,13 +75,8 @@ def file_of(root: Path, kind: str, name: str, artefacts: dict[str, str]) -> Path
     """A file of the last artefact of its kind in the run; of label sets the one that the step learnt from."""
     if kind == "runs":
         return next((root / "runs").glob(f"*/{name}"))
-    node = {"checkpoints": "checkpoint 1", "evaluations": "evaluation 1", "labels": "labels 1", "banks": "memory bank"}
-    digest = artefacts[node[kind]]
-    folder = Store(root).path(kind, digest)  # type: ignore[arg-type]
-    if name != "labels.zarr":
-        return folder / name
-    shards = [path for path in (folder / name).rglob("*") if path.is_file() and path.name != "zarr.json"]
-    return max(shards, key=lambda path: path.stat().st_size)
+    digest = artefacts[NODES[kind]]
+    return Store(root).path("labels" if kind == "teacher" else kind, digest) / name  # type: ignore[arg-type]
 
 
 def tried(wilss: Command, root: Path, artefacts: dict[str, str], tmp_path: Path) -> dict[str, str]:
