@@ -58,9 +58,11 @@ def as_folder(path: Path) -> None:
 
 def sibling(path: Path) -> None:
     """The same file of another artefact of its kind takes its place, else that of another kind, else nothing does."""
-    kind = path.parents[2]
-    others = [p for p in [*kind.glob(f"*/*/{path.name}"), *kind.parent.glob("*/*/*/manifest.json")] if p != path]
-    shutil.copy(sorted(others)[0], path)
+    own = next((folder for folder in path.parents if (folder / "manifest.json").exists()), path.parent)
+    name, root = path.relative_to(own), own.parents[2] if own.parent.name == own.name[:2] else own.parents[1]
+    others = [p for p in [*own.parents[1].glob(f"*/*/{name}"), *root.glob("*/*/*/manifest.json")] if p != path]
+    other = next((p for p in others if p.read_bytes() != path.read_bytes()), None)
+    shutil.copy(other or others[-1], path)
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
