@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+ROOM = 16_000_000
+"""Bytes that the server's database and the first files of a run take: on a full disk it never starts."""
+
 
 @contextmanager
 def server_at_hand(root: Path, verbose: bool = False) -> Iterator[None]:
@@ -43,10 +46,11 @@ def _set_defaults(root: Path, verbose: bool) -> None:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
     }
     if "PREFECT_API_URL" not in os.environ:
-        from wilss.outputs import writable_folder
+        from wilss.outputs import require_room, writable_folder
 
         home = Path(os.environ.get("PREFECT_HOME", root.resolve() / "prefect"))
         writable_folder(home)  # Prefect does not make parent folders, and then its server never starts
+        require_room(home, ROOM)
         defaults["PREFECT_HOME"] = str(home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

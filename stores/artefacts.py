@@ -204,11 +204,19 @@ class Store:
         flush(target.parent)
         return manifest
 
-    def set_aside(self, recipe: Recipe, file: str) -> None:
-        """Move an artefact with a damaged file out of the way, unless another process has made it anew meanwhile."""
+    def was_set_aside(self, recipe: Recipe) -> bool:
+        """Whether an artefact of the recipe was moved out of the way."""
+        return any((self.root / QUARANTINE / recipe.kind).glob(f"{recipe.digest}-*"))
+
+    def set_aside(self, recipe: Recipe, file: str | None = None) -> None:
+        """Move an artefact with a damaged file out of the way, unless another process has made it anew meanwhile.
+
+        Args:
+            file: None moves it whatever its files are.
+        """
         with self.build(recipe):
             found = self.find(recipe)
-            if found and not (found.files and self._is_sound(found, file)):
+            if found and not (file is not None and found.files and self._is_sound(found, file)):
                 quarantine(self.root, recipe.kind, recipe.digest)
 
     def _is_sound(self, manifest: Manifest, file: str) -> bool:

@@ -106,12 +106,12 @@ def _remove(root: Path, item: Item) -> bool:
                 item.path.unlink(missing_ok=True)
             return free
     if item.what == "unfinished":
-        with held_now(Path(f"{item.path}.lock")) as free:
-            if free:
+        with held_now(Path(f"{item.path}.lock")) as free, held_now(Path(f"{item.path}.parts.lock")) as whole:
+            if free and whole:
                 shutil.rmtree(item.path, ignore_errors=True)
                 for left in item.path.parent.glob(f"{item.path.name}.*"):
                     left.unlink(missing_ok=True)
-            return free
+            return free and whole
     if item.what == "artefact":
         gone = item.path.parent.parent / f".replaced-{item.path.name}-gone"
         item.path.replace(gone)  # at once, so that nobody meets half of it

@@ -74,14 +74,25 @@ def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
     for kind, folder in list(_artefacts(root)):
         fault = next((one for one in faults_of(folder) if isinstance(one, DamagedArtefactError)), None)
         if fault is not None:
-            with held_now(Path(f"{Store(root).staging(kind, folder.name)}.lock")) as free:
-                yield _mended(root, kind, folder, fault, mend) if free else f"{fault.fault}; a run is making it anew"
+            yield _locked(root, kind, folder, fault, mend)
     for path in report_files(root):
         if isinstance(broken := _fault_of(path), DamagedArtefactError):
             place = root / QUARANTINE / "reports" / f"{path.parent.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
             place.mkdir(parents=True)
             path.replace(place / path.name)
             yield f"{broken.fault}; moved to '{place}', run again to write it anew"
+
+
+def _locked(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, mend: Mend | None) -> str:
+    staging = Store(root).staging(kind, folder.name)
+    lock = Path(f"{staging}.lock")
+    with held_now(lock) as free:
+        if not free:
+            return f"{fault.fault}; a run is making it anew"
+        said = _mended(root, kind, folder, fault, mend)
+        if not staging.is_dir():
+            lock.unlink(missing_ok=True)
+        return said
 
 
 def settle(root: Path) -> Iterator[str]:

@@ -34,6 +34,15 @@ def writable_folder(folder: Path) -> Path:
     return folder
 
 
+def require_room(folder: Path, size: int) -> None:
+    """Raise StorageError where less than ``size`` bytes are free."""
+    if (free := shutil.disk_usage(folder).free) < size:
+        raise StorageError(
+            f"'{folder}' lies on a disk with {free / 1e6:.1f} MB free, a run needs {size / 1e6:.0f} MB to begin; make "
+            "room, or choose another root"
+        )
+
+
 @contextmanager
 def whole_file(path: Path, shared: bool = False) -> Iterator[Path]:
     """A path to write to, which takes the place of ``path`` when the block ends well: readers never meet half a file.

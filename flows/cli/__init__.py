@@ -28,21 +28,8 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for command in (
-    *(
-        demo,
-        run,
-        step,
-        compare,
-        runs,
-        predict,
-        labels_app,
-        store_app,
-        foundations_app,
-        fewshot_app,
-        pretrain,
-        data_app,
-        svf_app,
-    ),
+    *(demo, run, step, compare, runs, predict, labels_app, foundations_app, fewshot_app, pretrain, data_app, svf_app),
+    store_app,
     protocol,
     settings,
 ):

@@ -53,9 +53,12 @@ def labels_show(
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
     """Write a contact sheet of a label set, worst masks first, or of one image; prints the path of the PNG."""
+    from stores.artefacts import Store
     from stores.labels.look import show_labels
 
-    print(show_labels(label_set, image, out, count, machine.settings()))
+    settings = machine.settings()
+    print(show_labels(label_set, image, out, count, settings))
+    print_faults(Store(settings.root).survey("labels")[1])  # a teacher's set that could have been shown beside
 
 
 @labels_app.command(name="stats")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wilss.damage import MEND, reading
+from wilss.damage import MEND, Marks, reading, require_file
 from wilss.errors import FormatError
 from wilss.outside import read_json
 
@@ -35,22 +35,24 @@ class Layer:
         return math.prod(self.shape[1:]) * int(self.dtype.lstrip("uintfloa")) // 8
 
 
-def require_layers(folder: Path, group: str, layers: Mapping[str, Layer]) -> None:
+def require_layers(folder: Path, group: str, layers: Mapping[str, Layer], marks: Marks | None = None) -> None:
     """Look at the description of every array of a zarr group in a label set's folder.
 
     Args:
-        layers: name -> what the index of the label set asks for.
+        layers: name -> what the index of the label set asks for. marks: of the files, where the manifest lists them.
 
     Raises DamagedArtefactError for a description that is damaged, or an array that is missing, of another type or
     shape, in other chunks, or coded otherwise.
     """
     file = f"{group}/zarr.json"
+    require_file(folder, marks or {}, file)
     with reading(folder, file):
         content = read_json(folder / file, MEND, FILE_BYTES)
         if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "group"):
             raise FormatError("it is no group of zarr's format 3")
     for name, layer in layers.items():
         file = f"{group}/{name}/zarr.json"
+        require_file(folder, marks or {}, file)
         with reading(folder, file):
             content = read_json(folder / file, MEND, FILE_BYTES)
             if problem := _problem(content, layer):

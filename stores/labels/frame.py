@@ -133,7 +133,7 @@ def read_frame(folder: Path, content: Any, marks: Marks) -> tuple[Header, LabelI
     """
     with reading(folder, INDEX):
         header = checked(Header, content, folder / INDEX, MEND)
-    require_layers(folder, GROUP, header.layers)
+    require_layers(folder, GROUP, header.layers, marks)
     tags = np.zeros((header.images, header.layers["tags"].shape[1]), np.uint8)
     ids = np.zeros(header.id_bytes, np.uint8)
     if header.images:

@@ -18,7 +18,7 @@ from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.progress import stage_progress
-from wilss.damage import advice, mark_of, seal_of
+from wilss.damage import advice, mark_of, require_file, seal_of
 from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, WilssError
 from wilss.layout import MANIFEST
 from wilss.outputs import whole_file
@@ -82,12 +82,14 @@ def is_damaged(run: Run, step: int) -> bool:
 def mend(run: Run, step: int) -> int:
     """Make the damaged shards of the label set of a step anew, in its published folder; returns how many.
 
-    A set of format 1 is labelled as a whole. Only who is alone with the set (`Session.alone`) may call it.
+    A set of format 1 is labelled as a whole. Only who is alone with the set (`Session.alone`) may call it. Raises
+    DamagedArtefactError where something is damaged still.
     """
     folder, index = (
         run.store.path("labels", run.node("labels", step).recipe.digest),
         index_of(run, step, run.tagged(step)),
     )
+    _clear_folders(folder)
     with stage_progress(f"labels of step {step}, mended") as progress:
         if not _is_framed(folder):
             if not (folder / GROUP / "image").is_dir():
@@ -101,7 +103,17 @@ def mend(run: Run, step: int) -> int:
             _remark(folder, writer.files(shard))
         for lock in folder.parent.glob(f"{folder.name}.*.lock"):
             lock.unlink(missing_ok=True)
+        marks = read_manifest(folder).files
+        for name in marks:
+            require_file(folder, marks, name)
         return len(damaged)
+
+
+def _clear_folders(folder: Path) -> None:
+    """Remove folders that lie where files should."""
+    for name in read_manifest(folder).files:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
 
 
 def _is_framed(folder: Path) -> bool:

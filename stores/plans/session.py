@@ -115,6 +115,9 @@ class Session:
             return self._mending(plans, make)
 
     def _mending(self, plans: Iterable[Plan], make: Callable[[], T]) -> T:
+        for kept in (node for plan in plans for node in plan.values() if node.optional):
+            if self.store.was_set_aside(kept.recipe) and self._sound(kept) is None:
+                self._with_maker(kept)
         nodes = {self.store.path(n.recipe.kind, n.recipe.digest): n for plan in plans for n in plan.values()}
         while True:
             try:
@@ -125,6 +128,14 @@ class Session:
                     raise
                 self.say(f"{node.title}: {error.fault}; made again")
                 self.store.set_aside(node.recipe, error.file)
+                self._with_maker(node)
+
+    def _with_maker(self, node: Node) -> None:
+        """A teacher's masks are made while its student is trained: where they are lost, that is trained again."""
+        teacher = node.recipe.parents.get("teacher")
+        if isinstance(teacher, Recipe) and self.store.find(teacher) is not None:
+            self.say(f"{node.title}: lost; what makes them is trained again")
+            self.store.set_aside(teacher)
 
     def found(self, node: Node) -> ArtefactRef | None:
         """Reference to a node that stands, which is said; None for one that is to be made."""
