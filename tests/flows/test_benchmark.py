@@ -8,10 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from stores.artefacts import ArtefactRef, Store
+from stores.labels.sets import LabelSet
+from stores.labels.shards import encode_chunk
 from stores.plans.run import Run
 from stores.plans.session import Session
 from tests.stores.damage import restamp
@@ -219,10 +222,10 @@ def test_masks_of_other_images_are_not_trained_on(finished: tuple[Path, dict[str
 
     root = tmp_path / "root"
     shutil.copytree(finished[0], root)
-    path = Store(root).path("labels", finished[1]["artefacts"]["labels 1"]) / "index.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "ids": content["ids"][::-1]}))
-    restamp(path.parent)
+    folder = Store(root).path("labels", finished[1]["artefacts"]["labels 1"])
+    joined = "\0".join(LabelSet.open(folder).index.ids[::-1]).encode()
+    (folder / "labels.zarr/ids/c/0").write_bytes(encode_chunk(np.frombuffer(joined, np.uint8)))
+    restamp(folder)
     again = settings(root).model_copy(update={"again": ("step",)})
     with pytest.raises(DataError, match=r"row \d+ of the label set is image 'train-\d+' with .*, which has .* in the"):
         run_step(make_spec(TINY), 1, again)
