@@ -31,9 +31,13 @@ def run_benchmark(spec: RunSpec, settings: Settings | None = None) -> dict[str, 
     """
     run = Run(spec, begin({spec.method: spec}, settings))
     require_stages(run.settings.again, run.plan.stages)
-    built = Built()
-    prepare(run, run.last_step, built)
-    return build_run(run, built).model_dump(mode="json")
+
+    def whole() -> RunReport:
+        built = Built()
+        prepare(run, run.last_step, built)
+        return build_run(run, built)
+
+    return run.session.mending([run.plan], whole).model_dump(mode="json")
 
 
 def build_run(run: Run, built: Built) -> RunReport:
@@ -51,14 +55,19 @@ def run_step(spec: RunSpec, step: int, settings: Settings | None = None) -> dict
     Raises ArtefactNotFoundError that names what is missing when the step before has not been run.
     """
     run = Run(spec, begin({spec.method: spec}, settings))
-    built = earlier_stages(run, step)
+    earlier_stages(run, step)
     require_stages(run.settings.again, run.plan.stages_of(step))
-    prepare(run, step, built)
-    if step == 0:
-        base_stages(run, built)
-    else:
-        step_stages(run, step, built)
-    return _report(run, built).model_dump(mode="json")
+
+    def one() -> RunReport:
+        built = earlier_stages(run, step)
+        prepare(run, step, built)
+        if step == 0:
+            base_stages(run, built)
+        else:
+            step_stages(run, step, built)
+        return _report(run, built)
+
+    return run.session.mending([run.plan], one).model_dump(mode="json")
 
 
 def prepare(run: Run, last_step: int, built: Built) -> None:

@@ -14,6 +14,7 @@ from stores.plans.run import Run
 from stores.progress import say
 from tasks.compare import write_comparison
 from wilss.grid import Comparison
+from wilss.report.records import ComparisonReport
 from wilss.settings import Settings
 
 
@@ -33,12 +34,16 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
     session = begin(first, settings)
     runs = [Run(cell.spec, session) for cell in cells]
     require_stages(session.settings.again, [stage for run in runs for stage in run.plan.stages])
-    # what one method cannot do is said before any of them is trained; its other seeds have the same data
-    begun = [Built() for _ in runs]
-    for run, built in zip(runs[: len(first)], begun, strict=False):
-        prepare(run, run.last_step, built)
-    reports = []
-    for number, (cell, run, built) in enumerate(zip(cells, runs, begun, strict=True), start=1):
-        say(f"run {number} of {len(cells)}: {cell.name}, seed {cell.seed}")
-        reports.append(build_run(run, built))
-    return write_comparison(grid, runs, reports).model_dump(mode="json")
+
+    def whole() -> ComparisonReport:
+        # what one method cannot do is said before any of them is trained; its other seeds have the same data
+        begun = [Built() for _ in runs]
+        for run, built in zip(runs[: len(first)], begun, strict=False):
+            prepare(run, run.last_step, built)
+        reports = []
+        for number, (cell, run, built) in enumerate(zip(cells, runs, begun, strict=True), start=1):
+            say(f"run {number} of {len(cells)}: {cell.name}, seed {cell.seed}")
+            reports.append(build_run(run, built))
+        return write_comparison(grid, runs, reports)
+
+    return session.mending([run.plan for run in runs], whole).model_dump(mode="json")

@@ -24,7 +24,7 @@ from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.shipped import shapes_training
 from wilss.fewshot.spec import FewShotSpec
-from wilss.report.records import FewShotReport
+from wilss.report.records import FewShotComparisonReport, FewShotReport
 from wilss.settings import Settings
 
 EVERYTHING = (*TRAINING, *SCORING)
@@ -42,10 +42,13 @@ def run_fewshot(spec: FewShotSpec, settings: Settings | None = None) -> dict[str
         The content of ``fewshot.json``.
     """
     run = _open(spec, settings, EVERYTHING)
-    seconds: Seconds = {}
-    _prepare(run, EVERYTHING, seconds)
-    model = score_stages(run, train_stages(run, seconds), seconds)
-    return _report(run, model, seconds).model_dump(mode="json")
+
+    def whole() -> FewShotReport:
+        seconds: Seconds = {}
+        _prepare(run, EVERYTHING, seconds)
+        return _report(run, score_stages(run, train_stages(run, seconds), seconds), seconds)
+
+    return run.session.mending([run.plan], whole).model_dump(mode="json")
 
 
 @flow(name="few-shot-train", persist_result=False)
@@ -56,9 +59,13 @@ def run_fewshot_training(spec: FewShotSpec, settings: Settings | None = None) ->
         Kind and digest of the model.
     """
     run = _open(spec, settings, TRAINING)
-    seconds: Seconds = {}
-    _prepare(run, TRAINING, seconds)
-    return train_stages(run, seconds).model_dump()
+
+    def trained() -> ArtefactRef:
+        seconds: Seconds = {}
+        _prepare(run, TRAINING, seconds)
+        return train_stages(run, seconds)
+
+    return run.session.mending([run.plan], trained).model_dump()
 
 
 @flow(name="few-shot-eval", persist_result=False)
@@ -69,10 +76,13 @@ def run_fewshot_scoring(spec: FewShotSpec, settings: Settings | None = None) -> 
         The content of ``fewshot.json``.
     """
     run = _open(spec, settings, SCORING)
-    seconds: Seconds = {}
-    _prepare(run, SCORING, seconds)
-    model = score_stages(run, run.require("head"), seconds)
-    return _report(run, model, seconds).model_dump(mode="json")
+
+    def scored() -> FewShotReport:
+        seconds: Seconds = {}
+        _prepare(run, SCORING, seconds)
+        return _report(run, score_stages(run, run.require("head"), seconds), seconds)
+
+    return run.session.mending([run.plan], scored).model_dump(mode="json")
 
 
 @flow(name="few-shot-compare", persist_result=False)
@@ -89,17 +99,21 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
     session = begin({cell.name: cell.spec for cell in cells}, settings)
     runs = [FewShotRun(cell.spec, session) for cell in cells]
     require_stages(session.settings.again, [name for run in runs for name in run.plan.stages])
-    # what a cell cannot do is said before any is trained; tunings and seeds of a head have the same data
-    missing = [run for run in runs if not run.stands(EVERYTHING)]
-    for run in {(run.spec.fold, run.spec.shots, run.spec.head): run for run in missing}.values():
-        _prepare(run, EVERYTHING, {})
-    models, reports = [], []
-    for number, (cell, run) in enumerate(zip(cells, runs, strict=True), start=1):
-        say(f"model {number} of {len(cells)}: {cell.name}, fold {cell.spec.fold}, seed {cell.spec.seed}")
-        seconds: Seconds = {}
-        models.append(score_stages(run, train_stages(run, seconds), seconds))
-        reports.append(_report(run, models[-1], seconds))
-    return write_fewshot_comparison(grid, runs, models, reports).model_dump(mode="json")
+
+    def whole() -> FewShotComparisonReport:
+        # what a cell cannot do is said before any is trained; tunings and seeds of a head have the same data
+        missing = [run for run in runs if not run.stands(EVERYTHING)]
+        for run in {(run.spec.fold, run.spec.shots, run.spec.head): run for run in missing}.values():
+            _prepare(run, EVERYTHING, {})
+        models, reports = [], []
+        for number, (cell, run) in enumerate(zip(cells, runs, strict=True), start=1):
+            say(f"model {number} of {len(cells)}: {cell.name}, fold {cell.spec.fold}, seed {cell.spec.seed}")
+            seconds: Seconds = {}
+            models.append(score_stages(run, train_stages(run, seconds), seconds))
+            reports.append(_report(run, models[-1], seconds))
+        return write_fewshot_comparison(grid, runs, models, reports)
+
+    return session.mending([run.plan for run in runs], whole).model_dump(mode="json")
 
 
 @flow(name="few-shot-pretrain", persist_result=False)
@@ -117,7 +131,9 @@ def run_shapes_pretraining(
     recipe = run.plan["silhouettes"].recipe.digest
     path = path_in(out or run.settings.root / "pretrained" / f"shapes-{recipe[:12]}", recipe)
     if not path.is_file():
-        export_shapes(run, stage(run, {}, "silhouettes", lambda: shapes_net(run)), path)
+        run.session.mending(
+            [run.plan], lambda: export_shapes(run, stage(run, {}, "silhouettes", lambda: shapes_net(run)), path)
+        )
     return str(path)
 
 

@@ -21,7 +21,10 @@ from filelock import FileLock
 from flows.surroundings import database_of_home, named_server, no_server, prefect_home, prepare_prefect, spare_loopback
 from stores.progress import say
 from wilss.errors import ServerNotFoundError
+from wilss.outputs import require_room
 
+ROOM = 16_000_000
+"""Bytes that the server's database and the first files of a run take: on a full disk it never starts."""
 START_SECONDS = 180
 """The first start makes the database, which takes long on a busy machine."""
 STOP_SECONDS = 5
@@ -47,6 +50,7 @@ def server_at_hand(root: Path, verbose: bool = False) -> Iterator[None]:
         _require_answer(url)
         return
     home = prefect_home(root)
+    require_room(home, ROOM)
     with FileLock(home / ".starting.lock") if _is_new(home) else nullcontext():
         server = TemporaryServer(home)
         os.environ["PREFECT_API_URL"] = server.url

@@ -12,11 +12,12 @@ from prefect import unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from stores.artefacts import ArtefactRef
+from stores.labels.mend import is_damaged
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.run import Run
 from stores.progress import say
 from tasks.evaluate import evaluation
-from tasks.labels import begin_labels, label_set, label_shard
+from tasks.labels import begin_labels, label_set, label_shard, mended_labels
 from tasks.train import base_student, memory_bank, step_student
 
 Seconds = dict[str, float]
@@ -103,6 +104,8 @@ def _label(run: Run, step: int) -> ArtefactRef:
     with run.session.alone(node.recipe):
         if found := run.session.found(node):  # made by another process meanwhile
             return found
+        if is_damaged(run, step):
+            return mended_labels(run, step)
         start, begun = time.monotonic(), begin_labels(run, step)
         with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
             same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}

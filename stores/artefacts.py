@@ -6,6 +6,7 @@ is no artefact. Work in progress lies in ``<root>/<kind>/.staging-<digest>/`` an
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -13,58 +14,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from stores.locks import held
+from stores.manifests import FORMAT, ArtefactRef, Manifest, read_manifest, sound_manifest
+from wilss.damage import mark_all, require_file, seal_of
 from wilss.digest import digest_of
-from wilss.errors import ArtefactNotFoundError
-from wilss.layout import AGAIN, MANIFEST, Kind, artefact_folder, find_artefact, published
-from wilss.outputs import whole_file
-from wilss.outside import checked, read_json, require_format
+from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, FormatError
+from wilss.layout import MANIFEST, QUARANTINE, Kind, artefact_folder, find_artefact, published
+from wilss.outputs import flush, whole_file, writing
 
-FORMAT = 1
-"""Version of the on-disk format written by this code."""
-Digest = Annotated[str, Field(pattern="^[0-9A-Za-z]{1,64}$")]
-"""A manifest comes from others too: what it names is looked for in the store, and nowhere else."""
-
-
-class ArtefactRef(BaseModel):
-    """Small plain data that tasks hand to each other instead of the artefact."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Kind
-    digest: str
-    counts: dict[str, int] = {}
-
-    def __iter__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
-        """Nothing: whoever follows what is handed on, as Prefect does, must take a reference as a whole.
-
-        Its kind is one string for all of that kind, so that by their parts references would be taken for each other.
-        """
-        return iter(())
-
-
-class Manifest(BaseModel):
-    """The commit of an artefact: what it is, what made it, what it was made from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: int
-    kind: Kind
-    digest: Digest
-    created: str
-    recipe: dict[str, Any]
-    parents: dict[str, Digest]
-    counts: dict[str, int]
-    notes: dict[str, Any] = {}
-
-    @property
-    def ref(self) -> ArtefactRef:
-        """The reference to this artefact."""
-        return ArtefactRef(kind=self.kind, digest=self.digest, counts=self.counts)
+__all__ = ["FORMAT", "Anew", "ArtefactRef", "Manifest", "Recipe", "Store", "quarantine", "read_manifest"]
 
 
 @dataclass(frozen=True)
@@ -116,14 +76,18 @@ class Store:
         return self.root / kind / f".staging-{digest}"
 
     def find(self, named: Recipe | ArtefactRef) -> Manifest | None:
-        """The manifest of the artefact that a recipe makes or a reference names, or None while it is not complete."""
+        """The manifest of the artefact that a recipe makes or a reference names, or None where there is none.
+
+        Raises DamagedArtefactError for one without a readable manifest, or that lacks a file; contents are looked at
+        when they are opened.
+        """
         folder = self.path(named.kind, named.digest)
-        return read_manifest(folder) if (folder / MANIFEST).is_file() else None
+        return sound_manifest(folder) if folder.exists() else None
 
     def folder(self, ref: ArtefactRef) -> Path:
         """Folder of a published artefact. Raises ArtefactNotFoundError when it is not there."""
         folder = self.path(ref.kind, ref.digest)
-        if not (folder / MANIFEST).is_file():
+        if not folder.exists():
             raise ArtefactNotFoundError(
                 f"{ref.kind} {ref.digest[:12]} is not in '{self.root}'; run the stage that makes it again"
             )
@@ -132,14 +96,23 @@ class Store:
     def get(self, kind: Kind, digest: str) -> Manifest:
         """Manifest by kind and digest, or by the first digits of one.
 
-        Raises ArtefactNotFoundError when none or several match.
+        Raises ArtefactNotFoundError when none or several match, and as `find` does.
         """
-        return read_manifest(find_artefact(self.root, kind, digest))
+        return sound_manifest(find_artefact(self.root, kind, digest))
 
     def all(self, kind: Kind) -> list[Manifest]:
-        """Every published artefact of a kind, oldest first."""
-        manifests = (read_manifest(folder) for folder in published(self.root, kind))
-        return sorted(manifests, key=lambda m: (m.created, m.digest))
+        """Every sound artefact of a kind, oldest first; see `survey`."""
+        return self.survey(kind)[0]
+
+    def survey(self, kind: Kind) -> tuple[list[Manifest], list[FormatError]]:
+        """Every sound artefact of a kind, oldest first, and what is wrong with the others."""
+        manifests, faults = [], []
+        for folder in published(self.root, kind):
+            try:
+                manifests.append(sound_manifest(folder))
+            except FormatError as error:
+                faults.append(error)
+        return sorted(manifests, key=lambda m: (m.created, m.digest)), faults
 
     @contextmanager
     def build(
@@ -160,33 +133,35 @@ class Store:
                 folder that was begun without a part.
         """
         folder = self.staging(recipe.kind, recipe.digest)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
-            try:
-                with nullcontext() if part else self._begun(recipe, folder, anew):
-                    yield folder
-            finally:
-                if not folder.exists():
-                    for left in folder.parent.glob(f"{folder.name}.*"):  # locks, and the token of what is made anew
-                        left.unlink(missing_ok=True)
+        with writing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
+                try:
+                    with nullcontext() if part else self._begun(recipe, folder, anew):
+                        yield folder
+                finally:
+                    if not folder.exists():
+                        for left in folder.parent.glob(f"{folder.name}.*"):  # locks, and the token of making it anew
+                            left.unlink(missing_ok=True)
 
     @contextmanager
     def alone(self, recipe: Recipe, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
         """Be the only process that builds an artefact in parts, from its beginning to its publication."""
         folder = self.staging(recipe.kind, recipe.digest)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         lock = Path(f"{folder}.parts.lock")
-        with held(lock, on_wait):
-            try:
-                yield
-            finally:
-                if not folder.exists():
-                    lock.unlink(missing_ok=True)
+        with writing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with held(lock, on_wait):
+                try:
+                    yield
+                finally:
+                    if not folder.exists():
+                        lock.unlink(missing_ok=True)
 
     @contextmanager
     def _begun(self, recipe: Recipe, folder: Path, anew: Anew | None) -> Iterator[None]:
         self._settle(recipe)
-        found = self.find(recipe)
+        found = self._sound_or_aside(recipe)
         made_meanwhile = found if anew is None or (found and found.created != anew.replaces) else None
         if anew and not made_meanwhile:
             _start_over(folder, anew)
@@ -210,12 +185,15 @@ class Store:
             parents=recipe.parent_digests,
             counts=counts,
             notes=notes or {},
+            files=mark_all(staging),
         )
+        manifest = manifest.model_copy(update={"seal": seal_of(json.loads(manifest.model_dump_json()))})
         with whole_file(staging / MANIFEST) as partial:
             partial.write_text(manifest.model_dump_json(indent=1))
         target = self.path(recipe.kind, recipe.digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not (target / MANIFEST).is_file():
+        there = self._sound_or_aside(recipe)
+        if there is None:
             staging.replace(target)
         elif _token_of(staging).is_file():
             target.replace(self._aside(recipe))
@@ -223,7 +201,38 @@ class Store:
             shutil.rmtree(self._aside(recipe), ignore_errors=True)
         else:
             shutil.rmtree(staging)
+        flush(target.parent)
         return manifest
+
+    def was_set_aside(self, recipe: Recipe) -> bool:
+        """Whether an artefact of the recipe was moved out of the way."""
+        return any((self.root / QUARANTINE / recipe.kind).glob(f"{recipe.digest}-*"))
+
+    def set_aside(self, recipe: Recipe, file: str | None = None) -> None:
+        """Move an artefact with a damaged file out of the way, unless another process has made it anew meanwhile.
+
+        Args:
+            file: None moves it whatever its files are.
+        """
+        with self.build(recipe):
+            found = self.find(recipe)
+            if found and not (file is not None and found.files and self._is_sound(found, file)):
+                quarantine(self.root, recipe.kind, recipe.digest)
+
+    def _is_sound(self, manifest: Manifest, file: str) -> bool:
+        try:
+            require_file(self.path(manifest.kind, manifest.digest), manifest.files, file)
+        except DamagedArtefactError:
+            return False
+        return True
+
+    def _sound_or_aside(self, recipe: Recipe) -> Manifest | None:
+        """What stands of a recipe; what is damaged is moved out of the way."""
+        try:
+            return self.find(recipe)
+        except DamagedArtefactError:
+            quarantine(self.root, recipe.kind, recipe.digest)
+            return None
 
     def _aside(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / f".replaced-{recipe.digest}"
@@ -248,14 +257,10 @@ def _start_over(staging: Path, anew: Anew) -> None:
         token.write_text(anew.token)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check a manifest.
-
-    Raises ArtefactNotFoundError when there is none, FormatError for one that is newer or damaged.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise ArtefactNotFoundError(f"'{folder}' is no finished artefact: it has no manifest.json")
-    content = read_json(path, AGAIN)
-    require_format(content, path, FORMAT)
-    return checked(Manifest, content, path, AGAIN)
+def quarantine(root: Path, kind: Kind, digest: str) -> Path:
+    """Move an artefact out of the way, where nothing finds it, and return where it is."""
+    made = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    place = root / QUARANTINE / kind / f"{digest}-{made}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    artefact_folder(root, kind, digest).replace(place)
+    return place

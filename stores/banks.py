@@ -7,16 +7,15 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from wilss.architecture import MOST_CLASSES
-from wilss.errors import FormatError
-from wilss.layout import AGAIN
+from wilss.damage import damaged, read_stored
 from wilss.learn.memory import MemoryBank
-from wilss.outside import checked, read_json
+from wilss.tensors import read_tensors
 
+BANK = "bank.safetensors"
 DTYPES = {"images": torch.uint8, "masks": torch.bool, "sizes": torch.int64, "channels": torch.int64}
 
 
@@ -31,21 +30,16 @@ class BankIndex(BaseModel):
 def save_bank(bank: MemoryBank, folder: Path) -> None:
     """Write a bank into a staging folder."""
     tensors = {"images": bank.images, "masks": bank.masks, "sizes": bank.sizes, "channels": bank.channels}
-    save_file(tensors, folder / "bank.safetensors")
+    save_file(tensors, folder / BANK)
     (folder / "index.json").write_text(json.dumps({"ids": bank.ids}))
 
 
 def load_bank(folder: Path) -> MemoryBank:
-    """Read a bank. Raises FormatError for one that is damaged."""
-    path = folder / "index.json"
-    ids = checked(BankIndex, read_json(path, AGAIN), path, AGAIN).ids
-    path = folder / "bank.safetensors"
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise FormatError(f"'{path}' is damaged ({error}); {AGAIN}") from error
+    """Read a bank. Raises DamagedArtefactError."""
+    ids = read_stored(BankIndex, folder / "index.json").ids
+    tensors, _ = read_tensors(folder / BANK)
     if problem := _problem(tensors, len(ids)):
-        raise FormatError(f"'{path}' is damaged ({problem}); {AGAIN}")
+        raise damaged(folder, BANK, problem)
     return MemoryBank(**tensors, ids=ids)
 
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, model_validator
 
 from stores.artefacts import ArtefactRef
 from stores.plans.fewshot_run import FewShotRun
+from wilss.damage import read_stored
 from wilss.data.source import Split
 from wilss.fewshot.episodes.areas import ClassId
 from wilss.fewshot.episodes.draw import Episode, Sampler
 from wilss.fewshot.episodes.files import EpisodeFile, freeze_episodes, read_episodes
 from wilss.fewshot.scores import EpisodeScores
-from wilss.layout import AGAIN
-from wilss.outside import Pixels, checked, read_json
+from wilss.outside import Pixels
 
 EPISODES, SCORES = "episodes.json", "scores.json"
 
@@ -63,8 +63,7 @@ def save_scores(class_ids: Sequence[int], counts: Sequence[tuple[int, int, int, 
 
 
 def read_scores(folder: Path) -> EpisodeScores:
-    """Read them back. Raises FormatError for a damaged or missing file."""
-    path = folder / SCORES
-    stored = checked(Scores, read_json(path, AGAIN), path, AGAIN)
+    """Read them back. Raises DamagedArtefactError."""
+    stored = read_stored(Scores, folder / SCORES)
     counts = np.asarray(stored.counts, np.int64).reshape(-1, 4)
     return EpisodeScores(np.asarray(stored.class_ids, np.int64), counts)

@@ -10,8 +10,8 @@ import torch
 from pydantic import BaseModel, model_validator
 from torch import Tensor
 
-from wilss.layout import AGAIN
-from wilss.outside import Pixels, checked, read_json
+from wilss.damage import read_stored
+from wilss.outside import Pixels
 
 FILE = "confusion.json"
 
@@ -43,8 +43,7 @@ def save_confusions(classes: tuple[str, ...], tables: Mapping[str, Tensor], fold
 def read_confusions(folder: Path) -> dict[str, Tensor]:
     """The matrices, int64 ``(1 + C, 1 + C)``: "full" (full-size images) and, where wanted, "crop".
 
-    Further evaluation sets come after them, with their name before it: "voc full". Raises FormatError for damaged ones.
+    Further evaluation sets come after them, with their name before it: "voc full". Raises DamagedArtefactError.
     """
-    path = folder / FILE
-    tables = checked(Confusions, read_json(path, AGAIN), path, AGAIN).tables
+    tables = read_stored(Confusions, folder / FILE).tables
     return {name: torch.tensor(rows) for name, rows in tables.items()}

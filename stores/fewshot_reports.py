@@ -63,7 +63,7 @@ def gather_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[
         made={name: manifest.created for name, manifest in run.plan.standing(run.store).items()},
         sources=run.settings.sources,
         spec=spec.shown(),
-    )
+    ).sealed()
 
 
 def standing_fewshot_report(run: FewShotRun) -> FewShotReport | None:

@@ -22,7 +22,7 @@ def held(path: Path, on_wait: Callable[[], None] | None) -> Iterator[None]:
     """Hold a lock file; beside it stands, as long as it is held, which process holds it.
 
     Args:
-        on_wait: called before waiting for another process.
+        on_wait: called before waiting for another process that holds it.
     """
     lock, holder = FileLock(path), Path(f"{path}.pid")
     try:
@@ -37,6 +37,21 @@ def held(path: Path, on_wait: Callable[[], None] | None) -> Iterator[None]:
         yield
     finally:
         holder.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def held_now(path: Path) -> Iterator[bool]:
+    """Hold a lock file unless another process has it; tells whether it is held."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
         lock.release()
 
 

@@ -14,13 +14,15 @@ import torch
 from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import read_confusions
 from stores.labels.look import sheet, truth_picture
+from stores.labels.mend import read_mended
 from stores.labels.quality import label_quality
 from stores.labels.sets import LabelSet
+from stores.labels.stats import worst_images
 from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.runs import run_folder
 from wilss.data.source import Split
-from wilss.errors import FormatError
+from wilss.errors import DamagedArtefactError, FormatError
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.models.card import StudentCard, load_card
@@ -61,7 +63,7 @@ def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunRep
         skipped_images=run.source.skipped,
         sources=run.settings.sources,
         spec=run.spec.shown(),
-    )
+    ).sealed()
 
 
 def standing_report(run: Run, last_step: int) -> RunReport | None:
@@ -82,7 +84,11 @@ def report_of_what_stands(
     """
     if not all(file.is_file() for file in (path, path.with_suffix(".html"))):
         return None
-    report = kind.read(path)
+    try:
+        report = kind.read(path)
+    except DamagedArtefactError as error:
+        session.say(f"report: {error.fault}; written anew")
+        return None
     made = {name: manifest.created for name, manifest in there.items()}
     if (report.format, report.versions, report.made) != (kind.FORMAT, versions(), made):
         return None
@@ -179,12 +185,13 @@ def label_manifests(run: Run, step: int) -> list[Manifest]:
 
 
 def _label_entry(run: Run, step: int, manifest: Manifest) -> LabelEntry:
-    labels = LabelSet.open(run.store.folder(manifest.ref))
-    quality = label_quality(run.source, labels)
+    rows, quality = read_mended(
+        run, step, manifest.ref, lambda labels: (len(labels), label_quality(run.source, labels))
+    )
     return LabelEntry(
         digest=manifest.digest,
         step=step,
-        rows=len(labels),
+        rows=rows,
         images=len(run.lists.ids(step)),
         iou={stage: table["mean"] for stage, table in quality.items()},
         per_class_iou=quality,
@@ -199,10 +206,10 @@ def _curves(run: Run, last_step: int) -> str:
 
 
 def _label_sheet(run: Run, step: int, manifests: list[Manifest]) -> bytes:
-    """Image, truth and all masks of a few images, from lowest to highest agreement; PNG bytes."""
+    """Image, truth and all masks of a few images, from the worst to the best; PNG bytes."""
     sets = [LabelSet.open(run.store.folder(manifest.ref)) for manifest in manifests]
-    order = sets[0].agreement().nan_to_num(2.0).argsort()
-    picked = order[torch.linspace(0, len(order) - 1, min(N_PICTURES, len(order))).long()].tolist()
+    order = worst_images(sets[0])
+    picked = order[torch.linspace(0, len(order) - 1, min(N_PICTURES, len(order))).long().numpy()].tolist()
     return png(sheet(run.source, sets, picked, run.protocol.steps[step]))
 
 

@@ -32,23 +32,23 @@ class RunLine:
     differs: tuple[str, ...]
 
 
-def list_runs(root: Path) -> tuple[list[RunLine], list[RunLine], list[str]]:
+def list_runs(root: Path) -> tuple[list[RunLine], list[RunLine], list[FormatError]]:
     """Incremental runs and few-shot runs, oldest first, and what is wrong with those that cannot be read."""
-    problems: list[str] = []
+    problems: list[FormatError] = []
     runs = list(_read(RunReport, root / "runs", "report.json", problems))
     fewshot = list(_read(FewShotReport, root / "fewshot", "fewshot.json", problems))
     return _lines(runs), _lines(fewshot), problems
 
 
 def _read(
-    kind: type[RunReport] | type[FewShotReport], folder: Path, name: str, problems: list[str]
+    kind: type[RunReport] | type[FewShotReport], folder: Path, name: str, problems: list[FormatError]
 ) -> Iterator[tuple[float, RunReport | FewShotReport]]:
     found = [(path.stat().st_mtime, path) for path in folder.glob(f"*/{name}")]
     for written, path in sorted(found):
         try:
             yield written, kind.read(path)
         except FormatError as error:
-            problems.append(str(error))
+            problems.append(error)
 
 
 def _lines(found: Sequence[tuple[float, RunReport | FewShotReport]]) -> list[RunLine]:

@@ -10,7 +10,6 @@ from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
 from wilss.grid import Comparison
 from wilss.outputs import whole_file
-from wilss.report.records import RunReport
 from wilss.settings import Settings
 from wilss.spec import RunSpec
 
@@ -50,9 +49,3 @@ def write_run(folder: Path, files: dict[str, str]) -> None:
     for name, content in files.items():
         with whole_file(folder / name, shared=True) as partial:
             partial.write_text(content, encoding="utf-8")
-
-
-def all_runs(root: Path) -> list[RunReport]:
-    """The report of every finished run, oldest first. Raises FormatError for one that is newer or damaged."""
-    paths = sorted((root / "runs").glob("*/report.json"), key=lambda path: path.stat().st_mtime)
-    return [RunReport.read(path) for path in paths]

@@ -42,7 +42,7 @@ def write_comparison(grid: Comparison, runs: Sequence[Run], reports: Sequence[Ru
         versions=versions(),
         sources=runs[0].settings.sources,
         spec=spec.shown(),
-    )
+    ).sealed()
     write_run(folder, {"compare.json": content.text(), **_files(content, by_name, _pictures(grid, runs))})
     return content
 

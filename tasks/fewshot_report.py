@@ -51,7 +51,7 @@ def write_fewshot_comparison(
         versions=versions(),
         sources=runs[0].settings.sources,
         spec=grid.model_dump(mode="json"),
-    )
+    ).sealed()
     title = f"{content.benchmark}: {', '.join(grid.heads)}"
     files = {
         "compare.json": content.text(),

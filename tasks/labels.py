@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.labels.building import card_of, index_of, require_done, write_shard
-from stores.labels.sets import LabelWriter
+from stores.labels.building import card_of, counts_of, index_of, require_done, write_shard
+from stores.labels.mend import mend
+from stores.labels.sets import LabelSet
+from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from stores.progress import stage_progress
 from tasks.base import heavy_task
@@ -38,16 +40,24 @@ def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> Artefact
     return ArtefactRef(kind="labels", digest=begun.digest, counts={"shard": shard})
 
 
+@heavy_task(name="label set mended", task_run_name="labels of step {step}, mended")
+def mended_labels(run: Run, step: int) -> ArtefactRef:
+    """Make the damaged shards of a published label set anew; the others stay."""
+    node = run.node("labels", step)
+    shards = mend(run, step)
+    run.session.say(f"{node.title}: {shards} damaged shards made anew")
+    return run.require(node)
+
+
 @heavy_task(name="label set", task_run_name="labels of step {step}")
 def label_set(run: Run, step: int, shards: Sequence[ArtefactRef], seconds: float | None = None) -> ArtefactRef:
     """Commit the label set whose shards are written; ``seconds``: that this took."""
     node = run.node("labels", step)
 
     def make(folder: Path) -> Manifest:
-        writer, tags = LabelWriter(folder), run.tagged(step).tags
+        writer = LabelWriter(folder)
         require_done(writer, node.recipe.digest)
-        counts = {"images": len(tags), "shards": len(shards)}
-        counts |= dict(zip(writer.index.classes, tags.sum(0).tolist(), strict=True))
-        return run.store.publish(node.recipe, folder, counts, card_of(run, step, seconds).notes())
+        card = card_of(run, step, LabelSet.open(folder), seconds)
+        return run.store.publish(node.recipe, folder, counts_of(writer.index), card.notes())
 
     return run.session.obtain(node, make)

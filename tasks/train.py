@@ -11,7 +11,9 @@ import torch
 from stores.artefacts import ArtefactRef, Manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.building import keep_teacher_labels
-from stores.labels.sets import LabelSet, LayerCache
+from stores.labels.cache import LayerCache
+from stores.labels.mend import read_mended
+from stores.labels.sets import LabelSet
 from stores.models.files import ModelNotes
 from stores.models.training import STATE, card_of, keep_last_good, publish_student
 from stores.models.vectors import open_chain, save_vectors
@@ -21,7 +23,7 @@ from tasks.base import heavy_task
 from wilss.learn.base import train_base
 from wilss.learn.incremental import StepData, StepResult, train_step
 from wilss.learn.loop import Watch
-from wilss.learn.memory import build_bank
+from wilss.learn.memory import MemoryBank, build_bank
 from wilss.models.files import load_student, save_model
 from wilss.nets.segmenter import Segmenter, build_segmenter
 from wilss.nets.vectors import Chain
@@ -107,12 +109,16 @@ def _step_data(run: Run, step: int, labels: ArtefactRef | None, bank: ArtefactRe
     instances = load_bank(run.store.folder(bank)) if bank else None
     if labels is None:
         return StepData(run.tagged(step), None, instances)
-    masks, canvas, images = LabelSet.open(run.store.folder(labels)), run.spec.data.canvas, run.tagged(step)
+    return read_mended(run, step, labels, lambda masks: _masked(run, step, masks, instances))
+
+
+def _masked(run: Run, step: int, masks: LabelSet, instances: MemoryBank | None) -> StepData:
+    canvas, images = run.spec.data.canvas, run.tagged(step)
     tags = dict(zip(images.images.ids, images.tags.tolist(), strict=True))
     masks.require_of(tags, run.names(run.protocol.steps[step]), canvas)
     if len(masks) < len(images):
         images = run.lists.tagged(step, canvas, masks.index.ids)
-    return StepData(images, LayerCache(masks, images.images.ids, masks.index.stages[-1]), instances)
+    return StepData(images, LayerCache(masks, images.images.ids, masks.stage), instances)
 
 
 def _learn(run: Run, step: int, old: Segmenter, data: StepData, chain: Chain | None, folder: Path) -> StepResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class WilssError(Exception):
@@ -36,6 +37,28 @@ class ServerNotFoundError(WilssError, ConnectionError):
 
 class FormatError(WilssError, RuntimeError):
     """A store or checkpoint whose format this version cannot read."""
+
+
+class DamagedArtefactError(FormatError):
+    """A stored file that is not what was stored: it is gone, cut off, or holds something else.
+
+    fault: what is wrong, in words. cure: what to do about it. folder: of the artefact. file: its name in there.
+    """
+
+    def __init__(self, fault: str, cure: str = "", folder: Path = Path(), file: str = "") -> None:
+        super().__init__(fault, cure, folder, file)  # all of them, so that it can be pickled
+        self.fault, self.cure, self.folder, self.file = fault, cure, folder, file
+
+    def __str__(self) -> str:
+        return f"{self.fault}; {self.cure}" if self.cure else self.fault
+
+
+class TornStateError(FormatError):
+    """What a stopped training kept cannot be gone on from."""
+
+
+class StorageError(WilssError, OSError):
+    """A disk that takes no more: it is full, read-only, or another user's."""
 
 
 class TrainingError(WilssError, RuntimeError):

@@ -12,6 +12,8 @@ Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "hea
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MANIFEST = "manifest.json"
 """The commit of an artefact: a folder without one is none."""
+QUARANTINE = "quarantine"
+"""Folder of what was damaged, below the root: ``quarantine/<kind>/<digest>-<time>``."""
 AGAIN = "delete its folder and run again"
 """What to do about an artefact that is damaged."""
 
@@ -27,8 +29,8 @@ def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:
 
 
 def published(root: Path, kind: Kind, beginning: str = "") -> list[Path]:
-    """Folders of the artefacts of a kind that are complete and whose digest begins so."""
-    return sorted(path.parent for path in (root / kind).glob(f"{beginning[:2]:?<2}/{beginning}*/{MANIFEST}"))
+    """Folders of the artefacts of a kind whose digest begins so; some may be damaged, none is empty."""
+    return sorted(path for path in (root / kind).glob(f"{beginning[:2]:?<2}/{beginning}*") if any(path.glob("*")))
 
 
 def find_artefact(root: Path, kind: Kind, digest: str) -> Path:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
+import shutil
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,12 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from wilss.errors import SpecError
+from safetensors import SafetensorError
+
+from wilss.errors import SpecError, StorageError
 from wilss.escapes import harmless
 
 LONGEST = 200
 """Bytes of a file's name before what is added to it; file systems take 255."""
 PICTURES = (".png", ".jpg", ".jpeg")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def writable_folder(folder: Path) -> Path:
@@ -32,17 +39,90 @@ def writable_folder(folder: Path) -> Path:
     return folder
 
 
+def require_room(folder: Path, size: int) -> None:
+    """Raise StorageError where less than ``size`` bytes are free."""
+    if (free := shutil.disk_usage(folder).free) < size:
+        raise StorageError(
+            f"'{folder}' lies on a disk with {free / 1e6:.1f} MB free, a run needs {size / 1e6:.0f} MB to begin; make "
+            "room, or choose another root"
+        )
+
+
 @contextmanager
 def whole_file(path: Path, shared: bool = False) -> Iterator[Path]:
     """A path to write to, which takes the place of ``path`` when the block ends well: readers never meet half a file.
+
+    It is on the disk before it does. Raises StorageError where the disk takes no more.
 
     Args:
         shared: other processes may write the same file at this moment, so each has a path of its own. Otherwise what a
             killed process left is written over.
     """
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial" if shared else f"{path.name}.partial")
-    yield partial
-    partial.replace(path)
+    with writing(path):
+        try:
+            yield partial
+            flush(partial)
+            partial.replace(path)
+            flush(path.parent)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A disk that takes no more while the block writes to ``path``, or below it, becomes a StorageError."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (OSError, SafetensorError) as error:
+        if said := disk_problem(error, path):
+            raise StorageError(said) from error
+        raise
+
+
+def disk_problem(error: Exception, path: Path | None = None) -> str:
+    """One sentence on an error that comes from the disk, "" for another one.
+
+    Args:
+        path: that was written to, where the error does not name one itself.
+    """
+    number = error.errno if isinstance(error, OSError) else _number_in(str(error))
+    named = getattr(error, "filename", None) or path or "a file"
+    if number in NO_SPACE:
+        return f"'{named}' cannot be written ({os.strerror(number)}); make room, and the same command goes on"
+    if number in REFUSED:
+        return f"'{named}' cannot be used ({os.strerror(number)}); change its rights, or choose another folder"
+    return ""
+
+
+def flush(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before this returns."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that does not flush folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def empty(folder: Path) -> None:
+    """Remove everything in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _number_in(text: str) -> int:
+    """The number of the system's error in a message of safetensors, which tells it no other way; 0 for none."""
+    found = re.search(r"\(os error (\d+)\)", text)
+    return int(found[1]) if found else 0
 
 
 def file_names(image_ids: Sequence[str], endings: Sequence[str] = ("",)) -> list[str]:

@@ -32,15 +32,21 @@ def call() -> None:
         sys.exit(2)
     except WilssError as error:
         fail(str(error))
+    except OSError as error:
+        from wilss.outputs import disk_problem
+
+        if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if not (said := disk_problem(error)):
+            raise
+        fail(said)
     except RuntimeError as error:
         from wilss.device import memory_advice
 
         if not (advice := memory_advice(error)):
             raise
         fail(advice)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 def fail(message: str) -> None:

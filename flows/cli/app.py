@@ -13,6 +13,7 @@ from flows.cli.foundations import foundations_app, pretrain
 from flows.cli.labels import labels_app
 from flows.cli.models import predict
 from flows.cli.settings import settings
+from flows.cli.store import store_app
 from flows.cli.svf import svf_app
 
 app = App(
@@ -23,6 +24,7 @@ app = App(
 )
 for command in (
     *(demo, run, step, compare, runs, predict, labels_app, foundations_app, fewshot_app, pretrain, data_app, svf_app),
+    store_app,
     protocol,
     settings,
 ):

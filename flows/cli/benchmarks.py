@@ -17,10 +17,9 @@ from flows.cli.options import (
     several,
     specify,
 )
-from flows.cli.printing import print_comparison, print_report, print_runs, say_next, show
+from flows.cli.printing import print_comparison, print_faults, print_report, print_runs, say_next, show
 from flows.found import found_run
 from flows.server import server_at_hand
-from wilss.errors import FormatError
 from wilss.layout import default_root
 
 DEMO_SCHEDULE = ("base.epochs=4", "step.epochs=4", "fmwiss.warmup_epochs=1")
@@ -136,12 +135,11 @@ def runs(*, root: Path | None = None) -> None:
     """List finished runs, few-shot ones too: when, how good, how long, and the settings in which they differ."""
     from stores.run_list import list_runs
 
-    found, fewshot, problems = list_runs(root or default_root())
+    found, fewshot, faults = list_runs(root or default_root())
     print_runs("runs", ("old", "new", "all"), found)
     if found:
         show("mIoU %, convention C, on full-size images")
     if fewshot:
         print_runs("few-shot runs", ("novel", "base"), fewshot)
         show("mIoU % over frozen episodes of novel and of base classes")
-    if problems:
-        raise FormatError("; ".join(problems))
+    print_faults(faults)

@@ -38,6 +38,12 @@ def show(text: object) -> None:
     print(harmless(str(text)))
 
 
+def print_faults(faults: Sequence[Exception]) -> None:
+    """What could not be listed, on standard error."""
+    for fault in faults:
+        print(f"wilss: {harmless(str(fault))}", file=sys.stderr)
+
+
 def print_json(content: object) -> None:
     """Plain data as indented JSON."""
     print(json.dumps(content, indent=1, allow_nan=False))

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.labels.card import FORMAT, LabelCard
-from stores.labels.sets import LabelIndex, LabelWriter, layers_of
+from stores.labels.filling import ShardFill
+from stores.labels.index import LabelIndex
+from stores.labels.known import known_rows
+from stores.labels.sets import LabelSet
+from stores.labels.stats import mean_quality
+from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from wilss.data.images import TaggedImages
 from wilss.errors import FormatError
-from wilss.foundation.label import Labelling, grid_of, in_batches, padded, sizes_of
+from wilss.foundation.label import Labelling, batches_of, grid_of
 from wilss.learn.methods.contract import Method
+from wilss.measure.quality import mask_quality, row_iou
 
 Progress = Callable[[str, int, int, float], None]
 
@@ -27,15 +36,15 @@ def index_of(run: Run, step: int, data: TaggedImages, stages: tuple[str, ...] = 
     return LabelIndex(
         ids=data.images.ids,
         classes=run.names(run.protocol.steps[step]),
-        tags=tuple(tuple(row) for row in data.tags.tolist()),
+        tags=data.tags.numpy(),
         canvas=canvas,
         grid=grid_of(canvas),
         stages=stages,
     )
 
 
-def card_of(run: Run, step: int, seconds: float | None = None) -> LabelCard:
-    """What the manifest of a step's label set says beside its recipe."""
+def card_of(run: Run, step: int, labels: LabelSet, seconds: float | None = None) -> LabelCard:
+    """What the manifest of a step's label set, which is written, says beside its recipe."""
     data, voc = run.settings.data, run.settings.voc
     return LabelCard(
         format=FORMAT,
@@ -46,16 +55,35 @@ def card_of(run: Run, step: int, seconds: float | None = None) -> LabelCard:
         data_root=data.resolve() if data else None,
         voc_root=voc.resolve() if voc else None,
         seconds=seconds,
+        quality=mean_quality(labels),
     )
 
 
 def write_shard(run: Run, step: int, writer: LabelWriter, shard: int, progress: Progress) -> None:
     """Co-segment the images of one shard and write it."""
-    data, rows = run.tagged(step), list(writer.index.rows(shard))
-    found = _labelling(run, step, writer.index).rows(
-        data, rows, lambda done, total: progress("label", done, total, 0.0)
-    )
-    writer.write(shard, layers_of(found), *sizes_of(data.images, rows))
+    writer.write(shard, _cosegmented(run, step, writer.index, shard, progress).content())
+
+
+def _cosegmented(run: Run, step: int, index: LabelIndex, shard: int, progress: Progress) -> ShardFill:
+    data, fill, labelling = run.tagged(step), ShardFill(index, shard), _labelling(run, step, index)
+    fill.look_at(data.images)
+    left, tell = known_rows(run, step, index).fill(fill), partial(progress, "label")
+    if len(left) < len(fill.images):
+        new = ", ".join(index.ids[image] for image in left[:3]) + (
+            f" and {len(left) - 3} more" if len(left) > 3 else ""
+        )
+        run.session.say(
+            f"{len(fill.images) - len(left)} of {len(fill.images)} images are labelled as before; new or changed: "
+            f"{new or 'none'}"
+        )
+    for batch, images in batches_of(data.images, left, lambda done, total: tell(done, total, 0.0)):
+        found, rows = labelling.look(data, batch, images), fill.pairs(batch)
+        masks = {"initial": found.initial[rows], "refined": found.refined[rows]}
+        soft, threshold = found.soft[rows], labelling.cosegment.threshold
+        fill.add(
+            batch, masks, mask_quality(masks["refined"], found.agreement[rows], soft, threshold, masks["initial"]), soft
+        )
+    return fill
 
 
 def _labelling(run: Run, step: int, index: LabelIndex) -> Labelling:
@@ -86,21 +114,44 @@ def keep_teacher_labels(run: Run, step: int, data: TaggedImages, method: Method)
     if method.final_masks(data.images.image(0)[None].to(run.device).float() / 255) is None:
         return None
     node, start = run.node("final labels", step), time.monotonic()
-    index = index_of(run, step, data, ("final",))
-
-    def masks(batch: list[int], images: Tensor) -> tuple[Tensor, ...]:
-        found = method.final_masks(images.to(run.device))
-        assert found is not None
-        large = F.interpolate(found.cpu(), images.shape[-2:], mode="bilinear") > 0.5
-        return (padded(large & data.tags[batch][..., None, None], index.canvas),)
+    index, learnt = index_of(run, step, data, ("final",)), run.labels_of(step)
+    before = LabelSet.open(run.store.folder(learnt)) if learnt else None
 
     def make(folder: Path) -> Manifest:
         writer = LabelWriter.begin(folder, index)
         for shard in range(index.n_shards):
-            rows = list(index.rows(shard))
-            (final,) = in_batches(data.images, rows, masks)
-            writer.write(shard, {"final": final}, *sizes_of(data.images, rows))
-        card = card_of(run, step, time.monotonic() - start)
-        return run.store.publish(node.recipe, folder, {"images": len(data)}, card.notes())
+            writer.write(shard, _final(run, index, shard, data, method, before).content())
+        card = card_of(run, step, LabelSet.open(folder), time.monotonic() - start)
+        return run.store.publish(node.recipe, folder, counts_of(index), card.notes())
 
     return run.session.obtain(node, make)
+
+
+def _final(
+    run: Run, index: LabelIndex, shard: int, data: TaggedImages, method: Method, before: LabelSet | None
+) -> ShardFill:
+    """A teacher's masks; their agreement is with those that it learnt from."""
+    fill = ShardFill(index, shard)
+    fill.look_at(data.images)
+    for batch, images in batches_of(data.images, fill.images):
+        found, size = method.final_masks(images.to(run.device)), images.shape[-2:]
+        assert found is not None
+        scores = found.cpu()[fill.pairs(batch)]
+        masks = F.interpolate(scores[:, None], size, mode="bilinear")[:, 0] > 0.5
+        agreement = row_iou(masks, _learnt(before, [index.ids[p] for p in batch])) if before else None
+        unknown = torch.full((len(masks),), torch.nan)
+        told = mask_quality(masks, unknown if agreement is None else agreement, scores, learnt=True)
+        fill.add(batch, {"final": masks}, told)
+    return fill
+
+
+def _learnt(labels: LabelSet, ids: list[str]) -> Tensor:
+    """Masks of a label set's last stage, of images of one size, bool ``(R, h, w)``."""
+    masks = [labels.image_masks(labels.stage, labels.position(image_id)) for image_id in ids]
+    return torch.from_numpy(np.concatenate(masks)).bool()
+
+
+def counts_of(index: LabelIndex) -> dict[str, int]:
+    """What the manifest of a label set counts: images, rows, shards, and images by class."""
+    by_class = dict(zip(index.classes, index.tags.sum(0).tolist(), strict=True))
+    return {**by_class, "images": len(index.ids), "rows": index.n_rows, "shards": index.n_shards}

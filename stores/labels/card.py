@@ -21,7 +21,7 @@ class LabelCard(BaseModel):
     """Where a label set belongs, and where its images lie; other notes are passed over.
 
     spec: of the run that made it. class_ids: of its channels, in the classes of the data. data_root, voc_root: folders
-    of the photographs. seconds: that the making took, of a teacher's masks.
+    of the photographs. seconds: that the making took, of a teacher's masks. quality: means of the numbers of its rows.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,10 +34,12 @@ class LabelCard(BaseModel):
     data_root: Path | None = None
     voc_root: Path | None = None
     seconds: float | None = None
+    quality: dict[str, float | None] = {}
 
     def notes(self) -> dict[str, Any]:
         """Plain data for the manifest."""
-        return self.model_dump(mode="json", exclude={"seconds"} if self.seconds is None else None)
+        empty = {name for name in ("seconds", "quality") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=empty)
 
 
 def read_card(manifest: Manifest, folder: Path, n_classes: int) -> LabelCard:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wilss.damage import MEND, Marks, reading, require_file
 from wilss.errors import FormatError
 from wilss.outside import read_json
 
@@ -15,35 +18,58 @@ MOST_ROWS = 128
 FILE_BYTES = 1 << 20
 
 
-def require_layers(folder: Path, layers: Mapping[str, tuple[str, tuple[int, ...]]], advice: str) -> None:
-    """Look at the description of every array of a zarr group.
+@dataclass(frozen=True)
+class Layer:
+    """What an array has to be.
+
+    chunks: shape of its files and, where these are shards, of the chunks inside; empty allows 1 to 128 whole rows.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    chunks: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row, as it is in memory."""
+        return math.prod(self.shape[1:]) * int(self.dtype.lstrip("uintfloa")) // 8
+
+
+def require_layers(folder: Path, group: str, layers: Mapping[str, Layer], marks: Marks | None = None) -> None:
+    """Look at the description of every array of a zarr group in a label set's folder.
 
     Args:
-        layers: name -> data type and shape that the index of the label set asks for.
+        layers: name -> what the index of the label set asks for. marks: of the files, where the manifest lists them.
 
-    Raises FormatError for a description that is damaged, or an array that is missing, of another type or shape, in
-    other chunks, or coded otherwise.
+    Raises DamagedArtefactError for a description that is damaged, or an array that is missing, of another type or
+    shape, in other chunks, or coded otherwise.
     """
-    group = folder / "zarr.json"
-    content = read_json(group, advice, FILE_BYTES)
-    if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "group"):
-        raise FormatError(f"'{group}' is damaged (it is no group of zarr's format 3); {advice}")
-    for name, (dtype, shape) in layers.items():
-        path = folder / name / "zarr.json"
-        content = read_json(path, advice, FILE_BYTES)
-        if problem := _problem(content, dtype, shape):
-            raise FormatError(f"'{path}' is damaged ({problem}); {advice}")
+    file = f"{group}/zarr.json"
+    require_file(folder, marks or {}, file)
+    with reading(folder, file):
+        content = read_json(folder / file, MEND, FILE_BYTES)
+        if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "group"):
+            raise FormatError("it is no group of zarr's format 3")
+    for name, layer in layers.items():
+        file = f"{group}/{name}/zarr.json"
+        require_file(folder, marks or {}, file)
+        with reading(folder, file):
+            content = read_json(folder / file, MEND, FILE_BYTES)
+            if problem := _problem(content, layer):
+                raise FormatError(problem)
 
 
-def _problem(content: Any, dtype: str, shape: tuple[int, ...]) -> str:
+def _problem(content: Any, layer: Layer) -> str:
     if not isinstance(content, dict) or (content.get("zarr_format"), content.get("node_type")) != (3, "array"):
         return "it is no array of zarr's format 3"
-    if content.get("data_type") != dtype or content.get("shape") != list(shape):
+    if content.get("data_type") != layer.dtype or content.get("shape") != list(layer.shape):
         found = f"{content.get('data_type')} {content.get('shape')}"
-        return f"it holds {found:.100}, the index says {dtype} {list(shape)}"
+        return f"it holds {found:.100}, the index says {layer.dtype} {list(layer.shape)}"
     chunks = [_chunk_of(content.get("chunk_grid")), *_inner_chunks(content.get("codecs"))]
-    for chunk in chunks:
-        if not isinstance(chunk, list) or chunk[1:] != list(shape[1:]) or chunk[0] not in range(1, MOST_ROWS + 1):
+    if layer.chunks and chunks != [list(chunk) for chunk in layer.chunks]:
+        return f"its chunks are {chunks!s:.100}; expected are {[list(chunk) for chunk in layer.chunks]}"
+    for chunk in [] if layer.chunks else chunks:
+        if not isinstance(chunk, list) or chunk[1:] != list(layer.shape[1:]) or chunk[0] not in range(1, MOST_ROWS + 1):
             return f"its chunks are {chunk!s:.100}; expected are 1 to {MOST_ROWS} whole rows"
     odd = [name for name in _codec_names(content.get("codecs")) if not isinstance(name, str) or name not in CODECS]
     return f"it is coded by {odd[0]!s:.60}; read are {', '.join(sorted(CODECS))}" if odd else ""

@@ -13,9 +13,11 @@ from torch import Tensor
 from stores.artefacts import Manifest, Store
 from stores.labels.card import LabelCard, read_card
 from stores.labels.sets import LabelSet
+from stores.labels.stats import Stats, label_stats, worst_images
 from wilss.data.families import open_source
 from wilss.data.images import to_canvas
 from wilss.data.source import Source
+from wilss.errors import DataError, DataNotFoundError, SpecError
 from wilss.learn.methods import METHODS
 from wilss.outputs import picture_path, safe_name, writable_folder
 from wilss.report.pictures import colour, contact_sheet, flatten_layers, overlay
@@ -28,19 +30,32 @@ STAGE_TITLES = {"final": "teacher"}
 def show_labels(digest: str, image_id: str | None, out: Path | None, count: int, settings: Settings) -> Path:
     """Write a contact sheet of a label set, its parent and its teacher's masks; returns the path of the PNG.
 
-    Rows are sorted by agreement of scorer and grouper, lowest first; ``image_id`` picks one image instead.
+    Images are sorted by their worst mask (`stores.labels.stats.WORST`); ``image_id`` picks one instead.
     """
     store = Store(settings.root)
     manifest = store.get("labels", digest)
     sets = [LabelSet.open(store.path("labels", m.digest)) for m in family(store, manifest)]
     card = read_card(manifest, store.path("labels", manifest.digest), len(sets[0].index.classes))
-    rows = [sets[0].position(image_id)] if image_id else sets[0].agreement().nan_to_num(2.0).argsort()[:count].tolist()
+    rows = [sets[0].position(image_id)] if image_id else worst_images(sets[0])[:count].tolist()
     source = _source_of(card, settings)
     name = f"{manifest.digest[:12]}{'-' + safe_name(image_id) if image_id else ''}.png"
     out = picture_path(out, settings.root / "sheets" / name)
     writable_folder(out.parent)
     sheet(source, sets, rows, card.class_ids).save(out)
     return out
+
+
+def stats_of(digest: str, worst: int, settings: Settings) -> Stats:
+    """Numbers of a label set; IoU is left out where the images or their true masks are not at hand."""
+    store = Store(settings.root)
+    manifest = store.get("labels", digest)
+    folder = store.path("labels", manifest.digest)
+    labels = LabelSet.open(folder)
+    try:
+        source = _source_of(read_card(manifest, folder, len(labels.index.classes)), settings)
+    except (DataError, DataNotFoundError, SpecError):
+        source = None
+    return label_stats(labels, source, worst)
 
 
 def family(store: Store, manifest: Manifest) -> list[Manifest]:
@@ -73,9 +88,8 @@ def sheet(source: Source, sets: Sequence[LabelSet], rows: Sequence[int], class_i
                 continue
             layers = labels.read(stage, own, own + 1)[0, :, :height, :width]
             shown.append(overlay(image, flatten_layers(layers, class_ids)))
-        tags = [n for n, tagged in zip(sets[0].index.classes, sets[0].index.tags[row], strict=True) if tagged]
         pictures.append(shown)
-        notes.append(f"{image_id}: {', '.join(tags)}; agreement {float(agreement[row]):.2f}")
+        notes.append(f"{image_id}: {', '.join(sets[0].index.tagged(row))}; agreement {float(agreement[row]):.2f}")
     titles = ["image", "truth", *(STAGE_TITLES.get(stage, stage) for _, stage in stages)]
     return contact_sheet(pictures, titles, notes)
 

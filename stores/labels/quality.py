@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from stores.labels.index import LabelIndex
 from stores.labels.sets import LabelSet
 from wilss.data.images import to_canvas
 from wilss.data.source import VOID, Source
 from wilss.measure.confusion import mask_iou, mask_ratio
 
+PART_BYTES = 32 << 20
 Table = dict[str, float | None]
 
 
@@ -22,14 +28,43 @@ def label_quality(source: Source, labels: LabelSet) -> dict[str, Table]:
     class_ids = tuple(source.classes.index(name) + 1 for name in labels.index.classes)
     sums = {stage: torch.zeros(len(class_ids), 2, dtype=torch.int64) for stage in labels.index.stages}
     known = torch.zeros(len(class_ids), dtype=torch.bool)
-    for shard in range(labels.index.n_shards):
-        rows = labels.index.rows(shard)
-        truth, shown = _truth(source, labels, rows, class_ids)
-        counted = shown | ~torch.tensor(labels.index.tags[rows.start : rows.stop])
+    for images in parts_of(labels.index):
+        truth, shown = _truth(source, labels, images, class_ids)
+        counted = shown | ~torch.from_numpy(labels.index.tags[images.start : images.stop])
         known |= shown.any(0)
         for stage in sums:
-            sums[stage] += mask_iou(labels.read(stage, rows.start, rows.stop), truth, class_ids, counted)
+            sums[stage] += mask_iou(labels.read(stage, images.start, images.stop), truth, class_ids, counted)
     return {stage: _by_class(labels.index.classes, mask_ratio(values), known) for stage, values in sums.items()}
+
+
+def row_truth(source: Source, labels: LabelSet, stage: str) -> NDArray[np.float32]:
+    """IoU of every mask of a stage with the true one, float32 ``(R,)``; NaN where the truth is not known or not shown.
+
+    Void pixels are left out.
+    """
+    class_ids, found = [source.classes.index(name) + 1 for name in labels.index.classes], []
+    for image, image_id in enumerate(labels.index.ids):
+        own = [class_ids[channel] for channel in labels.index.tags[image].nonzero()[0]]
+        if not source.has_mask(image_id):
+            found.append(np.full(len(own), np.nan))
+            continue
+        whole = source.mask(image_id)
+        truth = to_canvas(whole[None], labels.index.canvas, nearest=True)[0].numpy()
+        masks, shown = labels.image_masks(stage, image).astype(bool), truth[None] == np.array(own)[:, None, None]
+        hits = (masks & shown).sum((1, 2))
+        union = ((masks | shown) & (truth != VOID)).sum((1, 2))
+        known = np.isin(own, whole.numpy()) & (union > 0)
+        found.append(np.where(known, hits / np.maximum(union, 1), np.nan))
+    return np.concatenate([np.zeros(0), *found]).astype(np.float32)
+
+
+def parts_of(index: LabelIndex) -> Iterator[range]:
+    """Positions of images, a few at a time: at most `PART_BYTES` of dense masks, and never of two shards."""
+    step = max(1, PART_BYTES // (len(index.classes) * index.canvas**2))
+    for shard in range(index.n_shards):
+        images = index.images(shard)
+        for start in range(images.start, images.stop, step):
+            yield range(start, min(start + step, images.stop))
 
 
 def _truth(source: Source, labels: LabelSet, rows: range, class_ids: tuple[int, ...]) -> tuple[Tensor, Tensor]:

@@ -1,15 +1,4 @@
-"""Label sets: pseudo-masks of one step under one recipe, in zarr v3.
-
-``labels.zarr`` holds, for N images and C classes on a square canvas:
-
-    initial, refined, final  u1 (N, C, S, S)  0 or 1; a pixel may belong to two classes
-    soft                     f2 (N, C, h, w)  normalised coarse score in [0, 1]
-    agreement                f4 (N, C)        IoU of scorer and grouper, NaN where the class is not tagged
-    size, original           u2 (N, 2)        (height, width) on the canvas and of the file
-    done                     u1 (N,)          1 once the row is written: the only evidence that it is
-
-Ids, class names and tags lie in ``index.json``. A writer owns whole shards: two writers in one shard lose data.
-"""
+"""Label sets: pseudo-masks of one step under one recipe, read the same way in either format."""
 
 from __future__ import annotations
 
@@ -17,159 +6,69 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-import zarr
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from numpy.typing import NDArray
 from torch import Tensor
-from zarr.codecs import ZstdCodec
 
-from stores.labels.files import require_layers
-from wilss.architecture import MOST_CLASSES, MOST_PIXELS
+from stores.labels.format1 import INDEX_BYTES, open_format1
+from stores.labels.frame import INDEX, read_frame
+from stores.labels.index import STAGES, LabelIndex
+from stores.labels.rows import Rows, SparseRows
+from wilss.damage import MEND, marks_in, reading, require_file
 from wilss.data.files import PIXEL_LIMIT
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError, did_you_mean
-from wilss.foundation.cosegment import PseudoLabels
 from wilss.layout import AGAIN
-from wilss.outputs import whole_file
-from wilss.outside import checked, read_json
+from wilss.outside import read_json, require_format
 
-SHARD_BYTES = 32 << 20
-STAGES = ("initial", "refined", "final")
-LAYER_BYTES = 1 << 30
-"""Of one stage of one image, one byte a pixel and class."""
-INDEX_BYTES = 256 << 20
-"""118,000 images of COCO with a tag for each of 254 classes have 180 MB."""
-Side = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
-
-
-class LabelIndex(BaseModel):
-    """What the rows and channels of a label set stand for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    ids: tuple[str, ...]
-    classes: tuple[str, ...] = Field(min_length=1, max_length=MOST_CLASSES)
-    tags: tuple[tuple[bool, ...], ...]
-    canvas: Side
-    grid: tuple[Side, Side]
-    stages: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _sound(self) -> LabelIndex:
-        if not set(self.stages) <= set(STAGES):
-            raise ValueError(f"stages are {', '.join(self.stages)[:100]}; known are {', '.join(STAGES)}")
-        if len(self.tags) != len(self.ids) or any(len(row) != len(self.classes) for row in self.tags):
-            raise ValueError(f"tags are not those of {len(self.ids)} images and {len(self.classes)} classes")
-        if len(self.classes) * self.canvas**2 > LAYER_BYTES:
-            raise ValueError(f"{len(self.classes)} masks of {self.canvas} pixels have more than {LAYER_BYTES} bytes")
-        return self
-
-    @property
-    def layers(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Arrays of the set: name -> data type, shape."""
-        n, c = len(self.ids), len(self.classes)
-        arrays: dict[str, tuple[str, tuple[int, ...]]] = dict.fromkeys(
-            self.stages, ("uint8", (n, c, self.canvas, self.canvas))
-        )
-        if "initial" in self.stages:
-            arrays |= {"soft": ("float16", (n, c, *self.grid)), "agreement": ("float32", (n, c))}
-        return arrays | {"size": ("uint16", (n, 2)), "original": ("uint16", (n, 2)), "done": ("uint8", (n,))}
-
-    @property
-    def shard_rows(self) -> int:
-        """Images per shard: at most 128 and at most `SHARD_BYTES` of one layer."""
-        return max(1, min(128, SHARD_BYTES // (len(self.classes) * self.canvas**2)))
-
-    @property
-    def n_shards(self) -> int:
-        """Number of shards; the last one may be partly filled."""
-        return -(-len(self.ids) // self.shard_rows)
-
-    def rows(self, shard: int) -> range:
-        """Positions of the images of a shard."""
-        return range(shard * self.shard_rows, min((shard + 1) * self.shard_rows, len(self.ids)))
-
-
-class LabelWriter:
-    """Fills the label set that was begun in a staging folder; opening it again goes on where it stopped.
-
-    Writers of different shards may work side by side; a shard has one writer at a time (see `Store.build`).
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.index = _read_index(folder)
-        self.group = zarr.open_group(folder / "labels.zarr", mode="r+")
-
-    @classmethod
-    def begin(cls, folder: Path, index: LabelIndex) -> LabelWriter:
-        """Lay out a label set, unless that was done; the index is written last."""
-        written = folder / "index.json"
-        if not written.is_file():
-            _create_arrays(folder / "labels.zarr", index)
-            with whole_file(written) as partial:
-                partial.write_text(index.model_dump_json())
-        return cls(folder)
-
-    def is_done(self, shard: int) -> bool:
-        """Whether every row of the shard is written."""
-        rows = self.index.rows(shard)
-        return bool(np.asarray(_array(self.group, "done")[rows.start : rows.stop]).all())
-
-    def write(self, shard: int, layers: dict[str, Tensor], sizes: Tensor, originals: Tensor) -> None:
-        """Write one whole shard; ``done`` is set last.
-
-        Args:
-            layers: one tensor per array: the stages and, for co-segmented sets, "soft" and "agreement".
-        """
-        rows = self.index.rows(shard)
-        place = slice(rows.start, rows.stop)
-        for name, values in {**layers, "size": sizes, "original": originals}.items():
-            array = _array(self.group, name)
-            array[place] = values.cpu().numpy().astype(array.dtype)
-        _array(self.group, "done")[place] = np.ones(len(rows), np.uint8)
-
-
-def layers_of(labels: PseudoLabels) -> dict[str, Tensor]:
-    """The arrays of a co-segmented batch by name."""
-    return {
-        "initial": labels.initial,
-        "refined": labels.refined,
-        "soft": labels.soft,
-        "agreement": labels.agreement,
-    }
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """A published (or staged) label set, read-only."""
+    """A published (or staged) label set, read-only. What is damaged raises DamagedArtefactError when it is read."""
 
+    folder: Path
     index: LabelIndex
-    group: Any
+    stored: Rows
 
     @classmethod
     def open(cls, folder: Path) -> LabelSet:
         """Open the label set of a folder.
 
-        Raises ArtefactNotFoundError when it is none, FormatError for one that is damaged or whose files are not of it.
+        Raises ArtefactNotFoundError when it is none, FormatError for one that is newer, DamagedArtefactError for one
+        that is damaged or whose files are not of it.
         """
-        index = _read_index(folder)
-        require_layers(folder / "labels.zarr", index.layers, AGAIN)
-        # of this format and from the files that were looked at: a group may tell of its arrays otherwise
-        group = zarr.open_group(folder / "labels.zarr", mode="r", zarr_format=3, use_consolidated=False)
-        return cls(index, group)
+        path, marks = folder / INDEX, marks_in(folder)
+        if not marks and not path.exists():
+            raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
+        require_file(folder, marks, INDEX)
+        with reading(folder, INDEX):
+            content = read_json(path, MEND, INDEX_BYTES)
+        require_format(content, path, FORMAT)
+        if isinstance(content, dict) and "format" in content:
+            header, index = read_frame(folder, content, marks)
+            return cls(folder, index, SparseRows(folder, header, index, marks))
+        dense = open_format1(folder, content)
+        return cls(folder, dense.index, dense)
 
     def __len__(self) -> int:
         return len(self.index.ids)
 
+    @property
+    def stage(self) -> str:
+        """The stage that is learnt from: the last one."""
+        return self.index.stages[-1]
+
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Image id -> row."""
+        """Image id -> position."""
         return {image_id: row for row, image_id in enumerate(self.index.ids)}
 
     def position(self, image_id: str) -> int:
-        """Row of an image. Raises DataError with the closest id."""
+        """Position of an image. Raises DataError with the closest id."""
         if image_id not in self.rows:
             close = did_you_mean(image_id, self.rows) if len(self) < 5000 else ""
             raise DataError(f"image '{image_id}' is not in this label set of {len(self)} images.{close[:200]}")
@@ -188,22 +87,87 @@ class LabelSet:
             )
         if not self.index.ids:
             raise DataError("the label set has no row, so there is nothing to learn from; take another one")
-        for row, (image_id, own) in enumerate(zip(self.index.ids, self.index.tags, strict=True)):
-            if list(own) != list(tags.get(image_id, ())):
+        for row, (image_id, own) in enumerate(zip(self.index.ids, self.index.tags.tolist(), strict=True)):
+            if own != list(tags.get(image_id, ())):
                 of_data = f"has {_shown(tags[image_id], classes)} in the data" if image_id in tags else "the step lacks"
                 raise DataError(
                     f"row {row} of the label set is image '{image_id}' with {_shown(own, classes)}, which {of_data}; "
                     "take a set of this step, or make it anew with --again labels"
                 )
 
+    def packed(self, stage: str, start: int, stop: int) -> NDArray[np.uint8]:
+        """Packed masks of the rows of images ``start`` to ``stop``, uint8 ``(R, S, ceil(S / 8))``.
+
+        Raises ArtefactNotFoundError for a stage that the set does not have.
+        """
+        self._require(stage, self.index.stages)
+        return self.stored.read(stage, *self._rows(start, stop))
+
+    def masks(self, stage: str, start: int, stop: int) -> NDArray[np.uint8]:
+        """The same unpacked, uint8 ``(R, S, S)`` of 0 and 1."""
+        return np.unpackbits(self.packed(stage, start, stop), axis=-1, count=self.index.canvas)
+
+    def image_masks(self, stage: str, image: int) -> NDArray[np.uint8]:
+        """Masks of the tagged classes of one image in its size on the canvas, uint8 ``(R, h, w)`` of 0 and 1."""
+        height, width = self.true_size(image)
+        bits = self.packed(stage, image, image + 1)[:, :height, : -(-width // 8)]
+        return np.unpackbits(bits, axis=-1, count=width)
+
     def read(self, name: str, start: int, stop: int) -> Tensor:
-        """Rows ``start`` to ``stop`` of one array."""
-        return torch.from_numpy(np.asarray(_array(self.group, name)[start:stop]))
+        """One array for images ``start`` to ``stop``, as ``(N, C, ...)`` with every class.
+
+        Args:
+            name: a stage (uint8), "soft" (float16), "agreement" or another number of quality (float32, NaN where a
+                class is not tagged), or "size" and "original" (int64 ``(N, 2)``).
+        """
+        if name in ("size", "original"):
+            sizes = self._images[start:stop, slice(0, 2) if name == "size" else slice(2, 4)]
+            return torch.from_numpy(sizes.astype(np.int64))
+        self._require(name, [*self.index.stages, *(["soft"] if "initial" in self.index.stages else []), *self.columns])
+        if name in self.columns:
+            first, last = self._rows(start, stop)
+            return self._spread(self.quality[name][first:last], start, stop, np.nan)
+        values = self.masks(name, start, stop) if name in STAGES else self.stored.read(name, *self._rows(start, stop))
+        return self._spread(values, start, stop, 0)
+
+    def _rows(self, start: int, stop: int) -> tuple[int, int]:
+        return int(self.index.starts[start]), int(self.index.starts[stop])
+
+    def _spread(self, values: NDArray[Any], start: int, stop: int, fill: float) -> Tensor:
+        out = np.full((stop - start, len(self.index.classes), *values.shape[1:]), fill, values.dtype)
+        out[self.index.tags[start:stop]] = values
+        return torch.from_numpy(out)
+
+    def _require(self, name: str, known: Sequence[str]) -> None:
+        if name not in known:
+            raise ArtefactNotFoundError(f"this label set has no '{name}' layer; it has {sorted(known)}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the numbers that are kept of every row."""
+        return self.stored.columns
+
+    @cached_property
+    def quality(self) -> dict[str, NDArray[np.float32]]:
+        """The numbers of every row by name, float32 ``(R,)``; NaN where unknown."""
+        return dict(zip(self.columns, self.stored.quality().T, strict=True))
+
+    @cached_property
+    def _images(self) -> NDArray[np.uint32]:
+        return self.stored.images()
+
+    @property
+    def sizes(self) -> NDArray[np.uint32]:
+        """(height, width) of each image on the canvas and of its file, uint32 ``(N, 4)``."""
+        return self._images[:, :4]
+
+    @property
+    def pixels(self) -> NDArray[np.uint32]:
+        """Digest of each image on the canvas, uint32 ``(N, 4)``; zeros where unknown."""
+        return self._images[:, 4:]
 
     def agreement(self) -> Tensor:
         """Mean agreement of each image's tagged classes, float32 ``(N,)``; NaN where unknown."""
-        if "agreement" not in self.group:
-            return torch.full((len(self),), torch.nan)
         return self.read("agreement", 0, len(self)).nanmean(1)
 
     def true_size(self, row: int) -> tuple[int, int]:
@@ -215,8 +179,8 @@ class LabelSet:
         return self._size("original", row, 2 * PIXEL_LIMIT)
 
     def _size(self, name: str, row: int, most: int) -> tuple[int, int]:
-        height, width = self.read(name, row, row + 1).int()[0].tolist()
-        if not 0 < height * width <= most:
+        height, width = self.sizes[row, slice(0, 2) if name == "size" else slice(2, 4)].tolist()
+        if not 0 < height * width <= most or (name == "size" and max(height, width) > self.index.canvas):
             raise FormatError(
                 f"the label set's '{name}' of image '{self.index.ids[row]}' is {height} x {width}; expected are 1 to "
                 f"{most} pixels; {AGAIN}"
@@ -224,59 +188,5 @@ class LabelSet:
         return height, width
 
 
-class LayerCache:
-    """One stage of a label set in memory, one bit per pixel and class, for random access in training.
-
-    Args:
-        image_ids: whose masks ``layers`` gives by position; every one has a row.
-    """
-
-    def __init__(self, labels: LabelSet, image_ids: Sequence[str], stage: str = "refined") -> None:
-        self.canvas = labels.index.canvas
-        shards = []
-        for shard in range(labels.index.n_shards):  # whole shards: random reads of zarr are slow
-            rows = labels.index.rows(shard)
-            values = labels.read(stage, rows.start, rows.stop).numpy()
-            shards.append(np.packbits(values.astype(bool), axis=-1))
-        self.bits = np.concatenate(shards)
-        self.rows = np.array([labels.position(image_id) for image_id in image_ids])
-
-    def layers(self, positions: Sequence[int]) -> Tensor:
-        """See `wilss.learn.incremental.MaskLayers.layers`."""
-        unpacked = np.unpackbits(self.bits[self.rows[list(positions)]], axis=-1, count=self.canvas)
-        return torch.from_numpy(unpacked)
-
-
 def _shown(tags: Sequence[bool], classes: tuple[str, ...]) -> str:
     return ", ".join(name for name, tagged in zip(classes, tags, strict=True) if tagged) or "no tag"
-
-
-def _read_index(folder: Path) -> LabelIndex:
-    path = folder / "index.json"
-    if not path.is_file():
-        raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
-    return checked(LabelIndex, read_json(path, AGAIN, INDEX_BYTES), path, AGAIN)
-
-
-def _create_arrays(path: Path, index: LabelIndex) -> None:
-    group = zarr.open_group(path, mode="w", zarr_format=3)
-    rows = index.shard_rows
-    zstd = ZstdCodec(level=3)
-
-    for name, (dtype, shape) in index.layers.items():
-        tail = shape[1:]
-        if name == "done":
-            group.create_array(name, shape=shape, dtype=dtype, chunks=(rows,), fill_value=0)
-            continue
-        fill = float("nan") if name == "agreement" else 0
-        group.create_array(
-            name, shape=shape, dtype=dtype, chunks=(1, *tail), shards=(rows, *tail), compressors=zstd, fill_value=fill
-        )
-
-
-def _array(group: Any, name: str) -> zarr.Array[Any]:
-    if name not in group:
-        raise ArtefactNotFoundError(f"this label set has no '{name}' layer; it has {sorted(group.array_keys())}")
-    array = group[name]
-    assert isinstance(array, zarr.Array)
-    return array

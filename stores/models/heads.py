@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from stores.artefacts import Store
+from wilss.damage import require_stored
 from wilss.models.card import WEIGHTS, model_files
 from wilss.nets.fit import shapes_in
 from wilss.nets.pretrained import Weights
@@ -28,6 +29,7 @@ def has_backbone(folder: Path) -> bool:
 
 
 def shapes_weights(own: Weights, digest: str, store: Store) -> Weights:
-    """The backbone of a network over silhouettes in the store, in place of ``own``."""
+    """The backbone of a network over silhouettes in the store, in place of ``own``. Raises DamagedArtefactError."""
     path = store.path("heads", digest) / WEIGHTS
+    require_stored(path)
     return replace(own, path=path, hub=False, prefix=BACKBONE, digest=f"shapes:{digest}")

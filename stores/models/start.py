@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from stores.artefacts import Manifest, Store
 from stores.models.heads import BACKBONE, has_backbone
+from wilss.damage import require_stored
 from wilss.data.spec import DataSpec
 from wilss.digest import file_digest
 from wilss.errors import FormatError, SpecError
@@ -49,6 +50,7 @@ def fewshot_backbone(
         advice = _its_backbone(spec, manifest.parents)
         raise SpecError(f"'{name}' was trained on a frozen backbone and holds none; {advice}")
     path = folder / WEIGHTS
+    require_stored(path)
     return replace(no_weights(model, card.input), path=path, prefix=BACKBONE, digest=file_digest(path))
 
 

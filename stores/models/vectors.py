@@ -10,15 +10,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from stores.artefacts import Store
+from wilss.damage import is_stored
 from wilss.errors import ArtefactNotFoundError, FormatError
 from wilss.models.card import StudentCard, load_card
 from wilss.models.files import load_student
 from wilss.nets.vectors import Chain, weights_digest
+from wilss.tensors import read_tensors
 
 VECTORS = "svf.safetensors"
 FORMAT = "1"
@@ -47,14 +48,9 @@ def save_vectors(stored: StoredVectors, folder: Path) -> None:
 def load_vectors(folder: Path) -> StoredVectors | None:
     """The vector set of a checkpoint folder, None where it has none. Raises FormatError for a damaged or newer file."""
     path = folder / VECTORS
-    if not path.is_file():
+    if not is_stored(path):
         return None
-    try:
-        with safe_open(path, "pt") as handle:
-            notes = handle.metadata() or {}
-            vectors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (no mapping)
-    except SafetensorError as error:
-        raise FormatError(f"'{path}' is damaged ({error}); delete its checkpoint and run the step again") from error
+    vectors, notes = read_tensors(path)
     if notes.get("format") != FORMAT or not {"checkpoint", "weights"} <= set(notes):
         raise FormatError(f"'{path}' is no vector set that this version reads; upgrade wilss, or run the step again")
     if not re.fullmatch(DIGEST, notes["checkpoint"]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from stores.artefacts import Anew, ArtefactRef, Manifest, Recipe, Store
-from stores.plans.plan import Node
+from stores.in_use import using
+from stores.plans.plan import Node, Plan
 from stores.progress import say
 from wilss.custom import CustomBenchmark
 from wilss.data.families import open_source
@@ -18,9 +19,11 @@ from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.data.steps import TrainingList
 from wilss.device import require_device
+from wilss.errors import DamagedArtefactError, TornStateError
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.outputs import empty
 from wilss.settings import Settings
 
 T = TypeVar("T")
@@ -85,13 +88,54 @@ class Session:
     def standing(self, node: Node) -> Manifest | None:
         """What the store has of a node; None while it is to be made, or to be made anew.
 
-        What ``--again`` names is made anew once a session, and so is what is built upon it.
+        What ``--again`` names is made anew once a session, and so is what is built upon it. What is damaged is said,
+        and made again.
         """
-        found, digest = self.store.find(node.recipe), node.recipe.digest
+        found, digest = self._sound(node), node.recipe.digest
         again = node.is_in(self.settings.again) or self._anew.keys() & set(node.recipe.parent_digests.values())
         if again and digest not in self._anew:
             self._anew[digest] = Anew(uuid4().hex, found.created if found else None)
         return None if found and digest in self._anew and self._anew[digest].replaces == found.created else found
+
+    def _sound(self, node: Node) -> Manifest | None:
+        try:
+            return self.store.find(node.recipe)
+        except DamagedArtefactError as error:
+            said = f"{node.title}: {error.fault}; made again"
+            self.once(("damaged", node.recipe.digest), lambda: self.say(said))
+            return None
+
+    def mending(self, plans: Iterable[Plan], make: Callable[[], T]) -> T:
+        """What ``make`` returns; it is called again after it met an artefact of these plans whose content is damaged.
+
+        That is said and moved out of the way, so that ``make`` builds it once more. Raises DamagedArtefactError for
+        what no plan makes, and where an artefact is damaged twice.
+        """
+        with using(self.store.root):
+            return self._mending(plans, make)
+
+    def _mending(self, plans: Iterable[Plan], make: Callable[[], T]) -> T:
+        for kept in (node for plan in plans for node in plan.values() if node.optional):
+            if self.store.was_set_aside(kept.recipe) and self._sound(kept) is None:
+                self._with_maker(kept)
+        nodes = {self.store.path(n.recipe.kind, n.recipe.digest): n for plan in plans for n in plan.values()}
+        while True:
+            try:
+                return make()
+            except DamagedArtefactError as error:
+                node = nodes.pop(error.folder, None)
+                if node is None:
+                    raise
+                self.say(f"{node.title}: {error.fault}; made again")
+                self.store.set_aside(node.recipe, error.file)
+                self._with_maker(node)
+
+    def _with_maker(self, node: Node) -> None:
+        """A teacher's masks are made while its student is trained: where they are lost, that is trained again."""
+        teacher = node.recipe.parents.get("teacher")
+        if isinstance(teacher, Recipe) and self.store.find(teacher) is not None:
+            self.say(f"{node.title}: lost; what makes them is trained again")
+            self.store.set_aside(teacher)
 
     def found(self, node: Node) -> ArtefactRef | None:
         """Reference to a node that stands, which is said; None for one that is to be made."""
@@ -105,14 +149,20 @@ class Session:
         """A node's artefact: found, made by another process while this one waits, or made here.
 
         Args:
-            make: fills the staging folder that it is given, and publishes it.
+            make: fills the staging folder that it is given, and publishes it; where a training in it cannot be gone on
+                with, that is said, and the folder is emptied for another call.
         """
         if found := self.found(node):
             return found
         with self.build(node.recipe) as folder:
             if found := self.found(node):
                 return found
-            return make(folder).ref
+            try:
+                return make(folder).ref
+            except TornStateError as error:
+                self.say(f"{node.title}: {error}; training from the start")
+                empty(folder)
+                return make(folder).ref
 
     @contextmanager
     def build(self, recipe: Recipe, part: str = "") -> Iterator[Path]:

@@ -80,7 +80,7 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     (staging,) = (cut / "labels").glob(".staging-*[0-9a-f]")
     before = files(staging / "labels.zarr" / "refined")
     assert before
-    first_shard = "c/0/0/0/0"
+    first_shard = "c/0/0/0"
     base = {p: p.stat().st_mtime_ns for p in (cut / "checkpoints").glob("??/*/*")}
     assert base
     kill_at(cut, "step 1: fmwiss: ")

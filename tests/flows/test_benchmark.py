@@ -8,12 +8,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from stores.artefacts import ArtefactRef, Store
+from stores.labels.sets import LabelSet
+from stores.labels.shards import encode_chunk
 from stores.plans.run import Run
 from stores.plans.session import Session
+from tests.stores.damage import restamp
+from wilss.damage import seal_of
 from wilss.device import resolve_device
 from wilss.errors import ArtefactNotFoundError, DataError, SpecError, TrainingError
 from wilss.models.files import load_student
@@ -217,9 +222,10 @@ def test_masks_of_other_images_are_not_trained_on(finished: tuple[Path, dict[str
 
     root = tmp_path / "root"
     shutil.copytree(finished[0], root)
-    path = Store(root).path("labels", finished[1]["artefacts"]["labels 1"]) / "index.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "ids": content["ids"][::-1]}))
+    folder = Store(root).path("labels", finished[1]["artefacts"]["labels 1"])
+    joined = "\0".join(LabelSet.open(folder).index.ids[::-1]).encode()
+    (folder / "labels.zarr/ids/c/0").write_bytes(encode_chunk(np.frombuffer(joined, np.uint8)))
+    restamp(folder)
     again = settings(root).model_copy(update={"again": ("step",)})
     with pytest.raises(DataError, match=r"row \d+ of the label set is image 'train-\d+' with .*, which has .* in the"):
         run_step(make_spec(TINY), 1, again)
@@ -263,7 +269,8 @@ def test_a_report_is_found_only_of_just_what_is_there(finished: tuple[Path, dict
     assert f"torch={torch.__version__}" in page
     manifest = Store(root).path("evaluations", kept["artefacts"]["evaluation 1"]) / "manifest.json"
     content = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**content, "created": "2030-01-01T00:00:00+00:00"}))
+    content |= {"created": "2030-01-01T00:00:00+00:00"}
+    manifest.write_text(json.dumps({**content, "seal": seal_of(content)}))
     again = run_benchmark(make_spec(TINY), settings(root))
     assert path.stat().st_mtime_ns != before
     assert again["made"]["evaluation 1"].startswith("2030")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import torch
 from PIL import Image
 
 from flows.cli.printing import say_next
+from stores.labels.sets import LabelSet
 from tests.wilss.models.cards import SPEC, student_card, write_student_of_format_1
 from wilss.data.voc import VocSource, save_palette_png
 from wilss.models.files import save_model
@@ -206,10 +208,8 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
     code, out, err = wilss("labels", "show", sets[0][:10], "--root", root)
     assert code == 0, err
     assert Image.open(out.strip()).width > 400
-    index = json.loads((root / "labels" / sets[0][:2] / sets[0] / "index.json").read_text())
-    code, out, _ = wilss(
-        "labels", "show", sets[1], "--image", index["ids"][0], "--root", root, "-o", tmp_path / "one.png"
-    )
+    ids = LabelSet.open(root / "labels" / sets[0][:2] / sets[0]).index.ids
+    code, out, _ = wilss("labels", "show", sets[1], "--image", ids[0], "--root", root, "-o", tmp_path / "one.png")
     assert Image.open(tmp_path / "one.png").height < 300
     code, _, err = wilss("labels", "show", sets[0], "--image", "train-9", "--root", root)
     assert code == 2
@@ -217,7 +217,7 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
 
     code, out, _ = wilss("labels", "export", sets[0], "--to", tmp_path / "png", "--root", root)
     pngs = sorted((tmp_path / "png").glob("*.png"))
-    assert len(pngs) == len(index["ids"])
+    assert len(pngs) == len(ids)
     first = Image.open(pngs[0])
     assert first.mode == "P"
     assert first.size == (64, 64)
@@ -225,6 +225,26 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
     code, _, err = wilss("labels", "export", sets[0], "--to", tmp_path / "x", "--stage", "fina", "--root", root)
     assert code == 2
     assert "has no stage 'fina'" in err
+    code, _, err = wilss("labels", "export", sets[0], "-o", tmp_path / "png", "--root", root)
+    assert code == 2
+    assert "is there already" in err
+    code, out, err = wilss("labels", "import", tmp_path / "png", "--parent", sets[0][:12], "--root", root)
+    assert code == 0, err
+    child = re.search(r"label_sets\.1=(\w+)", out)
+    assert child
+    code, out, _ = wilss("labels", "list", "--root", root)
+    assert re.search(f"{child[1]}.*child.*{sets[0][:12]}", out)
+    assert re.search(f"{sets[0][:12]}.*co-segmented.*clip:scenes", out)
+    assert "teacher" in out
+    code, out, err = wilss("labels", "stats", sets[0], "--root", root, "--json")
+    assert code == 0, err
+    stats = json.loads(out)
+    assert stats["by_class"]["ring"]["iou"] > 0
+    scores = [row["score"] for row in stats["worst"]]
+    assert scores == sorted(scores)
+    code, out, _ = wilss("labels", "stats", child[1], "--root", root)
+    assert code == 0
+    assert "worst masks" in out
 
     image = tmp_path / "photo.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(image)

@@ -50,7 +50,10 @@ def test_check_measures_the_small_models_on_the_spot(wilss, tmp_path: Path, name
         (["foundations", "check", "clip:scenes", "--image", "no.png", "--prompt", "star"], "'no.png' does not exist"),
         (["foundations", "check", "clip:scenes@lost.safetensors"], "'lost.safetensors' does not exist"),
         (["pretrain", "klip"], "there is no pretraining of 'klip'. Did you mean 'clip'?"),
-        (["pretrain", "dino", "--set", "step=3"], "settings of the dino training cannot be used: unknown key 'step'. Did you mean 'steps'?"),
+        (
+            ["pretrain", "dino", "--set", "step=3"],
+            "settings of the dino training cannot be used: unknown key 'step'. Did you mean 'steps'?",
+        ),
     ],
 )
 def test_mistakes_are_named(wilss, arguments: list[str], message: str) -> None:  # type: ignore[no-untyped-def]

@@ -27,10 +27,10 @@ def content(root: Path) -> dict[str, str]:
 
 
 def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import stores.labels.sets as sets
+    import stores.labels.index as index
     from flows.benchmark import run_benchmark
 
-    monkeypatch.setattr(sets, "SHARD_BYTES", 5 * 4 * 64 * 64)  # four images a shard
+    monkeypatch.setattr(index, "SHARD_IMAGES", 4)
     for workers in (1, 4):
         root = tmp_path / str(workers)
         run_benchmark(make_spec(TINY), Settings(root=root, workers=workers))

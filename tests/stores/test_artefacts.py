@@ -14,6 +14,7 @@ import pytest
 
 from stores import locks
 from stores.artefacts import FORMAT, Anew, ArtefactRef, Recipe, Store, read_manifest
+from wilss.damage import seal_of
 from wilss.digest import canonical_json, digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
 
@@ -74,7 +75,8 @@ def test_newer_format_is_refused_with_the_way_out(tmp_path: Path) -> None:
     store = build(tmp_path)
     path = store.path("banks", RECIPE.digest) / "manifest.json"
     content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "format": FORMAT + 1}))
+    content |= {"format": FORMAT + 1}
+    path.write_text(json.dumps({**content, "seal": seal_of(content)}))
     with pytest.raises(FormatError, match=f"format {FORMAT + 1}; this version reads up to {FORMAT}. Upgrade"):
         store.find(RECIPE)
 

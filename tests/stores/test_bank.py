@@ -31,5 +31,5 @@ def test_damage_is_named(folder: Path, name: str, content: str | None) -> None:
     (folder / name).unlink()
     if content is not None:
         (folder / name).write_text(content)
-    with pytest.raises(FormatError, match=f"{name}' is damaged.*; delete its folder and run again"):
+    with pytest.raises(FormatError, match=f"{name}' is damaged.*; take its folder anew, or delete it and run again"):
         load_bank(folder)

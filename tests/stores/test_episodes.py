@@ -33,5 +33,5 @@ def test_scores_come_back(tmp_path: Path) -> None:
 def test_scores_that_are_gone_or_damaged_are_told(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / SCORES).write_text(content)
-    with pytest.raises(FormatError, match=r"scores\.json' is damaged.*; delete its folder and run again"):
+    with pytest.raises(FormatError, match=r"scores\.json' is damaged.*; take its folder anew"):
         read_scores(tmp_path)

@@ -26,7 +26,7 @@ def test_matrices_come_back(tmp_path: Path) -> None:
 )
 def test_damage_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
-    with pytest.raises(FormatError, match=r"confusion\.json' is damaged.*; delete its folder and run again"):
+    with pytest.raises(FormatError, match=r"confusion\.json' is damaged.*; take its folder anew"):
         read_confusions(tmp_path)
 
 

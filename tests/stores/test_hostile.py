@@ -16,8 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from stores.artefacts import Manifest, read_manifest
 from stores.banks import load_bank, save_bank
-from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
-from stores.runs import all_runs
+from stores.run_list import list_runs
 from tests.hostile import Touch
 from tests.wilss.models.cards import (
     SPEC,
@@ -26,7 +25,7 @@ from tests.wilss.models.cards import (
     write_head_of_format_1,
     write_student_of_format_1,
 )
-from wilss.errors import FormatError, WilssError
+from wilss.errors import WilssError
 from wilss.learn.memory import MemoryBank
 from wilss.models.card import FewShotCard, StudentCard, load_card, model_files
 from wilss.models.files import load_student, save_model
@@ -158,7 +157,9 @@ def test_descriptions_that_are_none(checkpoint: Path, tmp_path: Path, content: s
     run = tmp_path / "runs" / "a"
     run.mkdir(parents=True)
     (run / "report.json").write_text(content)
-    refused(lambda: all_runs(tmp_path), "report.json' is damaged")
+    reports, _, (fault,) = list_runs(tmp_path)
+    assert not reports
+    assert "report.json' is damaged" in str(fault)
 
 
 def test_weights_whose_header_lies(checkpoint: Path) -> None:
@@ -232,99 +233,3 @@ def test_banks_that_are_none(tmp_path: Path, name: str, value: torch.Tensor, mes
     refused(lambda: load_bank(tmp_path), "is damaged")
     (tmp_path / "index.json").write_text('{"ids": "abc"}')
     refused(lambda: load_bank(tmp_path), "'ids' is 'abc'")
-
-
-@pytest.fixture
-def labels(tmp_path: Path) -> Path:
-    index = LabelIndex(
-        ids=("a", "b"),
-        classes=("cat",),
-        tags=((True,), (False,)),
-        canvas=16,
-        grid=(4, 4),
-        stages=("initial", "refined"),
-    )
-    folder = tmp_path / "labels"
-    writer = LabelWriter.begin(folder, index)
-    masks = torch.ones(2, 1, 16, 16, dtype=torch.bool)
-    layers = {"initial": masks, "refined": masks, "soft": torch.ones(2, 1, 4, 4), "agreement": torch.ones(2, 1)}
-    writer.write(0, layers, torch.full((2, 2), 16), torch.full((2, 2), 20))
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"canvas": 10**9}, "'canvas' is 1000000000"),
-        ({"canvas": 8192, "classes": ["c"] * 254, "tags": [[True] * 254] * 2}, "254 masks of 8192 pixels"),
-        ({"canvas": 32}, r"it holds uint8 \[2, 1, 16, 16\], the index says uint8 \[2, 1, 32, 32\]"),
-        ({"ids": ["a"]}, "tags are not those of 1 images"),
-        ({"ids": ["a", "b", "c"], "tags": [[True]] * 3}, r"the index says uint8 \[3, 1, 16, 16\]"),
-        ({"classes": [], "tags": [[], []]}, "'classes' is "),
-        ({"classes": ["c"] * 255, "tags": [[True] * 255] * 2}, "'classes' is "),
-        ({"grid": [10**9, 4]}, "'grid.0' is "),
-        ({"stages": ["../../x"]}, "stages are ../../x"),
-    ],
-)
-def test_a_label_set_whose_index_lies(labels: Path, changes: dict[str, Any], message: str) -> None:
-    assert LabelSet.open(labels).read("refined", 0, 2).all()
-    change(labels / "index.json", changes)
-    refused(lambda: LabelSet.open(labels), message)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"shape": [2, 1, 10**6, 10**6]}, r"it holds uint8 \[2, 1, 1000000"),
-        ({"data_type": "float64"}, "it holds float64"),
-        ({"chunk_grid.configuration.chunk_shape": [10**9, 1, 16, 16]}, "its chunks are"),
-        ({"chunk_grid": 3}, "its chunks are None"),
-        ({"codecs": [{"name": "numcodecs.pickle"}]}, "it is coded by numcodecs.pickle"),
-        ({"codecs": [["bytes"]]}, r"it is coded by \['bytes'\]"),
-        ({"zarr_format": 2}, "it is no array of zarr's format 3"),
-        ({"node_type": "group"}, "it is no array of zarr's format 3"),
-    ],
-)
-def test_a_label_set_whose_arrays_lie(labels: Path, changes: dict[str, Any], message: str) -> None:
-    change(labels / "labels.zarr" / "refined" / "zarr.json", changes)
-    refused(lambda: LabelSet.open(labels), message)
-
-
-def test_inner_chunks_and_codecs_are_looked_at(labels: Path) -> None:
-    path = labels / "labels.zarr" / "refined" / "zarr.json"
-    sound = path.read_text()
-    content = json.loads(sound)
-    content["codecs"][0]["configuration"]["codecs"].append({"name": "blosc"})
-    path.write_text(json.dumps(content))
-    refused(lambda: LabelSet.open(labels), "it is coded by blosc")
-    content = json.loads(sound)
-    content["codecs"][0]["configuration"]["chunk_shape"] = [1, 1, 10**6, 10**6]
-    path.write_text(json.dumps(content))
-    refused(lambda: LabelSet.open(labels), r"its chunks are \[1, 1, 1000000, 1000000\]")
-    path.write_text(DEEP)
-    refused(lambda: LabelSet.open(labels), "is damaged")
-
-
-def test_arrays_of_an_older_format_and_retold_ones_are_not_read(labels: Path, tmp_path: Path) -> None:
-    group, array = labels / "labels.zarr", labels / "labels.zarr" / "refined"
-    told = json.loads((array / "zarr.json").read_text())
-    retold = {**told, "shape": [2, 1, 16, 8]}
-    root = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
-    metadata = {"kind": "inline", "must_understand": False, "metadata": {"refined": retold}}
-    (group / "zarr.json").write_text(json.dumps({**root, "consolidated_metadata": metadata}))
-    assert LabelSet.open(labels).read("refined", 0, 2).shape == (2, 1, 16, 16)
-    (array / "zarr.json").unlink()
-    marker = tmp_path / "marker"
-    old = {"zarr_format": 2, "shape": [2, 1, 16, 16], "chunks": [2, 1, 16, 16], "dtype": "|O", "compressor": None}
-    old |= {"filters": [{"id": "pickle"}], "fill_value": None, "order": "C"}
-    (array / ".zarray").write_text(json.dumps(old))
-    (array / "0.0.0.0").write_bytes(pickle.dumps(Touch(marker)))
-    refused(lambda: LabelSet.open(labels), "refined/zarr.json' is damaged")
-    assert not marker.exists()
-
-
-@pytest.mark.parametrize(("name", "value"), [("original", 65535), ("original", 0), ("size", 60)])
-def test_sizes_that_no_image_has(labels: Path, name: str, value: int) -> None:
-    LabelWriter(labels).group[name][:] = value
-    with pytest.raises(FormatError, match=f"'{name}' of image 'b' is {value} x {value}"):
-        LabelSet.open(labels).true_size(1) if name == "size" else LabelSet.open(labels).original_size(1)

@@ -90,7 +90,7 @@ def test_areas_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
         (tmp_path / "areas.json").write_text(damaged)
         with pytest.raises(FormatError, match=r"areas.json' is damaged"):
             load_areas(tmp_path / "areas.json")
-    with pytest.raises(FormatError, match=r"No such file .*; delete its folder and run again"):
+    with pytest.raises(FormatError, match=r"No such file .*; take its folder anew, or delete it and run again"):
         load_areas(tmp_path / "none.json")
 
 
@@ -298,7 +298,7 @@ def test_only_lists_of_the_fold_are_frozen() -> None:
 def test_files_that_cannot_be_read(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = tmp_path / "episodes.json"
     path.write_text(json.dumps({**frozen().model_dump(mode="json"), **changes}))
-    with pytest.raises(FormatError, match=f"episodes.json'.*{message}.*delete its folder and run again"):
+    with pytest.raises(FormatError, match=f"episodes.json'.*{message}.*delete it and run again"):
         read_episodes(path)
 
 
@@ -308,7 +308,7 @@ def test_damaged_files_are_told(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataNotFoundError, match="does not exist; freeze"):
         read_episodes(path)
     path.write_bytes(content)
-    with pytest.raises(FormatError, match="delete its folder and run again"):
+    with pytest.raises(FormatError, match="delete it and run again"):
         read_episodes(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.wilss.test_methods import segmenter
-from wilss.errors import FormatError, TrainingError
+from wilss.errors import FormatError, TornStateError, TrainingError
 from wilss.learn.base import joint_epochs
 from wilss.learn.loop import Training, Watch, _split, drawn
 from wilss.learn.spec import TrainSpec
-from wilss.learn.state import last_good
+from wilss.learn.state import last_good, read_state, write_state
 from wilss.nets.segmenter import Segmenter
 
 IDS = tuple(f"image-{i}" for i in range(10))
@@ -196,6 +197,25 @@ def test_a_state_that_is_damaged_or_of_another_version_is_named(tmp_path: Path) 
     for read in (lambda: training(segmenter(), SPEC, state).run(), lambda: last_good(state)):
         with pytest.raises(FormatError, match=r"state\.pt'.* is damaged; delete it to train from the start"):
             read()
+
+
+def test_no_flipped_bit_of_a_state_is_taken_for_what_was_kept(tmp_path: Path) -> None:
+    path, content = tmp_path / "state.pt", {"student": {"w": torch.randn(40)}, "history": [{"loss": 0.5}]}
+    write_state(path, content)
+    kept, draw = path.read_bytes(), random.Random(0)
+    told = 0
+    for _ in range(200):
+        flipped = bytearray(kept)
+        flipped[draw.randrange(len(kept))] ^= 1 << draw.randrange(8)
+        path.write_bytes(bytes(flipped))
+        try:
+            found = read_state(path)
+        except TornStateError:
+            told += 1
+        else:  # padding, or a date
+            assert torch.equal(found["student"]["w"], content["student"]["w"])  # type: ignore[index,call-overload]
+            assert found["history"] == content["history"]
+    assert told > 50
 
 
 def test_joint_shows_as_many_images_as_all_steps() -> None:

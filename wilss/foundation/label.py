@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -86,18 +86,26 @@ class Labelling:
     seed: int
     device: torch.device
 
+    def look(self, data: TaggedImages, batch: Sequence[int], images: Tensor) -> PseudoLabels:
+        """Pseudo-labels of images of one size, on the labelling device; masks have that size, soft maps the grid's.
+
+        Args:
+            batch: positions of the images in ``data``. images: float32 ``(N, 3, h, w)`` in [0, 1].
+        """
+        noise = seed_noise([data.images.ids[p] for p in batch], len(self.new), self.cosegment.n_seeds, self.seed)
+        tags, models = data.tags[list(batch)], (self.scorer, self.grouper)
+        found = cosegment(images.to(self.device), tags, self.new, self.old, *models, self.cosegment, noise)
+        return replace(found, soft=F.interpolate(found.soft, self.grid, mode="bilinear", align_corners=False))
+
     def rows(self, data: TaggedImages, rows: Sequence[int], progress: Progress | None = None) -> PseudoLabels:
         """Pseudo-labels of these rows of ``data``, in their order, on the CPU; masks are padded to the canvas."""
 
-        def look(batch: list[int], images: Tensor) -> tuple[Tensor, ...]:
-            noise = seed_noise([data.images.ids[p] for p in batch], len(self.new), self.cosegment.n_seeds, self.seed)
-            tags, models = data.tags[batch], (self.scorer, self.grouper)
-            found = cosegment(images.to(self.device), tags, self.new, self.old, *models, self.cosegment, noise)
-            soft = F.interpolate(found.soft, self.grid, mode="bilinear", align_corners=False)
+        def padded_look(batch: list[int], images: Tensor) -> tuple[Tensor, ...]:
+            found = self.look(data, batch, images)
             initial, refined = (padded(masks, self.canvas) for masks in (found.initial, found.refined))
-            return initial, refined, soft, found.agreement
+            return initial, refined, found.soft, found.agreement
 
-        return PseudoLabels(*in_batches(data.images, rows, look, progress))
+        return PseudoLabels(*in_batches(data.images, rows, padded_look, progress))
 
     def labels(self, data: TaggedImages, classes: Sequence[str]) -> Labels:
         """Pseudo-labels of all images."""
@@ -105,6 +113,18 @@ class Labelling:
         found, sizes = self.rows(data, rows), sizes_of(data.images, rows)
         masks = found.refined.to(torch.uint8)
         return Labels(tuple(classes), data.images.ids, data.tags, masks, found.soft, found.agreement, *sizes)
+
+
+def batches_of(
+    table: ImageTable, rows: Sequence[int], progress: Progress | None = None
+) -> Iterator[tuple[list[int], Tensor]]:
+    """These rows of a table in batches of one size: their positions, and float32 ``(N, 3, h, w)`` in [0, 1]."""
+    done = 0
+    for batch in same_size_batches(table, rows, BATCH):
+        yield batch, torch.stack([table.image(position) for position in batch]).float() / 255
+        done += len(batch)
+        if progress:
+            progress(done, len(rows))
 
 
 def in_batches(
@@ -120,12 +140,9 @@ def in_batches(
     """
     parts: list[tuple[Tensor, ...]] = []
     order: list[int] = []
-    for batch in same_size_batches(table, rows, BATCH):
-        images = torch.stack([table.image(position) for position in batch]).float() / 255
+    for batch, images in batches_of(table, rows, progress):
         parts.append(tuple(values.cpu() for values in look(batch, images)))
         order += batch
-        if progress:
-            progress(len(order), len(rows))
     places = {position: place for place, position in enumerate(order)}
     back = torch.tensor([places[row] for row in rows])
     return tuple(torch.cat(values)[back] for values in zip(*parts, strict=True))

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from wilss.errors import FormatError, TrainingError
+from wilss.errors import TornStateError, TrainingError
 from wilss.learn.schedule import (
     Progress,
     Rule,
@@ -120,7 +120,7 @@ class Training(Generic[B]):
         """Train to the end, from the kept state where there is one; returns the mean loss terms of every epoch.
 
         Raises TrainingError that names the batch when a loss is not finite; `wilss.learn.state.last_good` then has the
-        epoch before; FormatError for a kept state that is damaged or of another version.
+        epoch before; TornStateError for a kept state that is damaged or of another version.
         """
         self._resume()
         for epoch in range(len(self.history), self.spec.epochs):
@@ -223,7 +223,7 @@ class Training(Generic[B]):
         try:
             self._restore(content)
         except (RuntimeError, ValueError, KeyError) as error:
-            raise FormatError(
+            raise TornStateError(
                 f"'{self.watch.state}' was left by another version of this training; delete it to train from the start"
             ) from error
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import IO, Any, cast
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
 
-from wilss.errors import FormatError
+from wilss.errors import TornStateError
 from wilss.outputs import whole_file
 
 History = list[dict[str, float]]
@@ -17,26 +19,69 @@ History = list[dict[str, float]]
 
 
 def write_state(path: Path, content: dict[str, Any]) -> None:
-    """Write what `read_state` reads, whole or not at all."""
+    """Write what `read_state` reads, whole or not at all. Raises StorageError where the disk takes no more."""
     with whole_file(path) as partial:
-        torch.save(content, partial)
+        save_whole(content, partial)
+
+
+def save_whole(content: Any, path: Path) -> None:
+    """``torch.save``; what the disk says is raised as it said it, where PyTorch tells only of a wrong position."""
+    with path.open("wb") as handle:
+        watched = _Watched(handle)
+        try:
+            torch.save(content, cast(IO[bytes], watched))
+        except RuntimeError:
+            if watched.problem:
+                raise watched.problem from None
+            raise
+
+
+class _Watched:
+    """A file that remembers why it could not be written."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self.handle = handle
+        self.problem: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.handle.write(data)
+        except OSError as error:
+            self.problem = error
+            raise
+
+    def flush(self) -> None:
+        self.handle.flush()
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read a kept state; tensors come to the CPU. Raises FormatError for a damaged file."""
+    """Read a kept state; tensors come to the CPU. Raises TornStateError for a damaged file.
+
+    PyTorch writes checksums and does not look at them.
+    """
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError) as error:
-        raise FormatError(
-            f"'{path}', kept by a training that was stopped, is damaged; delete it to train from the start"
-        ) from error
+        with ZipFile(path) as parts:
+            torn = parts.testzip()
+        if torn is not None:
+            raise _torn(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError, BadZipFile, zlib.error, ValueError, KeyError, OSError) as error:
+        raise _torn(path) from error
+    if not isinstance(content, dict):
+        raise _torn(path)
     return content
+
+
+def _torn(path: Path) -> TornStateError:
+    return TornStateError(
+        f"'{path}', kept by a training that was stopped, is damaged; delete it to train from the start"
+    )
 
 
 def last_good(path: Path) -> tuple[dict[str, Tensor], History] | None:
     """Student weights and history of the last finite epoch of a training that stopped; None before its first.
 
-    Raises FormatError for a damaged file.
+    Raises TornStateError for a damaged file.
     """
     if not path.is_file():
         return None

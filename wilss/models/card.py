@@ -11,11 +11,12 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wilss.architecture import MOST_CLASSES, Count, InputCard
+from wilss.damage import MEND, damaged, marks_in, read_stored_json, reading, require_sizes
 from wilss.data.palette import Colour, voc_colour
-from wilss.errors import ArtefactNotFoundError, FormatError
-from wilss.models.card_format1 import ABOUT, ADVICE, INDEX, of_about, of_index
+from wilss.errors import ArtefactNotFoundError
+from wilss.models.card_format1 import ABOUT, INDEX, of_about, of_index
 from wilss.nets.spec import StudentSpec
-from wilss.outside import checked, read_json, require_format
+from wilss.outside import checked, require_format
 
 FORMAT: Final = 2
 """Of the cards that are written; format 1 had other files, see `wilss.models.card_format1`."""
@@ -112,6 +113,7 @@ def model_files(folder: Path, noun: str = ModelCard.noun) -> ModelFiles:
         found = ModelFiles(folder / weights, folder / card)
         if found.weights.is_file() and found.card.is_file():
             return found
+    require_sizes(folder, marks_in(folder))  # one of them may be gone
     raise ArtefactNotFoundError(f"'{folder}' holds no {noun} ({CARD} and {WEIGHTS})")
 
 
@@ -130,13 +132,14 @@ def load_card(folder: Path, of: type[C]) -> C:
 
 
 def _read(folder: Path, path: Path) -> ModelCard:
-    content = read_json(path, ADVICE)
+    content = read_stored_json(path)
     if not isinstance(content, dict):
-        raise FormatError(f"'{path}' is damaged (it is no mapping); {ADVICE}")
+        raise damaged(folder, path.name, "it is no mapping")
     if path.name == INDEX:
         content = of_index(content)
     elif path.name == ABOUT:
         content = of_about(content, folder)
     require_format(content, path, FORMAT)
     kind = StudentCard if content.get("kind") == "student" else FewShotCard
-    return checked(kind, content, path, ADVICE)
+    with reading(folder, path.name):
+        return checked(kind, content, path, MEND)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wilss.outside import read_json
+from wilss.damage import read_sealed_manifest
+from wilss.layout import MANIFEST
 
-ADVICE = "take its folder anew, or delete it and run again"
 INDEX, ABOUT = "index.json", "about.json"
 KINDS = {"shapes": "silhouettes", "stage 1": "stage 1"}
 """Stages in the recipes of few-shot models that are no heads, as kinds."""
@@ -44,8 +44,7 @@ def of_about(old: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _stage(folder: Path) -> str:
     """As the recipe in the manifest tells it; "head" where there is none."""
-    path = folder / "manifest.json"
-    manifest = read_json(path, ADVICE) if path.is_file() else {}
+    manifest = read_sealed_manifest(folder) if (folder / MANIFEST).is_file() else {}
     return str(_mapping(_mapping(manifest).get("recipe")).get("stage", "head"))
 
 

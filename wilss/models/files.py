@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from wilss.architecture import InputCard
-from wilss.errors import FormatError, SpecError
+from wilss.errors import SpecError
 from wilss.models.card import CARD, WEIGHTS, ModelCard, StudentCard, load_card, model_files
-from wilss.models.card_format1 import ADVICE
 from wilss.nets.fit import load_into, require_fit
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter, build_segmenter
+from wilss.tensors import read_tensors
 
 
 def save_model(state: Mapping[str, Tensor], card: ModelCard, folder: Path) -> None:
@@ -25,12 +24,8 @@ def save_model(state: Mapping[str, Tensor], card: ModelCard, folder: Path) -> No
 
 
 def load_state(folder: Path) -> dict[str, Tensor]:
-    """The tensors of a model. Raises ArtefactNotFoundError for a folder without one, FormatError for a damaged one."""
-    path = model_files(folder).weights
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise FormatError(f"'{path}' is damaged ({error}); {ADVICE}") from error
+    """The tensors of a model. Raises ArtefactNotFoundError for a folder without one, DamagedArtefactError."""
+    return read_tensors(model_files(folder).weights)[0]
 
 
 def load_student(folder: Path, classes: tuple[str, ...] | None = None) -> tuple[Segmenter, StudentCard]:

@@ -6,21 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
+from wilss.damage import reading
 from wilss.errors import FormatError
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def shapes_in(path: Path) -> Shapes:
-    """Shapes of a safetensors file by name, from its header alone. Raises FormatError for a damaged one."""
-    try:
-        with safe_open(path, "pt") as handle:
-            return {name: tuple(handle.get_slice(name).get_shape()) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise FormatError(f"'{path}' is damaged ({error}); take its folder anew, or delete it and run again") from error
+    """Shapes of a safetensors file by name, from its header alone. Raises DamagedArtefactError."""
+    with reading(path.parent, path.name), safe_open(path, "pt") as handle:
+        return {name: tuple(handle.get_slice(name).get_shape()) for name in handle.keys()}  # noqa: SIM118
 
 
 def require_fit(make: Callable[[], nn.Module], path: Path, prefix: str = "") -> None:

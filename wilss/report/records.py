@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from math import isnan
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from wilss.damage import MEND, reading, require_seal, seal_of
 from wilss.outside import checked, read_json, require_format
 
-AGAIN = "delete it and run again to write it anew"
+AGAIN = "run again to write it anew"
 Share = float | None
 """A share in [0, 1]; None where there is nothing to divide by."""
 
@@ -35,10 +37,10 @@ class Record(Part):
     """A record with the number of its format: a newer one is refused, in an older one what it lacks is empty.
 
     command: that started it, where a command line did. sources: folders and files that were read. spec: the resolved
-    settings.
+    settings. seal: checksum of everything else.
     """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     format: int = 1
     device: str = ""
@@ -46,13 +48,21 @@ class Record(Part):
     versions: dict[str, str] = {}
     sources: dict[str, str] = {}
     spec: dict[str, Any] = {}
+    seal: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a record from its file. Raises FormatError for one that is newer, damaged or none."""
-        content = read_json(path, AGAIN)
+        """Read a record from its file. Raises FormatError for one that is newer, DamagedArtefactError for any other."""
+        with reading(path.parent, path.name, AGAIN):
+            content = read_json(path, MEND)
+            require_seal(content)
         require_format(content, path, cls.FORMAT)
-        return checked(cls, content, path, AGAIN)
+        with reading(path.parent, path.name, AGAIN):
+            return checked(cls, content, path, MEND)
+
+    def sealed(self) -> Self:
+        """The same with the checksum of its content, as it is written."""
+        return self.model_copy(update={"seal": seal_of(json.loads(self.text()))})
 
     def text(self) -> str:
         """The content of the record's file."""

@@ -7,13 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from stores.artefacts import Recipe, Store
+from stores.labels.index import LabelIndex
 from stores.labels.quality import label_quality
-from stores.labels.sets import LabelIndex, LabelSet, LabelWriter
+from stores.labels.sets import LabelSet
+from tests.stores.labels.sets import from_dense
 from wilss.report.records import percent
 
 CANVAS = 8
@@ -26,10 +29,9 @@ def quality(
     """IoU of one stage of a label set of cats (1) and dogs (2)."""
     ids = tuple(str(number) for number in range(len(tags)))
     store, recipe = Store(root), Recipe("labels", {})
-    index = LabelIndex(ids=ids, classes=CLASSES, tags=tuple(tags), canvas=CANVAS, grid=(1, 1), stages=("final",))
+    index = LabelIndex(ids, CLASSES, np.array(tags), CANVAS, (1, 1), ("final",))
     with store.build(recipe) as folder:
-        sizes = torch.full((len(ids), 2), CANVAS)
-        LabelWriter.begin(folder, index).write(0, {"final": layers}, sizes, sizes)
+        from_dense(folder, index, layers)
         manifest = store.publish(recipe, folder, {})
     source: Any = SimpleNamespace(
         classes=CLASSES, has_mask=lambda i: masks[int(i)] is not None, mask=lambda i: masks[int(i)]

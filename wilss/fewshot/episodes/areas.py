@@ -9,10 +9,10 @@ from typing import Annotated
 
 from pydantic import Field, RootModel
 
+from wilss.damage import read_stored
 from wilss.fewshot.episodes.lists import ImageClasses
-from wilss.layout import AGAIN
 from wilss.outputs import whole_file
-from wilss.outside import Pixels, checked, read_json
+from wilss.outside import Pixels
 
 ClassId = Annotated[int, Field(ge=1, lt=255)]
 
@@ -28,6 +28,5 @@ def write_areas(images: Sequence[ImageClasses], path: Path) -> None:
 
 
 def load_areas(path: Path) -> tuple[ImageClasses, ...]:
-    """Read what `write_areas` wrote, in its order. Raises FormatError for a damaged or missing file."""
-    stored = checked(Areas, read_json(path, AGAIN), path, AGAIN)
-    return tuple(ImageClasses(image_id, areas) for image_id, areas in stored.root)
+    """Read what `write_areas` wrote, in its order. Raises DamagedArtefactError."""
+    return tuple(ImageClasses(image_id, areas) for image_id, areas in read_stored(Areas, path).root)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wilss.damage import MEND, advice, is_stored, read_stored_json, reading
 from wilss.data.source import Split
 from wilss.errors import DataError, DataNotFoundError, FormatError, SpecError
 from wilss.fewshot.episodes.draw import Episode, Rule, Sampler
@@ -15,7 +16,7 @@ from wilss.fewshot.episodes.folds import Fold, NameTable, Variant, fold_of
 from wilss.fewshot.episodes.lists import ListKind
 from wilss.layout import AGAIN
 from wilss.outputs import whole_file
-from wilss.outside import checked, read_json
+from wilss.outside import checked
 
 FORMAT: Literal["wilss-episodes-2"] = "wilss-episodes-2"
 
@@ -96,7 +97,7 @@ def read_episodes(
     Raises DataNotFoundError where there is no file, FormatError for one that cannot be read, SpecError for another
     fold, DataError for other data or episodes that break the rules (`check_episodes`).
     """
-    if not path.is_file():
+    if not is_stored(path):
         raise DataNotFoundError(f"episode file '{path}' does not exist; freeze the episodes first")
     file = _parse(path)
     if fold is not None and file.of_fold() != fold:
@@ -148,8 +149,10 @@ def _unknown(episode: Episode, known: frozenset[str]) -> str:
 
 
 def _parse(path: Path) -> EpisodeFile:
-    content = read_json(path, AGAIN)
+    content = read_stored_json(path)
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
-        raise FormatError(f"'{path}' has the format {found!r:.60}, this version reads '{FORMAT}'; {AGAIN}")
-    return checked(EpisodeFile, content, path, AGAIN)
+        cure = advice(path.parent)
+        raise FormatError(f"'{path}' has the format {found!r:.60}, this version reads '{FORMAT}'; {cure}")
+    with reading(path.parent, path.name):
+        return checked(EpisodeFile, content, path, MEND)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import cos, isfinite, pi
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from wilss.digest import ALGORITHM_VERSION, digest_of
-from wilss.errors import FormatError, TrainingError
+from wilss.errors import FormatError, TornStateError, TrainingError
+from wilss.learn.state import read_state, save_whole
 from wilss.outputs import whole_file
 from wilss.section import Section
 
@@ -66,8 +66,8 @@ class State:
         if self.path is None or not self.path.is_file():
             return 0
         try:
-            saved = torch.load(self.path, weights_only=True, map_location="cpu")
-        except (RuntimeError, UnpicklingError, EOFError) as error:
+            saved = read_state(self.path)
+        except TornStateError as error:
             raise FormatError(f"'{self.path}' is damaged; delete it to start again") from error
         if saved["digest"] != self.digest:
             raise FormatError(f"'{self.path}' was left by other settings; delete it or choose another folder")
@@ -86,7 +86,7 @@ class State:
             name: part if isinstance(part, torch.Tensor) else part.state_dict() for name, part in self.parts.items()
         }
         with whole_file(self.path) as partial:
-            torch.save({"digest": self.digest, "step": step, "parts": values}, partial)
+            save_whole({"digest": self.digest, "step": step, "parts": values}, partial)
 
 
 def set_output_stride(trunk: nn.Module, template: nn.Module) -> None:

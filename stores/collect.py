@@ -1,0 +1,172 @@
+"""What nobody needs: artefacts that no report, child set or other artefact names, and what killed processes left."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stores.artefacts import Manifest, Store
+from stores.in_use import alone_in
+from stores.inventory import Inventory, artefacts_of, mentioned, plain, size_of, take_stock
+from stores.locks import held_now
+from wilss.layout import KINDS, QUARANTINE
+
+What = Literal["artefact", "unfinished", "lock", "partial file", "replaced", "quarantined"]
+ALIASES = "aliases"
+"""Folder of names for models, below the root."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that may go.
+
+    name: kind and first digits of what it is or was to become, where it has them.
+    """
+
+    what: What
+    path: Path
+    bytes: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What may go, and why some of it stays for now."""
+
+    items: tuple[Item, ...]
+    kept: tuple[str, ...]
+
+
+def find_garbage(root: Path, alone: bool) -> Found:
+    """What nobody needs.
+
+    Args:
+        alone: no run uses the store; otherwise only what no process has locked may go, and no artefact.
+    """
+    stock, items, kept = take_stock(root), list(_unlocked(root)), []
+    if not alone:
+        kept.append("a run uses this store: artefacts, partial files and what it replaces stay; ask again when it ends")
+        return Found(tuple(items), tuple(kept))
+    items += _partial(root)
+    needed, unknown = needs(root, stock)
+    if unknown:
+        kept.append(f"artefacts stay, as it is unknown what is needed: {unknown}")
+    else:
+        for kind, digest in sorted(stock.manifests.keys() - needed):
+            folder = root / kind / digest[:2] / digest
+            items.append(Item("artefact", folder, size_of(folder), f"{kind} {digest[:12]}"))
+    items += _quarantined(root, stock, bool(unknown))
+    return Found(tuple(items), tuple(kept))
+
+
+def needs(root: Path, stock: Inventory) -> tuple[set[tuple[str, str]], str]:
+    """What reports, aliases and label sets that no run makes need, with all that it was made from.
+
+    Returns:
+        Kind and digest of each; and why this cannot be told, "" where it can.
+    """
+    digests = {digest for _, digest in [*stock.manifests, *stock.damaged]}
+    wanted = {digest for kind, digest in stock.manifests if is_own(stock.manifests[kind, digest])}
+    for report in stock.reports.values():
+        wanted |= mentioned([artefacts_of(report), report.spec, report.command], digests)
+    for path in sorted(file for file in (root / ALIASES).rglob("*") if file.is_file()):
+        wanted |= mentioned(path.read_text(errors="replace"), digests)
+    needed: set[tuple[str, str]] = set()
+    while wanted:
+        new = {key for key in [*stock.manifests, *stock.damaged] if key[1] in wanted} - needed
+        needed |= new
+        wanted = set()
+        for key in new & stock.manifests.keys():
+            wanted |= mentioned(plain(stock.manifests[key]), digests)
+    unread = [*stock.unread, *(stock.damaged[key] for key in sorted(needed & stock.damaged.keys()))]
+    return needed, str(unread[0]) if unread else ""
+
+
+def is_own(manifest: Manifest) -> bool:
+    """Whether somebody made a label set by hand: no run could make it again."""
+    return manifest.kind == "labels" and "scorer" not in manifest.recipe and manifest.recipe.get("stage") != "final"
+
+
+def collect(root: Path) -> Iterator[Item]:
+    """Delete what `find_garbage` names, one by one."""
+    with alone_in(root) as alone:
+        for item in find_garbage(root, alone).items:
+            if _remove(root, item):
+                yield item
+
+
+def _remove(root: Path, item: Item) -> bool:
+    """Delete it unless a process holds its lock."""
+    if item.what == "lock":
+        with held_now(item.path) as free:
+            if free:
+                item.path.unlink(missing_ok=True)
+            return free
+    if item.what == "unfinished":
+        with held_now(Path(f"{item.path}.lock")) as free, held_now(Path(f"{item.path}.parts.lock")) as whole:
+            if free and whole:
+                shutil.rmtree(item.path, ignore_errors=True)
+                for left in item.path.parent.glob(f"{item.path.name}.*"):
+                    left.unlink(missing_ok=True)
+            return free and whole
+    if item.what == "artefact":
+        gone = item.path.parent.parent / f".replaced-{item.path.name}-gone"
+        item.path.replace(gone)  # at once, so that nobody meets half of it
+        shutil.rmtree(gone)
+    elif item.path.is_dir() and not item.path.is_symlink():
+        shutil.rmtree(item.path)
+    else:
+        item.path.unlink(missing_ok=True)
+    return True
+
+
+def _unlocked(root: Path) -> Iterator[Item]:
+    """Unfinished work and locks that no process holds."""
+    for kind in KINDS:
+        for path in sorted((root / kind).glob(".staging-*")):
+            staging = Path(str(path).partition(".lock")[0]) if path.suffix == ".lock" else path
+            digest = path.name.removeprefix(".staging-").partition(".")[0]
+            if path.is_dir() and _free(path):
+                yield Item("unfinished", path, size_of(path), f"{kind} {digest[:12]}")
+            elif path.is_file() and not Store(root).staging(kind, digest).is_dir() and _free(staging):
+                yield Item("lock", path, size_of(path), f"{kind} {digest[:12]}")
+
+
+def _free(staging: Path) -> bool:
+    locks = [Path(f"{staging}.lock"), *staging.parent.glob(f"{staging.name}.*.lock")]
+    for path in locks:
+        if path.exists():
+            with held_now(path) as free:
+                if not free:
+                    return False
+    return True
+
+
+def _partial(root: Path) -> Iterator[Item]:
+    for path in sorted(root.rglob("*.partial")):
+        if not any(part.startswith(".staging-") for part in path.parts):
+            yield Item("partial file", path, size_of(path))
+    for kind in KINDS:
+        for path in sorted((root / kind).glob(".replaced-*")):
+            digest = path.name.removeprefix(".replaced-").removesuffix("-gone")
+            if path.name.endswith("-gone") or Store(root).path(kind, digest).exists():
+                yield Item("replaced", path, size_of(path), f"{kind} {digest[:12]}")
+
+
+def _quarantined(root: Path, stock: Inventory, unknown: bool) -> Iterator[Item]:
+    """What was moved out of the way and has been made anew, or is needed by nobody."""
+    digests = {digest for _, digest in stock.manifests}
+    for kind in (*KINDS, "reports"):
+        for path in sorted((root / QUARANTINE / kind).glob("*")):
+            digest = path.name.rpartition("-")[0]
+            if digest in digests or kind == "reports" or not (unknown or _is_wanted(root, stock, kind, digest)):
+                yield Item("quarantined", path, size_of(path), f"{kind} {digest[:12]}")
+
+
+def _is_wanted(root: Path, stock: Inventory, kind: str, digest: str) -> bool:
+    reports = [[artefacts_of(report), report.spec] for report in stock.reports.values()]
+    manifests = [plain(manifest) for manifest in stock.manifests.values()]
+    return kind == "labels" or bool(mentioned([*reports, *manifests], [digest]))

@@ -1,0 +1,134 @@
+"""Looking at everything that a store holds, and mending what is damaged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stores.artefacts import Store, quarantine
+from stores.in_use import alone_in
+from stores.inventory import read_report, report_files
+from stores.locks import held_now
+from stores.manifests import Manifest, read_manifest
+from wilss.damage import place_of, require_file
+from wilss.errors import DamagedArtefactError, FormatError
+from wilss.layout import KINDS, QUARANTINE, Kind, published
+
+Mend = Callable[[Manifest], int]
+"""Mends the damaged parts of an artefact where it lies, and returns how many; raises FormatError where it cannot."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was looked at.
+
+    unlisted: artefacts of format 1, which list no files, so that only their manifests could be looked at.
+    """
+
+    artefacts: int
+    reports: int
+    unlisted: int
+    faults: tuple[FormatError, ...]
+
+
+def verify(root: Path) -> Checked:
+    """Checksums of every file of every artefact, and seals of reports."""
+    faults: list[FormatError] = []
+    artefacts = unlisted = 0
+    for _, folder in _artefacts(root):
+        artefacts += 1
+        found = list(faults_of(folder))
+        faults += found
+        unlisted += not found and not read_manifest(folder).files
+    reports = report_files(root)
+    faults += [fault for path in reports if (fault := _fault_of(path))]
+    return Checked(artefacts, len(reports), unlisted, tuple(faults))
+
+
+def faults_of(folder: Path) -> Iterator[FormatError]:
+    """What is wrong with an artefact, file by file."""
+    try:
+        manifest = read_manifest(folder)
+    except FormatError as error:
+        yield error
+        return
+    for name in manifest.files:
+        try:
+            require_file(folder, manifest.files, name)
+        except FormatError as error:
+            yield error
+
+
+def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
+    """Mend what can be mended, move the rest of what is damaged out of the way, and say so, line by line.
+
+    What is newer than this version stays. Whatever is moved is made again by the next run that wants it.
+
+    Args:
+        mend: for label sets.
+    """
+    yield from settle(root)
+    for kind, folder in list(_artefacts(root)):
+        fault = next((one for one in faults_of(folder) if isinstance(one, DamagedArtefactError)), None)
+        if fault is not None:
+            yield _locked(root, kind, folder, fault, mend)
+    for path in report_files(root):
+        if isinstance(broken := _fault_of(path), DamagedArtefactError):
+            place = root / QUARANTINE / "reports" / f"{path.parent.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+            place.mkdir(parents=True)
+            path.replace(place / path.name)
+            yield f"{broken.fault}; moved to '{place}', run again to write it anew"
+
+
+def _locked(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, mend: Mend | None) -> str:
+    staging = Store(root).staging(kind, folder.name)
+    lock = Path(f"{staging}.lock")
+    with held_now(lock) as free:
+        if not free:
+            return f"{fault.fault}; a run is making it anew"
+        said = _mended(root, kind, folder, fault, mend)
+        if not staging.is_dir():
+            lock.unlink(missing_ok=True)
+        return said
+
+
+def settle(root: Path) -> Iterator[str]:
+    """Put back what a killed process had moved aside to replace it and replaced by nothing."""
+    with alone_in(root) as alone:
+        for kind in KINDS if alone else ():
+            for aside in sorted((root / kind).glob(".replaced-*")):
+                target = Store(root).path(kind, aside.name.removeprefix(".replaced-"))
+                if target.exists():
+                    shutil.rmtree(aside)
+                else:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    aside.replace(target)
+                yield f"settled {kind} {target.name[:12]}, which a killed process was replacing"
+
+
+def _mended(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, mend: Mend | None) -> str:
+    if kind == "labels" and mend is not None:
+        try:
+            return f"{fault.fault}; {mend(read_manifest(folder))} shards were made anew"
+        except FormatError:
+            pass  # as a whole, then
+    place = quarantine(root, kind, folder.name)
+    return f"{fault.fault}; moved to '{place}', the next run that wants it makes it anew"
+
+
+def _artefacts(root: Path) -> Iterator[tuple[Kind, Path]]:
+    for kind in KINDS:
+        for folder in published(root, kind):
+            if place_of(folder):
+                yield kind, folder
+
+
+def _fault_of(path: Path) -> FormatError | None:
+    try:
+        read_report(path)
+    except FormatError as error:
+        return error
+    return None
