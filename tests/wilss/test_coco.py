@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 
 from tests.flows.test_cli import voc_folder
 from wilss.data.coco.names import CLASS_OF_VOC, CLASSES, COCO_IDS, N_BASE, PROMPTS, VOC_TO_COCO
-from wilss.data.coco.source import CocoSplit, CocoToVocSource
+from wilss.data.coco.source import CocoToVocSource
+from wilss.data.coco.split import CocoSplit
 from wilss.data.files import read_rgb
 from wilss.data.voc import VocSource
 from wilss.data.voc_names import VOC_PROMPTS
@@ -144,7 +145,9 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     root = coco_folder(tmp_path / "a", categories=[{"id": 1, "name": "cat"}])
     with pytest.raises(DataNotFoundError, match="has no COCO split 'val2017'; there: train2017"):
         CocoSplit(root, "val2017")
-    with pytest.raises(DataError, match="calls category 1 'cat'; expected COCO's own numbering"):
+    with pytest.raises(
+        DataError, match=r"calls category 1 'cat'.*: wilss data import coco .*json --images .*train2017 --to"
+    ):
         _ = CocoSplit(root, "train2017").ids
     (root / "annotations" / "instances_train2017.json").write_text("{")
     with pytest.raises(DataError, match="is no COCO annotation file"):

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from tests.wilss.test_coco import coco_folder
+from wilss.data.coco.names import COCO_CLASSES
 from wilss.data.coco.objects import CocoSource
-from wilss.data.coco.source import CocoSplit
-from wilss.fewshot.episodes.folds import COCO_CLASSES
+from wilss.data.coco.split import CocoSplit
 from wilss.fewshot.episodes.lists import build_list, read_areas
 
 CROWD = {"counts": [0, 40, 560], "size": [20, 30]}

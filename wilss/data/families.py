@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wilss.custom import CustomBenchmark
-    from wilss.data.coco.source import CocoSplit
+    from wilss.data.coco.split import CocoSplit
     from wilss.data.source import Source
     from wilss.data.voc import VocSource
     from wilss.settings import Settings
@@ -133,7 +133,7 @@ def _folder(data: DataSpec, settings: Settings, base: tuple[int, ...], custom: C
 
 
 def _coco_splits(data: DataSpec, settings: Settings) -> tuple[CocoSplit, CocoSplit]:
-    from wilss.data.coco.source import CocoSplit
+    from wilss.data.coco.split import CocoSplit
 
     assert settings.data is not None
     train, evaluation = (

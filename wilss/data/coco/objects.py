@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from wilss.data.coco.source import COCO_VERSION, CocoSplit
+from wilss.data.coco.names import COCO_CLASSES, coco_lookup
+from wilss.data.coco.split import COCO_VERSION, CocoSplit
 from wilss.data.files import read_rgb
+from wilss.data.findings import Finding
 from wilss.data.source import Split
 from wilss.digest import code_version, digest_of
-from wilss.fewshot.episodes.folds import COCO_CLASSES, coco_lookup
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class CocoSource:
     @cached_property
     def fingerprint(self) -> str:
         """See `wilss.data.source.Source.fingerprint`."""
-        parts = [(s.name, s.annotations.stat().st_size, list(s.ids)) for s in (self.train, self.evaluation)]
+        parts = [(s.name, list(s.ids), s.fingerprint(s.ids)) for s in (self.train, self.evaluation)]
         return digest_of({"coco80": parts, "crowds": "known", **code_version(COCO_VERSION)})
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
@@ -65,6 +66,11 @@ class CocoSource:
         """Look at every image; see `CocoSplit.check`."""
         for part in (self.train, self.evaluation):
             part.check(part.ids)
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong with both splits; see `CocoSplit.findings`."""
+        for part in dict.fromkeys((self.train, self.evaluation)):
+            yield from part.findings()
 
     def shown_classes(self, image_id: str) -> tuple[int, ...]:
         """Class ids of all annotations of an image, ascending, crowds included, which its mask leaves void."""
