@@ -146,7 +146,7 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataNotFoundError, match="has no COCO split 'val2017'; there: train2017"):
         CocoSplit(root, "val2017")
     with pytest.raises(
-        DataError, match=r"calls category 1 'cat'.*: wilss data import coco .*json --images .*train2017 --to"
+        DataError, match=r"calls category 1 'cat'.*: wilss data import coco .* --images .*train2017 --to"
     ):
         _ = CocoSplit(root, "train2017").ids
     (root / "annotations" / "instances_train2017.json").write_text("{")

@@ -6,6 +6,7 @@ import json
 import resource
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wilss.data.coco import outlines
 from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.names import CLASS_OF_COCO
 from wilss.data.coco.objects import CocoSource
@@ -163,15 +165,12 @@ REFUSED: list[Any] = [
     {"counts": None, "size": [9, 10]},
     {"size": [9, 10]},
     {"counts": [90], "size": "9x10"},
-    [[x, y] * 3 for x in range(10) for y in range(9)] + [[0, 0, 9, 9, 0, 0] * 40_000],
 ]
 
 
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_outlines_that_are_none_are_refused_before_anything_is_drawn(tmp_path: Path, number: int) -> None:
     split = split_of(tmp_path, [annotation(1, segmentation=REFUSED[number]), annotation(2)])
-    if number == len(REFUSED) - 1:  # winding: it would be drawn, at length
-        split = split_of(tmp_path / "large", [annotation(1, segmentation=REFUSED[number])], _huge)
     assert sum(severity == "refuse" for severity, _ in kinds(split).elements()) == 1
     with pytest.raises(DataError, match=r"annotation 1 \(image '1.jpg'\)"):
         split.mask("1")
@@ -179,10 +178,16 @@ def test_outlines_that_are_none_are_refused_before_anything_is_drawn(tmp_path: P
         split.check(["1"])
 
 
-def _huge(content: Any) -> None:
-    for entry in content["images"]:
-        entry.update(width=9000, height=9000)
-    content["annotations"][0]["segmentation"] = [[0, 0, 8999, 8999, 0, 8999] * 400]
+def test_an_outline_of_endless_length_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zigzag = [[0, 0, 9, 8] * 20]
+    split = split_of(tmp_path, [annotation(1, segmentation=zigzag), annotation(2, segmentation=[*SQUARE] * 3)])
+    assert kinds(split) == {}
+    monkeypatch.setattr(outlines, "LONGEST", 50)
+    again = CocoSplit(split.root, "val2017")
+    assert kinds(again) == {("refuse", "coco-outline"): 1}
+    with pytest.raises(DataError, match=r"annotation 1 .* whose outline is longer"):
+        again.mask("1")
+    assert pixels(again, "2") == 9
 
 
 def test_nonsense_costs_no_memory(tmp_path: Path) -> None:
@@ -221,7 +226,6 @@ MISSING: list[tuple[Callable[[Any], Any], str]] = [
     (lambda d: d["categories"].append({"id": 3}), "has a category 3 called None"),
     (lambda d: d.update(categories=[{"id": 1, "name": "weed"}]), "wilss data import coco "),
     (lambda d: d["annotations"].append(7), "annotations holds 7"),
-    (lambda d: d.update(images={"a": 1}), "lists no images|tells no size|lists an image with"),
 ]
 
 
@@ -367,12 +371,10 @@ def test_fuzzed_annotations_are_read_or_refused(tmp_path: Path) -> None:
             entry[list(entry)[draw.integers(len(entry))]] = odd[draw.integers(len(odd))]
         split.annotations.write_text(json.dumps(changed))
         again = CocoSplit(split.root, "val2017", skip_unreadable=bool(seed % 2))
-        told = list(again.findings())
-        try:
-            for image_id in again.ids:
-                assert again.mask(image_id).shape[1] and len(again.tags(image_id)) >= 0
-        except WilssError as error:
-            assert any(f.severity == "refuse" for f in told), error
+        sound = all(finding.severity != "refuse" for finding in again.findings())
+        with nullcontext() if sound else suppress(WilssError):
+            assert [again.tags(i) for i in again.ids]
+            assert all(again.mask(i).ndim == 2 for i in again.ids)
 
 
 def test_real_annotations_are_drawn_as_pycocotools_draws_them(real_data: Path) -> None:
