@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, specify
+from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, run_content, specify
 from flows.cli.printing import print_json, print_table
-from wilss.layout import default_root
+from flows.machine import machine_settings
 
 if TYPE_CHECKING:
     from wilss.data.listing import TaggedList
@@ -22,6 +22,8 @@ data_app = App(name="data", help="Look over a data folder, or fetch a public dat
 
 FACTS = ("layout", "images", "masks", "labelled")
 SHOWN = 10
+"""Findings of a kind that are printed."""
+TITLES = {"refuse": "refused", "warn": "warnings", "note": "notes"}
 
 
 def protocol(
@@ -63,6 +65,13 @@ def protocol(
         print(f"id lists: {write}")
 
 
+def make_run(benchmark: str, options: RunOptions, settings: Settings) -> RunSpec:
+    """The run that a folder is looked over for."""
+    from wilss.spec import make_spec
+
+    return make_spec({**run_content(benchmark, options, settings), "method": "fmwiss", "seed": 0})
+
+
 def _listed(spec: RunSpec, labels: Path) -> TaggedList:
     from wilss.data.families import family_of
     from wilss.data.listing import read_list
@@ -87,21 +96,30 @@ def data_check(
     benchmark: str | None = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
     json: bool = False,
+    labels_csv: Path | None = None,
+    skip_unreadable: bool = False,
+    options: RunOptions = NO_RUN_OPTIONS,
 ) -> None:
-    """Count images and classes, find unreadable files, unknown classes and duplicates, write a contact sheet.
+    """Look at every file as a run would: what it would refuse or say, counts, a contact sheet.
+
+    Exit code 0: nothing to say but notes; 1: warnings; 2: a run would refuse the folder.
 
     Args:
         folder: images/ and labels.csv, or a VOC folder
-        benchmark: YAML file or name whose class names are the known ones; any name is accepted when left out
+        benchmark: YAML file or name whose classes and lists are the known ones; any name is accepted when left out
         out: path of the PNG; a file under the root when left out
         json: print JSON
+        labels_csv: image-level labels as CSV, as of run (VOC folders)
+        skip_unreadable: leave out images that cannot be decoded, as of run
     """
     from wilss.errors import DataError
     from wilss.report.data import check_data
 
-    spec = specify(benchmark, "fmwiss", 0, NO_RUN_OPTIONS, NO_MACHINE_OPTIONS)[0] if benchmark else None
-    out = out or default_root() / "sheets" / f"data-{folder.resolve().name}.png"
-    facts = check_data(folder, spec, out)
+    given = {"labels_csv": labels_csv, "skip_unreadable": skip_unreadable or None, "data": folder}
+    settings = machine_settings(**given)
+    spec = make_run(benchmark, options, settings) if benchmark else None
+    out = out or settings.root / "sheets" / f"data-{folder.resolve().name}.png"
+    facts = check_data(folder, spec, out, settings)
     if json:
         print_json(facts)
     else:
@@ -109,7 +127,9 @@ def data_check(
         if spec is None and facts["layout"] == "folder":
             print("no benchmark given: class names were not checked; name one with --benchmark")
     if not facts["sound"]:
-        raise DataError(f"'{folder}' is not ready for a run; see the problems above")
+        raise DataError(f"'{folder}' is not ready for a run; see what is refused above")
+    if facts["warned"]:
+        raise SystemExit(1)
 
 
 @data_app.command(name="download")
@@ -132,18 +152,21 @@ def data_download(name: Literal["voc", "coco"], *, to: Path, yes: bool = False) 
 def _print_check(facts: dict[str, Any]) -> None:
     for key in FACTS:
         print(f"{key:<10} {facts[key]}")
+    for kind, count in facts["passed_over"].items():
+        print(f"passed over: {count} ({kind})")
     print_table("images of each class", ["class", "images"], [[name, str(n)] for name, n in facts["classes"].items()])
-    for key in ("unreadable", "unknown"):
-        _print_some(key, [f"{name}: {value}" for name, value in facts[key].items()])
-    _print_some("duplicates", [" = ".join(group) for group in facts["duplicates"]])
-    _print_some("problems", facts["problems"])
+    for severity, title in TITLES.items():
+        _print_some(title, [finding for finding in facts["findings"] if finding["severity"] == severity])
     if facts["sheet"]:
         print(f"contact sheet: {facts['sheet']}")
 
 
-def _print_some(title: str, lines: Sequence[str]) -> None:
-    print(f"{title}: {len(lines) or 'none'}")
-    for line in lines[:SHOWN]:
-        print(f"  {line}")
-    if len(lines) > SHOWN:
-        print(f"  ... and {len(lines) - SHOWN} more (--json shows all)")
+def _print_some(title: str, findings: Sequence[dict[str, str]]) -> None:
+    print(f"{title}: {len(findings) or 'none'}")
+    kinds = dict.fromkeys(finding["kind"] for finding in findings)
+    for kind in kinds:
+        found = [finding for finding in findings if finding["kind"] == kind]
+        for finding in found[:SHOWN]:
+            print(f"  '{finding['where']}' {finding['seen']}; {finding['cure']}")
+        if len(found) > SHOWN:
+            print(f"  ... and {len(found) - SHOWN} more of this kind (--json shows all)")

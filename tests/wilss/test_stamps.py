@@ -30,9 +30,9 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def counted(stamps: Stamps, path: Path, seen: list[Path]) -> str:
-    def find(path: Path) -> str:
+    def find(path: Path) -> dict[str, str]:
         seen.append(path)
-        return sha256(path)
+        return {"test": sha256(path)}
 
     return stamps.fact(path, "test", find)
 

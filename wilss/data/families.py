@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from wilss.data.coco import names as coco_names
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.spec import DataSpec
+from wilss.data.stamps import NAME, Stamps
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
 from wilss.members import SOURCE, require_members
@@ -129,7 +130,8 @@ def _folder(data: DataSpec, settings: Settings, base: tuple[int, ...], custom: C
 
     assert settings.data is not None
     assert custom is not None
-    return FolderSource(settings.data, custom.classes, base, custom.ignore, settings.skip_unreadable)
+    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
+    return FolderSource(settings.data, custom.classes, base, custom.ignore, *how)
 
 
 def _coco_splits(data: DataSpec, settings: Settings) -> tuple[CocoSplit, CocoSplit]:
@@ -146,10 +148,11 @@ def _voc_folder(data: DataSpec, settings: Settings, root: Path | None) -> VocSou
     from wilss.data.voc import VocSource
 
     assert root is not None
-    return VocSource(root, data.train_list, data.eval_list, settings.labels_csv, settings.skip_unreadable)
+    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
+    return VocSource(root, data.train_list, data.eval_list, settings.labels_csv, *how)
 
 
-LISTS, SPLITS = ("train_list", "eval_list"), ("coco_train", "coco_eval")
+LISTS, SPLITS = ("train_list", "eval_list", "masks"), ("coco_train", "coco_eval")
 _ENTRIES = (
     Family(
         name="scenes",
@@ -193,6 +196,7 @@ _ENTRIES = (
     Family(
         name="folder",
         open=_folder,
+        reads=("masks",),
         preset="small",
         needs={"data": "the folder that holds images/ and labels.csv"},
     ),

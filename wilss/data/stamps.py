@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from wilss.errors import DataNotFoundError
 
 NAME = "stamps.sqlite"
 """Of the file in a root folder. It only saves time: whoever deletes it has every file read once more."""
+DIGEST = "sha256"
+"""Kind of a digest of a file's bytes."""
 SETTLED_NS = 2_000_000_000
 """A file changed less than this long ago may change again within one tick of its clock, so it is not remembered."""
 BATCH = 5_000
@@ -58,22 +60,24 @@ class Stamps:
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file's bytes, hexadecimal. Raises DataNotFoundError where there is no file."""
-        return self.fact(path, "sha256", sha256)
+        return self.fact(path, DIGEST, lambda path: {DIGEST: sha256(path)})
 
-    def fact(self, path: Path, kind: str, find: Callable[[Path], str]) -> str:
-        """What ``find`` says of a file: remembered, or found now.
+    def fact(self, path: Path, kind: str, find: Callable[[Path], Mapping[str, str]]) -> str:
+        """A fact about a file: remembered, or found now.
 
         Args:
-            kind: name of the fact and version of ``find``, such as "image 2". find: looks at the file's contents.
+            kind: its name, with a version of ``find``, such as "image 2".
+            find: facts by kind that follow from the file's contents; all of them are remembered.
         """
         stamp, settled = stamp_of(path)
         key = (os.path.abspath(path), kind, stamp)  # noqa: PTH100 - resolve() asks the disk for every folder above
         if settled and (known := self._recall(key)) is not None:
             return known
-        value = find(path)
+        found = find(path)
         if settled and stamp_of(path)[0] == stamp:
-            self._remember(key, value)
-        return value
+            for name, value in found.items():
+                self._remember((key[0], name, stamp), value)
+        return found[kind]
 
     def save(self) -> None:
         """Write what is new to the file."""
