@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from flows.cli.bring import bring_app
 from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, RunOptions, run_content, specify
 from flows.cli.printing import print_json, print_table
 from flows.machine import machine_settings
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from wilss.settings import Settings
     from wilss.spec import RunSpec
 
-data_app = App(name="data", help="Look over a data folder, or fetch a public data set.")
+data_app = App(name="data", help="Look over a data folder, make one of what there is, or fetch a public data set.")
+data_app.command(bring_app)
 
 FACTS = ("layout", "images", "masks", "labelled")
 SHOWN = 10

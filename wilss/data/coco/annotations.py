@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wilss.data.coco.columns import Columns
+from wilss.data.coco.columns import RUNS, Columns
 from wilss.data.coco.entries import CocoImage, Sayer, categories_of, image_row, images_of
 from wilss.data.coco.outlines import area_of, draw, judge, tell
 from wilss.data.coco.stream import records
@@ -102,6 +102,10 @@ class CocoFile:
     def is_crowd(self, number: int) -> bool:
         """Whether an object is a crowd."""
         return bool(self.columns.crowd[number])
+
+    def is_drawn(self, number: int) -> bool:
+        """Whether an object has an outline that can be drawn."""
+        return bool(self._states[number] <= RUNS)
 
     def mask(self, image: CocoImage, number: int) -> NDArray[np.bool_] | None:
         """Pixels of an object, ``(H, W)``; None for one that has no outline, which its finding tells.
