@@ -106,7 +106,7 @@ def test_base_images_show_no_class_of_voc_and_may_be_empty(tmp_path: Path) -> No
     assert source.further_eval["voc"][0] == "voc/2007_000006"
     source.check()
     coco.path("000000000003").unlink()
-    with pytest.raises(DataNotFoundError, match="does not exist, but the annotations list it"):
+    with pytest.raises(DataError, match="does not exist, but the annotations list it"):
         source.check()
 
 
@@ -133,9 +133,19 @@ def test_images_of_another_size_than_their_annotations_are_named(tmp_path: Path)
     Image.new("RGB", (20, 30)).save(split.path("000000000003"), exif=turned)
     assert split.mask("000000000003").shape == (20, 30)
     split.check(split.ids)
+    Image.new("RGB", (30, 20)).save(split.path("000000000003"), exif=turned)  # annotated as stored: turned with it
+    assert split.mask("000000000003").shape == (30, 20)
+    assert [finding.kind for finding in split.findings()] == ["orientation"]
+    split.check(split.ids)
+    turned[ExifTags.Base.Orientation] = 3  # nothing tells which way it was annotated
     Image.new("RGB", (30, 20)).save(split.path("000000000003"), exif=turned)
-    with pytest.raises(DataError, match=r"is \(30, 20\), its annotations are made for \(20, 30\)"):
+    with pytest.raises(DataError, match="fits it both ways; say with --set data"):
         split.check(split.ids)
+    raw, upright = (CocoSplit(split.root, "train2017", drawn=drawn) for drawn in ("raw", "upright"))
+    Image.new("RGB", (30, 20)).save(split.path("000000000001"), exif=turned)
+    assert bool((raw.mask("000000000001").flip(0, 1) == upright.mask("000000000001")).all())
+    Image.new("RGB", (30, 20)).save(split.path("000000000001"))
+    Image.new("RGB", (30, 20)).save(split.path("000000000003"))
     Image.new("RGB", (15, 10)).save(split.path("000000000002"))
     with pytest.raises(DataError, match=r"is \(10, 15\), its annotations are made for \(20, 30\)"):
         split.check(split.ids)

@@ -138,9 +138,8 @@ def _coco_splits(data: DataSpec, settings: Settings) -> tuple[CocoSplit, CocoSpl
     from wilss.data.coco.split import CocoSplit
 
     assert settings.data is not None
-    train, evaluation = (
-        CocoSplit(settings.data, split, settings.skip_unreadable) for split in (data.coco_train, data.coco_eval)
-    )
+    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
+    train, evaluation = (CocoSplit(settings.data, split, *how) for split in (data.coco_train, data.coco_eval))
     return (evaluation if train == evaluation else train), evaluation  # one annotation file is read once
 
 
@@ -177,7 +176,7 @@ _ENTRIES = (
         name="coco",
         open=_coco,
         classes=tuple(coco_names.COCO_IDS.values()),
-        reads=SPLITS,
+        reads=(*SPLITS, "masks"),
         fewshot_preset="small",
         needs={"data": COCO_FOLDER},
     ),

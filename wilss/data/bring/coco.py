@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -92,14 +93,30 @@ def _item(part: Part, file: CocoFile, image: CocoImage, classes: tuple[str, ...]
 
 
 def _draw(file: CocoFile, image: CocoImage, classes: tuple[str, ...]) -> NDArray[np.uint8]:
+    """Objects that have a box alone are void in it: what is theirs is not known, and not background either."""
     mask = np.zeros(file.size(image), np.uint8)
+    for number in file.objects(image):
+        if not file.is_drawn(number) and file.name_of(number) in classes:
+            mask[_inside(file, image, number)] = VOID
     for number, inside in file.layers(image):
-        name = file.categories[file.category(number) or ""]
+        name = file.name_of(number)
         if name in classes:
             mask[inside] = VOID if file.is_crowd(number) else classes.index(name) + 1
-        elif is_background(name):
+        elif name is not None and is_background(name):
             mask[inside] = 0
     return mask
+
+
+def _inside(file: CocoFile, image: CocoImage, number: int) -> tuple[slice, slice]:
+    """Pixels of an object's box. Raises DataError for an object without one."""
+    box = file.box(number)
+    if box is None:
+        raise DataError(
+            f"'{image.file_name}' shows an object that has neither outline nor box, so it has no mask; draw its outline"
+        )
+    left, top, width, height = box
+    rows, columns = (max(0, math.floor(a)) for a in (top, left))
+    return slice(rows, max(0, math.ceil(top + height))), slice(columns, max(0, math.ceil(left + width)))
 
 
 def _used(file: CocoFile, drawn: bool = False) -> Iterator[str]:

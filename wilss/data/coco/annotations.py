@@ -99,6 +99,11 @@ class CocoFile:
         key = self._category_keys[position] if position >= 0 else None
         return key if key in self.categories else None
 
+    def name_of(self, number: int) -> str | None:
+        """Name of an object's category; None for one that the file does not list."""
+        key = self.category(number)
+        return None if key is None else self.categories[key]
+
     def is_crowd(self, number: int) -> bool:
         """Whether an object is a crowd."""
         return bool(self.columns.crowd[number])
@@ -106,6 +111,10 @@ class CocoFile:
     def is_drawn(self, number: int) -> bool:
         """Whether an object has an outline that can be drawn."""
         return bool(self._states[number] <= RUNS)
+
+    def box(self, number: int) -> tuple[float, ...] | None:
+        """Left, top, width and height of an object without an outline; None for one without a box."""
+        return self.columns.boxes.get(number)
 
     def mask(self, image: CocoImage, number: int) -> NDArray[np.bool_] | None:
         """Pixels of an object, ``(H, W)``; None for one that has no outline, which its finding tells.

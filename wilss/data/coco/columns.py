@@ -40,7 +40,8 @@ class Columns:
     image, category: position of their id in ``keys_of_images`` and ``keys_of_categories``, -1 for none.
     area: not a number where there is none. state: one of the constants above.
     to: end of the object's polygons in ``ends``; ends: end of each polygon in ``points``, x and y in turn.
-    parts: objects of which a flat part was left out. boxed: objects without an outline that have a box.
+    parts: objects of which a flat part was left out. boxes: of objects without an outline,
+    left, top, width and height.
     """
 
     ids: list[Any] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Columns:
     points: array[float] = field(default_factory=lambda: array("d"))
     runs: dict[int, Runs] = field(default_factory=dict)
     parts: list[int] = field(default_factory=list)
-    boxed: set[int] = field(default_factory=set)
+    boxes: dict[int, tuple[float, ...]] = field(default_factory=dict)
     keys_of_images: dict[str, int] = field(default_factory=dict)
     keys_of_categories: dict[str, int] = field(default_factory=dict)
 
@@ -67,8 +68,8 @@ class Columns:
         crowd = record.get("iscrowd")
         self.crowd.append(1 if crowd in (1, True) else 0)
         state = self._outline(record.get("segmentation"))
-        if state in (MISSING, EMPTY) and record.get("bbox"):
-            self.boxed.add(len(self.state))
+        if state in (MISSING, EMPTY, FLAT) and (box := _box(record.get("bbox"))):
+            self.boxes[len(self.state)] = box
         self.state.append(state if crowd is None or crowd in (0, 1) else NO_CROWD)
         self.to.append(len(self.ends))
 
@@ -123,6 +124,13 @@ class Columns:
 def _position(keys: dict[str, int], value: Any) -> int:
     key = str(value) if type(value) is int and 0 <= value < 10**18 else key_of(value)
     return -1 if key is None else keys.setdefault(key, len(keys))
+
+
+def _box(value: Any) -> tuple[float, ...] | None:
+    """Left, top, width and height of a box that spans an area; None for anything else."""
+    if not isinstance(value, list) or len(value) != 4 or not all(type(n) in (int, float) for n in value):
+        return None
+    return tuple(map(float, value)) if all(abs(n) < 1e6 for n in value) and value[2] > 0 < value[3] else None
 
 
 def _area(value: Any) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from wilss.data.coco.names import COCO_CLASSES, coco_lookup
 from wilss.data.coco.split import COCO_VERSION, CocoSplit
 from wilss.data.files import read_rgb
 from wilss.data.findings import Finding
+from wilss.data.gate import require_sound
 from wilss.data.source import Split
 from wilss.digest import code_version, digest_of
 
@@ -63,14 +64,12 @@ class CocoSource:
         return sum(part.skipped for part in {self.train, self.evaluation})
 
     def check(self) -> None:
-        """Look at every image; see `CocoSplit.check`."""
-        for part in (self.train, self.evaluation):
-            part.check(part.ids)
+        """Look at every image. Raises DataError for the first thing that a run refuses; see `findings`."""
+        require_sound(self.findings())
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> list[Finding]:
         """What is wrong with both splits; see `CocoSplit.findings`."""
-        for part in dict.fromkeys((self.train, self.evaluation)):
-            yield from part.findings()
+        return [finding for part in dict.fromkeys((self.train, self.evaluation)) for finding in part.findings()]
 
     def shown_classes(self, image_id: str) -> tuple[int, ...]:
         """Class ids of all annotations of an image, ascending, crowds included, which its mask leaves void."""

@@ -80,7 +80,7 @@ def tell(columns: Columns, number: int, found: NDArray[np.uint8]) -> Told | None
     state = int(found[number])
     if state == states.RUNS:
         return None if _lengths(columns.runs[number]) is not None else _TOLD[states.NO_RUNS]
-    if state in (states.MISSING, states.EMPTY) and number in columns.boxed:
+    if state in (states.MISSING, states.EMPTY) and number in columns.boxes:
         return _BOX
     return _PART if state == states.POLYGONS and number in columns.parts else _TOLD.get(state)
 

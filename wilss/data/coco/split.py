@@ -12,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.entries import CocoImage
 from wilss.data.coco.names import CLASS_OF_COCO, COCO_IDS
-from wilss.data.files import read_rgb, read_size
+from wilss.data.files import read_header, read_rgb, read_size
 from wilss.data.findings import Finding
+from wilss.data.gate import require_sound
+from wilss.data.mask_reading import Drawn, lies_on, turned
 from wilss.data.source import VOID
 from wilss.data.stamps import Stamps
 from wilss.errors import DataError, DataNotFoundError
@@ -40,12 +43,14 @@ class CocoSplit:
     Args:
         skip_unreadable: decode every image first, and leave out those that cannot be decoded, are not of the size that
             the annotations say, or are listed wrongly; minutes for the whole of COCO.
+        drawn: where an EXIF orientation leaves it open, whether images were annotated as stored or as shown.
         stamps: what is known of files; see `fingerprint`.
     """
 
     root: Path
     name: str
     skip_unreadable: bool = False
+    drawn: Drawn | None = None
     stamps: Stamps = field(default_factory=lambda: Stamps(None), compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,17 +107,15 @@ class CocoSplit:
             for image_id, wrong in zip(ids, pool.map(self._image_finding, ids), strict=True):
                 if wrong:
                     yield wrong
-                else:
+                if wrong is None or wrong.severity != "refuse":
                     yield from self._file.object_findings(self._image(image_id))
 
     def check(self, ids: Sequence[str]) -> None:
         """Look at the header of every image and at the outlines drawn on it.
 
-        Raises DataNotFoundError for a missing image, DataError for anything else that a run refuses.
+        Raises DataError for the first thing that a run refuses.
         """
-        for finding in self.findings(ids):
-            if finding.severity == "refuse":
-                raise (DataNotFoundError if finding.kind == "coco-no-file" else DataError)(str(finding))
+        require_sound(list(self.findings(ids)))
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -144,7 +147,16 @@ class CocoSplit:
         mask = np.zeros(self._size(image), np.uint8)
         for number, inside in file.layers(image):
             mask[inside] = VOID if file.is_crowd(number) else CLASS_OF_COCO[int(file.category(number) or 0)]
-        return torch.from_numpy(mask)
+        return torch.from_numpy(self._as_shown(mask, image_id))
+
+    def _as_shown(self, mask: NDArray[np.uint8], image_id: str) -> NDArray[np.uint8]:
+        """A mask turned as its image is by its EXIF orientation, where it was drawn before."""
+        path = self.path(image_id)
+        if not path.is_file():
+            return mask
+        header = read_header(path)
+        turn, _ = lies_on(header.stored, header.size, header.orientation, (mask.shape[0], mask.shape[1]), self.drawn)
+        return turned(mask, header.orientation) if turn else mask
 
     def fingerprint(self, ids: Sequence[str]) -> list[str]:
         """Digests of the annotation file and of these images' contents, "" for one that is not there.
@@ -169,20 +181,29 @@ class CocoSplit:
                 "refuse", "coco-no-file", where, seen, "fetch it, or leave such images out with --skip-unreadable"
             )
         try:
-            found = read_size(path)
+            header = read_header(path)
         except DataError as error:
             seen, _, cure = str(error).removeprefix(f"'{path}' ").partition("; ")
             return Finding("refuse", "coco-unreadable", where, seen, cure)
-        if found == size:
-            return None
-        seen = f"is {found}, its annotations are made for {size} (height, width)"
-        cure = "take the images as COCO ships them, or leave such images out with --skip-unreadable"
-        return Finding("refuse", "coco-unreadable", where, seen, cure)
+        turn, problem = lies_on(header.stored, header.size, header.orientation, size, self.drawn)
+        if problem and size not in (header.stored, header.size):
+            seen = f"is {header.size}, its annotations are made for {size} (height, width)"
+            cure = "take the images as COCO ships them, or leave such images out with --skip-unreadable"
+            return Finding("refuse", "coco-unreadable", where, seen, cure)
+        if problem:
+            seen, _, cure = problem.partition("; ")
+            return Finding("refuse", "orientation", where, seen, cure)
+        seen = (
+            f"is turned by its EXIF orientation {header.orientation}, and was annotated before; its mask is turned too"
+        )
+        return Finding("note", "orientation", where, seen, "nothing has to be done") if turn else None
 
     def _readable(self, image_id: str) -> bool:
         image = self._image(image_id)
         try:
-            return tuple(read_rgb(self.path(image_id)).shape[1:]) == self._file.size(image)
+            shown = read_rgb(self.path(image_id)).shape[1:]
+            size = self._file.size(image)
+            return size == tuple(shown) or size == read_header(self.path(image_id)).stored
         except (DataError, DataNotFoundError):
             return False
 
