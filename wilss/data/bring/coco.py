@@ -98,12 +98,17 @@ def _draw(file: CocoFile, image: CocoImage, classes: tuple[str, ...]) -> NDArray
     for number in file.objects(image):
         if not file.is_drawn(number) and file.name_of(number) in classes:
             mask[_inside(file, image, number)] = VOID
+    boxed = bool(mask.any())
     for number, inside in file.layers(image):
         name = file.name_of(number)
         if name in classes:
             mask[inside] = VOID if file.is_crowd(number) else classes.index(name) + 1
         elif name is not None and is_background(name):
             mask[inside] = 0
+    if boxed and not set(np.unique(mask).tolist()) - {0, VOID}:
+        raise DataError(
+            f"'{image.file_name}' shows objects by their boxes alone, so it has no mask; draw their outlines"
+        )
     return mask
 
 

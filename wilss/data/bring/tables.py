@@ -10,8 +10,9 @@ from wilss.data.bring.batch import Batch, Item, chosen_classes, is_background, l
 from wilss.data.findings import Finding
 from wilss.data.index import FileIndex, index_images
 from wilss.data.stamps import sha256
+from wilss.data.tables import read_table
 from wilss.data.tags import label_table, row_findings
-from wilss.errors import DataNotFoundError
+from wilss.errors import DataNotFoundError, SpecError
 
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 """Folders above those of the classes."""
@@ -28,6 +29,8 @@ def from_table(table: Path, images: Path, wanted: Sequence[str] = ()) -> Batch:
     index = folder_index(images)
     names = {**_bare(index), **index.names}
     labels = label_table(table, wanted, names)
+    if not wanted and not labels.several:
+        _require_plain_names(table)
     findings = softened(index.told()) + [
         finding for finding in softened(row_findings(labels, (), names, (), images)) if finding.kind != "repeated-row"
     ]
@@ -45,6 +48,16 @@ def from_table(table: Path, images: Path, wanted: Sequence[str] = ()) -> Batch:
     findings += _passed_over(table, [name for row in tags.values() for name in row], classes)
     items = [Item(i, index.files[i], tuple(c for c in classes if c in row)) for i, row in tags.items()]
     return Batch(classes, frozenset(), tuple(items), tuple(findings))
+
+
+def _require_plain_names(table: Path) -> None:
+    """Raise SpecError where blanks may part names or belong to one."""
+    cells = [cell for record in read_table(table, ()).records for cell in record.cells[1:]]
+    if spaced := [cell for cell in cells if " " in cell]:
+        raise SpecError(
+            f"'{table}' holds '{spaced[0]:.60}', which may be one name or several; name the classes with --classes, or "
+            "write ';' between names"
+        )
 
 
 def from_folders(root: Path, wanted: Sequence[str] = ()) -> Batch:
