@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wilss.data.coco.columns import RUNS, Columns
+from wilss.data.coco.columns import POLYGONS, RUNS, Columns
 from wilss.data.coco.entries import CocoImage, Sayer, categories_of, image_row, images_of
 from wilss.data.coco.outlines import area_of, draw, judge, tell
 from wilss.data.coco.stream import records
@@ -131,6 +131,14 @@ class CocoFile:
         drawn = [(n, mask) for n in self.objects(image) if (mask := self.mask(image, n)) is not None]
         yield from sorted(drawn, key=lambda one: (not self.is_crowd(one[0]), -area_of(self.columns, *one)))
 
+    @cached_property
+    def _suspect(self) -> NDArray[np.bool_]:
+        """Objects that have to be looked at one by one: most have polygons and a listed category."""
+        listed = np.array([key in self.categories for key in self._category_keys] + [False])
+        found = (self._states != POLYGONS) | ~listed[np.asarray(self.columns.category, np.int64)]
+        found[self.columns.parts] = True
+        return found
+
     def object_findings(self, image: CocoImage) -> Iterator[Finding]:
         """What is wrong with the objects of an image."""
         for number in self.objects(image):
@@ -149,8 +157,8 @@ class CocoFile:
                 )
 
     def _finding(self, image: CocoImage, number: int) -> Finding | None:
-        if self.size(image) == (0, 0):
-            return None  # its image cannot be read
+        if not self._suspect[number] or self.size(image) == (0, 0):  # the image cannot be read, which is told
+            return None
         what = f"has annotation {self.columns.ids[number]!s:.40} (image '{image.file_name:.200}') "
         if self.category(number) is None:
             seen = f"{what}of a category that it does not list"
