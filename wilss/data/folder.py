@@ -142,8 +142,6 @@ class FolderSource:
             if name not in self._images.files or not self.files.has_mask(name):
                 lacks = "no mask" if name in self._images.files else "no image"
                 raise DataError(f"'{path}' lists '{name}', which has {lacks}; it needs both, or leave it out")
-        if len(names) == len(self._images.files):
-            raise DataError(f"'{path}' lists every image, so none is left to train on; leave some out")
         return names
 
     def _readable(self, ids: Sequence[str], mask: bool) -> tuple[str, ...]:
@@ -216,6 +214,9 @@ class FolderSource:
 
     def _pixel_findings(self, held_out: Sequence[str], rows: Mapping[str, tuple[int, ...]]) -> list[Finding]:
         pairs, found = self.files.examine(tuple(self._images.files), held_out)
+        if held_out and len(held_out) == len(self._images.files):
+            seen, cure = "lists every image, so none is left to train on", "leave some out"
+            found.append(Finding("warn", "nothing-to-train-on", str(self.root / "eval.txt"), seen, cure))
         found = left_out(found) if self.skip_unreadable else found
         found += against_tags(pairs, rows, self.classes, self.base)
         found += equal_files(pairs, self.stamps, held_out)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.index import FileIndex
 from wilss.data.rules import Pair
 from wilss.data.source import VOID
@@ -18,9 +19,7 @@ SHOWN = 3
 
 def refusal(kind: str, path: Path, error: WilssError) -> Finding:
     """An error that was raised about a file as a finding."""
-    seen, _, cure = str(error).rpartition("; ")
-    place = seen.removeprefix(f"'{path}' ")
-    return Finding("refuse", kind, str(path), place or str(error), cure)
+    return from_message("refuse", kind, str(path), str(error))
 
 
 def against_tags(
