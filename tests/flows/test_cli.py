@@ -161,7 +161,10 @@ def test_unreadable_images_can_be_left_out(wilss, tmp_path: Path, prefect_backen
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2007_000001,aeroplane aeroplan", "'{csv}:3' names the class 'aeroplan', which is none, in 1 row(s); correct it"),
+        (
+            "2007_000001,aeroplane aeroplan",
+            "'{csv}:3' names the class 'aeroplan', which is none, in 1 row(s); correct it",
+        ),
         ("2007_000000,aeroplane", "'{csv}:3' repeats image id '2007_000000'"),
         (",aeroplane", "'{csv}:3' has no image id"),
         ("2009_000001,aeroplane", "'{csv}:3' names image '2009_000001', which is not in"),
