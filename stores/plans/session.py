@@ -71,7 +71,7 @@ class Session:
 
     def _check(self, source: Source) -> bool:
         findings = examine(source)
-        for line in lines_of(findings):
+        for line in lines_of([finding for finding in findings if finding.severity != "refuse"]):
             self.say(line)
         require_sound(findings)
         if source.skipped:

@@ -19,7 +19,7 @@ LABELMAP = "labelmap.txt"
 LINE = "name:red,green,blue::"
 VOIDS = frozenset({"void", "ignore", "ignored", "unlabeled", "unlabelled"})
 BLACK = (0, 0, 0)
-VOC_COLOURS = frozenset(voc_colour(k) for k in range(1, 21))
+VOC_COLOURS = frozenset(voc_colour(k) for k in (*range(1, 21), VOID))
 AGREEMENT = 2 / 3
 """Share of the masks with an index that have to give it one colour, for it to be that of the folder."""
 
@@ -40,9 +40,9 @@ class ColourTable:
         return next((colour for colour, known in self.ids.items() if known == value), None)
 
 
-def voc_table(n_classes: int) -> ColourTable:
-    """VOC's colours of ids 0 to n and of void."""
-    return ColourTable({voc_colour(k): k for k in (*range(n_classes + 1), VOID)}, "VOC's colours")
+def voc_table() -> ColourTable:
+    """VOC's colours of all ids, so that one above the classes is told as such."""
+    return ColourTable({voc_colour(k): k for k in range(256)}, "VOC's colours")
 
 
 def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = ()) -> ColourTable:
@@ -99,11 +99,13 @@ def table_of_masks(looks: Iterable[MaskLook]) -> ColourTable:
     for look in looks:
         own = own_colours(look)
         if not (own.get(0) in VOC_COLOURS and BLACK in own.values()):
-            for value, colour in own.items():
+            void = {VOID: look.palette[VOID]} if look.palette.get(VOID, BLACK) != BLACK else {}
+            for value, colour in (own | void).items():
                 votes[value][colour] += 1
     chosen = {value: _elected(value, counts) for value, counts in votes.items()}
     named = Counter(colour for colour in chosen.values() if colour)
     ids = {colour: value for value, colour in chosen.items() if colour and named[colour] == 1}
+    ids.setdefault(voc_colour(VOID), VOID)
     disputed = frozenset(value for value, colour in chosen.items() if colour is None)
     return ColourTable(ids, "the folder's other masks", disputed)
 

@@ -18,7 +18,7 @@ from wilss.data.index import FileIndex, index_images, index_masks
 from wilss.data.looks import Looks, in_threads
 from wilss.data.mask_reading import Drawn
 from wilss.data.pairs import PairedFiles
-from wilss.data.set_rules import against_tags, equal_files, orphans, refusal, some
+from wilss.data.set_rules import against_tags, binary_with_tags, equal_files, orphans, refusal, some
 from wilss.data.source import Split
 from wilss.data.stamps import Stamps
 from wilss.data.tags import Labels, class_ids, label_table, row_findings
@@ -142,8 +142,6 @@ class FolderSource:
             if name not in self._images.files or not self.files.has_mask(name):
                 lacks = "no mask" if name in self._images.files else "no image"
                 raise DataError(f"'{path}' lists '{name}', which has {lacks}; it needs both, or leave it out")
-        if len(names) == len(self._images.files):
-            raise DataError(f"'{path}' lists every image, so none is left to train on; leave some out")
         return names
 
     def _readable(self, ids: Sequence[str], mask: bool) -> tuple[str, ...]:
@@ -216,7 +214,11 @@ class FolderSource:
 
     def _pixel_findings(self, held_out: Sequence[str], rows: Mapping[str, tuple[int, ...]]) -> list[Finding]:
         pairs, found = self.files.examine(tuple(self._images.files), held_out)
+        if held_out and len(held_out) == len(self._images.files):
+            seen, cure = "lists every image, so none is left to train on", "leave some out"
+            found.append(Finding("warn", "nothing-to-train-on", str(self.root / "eval.txt"), seen, cure))
         found = left_out(found) if self.skip_unreadable else found
+        found = list(binary_with_tags(found, pairs, rows))
         found += against_tags(pairs, rows, self.classes, self.base)
         found += equal_files(pairs, self.stamps, held_out)
         idle = [i for i, tags in rows.items() if not self.has_mask(i) and set(tags) & set(self.base)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from wilss.errors import DataError, DataNotFoundError
 if TYPE_CHECKING:
     from wilss.data.source import Source
 
+MESSAGE = re.compile(r"(?:mask |image )?(?:'(?P<place>[^']+)' )?(?P<seen>.+?)(?:; (?P<cure>.+))?", re.DOTALL)
 ORDER: tuple[Severity, ...] = ("refuse", "warn", "note")
 MOST_LINES = 12
 """Kinds of findings that a run says."""
@@ -34,9 +36,20 @@ def examine(source: Source) -> list[Finding]:
     try:
         source.check()
     except (DataError, DataNotFoundError) as error:
-        seen, _, cure = str(error).rpartition("; ")
-        return [Finding("refuse", "check", type(source).__name__, seen or str(error), cure or "mend it")]
+        return [from_message("refuse", "check", type(source).__name__, str(error))]
     return []
+
+
+def from_message(severity: Severity, kind: str, where: str, message: str) -> Finding:
+    """A message as errors are written, "'PLACE' SEEN; CURE", as a finding.
+
+    Args:
+        where: place of a message that names none.
+    """
+    found = MESSAGE.fullmatch(message)
+    if found is None:
+        return Finding(severity, kind, where, message, "mend it")
+    return Finding(severity, kind, found["place"] or where, found["seen"], found["cure"] or "mend it")
 
 
 def require_sound(findings: Sequence[Finding]) -> None:

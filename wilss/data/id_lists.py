@@ -39,8 +39,7 @@ def _id(path: Path, number: int, line: str, names: Mapping[str, str] | None) -> 
     image_id = (known_id(image, names) if names is not None else None) or image_id_of(image).lstrip("/")
     if mask is not None and _name(mask) not in {_name(image) + ending for ending in ("", *MASK_ENDINGS)}:
         raise DataError(
-            f"line {number} of '{path}' pairs '{image}' with '{mask}'; an image and its mask have one name, rename the "
-            "mask"
+            f"'{path}:{number}' pairs '{image}' with '{mask}'; an image and its mask have one name, rename the mask"
         )
     return image_id
 

@@ -89,7 +89,7 @@ def reading_of(look: MaskLook, table: ColourTable, strict: bool) -> Reading:
         indices = {value: table.ids[colour] for value, colour in own.items()}
         if VOID in look.values and VOID not in own:
             indices[VOID] = VOID
-        return Reading(indices, note=f"has its palette in another order; it is read by colour, as {table.origin}")
+        return Reading(indices, note=f"has other indices than class ids; it is read by its colours, by {table.origin}")
     value = wrong[0]
     meant = table.ids.get(own[value])
     other = "no class" if meant is None else f"{meant}"

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wilss.data.findings import Finding, Severity
+from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.looks import ImageLook, MaskLook
 from wilss.data.mask_reading import Drawn, Reading, lies_on
 from wilss.data.source import VOID
@@ -48,16 +49,10 @@ def pair_findings(pair: Pair, n_classes: int, drawn: Drawn | None) -> list[Findi
     return sorted(found, key=lambda finding: finding.severity != "refuse")
 
 
-def split(severity: Severity, kind: str, path: Path, message: str) -> Finding:
-    """A message "'PATH' SEEN; CURE", as errors are written, as a finding."""
-    seen, _, cure = message.removeprefix("mask ").removeprefix(f"'{path}' ").rpartition("; ")
-    return Finding(severity, kind, str(path), seen or message, cure or "replace it")
-
-
 def _of_image(pair: Pair) -> Iterator[Finding]:
     look = pair.image
     if look.problem:
-        yield split("refuse", "unreadable", pair.path, look.problem)
+        yield from_message("refuse", "unreadable", str(pair.path), look.problem)
     elif look.brightest is not None and look.brightest <= DARK:
         seen = f"is nearly black: its brightest value is {look.brightest} of 255, as where 12 bits are stored in 16"
         yield Finding("warn", "dark-image", str(pair.path), seen, "scale it to 8 or to all 16 bits, if it is too dark")
@@ -71,9 +66,9 @@ def _of_mask(pair: Pair, n_classes: int) -> Iterator[Finding]:
 def mask_findings(path: Path, look: MaskLook, reading: Reading, n_classes: int) -> Iterator[Finding]:
     """Findings of a mask alone."""
     if look.problem:
-        yield split("refuse", "unreadable-mask", path, look.problem)
+        yield from_message("refuse", "unreadable-mask", str(path), look.problem)
     elif reading.problem:
-        yield split("refuse", "mask-colours", path, reading.problem)
+        yield from_message("refuse", "mask-colours", str(path), reading.problem)
     elif wrong := [value for value in reading.values(look) if n_classes < value < VOID]:
         cure = f"allowed are 0 (background), 1 to {n_classes} (the classes in order) and {VOID} (void)"
         yield Finding("refuse", "mask-value", str(path), f"holds the value {min(wrong)}", cure)

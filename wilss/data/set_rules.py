@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.index import FileIndex
-from wilss.data.rules import Pair
+from wilss.data.rules import BINARY, Pair
 from wilss.data.source import VOID
 from wilss.data.stamps import Stamps
 from wilss.errors import WilssError
@@ -18,9 +20,7 @@ SHOWN = 3
 
 def refusal(kind: str, path: Path, error: WilssError) -> Finding:
     """An error that was raised about a file as a finding."""
-    seen, _, cure = str(error).rpartition("; ")
-    place = seen.removeprefix(f"'{path}' ")
-    return Finding("refuse", kind, str(path), place or str(error), cure)
+    return from_message("refuse", kind, str(path), str(error))
 
 
 def against_tags(
@@ -47,6 +47,16 @@ def against_tags(
         *_by_class(more, where, "masks show '{}', which the image's tags lack", cure),
         *_by_class(less, where, "masks lack '{}', which is among the image's tags", cure),
     ]
+
+
+def binary_with_tags(
+    found: Iterable[Finding], pairs: Iterable[Pair], rows: Mapping[str, Collection[int]]
+) -> Iterator[Finding]:
+    """The same, but a mask of 0 and 255 is refused where the image's row says that it shows a class."""
+    tagged = {str(pair.mask_path) for pair in pairs if rows.get(pair.image_id)}
+    for finding in found:
+        wrong = finding.kind == BINARY and finding.where in tagged
+        yield replace(finding, severity="refuse") if wrong else finding
 
 
 def _unread(pair: Pair) -> bool:

@@ -54,7 +54,7 @@ def read_text(path: Path) -> Text:
     text = _decoded(path, content)
     if (at := text.content.find("\0")) >= 0:
         line = text.content.count("\n", 0, at) + 1
-        raise DataError(f"line {line} of '{path}' holds a zero byte, so the file is damaged or no text; {SAVE}")
+        raise DataError(f"'{path}:{line}' holds a zero byte, so the file is damaged or no text; {SAVE}")
     return text
 
 

@@ -102,7 +102,7 @@ class VocSource:
     def _colours(self) -> ColourTable:
         path = self.root / LABELMAP
         if not path.is_file():
-            return voc_table(len(self.classes))
+            return voc_table()
         try:
             return read_labelmap(path, self.classes)
         except DataError as error:

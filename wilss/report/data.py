@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from torch import Tensor
 
 from wilss.data.check import PER_CLASS, DataReport, check_folder, open_folder
 from wilss.data.families import open_source
+from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.images import to_canvas
 from wilss.data.source import VOID, Source
 from wilss.data.stamps import NAME, Stamps
+from wilss.data.steps import StepLists
 from wilss.errors import DataError, DataNotFoundError, SpecError
 from wilss.outputs import writable_folder
 from wilss.report.pictures import contact_sheet, overlay
@@ -32,6 +36,8 @@ def check_data(root: Path, spec: RunSpec | None, out: Path, settings: Settings) 
     """
     source = _opened(root, spec, settings) if spec else open_folder(root, Stamps(settings.root / NAME))
     report = check_folder(source, whole=spec is None)
+    if spec is not None and report.sound:
+        report = replace(report, findings=(*_without_images(source, spec), *report.findings))
     rows, notes = _rows(source, report)
     if rows:
         writable_folder(out.parent)
@@ -48,6 +54,16 @@ def _opened(root: Path, spec: RunSpec, settings: Settings) -> Source:
     return open_source(
         family, spec.data, settings.model_copy(update={"data": root}), spec.protocol.steps[0], spec.custom
     )
+
+
+def _without_images(source: Source, spec: RunSpec) -> Iterator[Finding]:
+    """Steps that would be refused as no image is theirs."""
+    lists = StepLists.open(source, spec.protocol, spec.scenario)
+    for step in range(len(spec.protocol.steps)):
+        try:
+            lists.require_images(step)
+        except DataError as error:
+            yield from_message("refuse", "step-without-images", f"step {step}", str(error))
 
 
 def _rows(source: Source, report: DataReport) -> tuple[list[list[Tensor]], list[str]]:
