@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wilss.data.coco.objects import CocoSource, open_coco
 from wilss.data.findings import Finding
 from wilss.data.folder import LAYOUT, FolderSource
 from wilss.data.gate import examine
@@ -51,16 +52,18 @@ class DataReport:
         return any(finding.severity == "warn" for finding in self.findings)
 
 
-def open_folder(root: Path, stamps: Stamps) -> FolderSource | VocSource:
+def open_folder(root: Path, stamps: Stamps) -> FolderSource | VocSource | CocoSource:
     """A folder as it is looked over without a benchmark: any class name will do, and VOC's usual lists are taken.
 
-    Raises DataNotFoundError for a folder of neither layout.
+    Raises DataNotFoundError for a folder of no such layout.
     """
     if (root / "JPEGImages").is_dir():
         there = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
         train = next((name for name in ("train_aug", "train", *there) if name in there), "train_aug")
         evaluation = choose_lists(root, None, None)[1] or ("val" if "val" in there else train)
         return VocSource(root, train, evaluation, stamps=stamps)
+    if next((root / "annotations").glob("instances_*.json"), None):
+        return open_coco(root, stamps)
     if not (root / "images").is_dir():
         raise DataNotFoundError(
             f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
@@ -69,13 +72,15 @@ def open_folder(root: Path, stamps: Stamps) -> FolderSource | VocSource:
 
 
 def check_folder(source: Source, whole: bool = False) -> DataReport:
-    """Look over images, masks, lists and table of a folder of one's own, or of VOC's layout.
+    """Look over images, masks, lists and table of a folder of one's own, or of VOC's or COCO's layout.
 
     Args:
         whole: look at the lists that the source does not use as well.
 
     Raises DataError for a source of another kind.
     """
+    if isinstance(source, CocoSource):
+        return _check_coco(source)
     if not isinstance(source, FolderSource | VocSource):
         raise DataError(f"{type(source).__name__} is no folder that could be looked over; give images/ or JPEGImages/")
     findings = examine(source)
@@ -94,6 +99,27 @@ def check_folder(source: Source, whole: bool = False) -> DataReport:
         findings=tuple(findings),
         shown=_showcase({image_id: tags[image_id] for image_id in readable if image_id in tags}),
         suspicious=_suspicious(source, findings, readable),
+    )
+
+
+def _check_coco(source: CocoSource) -> DataReport:
+    findings = examine(source)
+    try:
+        tags = source.shown
+    except DataError:  # said among the findings
+        tags = {}
+    places = {finding.where for finding in findings}
+    readable = {image_id: names for image_id, names in tags.items() if str(source.path(image_id)) not in places}
+    return DataReport(
+        layout="coco",
+        images=len(tags),
+        masks=len(tags),
+        labelled=sum(bool(names) for names in tags.values()),
+        classes=dict(sorted(Counter(name for names in tags.values() for name in names).items())),
+        passed_over={},
+        findings=tuple(findings),
+        shown=_showcase(readable),
+        suspicious=(),
     )
 
 

@@ -20,7 +20,7 @@ from wilss.data.coco.entries import CocoImage
 from wilss.data.coco.names import CLASS_OF_COCO, COCO_IDS
 from wilss.data.files import read_header, read_rgb, read_size
 from wilss.data.findings import Finding
-from wilss.data.gate import require_sound
+from wilss.data.gate import from_message, require_sound
 from wilss.data.mask_reading import Drawn, lies_on, turned
 from wilss.data.source import VOID
 from wilss.data.stamps import Stamps
@@ -183,16 +183,14 @@ class CocoSplit:
         try:
             header = read_header(path)
         except DataError as error:
-            seen, _, cure = str(error).removeprefix(f"'{path}' ").partition("; ")
-            return Finding("refuse", "coco-unreadable", where, seen, cure)
+            return from_message("refuse", "coco-unreadable", where, str(error))
         turn, problem = lies_on(header.stored, header.size, header.orientation, size, self.drawn)
         if problem and size not in (header.stored, header.size):
             seen = f"is {header.size}, its annotations are made for {size} (height, width)"
             cure = "take the images as COCO ships them, or leave such images out with --skip-unreadable"
             return Finding("refuse", "coco-unreadable", where, seen, cure)
         if problem:
-            seen, _, cure = problem.partition("; ")
-            return Finding("refuse", "orientation", where, seen, cure)
+            return from_message("refuse", "orientation", where, f"'{path}' {problem}")
         seen = (
             f"is turned by its EXIF orientation {header.orientation}, and was annotated before; its mask is turned too"
         )
