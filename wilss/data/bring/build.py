@@ -21,8 +21,8 @@ from wilss.data.bring.batch import Batch, Item, left, target_names
 from wilss.data.bring.text import write_benchmark, write_labels
 from wilss.data.files import Header, decoding, opened, read_header, read_rgb
 from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.mask_reading import lies_on, turned
-from wilss.data.rules import split
 from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, DataNotFoundError, SpecError
 from wilss.outputs import writable_folder
@@ -172,7 +172,7 @@ class _Builder:
             read_rgb(item.path)
             header = read_header(item.path)
         except (DataError, DataNotFoundError) as error:
-            return None, [split("warn", "unreadable", item.path, str(error))]
+            return None, [from_message("warn", "unreadable", str(item.path), str(error))]
         values, findings = self._mask(item, header)
         findings += self._put(item, header, name, values is not None)
         shown: set[str] = set()
@@ -189,7 +189,7 @@ class _Builder:
         try:
             drawn = item.draw()
         except (DataError, DataNotFoundError) as error:
-            return None, [split("warn", "mask", item.path, str(error))]
+            return None, [from_message("warn", "mask", str(item.path), str(error))]
         shape = (drawn.shape[0], drawn.shape[1])
         turn, problem = lies_on(header.stored, header.size, header.orientation, shape, self.batch.drawn)
         if problem:

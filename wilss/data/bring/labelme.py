@@ -19,6 +19,7 @@ from wilss.data.class_names import folded
 from wilss.data.colours import VOIDS
 from wilss.data.files import read_size
 from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.index import FileIndex
 from wilss.data.source import VOID
 from wilss.errors import DataError, DataNotFoundError, FormatError
@@ -93,8 +94,7 @@ def _sheet(path: Path, root: Path, index: FileIndex, findings: list[Finding]) ->
     try:
         content = read_json(path, ADVICE)
     except FormatError as error:
-        seen, _, cure = str(error).removeprefix(f"'{path}' ").rpartition("; ")
-        findings.append(left("labelme-format", path, seen, cure))
+        findings.append(from_message("warn", "labelme-format", str(path), str(error)))
         return None
     shapes = content.get("shapes") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(shapes, list):

@@ -14,6 +14,7 @@ from wilss.data.bring.maps import PixelMap
 from wilss.data.bring.tables import folder_index
 from wilss.data.files import decoding, opened
 from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.index import index_masks
 from wilss.data.looks import packed_colours
 from wilss.data.mask_pixels import decode_mask
@@ -77,8 +78,7 @@ def _looked_at(path: Path, table: PixelMap) -> tuple[Finding | None, set[int]]:
     try:
         return None, set(np.unique(read_mapped(path, table)).tolist())
     except (DataError, DataNotFoundError) as error:
-        seen, _, cure = str(error).removeprefix("mask ").removeprefix(f"'{path}' ").rpartition("; ")
-        return left("mask", path, seen, cure), set()
+        return from_message("warn", "mask", str(path), str(error)), set()
 
 
 def _pixels(path: Path, coloured: bool) -> NDArray[Any]:

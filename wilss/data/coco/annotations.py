@@ -16,6 +16,7 @@ from wilss.data.coco.entries import CocoImage, Sayer, categories_of, image_row, 
 from wilss.data.coco.outlines import area_of, draw, judge, tell
 from wilss.data.coco.stream import records
 from wilss.data.findings import Finding, Severity
+from wilss.data.gate import from_message
 from wilss.errors import DataError, FormatError
 
 FETCH = "fetch it again, or export it anew from the tool that made it"
@@ -178,10 +179,8 @@ def read_annotations(path: Path) -> CocoFile:
     try:
         return _read(path)
     except FormatError as error:
-        seen, _, cure = str(error).removeprefix(f"'{path}' ").rpartition("; ")
-        return CocoFile(
-            path, {}, frozenset(), 0, {}, Columns(), (Finding("refuse", "coco-format", str(path), seen, cure),)
-        )
+        told = from_message("refuse", "coco-format", str(path), str(error))
+        return CocoFile(path, {}, frozenset(), 0, {}, Columns(), (told,))
 
 
 def _read(path: Path) -> CocoFile:
