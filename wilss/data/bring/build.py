@@ -23,6 +23,7 @@ from wilss.data.files import Header, decoding, opened, read_header, read_rgb
 from wilss.data.findings import Finding
 from wilss.data.gate import from_message
 from wilss.data.mask_reading import lies_on, turned
+from wilss.data.source import VOID
 from wilss.data.voc import save_palette_png
 from wilss.errors import DataError, DataNotFoundError, SpecError
 from wilss.outputs import writable_folder
@@ -180,6 +181,10 @@ class _Builder:
             save_palette_png(torch.from_numpy(values), self.staging / "masks" / f"{name}.png")
             shown = {self.order[v - 1] for v in np.unique(values).tolist() if 0 < v <= len(self.order)}
         tags = tuple(c for c in self.order if c in shown or c in item.tags)
+        if values is not None and tags and not shown and VOID in values:  # a run would take the class for void
+            seen = f"shows {', '.join(tags)[:100]} in void alone, such as crowds; its row has no such tag"
+            findings.append(Finding("note", "void-alone", str(item.path), seen, "nothing has to be done"))
+            tags = ()
         return Placed(name, tags, values is not None, item.held_out), findings
 
     def _mask(self, item: Item, header: Header) -> tuple[NDArray[np.uint8] | None, list[Finding]]:
