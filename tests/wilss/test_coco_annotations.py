@@ -48,7 +48,7 @@ def split_of(root: Path, annotations: list[dict[str, Any]], mutate: Callable[[An
         mutate(content)
     for entry in content.get("images", []):
         name = entry.get("file_name")
-        if isinstance(name, str) and ".." not in name and not name.startswith("/"):
+        if isinstance(name, str) and ".." not in name and name.isprintable() and name[0] != "/" and len(name) < 99:
             path = root / "val2017" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((9, 10, 3), 90, np.uint8)).save(path)
@@ -215,6 +215,9 @@ MISSING: list[tuple[Callable[[Any], Any], str]] = [
     (lambda d: d["images"][0].pop("file_name"), "lists an image with the file name None"),
     (lambda d: d["images"][0].update(file_name="../../1.jpg"), "lists an image with the file name '../../1.jpg'"),
     (lambda d: d["images"][0].update(file_name="/etc/1.jpg"), "lists an image with the file name '/etc/1.jpg'"),
+    (lambda d: d["images"][0].update(file_name="\x1b[2J\ud800.jpg"), r"file name '\\x1b"),
+    (lambda d: d["images"][0].update(file_name="x" * 300 + ".jpg"), "lists an image with the file name 'xxx"),
+    (lambda d: d["categories"][0].update(name="\x1b[2J\ud800"), r"calls category 1 '\\x1b\[2J\\ud800'"),
     (lambda d: d["images"][0].pop("id"), "lists an image with id None"),
     (lambda d: d["images"][1].update(id=1), "gives the id '1' to 2 images"),
     (lambda d: d["images"][1].update(file_name="1.jpg"), "lists '1.jpg' 2 times"),
@@ -275,10 +278,13 @@ def test_a_file_that_lies_elsewhere_is_found_where_there_is_one_of_its_name(tmp_
     for entry, name in zip(content["images"], ("val2017/1.jpg", "C\\2.jpg", "other/3.jpg"), strict=True):
         entry["file_name"] = name
     content["images"].append({**content["images"][0], "id": 9, "file_name": "more/3.jpg"})
+    content["images"].append({**content["images"][0], "id": 10, "file_name": "beside/4.jpg"})
+    (split.root / "beside").mkdir()
+    Image.new("RGB", (10, 9)).save(split.root / "beside" / "4.jpg")
     split.annotations.write_text(json.dumps(content))
     again = CocoSplit(split.root, "val2017")
     there = {image_id: again.path(image_id).is_file() for image_id in again.ids}
-    assert there == {"C/2": True, "more/3": False, "other/3": False, "val2017/1": True}
+    assert there == {"beside/4": False, "C/2": True, "more/3": False, "other/3": False, "val2017/1": True}
 
 
 def test_an_edited_file_of_equal_size_is_other_data_and_a_copy_the_same(tmp_path: Path) -> None:

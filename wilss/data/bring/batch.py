@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wilss.architecture import MOST_CLASSES
 from wilss.data.class_names import BACKGROUND, folded
-from wilss.data.findings import Finding
+from wilss.data.findings import Finding, plain
 from wilss.data.image_names import composed, without_suffix
 from wilss.errors import SpecError
 
@@ -60,7 +60,7 @@ class Batch:
 
 def left(kind: str, where: object, seen: str, cure: str) -> Finding:
     """A finding about something that cannot be placed."""
-    return Finding("warn", kind, str(where), seen, cure)
+    return Finding("warn", kind, str(where), plain(seen), cure)
 
 
 def softened(findings: Iterable[Finding]) -> list[Finding]:

@@ -15,7 +15,7 @@ from wilss.data.coco.columns import POLYGONS, RUNS, Columns
 from wilss.data.coco.entries import CocoImage, Sayer, categories_of, image_row, images_of
 from wilss.data.coco.outlines import area_of, draw, judge, tell
 from wilss.data.coco.stream import records
-from wilss.data.findings import Finding, Severity
+from wilss.data.findings import Finding, Severity, plain
 from wilss.data.gate import from_message
 from wilss.errors import DataError, FormatError
 
@@ -79,10 +79,13 @@ class CocoFile:
     def find(self, image: CocoImage, folder: Path) -> Path:
         """An image's file: its name seen from the folder, or from the one above, or without its own folders.
 
-        The last only where no other image has that name. What is nowhere is looked for in the folder.
+        The last only where no other image has that name; nothing leads out of the folder. What is nowhere would lie in
+        the folder by its whole name.
         """
+        first, _, rest = image.file_name.partition("/")
+        above = [folder / rest] if first == folder.name and rest else []
         bare = [folder / image.bare] if self._bare[image.bare] == 1 else []
-        paths = (folder / image.file_name, folder.parent / image.file_name, *bare)
+        paths = (folder / image.file_name, *above, *bare)
         return next((path for path in paths if path.is_file()), paths[0])
 
     @cached_property
@@ -168,7 +171,7 @@ class CocoFile:
         return self._say(told.severity, told.kind, what + told.seen, told.cure) if told else None
 
     def _say(self, severity: Severity, kind: str, seen: str, cure: str) -> Finding:
-        return Finding(severity, kind, str(self.path), seen, cure)
+        return Finding(severity, kind, str(self.path), plain(seen), cure)
 
 
 def read_annotations(path: Path) -> CocoFile:

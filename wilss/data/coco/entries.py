@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wilss.data.coco.columns import key_of
-from wilss.data.findings import Finding, Severity
+from wilss.data.findings import Finding, Severity, plain
 
 MOST_PIXELS = 2 * 89_478_485
 """Of an image; Pillow refuses larger ones."""
@@ -43,7 +43,7 @@ class Sayer:
 
     def __call__(self, severity: Severity, kind: str, seen: str, cure: str) -> None:
         """Add a finding."""
-        self.found.append(Finding(severity, kind, str(self.path), seen, cure))
+        self.found.append(Finding(severity, kind, str(self.path), plain(seen), cure))
 
 
 def categories_of(rows: Sequence[tuple[Any, Any]], say: Sayer) -> dict[str, str]:
@@ -121,7 +121,14 @@ def _inside(file_name: Any) -> str | None:
         return None
     path = PurePosixPath(file_name.replace("\\", "/"))
     drive = path.parts and path.parts[0].endswith(":")
+    if any(len(part.encode("utf-8", "replace")) > 255 or not _is_text(part) for part in path.parts):
+        return None
     return None if path.is_absolute() or drive or ".." in path.parts or not path.name else str(path)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written: JSON may hold halves of characters."""
+    return not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def _size(height: Any, width: Any) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.entries import CocoImage
 from wilss.data.coco.names import CLASS_OF_COCO, COCO_IDS
 from wilss.data.files import read_header, read_rgb, read_size
-from wilss.data.findings import Finding
+from wilss.data.findings import Finding, plain
 from wilss.data.gate import from_message, require_sound
 from wilss.data.mask_reading import Drawn, lies_on, turned
 from wilss.data.source import VOID
@@ -87,7 +87,7 @@ class CocoSplit:
         if wrong:
             number, name = min(wrong)
             command = import_command(self.annotations, self.root / self.name)
-            seen = f"calls category {number:.40} '{name:.60}', where COCO numbers 80 names among 91"
+            seen = f"calls category {number:.40} '{plain(name):.60}', where COCO numbers 80 names among 91"
             cure = f"make a data folder of categories of your own: {command}"
             yield Finding("refuse", "coco-categories", str(self.annotations), seen, cure)
 
