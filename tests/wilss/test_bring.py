@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections import Counter
 from contextlib import suppress
@@ -246,9 +248,14 @@ def test_labelme_shapes(tmp_path: Path) -> None:
     disc = shape("dog", [[20, 10], [20, 14]], "circle")
     box = shape("cat", [[8.0, 9.0], [2.0, 3.0]], "rectangle")
     lines = [shape("cat", [[1, 1], [5, 5]], "linestrip"), shape("cat", [[1, 1]]), shape("cat", [["a", 1]] * 3), {}, 7]
+    stamp = io.BytesIO()
+    Image.fromarray(np.eye(3, dtype=np.uint8) * 255).save(stamp, "PNG")
+    png = base64.b64encode(stamp.getvalue()).decode()
+    marks = [shape("cat", [[25, 1], [27, 3]], "mask") | {"mask": png}, shape("cat", [[1, 1], [2, 2]], "mask")]
     outline = shape("guinea pig", [[0, 14], [5, 14], [5, 19], [0, 19]])
-    label_file(tmp_path / "in", [box, disc, outline, *lines, shape("ignore", [[2, 3], [3, 4]], "rectangle")])
+    label_file(tmp_path / "in", [box, disc, outline, *lines, *marks, shape("ignore", [[2, 3], [3, 4]], "rectangle")])
     label_file(tmp_path / "in", [box], "half", imageHeight=10)
+    label_file(tmp_path / "in", [shape("cat", [[1, 1], [9, 9]], "mask") | {"mask": png}], "smaller")
     label_file(tmp_path / "in", [shape("cat", [[0, 0], [9, 0], [9, 900]])], "far")
     label_file(tmp_path / "in/sub", [box], "a", imagePath="..\\sub\\a.jpg")
     label_file(tmp_path / "in", [box], "gone", imagePath="../../gone.jpg")
@@ -258,10 +265,10 @@ def test_labelme_shapes(tmp_path: Path) -> None:
     picture(tmp_path / "in/bare.jpg")
     brought = build(from_labelme(tmp_path / "in"), tmp_path / "out")
     found = source(brought)
-    assert kinds(brought) == {"shape": 5, "mask": 2, "no-image": 1, "labelme-format": 2, "no-json": 1}
+    assert kinds(brought) == {"shape": 6, "mask": 3, "no-image": 1, "labelme-format": 2, "no-json": 1}
     assert found.classes == ("cat", "dog", "guinea pig")
     first = next(i for i in found.ids("train") if i.endswith("a") and not i.startswith("sub"))
-    assert counts(found, first) == {0: 600 - 49 - 61 - 36, 1: 45, 2: 61, 3: 36, 255: 4}
+    assert counts(found, first) == {0: 600 - 49 - 61 - 36 - 3, 1: 48, 2: 61, 3: 36, 255: 4}
     assert counts(found, "sub__a") == {0: 600 - 49, 1: 49}
     assert not found.has_mask("half")
 

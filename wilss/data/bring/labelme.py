@@ -1,9 +1,10 @@
-"""labelme's JSON files: polygons, rectangles and circles beside their images."""
+"""labelme's JSON files: polygons, rectangles, circles and masks beside their images."""
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from wilss.data.bring.batch import Batch, Item, chosen_classes, is_background, l
 from wilss.data.bring.tables import folder_index
 from wilss.data.class_names import folded
 from wilss.data.colours import VOIDS
-from wilss.data.files import read_size
+from wilss.data.files import decoding, opened, read_size
 from wilss.data.findings import Finding
 from wilss.data.gate import from_message
 from wilss.data.index import FileIndex
@@ -33,11 +34,12 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape that can be drawn: its label, its kind and its points."""
+    """A shape that can be drawn: its label, its kind, its points, and of a "mask" its pixels as a PNG."""
 
     label: str
     kind: str
     points: tuple[Point, ...]
+    png: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ def from_labelme(root: Path, images: Path | None = None, wanted: Sequence[str] =
         raise DataNotFoundError(f"'{root}' is no folder with labelme's JSON files; name one")
     index = folder_index(images or root)
     findings = softened(index.told()) if images else []
+    by_file = {str(file.resolve()): image_id for image_id, file in index.files.items()}
     sheets: dict[str, Sheet] = {}
     for path in files:
-        sheet = _sheet(path, root, index, findings)
+        sheet = _sheet(path, root, index, by_file, findings)
         if sheet and sheet.image_id in sheets:
             seen = f"is about the image of '{sheets[sheet.image_id].path.name}'"
             findings.append(left("image-twice", path, seen, "keep one of the two"))
@@ -90,7 +93,9 @@ def _item(sheet: Sheet, path: Path, classes: tuple[str, ...]) -> Item:
     return Item(sheet.image_id, path, tags, partial(_draw, sheet, path, classes))
 
 
-def _sheet(path: Path, root: Path, index: FileIndex, findings: list[Finding]) -> Sheet | None:
+def _sheet(
+    path: Path, root: Path, index: FileIndex, by_file: Mapping[str, str], findings: list[Finding]
+) -> Sheet | None:
     try:
         content = read_json(path, ADVICE)
     except FormatError as error:
@@ -100,7 +105,7 @@ def _sheet(path: Path, root: Path, index: FileIndex, findings: list[Finding]) ->
     if not isinstance(content, dict) or not isinstance(shapes, list):
         findings.append(left("labelme-format", path, "is no file of labelme's: it has no shapes", ADVICE))
         return None
-    image_id = _image_of(path, content.get("imagePath"), root, index)
+    image_id = _image_of(path, content.get("imagePath"), root, index, by_file)
     if image_id is None:
         seen = f"is about '{content.get('imagePath')!s:.120}', which is not among the images"
         findings.append(left("no-image", path, seen, "put the image beside it, or name its folder with --images"))
@@ -110,9 +115,8 @@ def _sheet(path: Path, root: Path, index: FileIndex, findings: list[Finding]) ->
     return Sheet(path, image_id, told, tuple(_shapes(path, shapes, findings)))  # type: ignore[arg-type]
 
 
-def _image_of(path: Path, written: Any, root: Path, index: FileIndex) -> str | None:
+def _image_of(path: Path, written: Any, root: Path, index: FileIndex, by_file: Mapping[str, str]) -> str | None:
     """Id of the image that a JSON file is about: as it says, seen from its folder; else by name."""
-    by_file = {str(file.resolve()): image_id for image_id, file in index.files.items()}
     name = written.replace("\\", "/") if isinstance(written, str) and "\0" not in written else ""
     beside = [path.parent / name] if name and len(name) < 4096 else []
     folder = path.parent.relative_to(root).as_posix()
@@ -139,14 +143,24 @@ def _shape(shape: Any) -> tuple[str, Shape | None]:
     if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
         return "without a label", None
     kind, label, points = shape.get("shape_type") or "polygon", shape["label"].strip(), shape.get("points")
-    needed = {"polygon": range(3, MOST_POINTS), "rectangle": (2, 4), "circle": (2,)}
+    needed = {"polygon": range(3, MOST_POINTS), "rectangle": (2, 4), "circle": (2,), "mask": (2,)}
     if not isinstance(kind, str) or kind not in needed:
         return f"('{label:.60}') of the kind {kind!r:.40}, which covers no area", None
     if not isinstance(points, list) or not all(_is_point(point) for point in points):
         return f"('{label:.60}') with points that are no pairs of numbers", None
     if len(points) not in needed[kind]:
         return f"('{label:.60}'), a {kind} of {len(points)} points", None
-    return "", Shape(label, kind, tuple((float(x), float(y)) for x, y in points))
+    png = _png(shape.get("mask")) if kind == "mask" else b""
+    if png is None:
+        return f"('{label:.60}'), a mask without pixels", None
+    return "", Shape(label, kind, tuple((float(x), float(y)) for x, y in points), png)
+
+
+def _png(written: Any) -> bytes | None:
+    try:
+        return base64.b64decode(written, validate=True) if isinstance(written, str) and written else None
+    except ValueError:
+        return None
 
 
 def _is_point(point: Any) -> bool:
@@ -171,7 +185,10 @@ def _draw(sheet: Sheet, path: Path, classes: tuple[str, ...]) -> NDArray[np.uint
             continue
         if any(not (-w <= x <= 2 * w and -h <= y <= 2 * h) for h, w in (size,) for x, y in shape.points):
             raise DataError(f"'{sheet.path}' has '{shape.label:.60}' far outside of its image; mend it or take it out")
-        _stroke(pen, shape, value)
+        if shape.kind == "mask":
+            _stamp(canvas, sheet.path, shape, value)
+        else:
+            _stroke(pen, shape, value)
     return np.array(canvas)
 
 
@@ -179,6 +196,16 @@ def _value(label: str, classes: Sequence[str]) -> int | None:
     if label in classes:
         return list(classes).index(label) + 1
     return VOID if folded(label) in VOIDS else 0 if is_background(label) else None
+
+
+def _stamp(canvas: Image.Image, path: Path, shape: Shape, value: int) -> None:
+    """Draw a shape that has pixels of its own; its points are the first and last of them."""
+    (x, y), (right, bottom) = (tuple(map(int, point)) for point in shape.points)
+    with opened(path, shape.png) as image:
+        if image.size != (right - x + 1, bottom - y + 1):
+            raise DataError(f"'{path}' has a mask of '{shape.label:.60}' that does not fill its box; {ADVICE}")
+        with decoding(path):
+            canvas.paste(value, (x, y), image.convert("1", dither=Image.Dither.NONE))
 
 
 def _stroke(pen: ImageDraw.ImageDraw, shape: Shape, value: int) -> None:
