@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wilss.data.coco import outlines
+from wilss.data.coco import outlines, stream
 from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.names import CLASS_OF_COCO
 from wilss.data.coco.objects import CocoSource
@@ -143,6 +143,8 @@ def test_one_polygon_need_not_be_nested_and_a_flat_part_is_told(tmp_path: Path) 
 
 REFUSED: list[Any] = [
     [[1e9, 1, 4, 1, 4, 4]],
+    [[1, 1, 21, 1, 4, 4]],
+    [[1, 1, 4, 1, 4, -9.5]],
     [[1, 1, 4, 1, 4, -1e9]],
     [[float("nan"), 1, 4, 1, 4, 4]],
     [[1, 1, float("inf"), 1, 4, 4]],
@@ -188,6 +190,13 @@ def test_an_outline_of_endless_length_is_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(DataError, match=r"annotation 1 .* whose outline is longer"):
         again.mask("1")
     assert pixels(again, "2") == 9
+
+
+def test_outlines_may_leave_the_image_by_its_size(tmp_path: Path) -> None:
+    split = split_of(tmp_path, [annotation(1, segmentation=[[-9, -8, 19, -8, 19, 17, -9, 17]])])
+    assert (pixels(split, "1"), kinds(split)) == (90, {})
+    far = split_of(tmp_path / "far", [annotation(1, segmentation=[[1, 1, 21, 1, 4, 4]])])
+    assert "far outside of the image" in next(iter(far.findings())).seen
 
 
 def test_nonsense_costs_no_memory(tmp_path: Path) -> None:
@@ -337,11 +346,23 @@ def test_records_are_read_one_by_one_in_any_encoding(tmp_path: Path) -> None:
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
         (tmp_path / "a.json").write_text(json.dumps(content, indent=1), encoding=encoding)
         assert list(records(tmp_path / "a.json", "mend it")) == expected
+    (tmp_path / "twice.json").write_text('{"a": 1, "b": [2], "a": 3}')
+    with pytest.raises(FormatError, match="the key 'a' comes twice"):
+        list(records(tmp_path / "twice.json", "mend it"))
     with pytest.raises(FormatError, match=r"\(No such file or directory\); mend it"):
         list(records(tmp_path / "b.json", "mend it"))
     (tmp_path / "c.json").mkdir()
     with pytest.raises(FormatError, match="Is a directory"):
         list(records(tmp_path / "c.json", "mend it"))
+
+
+@pytest.mark.parametrize("chunk", range(1, 12))
+def test_records_may_be_cut_anywhere(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "CHUNK", chunk)
+    monkeypatch.setattr(stream, "MARGIN", 1)
+    (tmp_path / "a.json").write_text('{"n": 123456789, "a": [-1.25e3, {"b": [1, 22, 333]}, "x y"]}')
+    expected = [("n", 123456789), ("a", -1250.0), ("a", {"b": [1, 22, 333]}), ("a", "x y")]
+    assert list(records(tmp_path / "a.json", "mend it")) == expected
 
 
 def test_fuzzed_annotations_are_read_or_refused(tmp_path: Path) -> None:

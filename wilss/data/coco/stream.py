@@ -110,7 +110,7 @@ class _Reader:
                 if self._ended:
                     raise
             else:
-                if end < len(self._text) or self._ended:  # a number may go on
+                if end + len("e+1") <= len(self._text) or self._ended:  # else a number may go on
                     self._at = end
                     return value
             if len(self._text) - self._at >= RECORD:
