@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from wilss.architecture import MOST_CLASSES
+from wilss.data.class_names import BACKGROUND, folded
 from wilss.data.families import family_of, incremental_families
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
 from wilss.outside import read_yaml
@@ -26,7 +27,7 @@ class CustomBenchmark(Section):
         data: whose images and classes; "folder" is a folder of your own, whose classes are those named here.
         steps: class names of every step, the base step first.
         prompts: words for the scorer; a class without any is known by its name.
-        ignore: names in labels.csv that no step learns ("folder" only).
+        ignore: names in labels.csv that no step learns ("folder" only); "*" stands for all that are no class.
     """
 
     name: str
@@ -43,6 +44,19 @@ class CustomBenchmark(Section):
         if name in benchmarks():
             raise ValueError(f"benchmark name '{name}' is taken by a built-in benchmark; choose another")
         return name
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _one_name(cls, ignore: Any) -> Any:
+        return (ignore,) if isinstance(ignore, str) else ignore
+
+    @field_validator("steps")
+    @classmethod
+    def _no_background(cls, steps: tuple[tuple[Name, ...], ...]) -> tuple[tuple[Name, ...], ...]:
+        for name in (name for names in steps for name in names):
+            if folded(name) in BACKGROUND:
+                raise ValueError(f"class '{name}' is no class: background is 0 in masks and always known; leave it out")
+        return steps
 
     @model_validator(mode="after")
     def _consistent(self) -> CustomBenchmark:

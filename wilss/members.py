@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import getattr_static
 from typing import Any
 
 from wilss.errors import SpecError
 
+NOTHING = object()
 METHOD = ("paste", "heads", "losses", "final_masks")
 HEAD = ("stage1", "__call__", "losses")
 SCORER = ("digest", "scores")
@@ -33,10 +35,17 @@ def require_members(thing: object, members: Sequence[str], what: str) -> None:
     Args:
         what: it is, for the message, such as "method 'mine'".
     """
-    has = _makes if isinstance(thing, type) else hasattr
+    has = _makes if isinstance(thing, type) else _holds
     missing = [member for member in members if not has(thing, member)]
     if missing:
         raise SpecError(f"{what} lacks '{missing[0]}'; its contract has {', '.join(members)}")
+
+
+def _holds(thing: object, member: str) -> bool:
+    """Whether an object has a member, without asking it: a property may read every file of a data set."""
+    if getattr_static(thing, member, NOTHING) is not NOTHING:
+        return True
+    return hasattr(type(thing), "__getattr__") and hasattr(thing, member)
 
 
 def _makes(made: Any, member: str) -> bool:

@@ -9,26 +9,39 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App
 
-from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, MachineOptions, MaybeOut, RunOptions, specify
+from flows.cli.bring import bring_app
+from flows.cli.options import (
+    NO_MACHINE_OPTIONS,
+    NO_RUN_OPTIONS,
+    Flag,
+    MachineOptions,
+    MaybeOut,
+    RunOptions,
+    run_content,
+    specify,
+)
 from flows.cli.printing import print_json, print_table, show
-from wilss.layout import default_root
+from flows.machine import machine_settings
 
 if TYPE_CHECKING:
     from wilss.data.listing import TaggedList
     from wilss.settings import Settings
     from wilss.spec import RunSpec
 
-data_app = App(name="data", help="Look over a data folder, or fetch a public data set.")
+data_app = App(name="data", help="Look over a data folder, make one of what there is, or fetch a public data set.")
+data_app.command(bring_app)
 
 FACTS = ("layout", "images", "masks", "labelled")
 SHOWN = 10
+"""Findings of a kind that are printed."""
+TITLES = {"refuse": "refused", "warn": "warnings", "note": "notes"}
 
 
 def protocol(
     benchmark: str,
     *,
     labels: Path | None = None,
-    json: bool = False,
+    json: Flag = False,
     write: Path | None = None,
     options: RunOptions = NO_RUN_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
@@ -63,6 +76,13 @@ def protocol(
         show(f"id lists: {write}")
 
 
+def make_run(benchmark: str, options: RunOptions, settings: Settings) -> RunSpec:
+    """The run that a folder is looked over for."""
+    from wilss.spec import make_spec
+
+    return make_spec({**run_content(benchmark, options, settings), "method": "fmwiss", "seed": 0})
+
+
 def _listed(spec: RunSpec, labels: Path) -> TaggedList:
     from wilss.data.families import family_of
     from wilss.data.listing import read_list
@@ -86,23 +106,32 @@ def data_check(
     *,
     benchmark: str | None = None,
     out: MaybeOut = None,
-    json: bool = False,
+    json: Flag = False,
+    labels_csv: Path | None = None,
+    skip_unreadable: Flag = False,
+    options: RunOptions = NO_RUN_OPTIONS,
 ) -> None:
-    """Count images and classes, find unreadable files, unknown classes and duplicates, write a contact sheet.
+    """Look at every file as a run would: what it would refuse or say, counts, a contact sheet.
+
+    Exit code 0: nothing to say but notes; 1: warnings; 2: a run would refuse the folder.
 
     Args:
         folder: images/ and labels.csv, or a VOC folder
-        benchmark: YAML file or name whose class names are the known ones; any name is accepted when left out
+        benchmark: YAML file or name whose classes and lists are the known ones; any name is accepted when left out
         out: path of the PNG; a file under the root when left out
         json: print JSON
+        labels_csv: image-level labels as CSV, as of run (VOC folders)
+        skip_unreadable: leave out images that cannot be decoded, as of run
     """
     from wilss.errors import DataError
     from wilss.outputs import picture_path
     from wilss.report.data import check_data
 
-    spec = specify(benchmark, "fmwiss", 0, NO_RUN_OPTIONS, NO_MACHINE_OPTIONS)[0] if benchmark else None
-    out = picture_path(out, default_root() / "sheets" / f"data-{folder.resolve().name}.png")
-    facts = check_data(folder, spec, out)
+    given = {"labels_csv": labels_csv, "skip_unreadable": skip_unreadable or None, "data": folder}
+    settings = machine_settings(**given)
+    spec = make_run(benchmark, options, settings) if benchmark else None
+    out = picture_path(out, settings.root / "sheets" / f"data-{folder.resolve().name}.png")
+    facts = check_data(folder, spec, out, settings)
     if json:
         print_json(facts)
     else:
@@ -110,7 +139,9 @@ def data_check(
         if spec is None and facts["layout"] == "folder":
             show("no benchmark given: class names were not checked; name one with --benchmark")
     if not facts["sound"]:
-        raise DataError(f"'{folder}' is not ready for a run; see the problems above")
+        raise DataError(f"'{folder}' is not ready for a run; see what is refused above")
+    if facts["warned"]:
+        raise SystemExit(1)
 
 
 @data_app.command(name="download")
@@ -133,18 +164,21 @@ def data_download(name: Literal["voc", "coco"], *, to: Path, yes: bool = False) 
 def _print_check(facts: dict[str, Any]) -> None:
     for key in FACTS:
         show(f"{key:<10} {facts[key]}")
+    for kind, count in facts["passed_over"].items():
+        show(f"passed over: {count} ({kind})")
     print_table("images of each class", ["class", "images"], [[name, str(n)] for name, n in facts["classes"].items()])
-    for key in ("unreadable", "unknown"):
-        _print_some(key, [f"{name}: {value}" for name, value in facts[key].items()])
-    _print_some("duplicates", [" = ".join(group) for group in facts["duplicates"]])
-    _print_some("problems", facts["problems"])
+    for severity, title in TITLES.items():
+        _print_some(title, [finding for finding in facts["findings"] if finding["severity"] == severity])
     if facts["sheet"]:
         show(f"contact sheet: {facts['sheet']}")
 
 
-def _print_some(title: str, lines: Sequence[str]) -> None:
-    show(f"{title}: {len(lines) or 'none'}")
-    for line in lines[:SHOWN]:
-        show(f"  {line}")
-    if len(lines) > SHOWN:
-        show(f"  ... and {len(lines) - SHOWN} more (--json shows all)")
+def _print_some(title: str, findings: Sequence[dict[str, str]]) -> None:
+    show(f"{title}: {len(findings) or 'none'}")
+    kinds = dict.fromkeys(finding["kind"] for finding in findings)
+    for kind in kinds:
+        found = [finding for finding in findings if finding["kind"] == kind]
+        for finding in found[:SHOWN]:
+            show(f"  '{finding['where']}' {finding['seen']}; {finding['cure']}")
+        if len(found) > SHOWN:
+            show(f"  ... and {len(found) - SHOWN} more of this kind (--json shows all)")

@@ -15,6 +15,7 @@ from stores.plans.plan import Node, Plan
 from stores.progress import say
 from wilss.custom import CustomBenchmark
 from wilss.data.families import open_source
+from wilss.data.gate import examine, lines_of, require_sound
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.data.steps import TrainingList
@@ -68,11 +69,14 @@ class Session:
         return self.once(("training list", id(source)), lambda: TrainingList.of(source))
 
     def check(self, source: Source) -> None:
-        """Look over a data set once, and say what is left out. Raises what `Source.check` does."""
+        """Look over a data set once, and say what is found. Raises DataError where something refuses it."""
         self.once(("checked", id(source)), lambda: self._check(source))
 
     def _check(self, source: Source) -> bool:
-        source.check()
+        findings = examine(source)
+        for line in lines_of([finding for finding in findings if finding.severity != "refuse"]):
+            self.say(line)
+        require_sound(findings)
         if source.skipped:
             self.say(f"left out {source.skipped} unreadable images")
         return True

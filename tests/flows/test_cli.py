@@ -105,13 +105,13 @@ def remove_image(root: Path) -> str:
 
 def unknown_value(root: Path) -> str:
     save_palette_png(torch.full((40, 48), 77, dtype=torch.uint8), root / "SegmentationClassAug" / "2007_000003.png")
-    return "holds the value 77; allowed are 0 (background), 1 to 20 and 255 (void)"
+    return "holds the value 77; allowed are 0 (background), 1 to 20 (the classes in order) and 255 (void)"
 
 
 def colour_mask(root: Path) -> str:
     path = root / "SegmentationClassAug" / "2007_000003.png"
-    Image.new("RGB", (48, 40)).save(path)
-    return f"mask '{path}' has mode RGB"
+    Image.new("RGB", (48, 40), (1, 2, 3)).save(path)
+    return f"'{path}' has mode RGB and 1 colours, of which (1, 2, 3) is none of VOC's colours"
 
 
 def other_size(root: Path) -> str:
@@ -163,10 +163,13 @@ def test_unreadable_images_can_be_left_out(wilss, tmp_path: Path, prefect_backen
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2007_000001,aeroplane aeroplan", "row 3 of '{csv}' names the class 'aeroplan'. Did you mean 'aeroplane'?"),
-        ("2007_000000,aeroplane", "row 3 of '{csv}' repeats image id '2007_000000'"),
-        (",aeroplane", "row 3 of '{csv}' has no image id"),
-        ("2009_000001,aeroplane", "row 3 of '{csv}' names image '2009_000001', which is not in"),
+        (
+            "2007_000001,aeroplane aeroplan",
+            "'{csv}:3' names the class 'aeroplan', which is none, in 1 row(s); correct it",
+        ),
+        ("2007_000000,aeroplane", "'{csv}:3' repeats image id '2007_000000'"),
+        (",aeroplane", "'{csv}:3' has no image id"),
+        ("2009_000001,aeroplane", "'{csv}:3' names image '2009_000001', which is not in"),
         ("2007_000001,aeroplane", "no row for 4 images of the training list 'train_aug', first '2007_000002'"),
     ],
 )

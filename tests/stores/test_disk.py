@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from flows import cli
+from flows.cli import app
 from stores.artefacts import Recipe, Store
 from stores.runs import write_run
 from wilss.errors import StorageError
@@ -125,9 +126,9 @@ def test_the_command_line_says_it_in_one_sentence(
     def full(*given: object, **named: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "x"))
 
-    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr(app, "app", full)
     with pytest.raises(SystemExit, match="2"):
-        cli.main()
+        cli.call()
     said = f"wilss: '{tmp_path / 'x'}' cannot be written (No space left on device); make room, and the same command"
     assert capsys.readouterr().err == f"{said} goes on\n"
 

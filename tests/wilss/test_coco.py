@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 
 from tests.flows.test_cli import voc_folder
 from wilss.data.coco.names import CLASS_OF_VOC, CLASSES, COCO_IDS, N_BASE, PROMPTS, VOC_TO_COCO
-from wilss.data.coco.source import CocoSplit, CocoToVocSource
+from wilss.data.coco.source import CocoToVocSource
+from wilss.data.coco.split import CocoSplit
 from wilss.data.files import read_rgb
 from wilss.data.voc import VocSource
 from wilss.data.voc_names import VOC_PROMPTS
@@ -105,7 +106,7 @@ def test_base_images_show_no_class_of_voc_and_may_be_empty(tmp_path: Path) -> No
     assert source.further_eval["voc"][0] == "voc/2007_000006"
     source.check()
     coco.path("000000000003").unlink()
-    with pytest.raises(DataNotFoundError, match="does not exist, but the annotations list it"):
+    with pytest.raises(DataError, match="does not exist, but the annotations list it"):
         source.check()
 
 
@@ -132,9 +133,19 @@ def test_images_of_another_size_than_their_annotations_are_named(tmp_path: Path)
     Image.new("RGB", (20, 30)).save(split.path("000000000003"), exif=turned)
     assert split.mask("000000000003").shape == (20, 30)
     split.check(split.ids)
+    Image.new("RGB", (30, 20)).save(split.path("000000000003"), exif=turned)  # annotated as stored: turned with it
+    assert split.mask("000000000003").shape == (30, 20)
+    assert [finding.kind for finding in split.findings()] == ["orientation"]
+    split.check(split.ids)
+    turned[ExifTags.Base.Orientation] = 3  # nothing tells which way it was annotated
     Image.new("RGB", (30, 20)).save(split.path("000000000003"), exif=turned)
-    with pytest.raises(DataError, match=r"is \(30, 20\), its annotations are made for \(20, 30\)"):
+    with pytest.raises(DataError, match="fits it both ways; say with --set data"):
         split.check(split.ids)
+    raw, upright = (CocoSplit(split.root, "train2017", drawn=drawn) for drawn in ("raw", "upright"))
+    Image.new("RGB", (30, 20)).save(split.path("000000000001"), exif=turned)
+    assert bool((raw.mask("000000000001").flip(0, 1) == upright.mask("000000000001")).all())
+    Image.new("RGB", (30, 20)).save(split.path("000000000001"))
+    Image.new("RGB", (30, 20)).save(split.path("000000000003"))
     Image.new("RGB", (15, 10)).save(split.path("000000000002"))
     with pytest.raises(DataError, match=r"is \(10, 15\), its annotations are made for \(20, 30\)"):
         split.check(split.ids)
@@ -144,7 +155,9 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     root = coco_folder(tmp_path / "a", categories=[{"id": 1, "name": "cat"}])
     with pytest.raises(DataNotFoundError, match="has no COCO split 'val2017'; there: train2017"):
         CocoSplit(root, "val2017")
-    with pytest.raises(DataError, match="calls category 1 'cat'; expected COCO's own numbering"):
+    with pytest.raises(
+        DataError, match=r"calls category 1 'cat'.*: wilss data import coco .* --images .*train2017 --to"
+    ):
         _ = CocoSplit(root, "train2017").ids
     (root / "annotations" / "instances_train2017.json").write_text("{")
     with pytest.raises(DataError, match="is no COCO annotation file"):

@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 
 from tests.wilss.test_coco import coco_folder
+from wilss.data.check import check_folder, open_folder
+from wilss.data.coco.names import COCO_CLASSES
 from wilss.data.coco.objects import CocoSource
-from wilss.data.coco.source import CocoSplit
-from wilss.fewshot.episodes.folds import COCO_CLASSES
+from wilss.data.coco.split import CocoSplit
+from wilss.data.stamps import Stamps
 from wilss.fewshot.episodes.lists import build_list, read_areas
 
 CROWD = {"counts": [0, 40, 560], "size": [20, 30]}
@@ -57,3 +59,20 @@ def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
     source = CocoSource(split, split)
     assert source.ids("eval") == ("eval/000000000001", "eval/000000000003")
     assert source.skipped == 1
+
+
+def test_a_folder_is_looked_over_without_a_benchmark(tmp_path: Path) -> None:
+    root = coco_folder(tmp_path / "coco")
+    report = check_folder(open_folder(root, Stamps(None)), whole=True)
+    assert (report.layout, report.images, report.labelled, report.sound, report.warned) == ("coco", 3, 2, True, False)
+    assert report.classes == {"person": 1, "traffic light": 1, "truck": 1}
+    assert set(report.shown) == {"", "person", "traffic light", "truck"}
+    path = root / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["segmentation"] = []
+    path.write_text(json.dumps(content))
+    assert check_folder(open_folder(root, Stamps(None)), whole=True).warned
+    path.write_text(path.read_text().replace('"name": "person"', '"name": "weed"'))
+    report = check_folder(open_folder(root, Stamps(None)), whole=True)
+    assert (report.sound, report.images) == (False, 0)
+    assert "wilss data import coco" in report.findings[0].cure

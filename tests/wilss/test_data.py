@@ -77,7 +77,7 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
 
 def test_mask_files_must_hold_class_ids(tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "mask.png")
-    with pytest.raises(DataError, match="has mode RGB; expected a palette or 8-bit grey PNG"):
+    with pytest.raises(DataError, match="has mode RGB; expected a palette or grey PNG of class ids"):
         read_mask(tmp_path / "mask.png")
 
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from wilss.data.check import check_folder
-from wilss.data.folder import FolderSource, image_files
+from wilss.data.check import DataReport, check_folder, open_folder
+from wilss.data.folder import FolderSource
+from wilss.data.stamps import Stamps
 from wilss.data.steps import StepLists
 from wilss.data.tags import read_labels
 from wilss.data.voc import save_palette_png
@@ -38,6 +39,18 @@ def source(root: Path, **options: object) -> FolderSource:
     return FolderSource(root, CLASSES, (1, 2), **options)  # type: ignore[arg-type]
 
 
+def looked_over(root: Path, classes: tuple[str, ...] = ()) -> DataReport:
+    return check_folder(FolderSource(root, classes, (1, 2)) if classes else open_folder(root, Stamps(None)), whole=True)
+
+
+def told(report: DataReport) -> list[str]:
+    return [f"{finding.severity}: {finding}" for finding in report.findings]
+
+
+def refused(report: DataReport) -> list[str]:
+    return [str(finding) for finding in report.findings if finding.severity == "refuse"]
+
+
 def test_steps_see_what_they_may(tmp_path: Path) -> None:
     found = source(own_folder(tmp_path))
     base = StepLists.open(found, PETS, "overlap").base(32)
@@ -58,9 +71,9 @@ def test_evaluation_images_need_masks_and_are_never_trained_on(tmp_path: Path) -
     (root / "eval.txt").write_text("e\ne\n")
     with pytest.raises(DataError, match=r"lists images more than once \(1, first 'e'\)"):
         source(root).ids("eval")
-    assert "more than once" in check_folder(root).problems[0]
+    assert "more than once" in refused(looked_over(root))[0]
     (root / "eval.txt").write_text("c\n")
-    with pytest.raises(DataError, match=r"lists 'c', which needs images/c.jpg and masks/c.png"):
+    with pytest.raises(DataError, match=r"lists 'c', which has no mask; it needs both, or leave it out"):
         source(root).ids("eval")
 
 
@@ -82,7 +95,7 @@ def test_first_line_must_be_a_header(tmp_path: Path) -> None:
         (root / "labels.csv").write_text(rows)
         with pytest.raises(DataError, match=r"begins with the labels of 'a.*'; its first line must be a header"):
             source(root).tags("train")
-        assert "its first line must be a header" in check_folder(root).problems[0]
+        assert "its first line must be a header" in refused(looked_over(root))[0]
     (root / "labels.csv").write_text("a,cat\n")
     with pytest.raises(DataError, match="first line must be a header"):
         read_labels(root / "labels.csv", CLASSES)  # no images are known
@@ -91,10 +104,10 @@ def test_first_line_must_be_a_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("a,cta\n", "row 2 .* names the class 'cta'. Did you mean 'cat'"),
-        ("zz,cat\n", "row 2 .* names image 'zz', which is not in '.*images'"),
-        ("a,cat\na,cat\n", "row 3 .* repeats image id 'a'"),
-        (",cat\n", "row 2 .* has no image id"),
+        ("a,cta\n", "labels.csv:2' names the class 'cta', .* Did you mean 'cat'"),
+        ("a,cat\nzz,cat\n", "labels.csv:3' names image 'zz', which is not in '.*images'; put the file there"),
+        ("a,cat\na,cat\n", "labels.csv:3' repeats image id 'a' of row 2; write one row an image"),
+        (",cat\n", "labels.csv:2' has no image id"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, rows: str, message: str) -> None:
@@ -113,7 +126,7 @@ def test_damaged_folders(tmp_path: Path) -> None:
     root = own_folder(tmp_path / "x")
     (root / "images" / "a.png").write_bytes((root / "images" / "b.png").read_bytes())
     with pytest.raises(DataError, match="share the name 'a'"):
-        image_files(root)
+        source(root).ids("train")
     (root / "images" / "a.png").unlink()
     save_palette_png(torch.full((24, 32), 9, dtype=torch.uint8), root / "masks" / "e.png")
     with pytest.raises(DataError, match="holds the value 9; allowed are 0"):
@@ -143,42 +156,44 @@ def test_class_names_may_be_written_in_several_ways(tmp_path: Path, cells: str, 
 
 def test_check_reports_what_is_there_and_what_is_wrong(tmp_path: Path) -> None:
     root = own_folder(tmp_path, "a.jpg,cat\nb,guinea pig;hamster\nc,hamstr\nc,hamster\nzz,cat\n")
-    assert check_folder(root).unknown == {}  # without a benchmark any name will do
+    assert not any("hamstr'" in line for line in told(looked_over(root)))  # without a benchmark any name will do
     (root / "images" / "f.jpg").write_bytes((root / "images" / "d.jpg").read_bytes())
     (root / "images" / "e.jpg").write_bytes(b"no image")
-    report = check_folder(root, CLASSES)
+    report = looked_over(root, CLASSES)
     assert (report.images, report.masks, report.labelled) == (6, 2, 3)
     assert report.classes == {"cat": 1, "guinea pig": 1, "hamster": 2}
-    assert set(report.unreadable) == {"e"}
-    assert report.duplicates == (("d.jpg", "f.jpg"),)
-    assert any("names image 'zz'" in problem for problem in report.problems)
-    assert any("image 'c' has 2 rows" in problem for problem in report.problems)
+    lines = "\n".join(told(report))
+    assert "e.jpg' cannot be decoded as an image; replace it" in lines
+    assert "note: '" in lines
+    assert "d.jpg' has the bytes of f.jpg" in lines
+    assert "labels.csv:6' names image 'zz'" in lines
+    assert "labels.csv:5' repeats image id 'c' of row 4" in lines
+    assert "labels.csv:4' names the class 'hamstr', which is none" in lines
     assert not report.sound
-    assert set(report.shown) >= {"cat", "hamster", ""}
+    assert set(report.shown) >= {"cat", "hamster"}
 
 
-def test_check_counts_unknown_classes(tmp_path: Path) -> None:
-    report = check_folder(own_folder(tmp_path, "a,cat\nb,hamstr\n"), CLASSES)
-    assert report.unknown == {"hamstr": 1}
-    assert not report.sound
-    assert check_folder(own_folder(tmp_path / "good"), CLASSES).sound
+def test_check_accepts_what_a_run_accepts(tmp_path: Path) -> None:
+    report = looked_over(own_folder(tmp_path / "bad", "a,cat\nb,hamstr\n"), CLASSES)
+    assert "names the class 'hamstr', which is none, in 1 row(s)" in refused(report)[0]
+    assert looked_over(own_folder(tmp_path / "good"), CLASSES).sound
 
 
 def test_check_lists_two_images_of_one_name_and_an_empty_folder_with_all_else(tmp_path: Path) -> None:
     root = own_folder(tmp_path, "a,cat\nb,hamstr\n")
     (root / "images" / "a.png").write_bytes((root / "images" / "a.jpg").read_bytes())
-    report = check_folder(root, CLASSES)
-    assert (report.images, report.unknown) == (5, {"hamstr": 1})
-    assert len(report.problems) == 1
-    assert "share the name 'a'" in report.problems[0]
+    report = looked_over(root, CLASSES)
+    assert report.images == 5
+    assert [line for line in refused(report) if "share the name 'a'" in line]
+    assert len(refused(report)) == 2
     for path in (root / "images").iterdir():
         path.unlink()
-    empty = check_folder(root, CLASSES)
+    empty = looked_over(root, CLASSES)
     assert (empty.images, empty.sound) == (0, False)
-    assert "holds no image" in empty.problems[0]
+    assert any("holds no image" in line for line in refused(empty))
 
 
 def test_check_refuses_a_folder_of_another_kind(tmp_path: Path) -> None:
     own_folder(tmp_path)
     with pytest.raises(DataNotFoundError, match="neither images/ nor JPEGImages/"):
-        check_folder(tmp_path / "images")
+        open_folder(tmp_path / "images", Stamps(None))

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from wilss.data.coco import names as coco_names
-from wilss.data.coco.source import CocoSplit
+from wilss.data.coco.split import CocoSplit
 from wilss.errors import SpecError
-from wilss.fewshot.episodes.folds import CROSS, TEST_CLASSES, Variant, coco_lookup, fold_of, may_feed
+from wilss.fewshot.episodes.folds import CROSS, TEST_CLASSES, Variant, fold_of, may_feed
 from wilss.protocol import Benchmark, benchmark, benchmarks
 
 
@@ -112,7 +112,7 @@ def test_coco_classes_are_compared_by_name_not_by_number() -> None:
 
 
 def test_coco_masks_get_few_shot_ids(real_data: Path) -> None:
-    table = torch.tensor(coco_lookup(), dtype=torch.uint8)
+    table = torch.tensor(coco_names.coco_lookup(), dtype=torch.uint8)
     assert sorted(table.tolist()) == sorted([*range(81), 255] + [0] * 174)
     split = CocoSplit(real_data / "coco128", "train2017")
     for image_id in split.ids[:4]:

@@ -14,7 +14,8 @@ from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
 from tests.wilss.test_folder import CLASSES, own_folder
 from wilss.data.coco.objects import CocoSource
-from wilss.data.coco.source import CocoSplit, CocoToVocSource
+from wilss.data.coco.source import CocoToVocSource
+from wilss.data.coco.split import CocoSplit
 from wilss.data.folder import FolderSource
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.source import Source, Split

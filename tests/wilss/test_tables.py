@@ -1,44 +1,142 @@
-"""The three conventions on a case with the published means of WILSON's 10-10 disjoint row; forgetting; groups."""
+"""Tables of labels as people's programs write them: read right, or refused with the true reason and a cure."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-import torch
 
-from wilss.measure.tables import forgetting, group_means, metrics, scoring_title
+from wilss.data.tags import label_table, read_labels, row_findings
+from wilss.errors import DataError
 
-
-def wilson_10_10_disjoint() -> torch.Tensor:
-    """Twenty classes around the published means: old 64.45 (66.7 with background), new 54.35, all 60.82."""
-    spread = torch.linspace(-0.2, 0.2, 10, dtype=torch.float64)
-    background = torch.tensor([11 * 0.667 - 10 * 0.6445], dtype=torch.float64)
-    return torch.cat([background, 0.6445 + spread, 0.5435 + spread])
-
-
-def test_conventions_reproduce_the_worked_example() -> None:
-    values = wilson_10_10_disjoint()
-    c, b, a = (metrics(values, 10, name) for name in ("C", "B", "A"))
-    assert 100 * c.old == pytest.approx(64.45, abs=0.005)
-    assert 100 * b.old == pytest.approx(66.7, abs=0.005)
-    assert 100 * c.all == pytest.approx(60.82, abs=0.005)
-    assert b.all == c.all
-    assert a.old == c.old
-    assert a.new == b.new == c.new
-    assert 100 * a.all == pytest.approx((64.45 + 54.35) / 2, abs=0.005)
+CLASSES = ("cat", "dog", "guinea pig")
+NAMES = {
+    "a.jpg": "a",
+    "a": "a",
+    "b.jpg": "b",
+    "b": "b",
+    "café.jpg": "café",
+    "café": "café",
+    "a.b.jpg": "a.b",
+    "a.b": "a.b",
+}
+BOTH = {"a": (1,), "b": (2,)}
 
 
-def test_forgetting_is_the_drop_of_the_base_classes() -> None:
-    base, now = torch.tensor([0.9, 0.8, 0.6]), torch.tensor([0.1, 0.7, 0.5, 0.3])
-    assert forgetting(now, base, 2) == pytest.approx(0.1)
-    assert forgetting(base, base, 2) == 0
+def read(
+    path: Path, content: bytes | str, classes: tuple[str, ...] = CLASSES, **options: object
+) -> dict[str, tuple[int, ...]]:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_labels(path, classes, NAMES, **options)  # type: ignore[arg-type]
 
 
-def test_groups_are_the_steps_without_background() -> None:
-    values = torch.tensor([0.9, 0.2, 0.4, 0.6, float("nan")])
-    assert group_means(values[:4], (2, 1)) == pytest.approx((0.3, 0.6))
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("\ufeffimage,labels\r\na.jpg,cat\r\n\r\nb.jpg,dog\r\n", BOTH),
+        ("image,labels\ra.jpg,cat\rb.jpg,dog\r", BOTH),
+        ("image;labels\na.jpg;cat\nb.jpg;dog\n", BOTH),
+        ("image\tlabels\na.jpg\tcat\nb.jpg\tdog", BOTH),
+        ("image|labels\na.jpg|cat\nb.jpg|dog", BOTH),
+        ("sep=;\nimage;labels\na.jpg;cat\nb.jpg;dog", BOTH),
+        ('"sep=,"\nimage,labels\na.jpg,cat\nb.jpg,dog', BOTH),
+        ('"image","labels"\n"a.jpg","cat"\n"b.jpg","dog"', BOTH),
+        ("image,labels\n a.jpg , Cat\nb.jpg,DOG ", BOTH),
+        ("image,labels\nimages/a.jpg,cat\n./b.jpg,dog", BOTH),
+        ("image,labels\nimages\\a.jpg,cat\n/data/images/b.jpg,dog", BOTH),
+        ("image,labels\na.JPG,cat\nb.png,dog", BOTH),
+        ('image,labels\na,"cat,dog"\nb,"dog;cat"', {"a": (1, 2), "b": (1, 2)}),
+        ("image,labels\na,\"['cat', 'guinea pig']\"\nb,dog", {"a": (1, 3), "b": (2,)}),
+        ("image,labels\na,cat guinea  Pig\nb,dog", None),
+        ("image,labels\na,guinea  Pig\nb,dog cat", {"a": (3,), "b": (1, 2)}),
+        ("image,cat,dog\na.jpg,1,0\nb.jpg,0,1", BOTH),
+        ("filename, Cat, dog, guinea pig, Unlabeled\na.jpg, 1, 0, 0, 0\nb.jpg, 0, 1, 0, 0\n", BOTH),
+        ("image;cat;dog\na.jpg;true;false\nb.jpg;False;TRUE\n", BOTH),
+        ("image,cat,dog\na.jpg,1.0,0.0\nb.jpg,0,1", BOTH),
+        ("image,labels\na.b.jpg,cat\n", {"a.b": (1,)}),
+        ("image,labels\ncafe\u0301.jpg,cat\n", {"café": (1,)}),
+    ],
+)
+def test_dialects_are_read_right(tmp_path: Path, content: str, expected: dict[str, tuple[int, ...]] | None) -> None:
+    if expected is None:
+        with pytest.raises(DataError, match=r"names the class 'guinea', which is none"):
+            read(tmp_path / "l.csv", content)
+    else:
+        assert read(tmp_path / "l.csv", content) == expected
 
 
-def test_titles_say_what_was_scored() -> None:
-    assert scoring_title("full", None) == "full-size images"
-    assert scoring_title("crop", 512) == "512 px centre crops"
-    assert scoring_title("voc crop", 512) == "voc: 512 px centre crops"
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_encodings_are_told_apart(tmp_path: Path, encoding: str) -> None:
+    rows = "image,labels\ncafé.jpg,cat\n"
+    assert read(tmp_path / "l.csv", rows.encode(encoding)) == {"café": (1,)}
+    found = row_findings(label_table(tmp_path / "l.csv", CLASSES, NAMES), CLASSES, NAMES)
+    assert [f.kind for f in found] == (["encoding"] if encoding == "cp1252" else [])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("image,labels\na,cat\na.jpg,dog\n", "l.csv:3' repeats image id 'a' of row 2; write one row an image"),
+        ("image,labels\na,ca\0t\n", "l.csv:2' holds a zero byte, so the file is damaged or no text; save it"),
+        ("image,labels\na,cat\nb;dog\n", "l.csv:3' is parted by ';', the header by ','; write one of them"),
+        ('image,labels\na,"cat\nb,dog\n', "l.csv:2' opens a quote that the line does not close"),
+        ("image,cat,dog\na,1,0\nb,0.7,0\n", "l.csv:3' holds '0.7' in the column 'cat'; where a class has a column"),
+        ("image,labels\nx.jpg,cat\ny.jpg,dog\n", "names no image of 'the data', but 2 such as 'x.jpg' and not 'a'"),
+        ("image,labels\na,cat\nx.jpg,dog\n", "l.csv:3' names image 'x.jpg', .*; put the file there, correct the name"),
+        (
+            "image,labels\na,background\n",
+            "names the class 'background', .*; remove it: every image may have background",
+        ),
+        (b"PK\x03\x04 and more", "l.csv' is a spreadsheet or archive and no text; export it as CSV"),
+        (b"image,labels\na,\x81\x8d\n", "l.csv' is no text in utf-8 or cp1252; save it as UTF-8"),
+        ("", "l.csv' is empty; its first line must be a header"),
+        ("a.jpg,cat\nb.jpg,dog\n", "begins with the labels of 'a.jpg'; its first line must be a header"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_reason_and_cure(
+    tmp_path: Path, content: str | bytes, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "l.csv", content)
+
+
+def test_classes_whose_names_look_like_numbers_or_lists_stay_whole(tmp_path: Path) -> None:
+    numbers = read(tmp_path / "l.csv", "image,labels\na,0\nb,1\n", ("0", "1"))
+    assert numbers == BOTH
+    lists = read(tmp_path / "l.csv", 'image,labels\na,"salt, pepper"\nb,"salt, pepper;dog"\n', ("salt, pepper", "dog"))
+    assert lists == {"a": (1,), "b": (1, 2)}
+    cases = read(tmp_path / "l.csv", "image,labels\na,Cat\nb,cat\n", ("Cat", "cat"))
+    assert cases == BOTH
+
+
+def test_a_table_of_columns_needs_no_known_class(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("image,cat,dog\na,1,0\nb,0,1\n")
+    assert label_table(tmp_path / "l.csv").names == ("cat", "dog")
+    (tmp_path / "l.csv").write_text("image,labels\na,0\nb,1\n")
+    assert label_table(tmp_path / "l.csv").names == ("0", "1")
+
+
+def test_any_other_name_may_be_passed_over(tmp_path: Path) -> None:
+    rows = "image,labels\na,cat;sofa;lamp\nb,dog;teddy bear\n"
+    assert read(tmp_path / "l.csv", rows, ignore=("*",)) == BOTH
+    table = label_table(tmp_path / "l.csv", CLASSES, NAMES, ("*",))
+    (note,) = row_findings(table, CLASSES, NAMES, ("*",))
+    assert str(note).endswith(
+        "has 3 tags of 3 names that no step learns: lamp, sofa, teddy bear; nothing has to be done"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "severity", "message"),
+    [
+        ("a,cat;dogg\nb,cat", "warn", "names 'dogg' (1 rows), which is passed over and nearly the class 'dog'"),
+        ("a,cat;hot dog\nb,cat", "warn", "names 'hot dog', which is passed over and holds the name of the class 'dog'"),
+        ("a,hot dog\nb,cat", "refuse", "names 'hot dog', which is passed over and holds the name of the class 'dog'"),
+    ],
+)
+def test_names_that_are_passed_over_and_look_like_classes_are_told(
+    tmp_path: Path, rows: str, severity: str, message: str
+) -> None:
+    (tmp_path / "l.csv").write_text(f"image,labels\n{rows}\n")
+    found = row_findings(label_table(tmp_path / "l.csv", CLASSES, NAMES, ("*",)), CLASSES, NAMES, ("*",))
+    assert [f.severity for f in found if message in str(f)] == [severity]

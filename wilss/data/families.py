@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from wilss.data.coco import names as coco_names
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.spec import DataSpec
+from wilss.data.stamps import NAME, Stamps
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
 from wilss.members import SOURCE, require_members
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wilss.custom import CustomBenchmark
-    from wilss.data.coco.source import CocoSplit
+    from wilss.data.coco.split import CocoSplit
     from wilss.data.source import Source
     from wilss.data.voc import VocSource
     from wilss.settings import Settings
@@ -130,16 +131,16 @@ def _folder(data: DataSpec, settings: Settings, base: tuple[int, ...], custom: C
     assert settings.data is not None
     if custom is None:
         raise SpecError("a folder's classes are those of a benchmark; write one as YAML (docs/data.md) and name it")
-    return FolderSource(settings.data, custom.classes, base, custom.ignore, settings.skip_unreadable)
+    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
+    return FolderSource(settings.data, custom.classes, base, custom.ignore, *how)
 
 
 def _coco_splits(data: DataSpec, settings: Settings) -> tuple[CocoSplit, CocoSplit]:
-    from wilss.data.coco.source import CocoSplit
+    from wilss.data.coco.split import CocoSplit
 
     assert settings.data is not None
-    train, evaluation = (
-        CocoSplit(settings.data, split, settings.skip_unreadable) for split in (data.coco_train, data.coco_eval)
-    )
+    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
+    train, evaluation = (CocoSplit(settings.data, split, *how) for split in (data.coco_train, data.coco_eval))
     return (evaluation if train == evaluation else train), evaluation  # one annotation file is read once
 
 
@@ -147,10 +148,11 @@ def _voc_folder(data: DataSpec, settings: Settings, root: Path | None) -> VocSou
     from wilss.data.voc import VocSource
 
     assert root is not None
-    return VocSource(root, data.train_list, data.eval_list, settings.labels_csv, settings.skip_unreadable)
+    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
+    return VocSource(root, data.train_list, data.eval_list, settings.labels_csv, *how)
 
 
-LISTS, SPLITS = ("train_list", "eval_list"), ("coco_train", "coco_eval")
+LISTS, SPLITS = ("train_list", "eval_list", "masks"), ("coco_train", "coco_eval")
 _ENTRIES = (
     Family(
         name="scenes",
@@ -175,7 +177,7 @@ _ENTRIES = (
         name="coco",
         open=_coco,
         classes=tuple(coco_names.COCO_IDS.values()),
-        reads=SPLITS,
+        reads=(*SPLITS, "masks"),
         fewshot_preset="small",
         needs={"data": COCO_FOLDER},
     ),
@@ -194,6 +196,7 @@ _ENTRIES = (
     Family(
         name="folder",
         open=_folder,
+        reads=("masks",),
         preset="small",
         needs={"data": "the folder that holds images/ and labels.csv"},
     ),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,91 +16,126 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from wilss.data.depth import eight_bit
+from wilss.data.mask_pixels import decode_mask
 from wilss.errors import DataError, DataNotFoundError
 
 PIXEL_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 """Pillow refuses files of more than twice as many pixels: a small file may claim to be huge."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+"""Nothing else is decoded, whatever a file is called: some formats of Pillow's start other programs."""
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, EOFError),
+    *(ZeroDivisionError, RuntimeError, struct.error, zlib.error),
+)
+"""What Pillow raises for files that are damaged, or made to do damage."""
 UPRIGHT = 4
 """EXIF orientations above it are turned by a right angle."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Of an image file: height and width as stored, and its EXIF orientation, 1 to 8."""
+
+    stored: tuple[int, int]
+    orientation: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width upright, as `read_rgb` gives them."""
+        return self.stored[::-1] if self.orientation > UPRIGHT else self.stored
 
 
 def read_rgb(path: Path) -> Tensor:
     """Decode an image file to RGB, upright by its EXIF tag; uint8 ``(3, H, W)``.
 
-    Grey, palette, CMYK and 16-bit grey images are converted; transparency is dropped.
+    Grey, palette, CMYK and deeper images are converted (`wilss.data.depth.eight_bit`); transparency is dropped.
 
     Raises DataNotFoundError when there is no file, DataError when it cannot be decoded.
     """
-    with _open(path) as image, _decoding(path):
+    with opened(path) as image, decoding(path):
         return as_rgb(image)
 
 
 def as_rgb(image: Image.Image) -> Tensor:
-    """An opened image as `read_rgb` gives it. Raises OSError, SyntaxError or ValueError when it cannot be decoded."""
-    decoded = _eight_bit(ImageOps.exif_transpose(image)).convert("RGB")
+    """An opened image as `read_rgb` gives it. Raises what `BROKEN` lists when it cannot be decoded."""
+    decoded = eight_bit(ImageOps.exif_transpose(image)).convert("RGB")
     return torch.from_numpy(np.array(decoded, dtype=np.uint8)).permute(2, 0, 1)
-
-
-def file_size(path: Path) -> int:
-    """Bytes of a file. Raises DataNotFoundError when there is none."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError as error:
-        raise DataNotFoundError(_missing(path)) from error
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """Height and width that `read_rgb` gives, from the file's header alone. Raises as it does."""
-    with _open(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) > UPRIGHT
-    return (width, height) if turned else (height, width)
+    return read_header(path).size
+
+
+def read_header(path: Path) -> Header:
+    """Size and orientation of an image, without decoding it. Raises as `read_rgb` does."""
+    with opened(path) as image, decoding(path):
+        return header_of(image)
+
+
+def header_of(image: Image.Image) -> Header:
+    """The same of an opened image. Raises what `BROKEN` lists for a damaged EXIF tag."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    turned = isinstance(orientation, int) and 1 <= orientation <= 8
+    return Header((image.height, image.width), orientation if turned else 1)
 
 
 def read_mask(path: Path) -> Tensor:
-    """Decode a palette or grey PNG to its label values; uint8 ``(H, W)``.
+    """Decode a mask whose values are class ids: palette or grey of up to 16 bits; uint8 ``(H, W)``.
 
-    Raises DataNotFoundError when there is no file, DataError for a colour image or a broken file.
+    Raises DataNotFoundError when there is no file, DataError for a colour image, ids above 255 or a broken file.
     """
-    with _open(path) as image:
-        if image.mode not in ("P", "L", "1"):
-            raise DataError(f"mask '{path}' has mode {image.mode}; expected a palette or 8-bit grey PNG of class ids")
-        with _decoding(path):
-            return torch.from_numpy(np.array(image, dtype=np.uint8))
+    with opened(path) as image, decoding(path):
+        mask = decode_mask(image)
+    if mask.problem or mask.is_colour:
+        problem = mask.problem or f"has mode {mask.mode}; expected a palette or grey PNG of class ids"
+        raise DataError(f"mask '{path}' {problem}")
+    return torch.from_numpy(mask.values.astype(np.uint8))
 
 
-def _open(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise DataNotFoundError(_missing(path))
+def opened(path: Path, content: bytes | None = None) -> Image.Image:
+    """Open an image file, whose pixels are not read yet.
+
+    Args:
+        content: its bytes, where they are at hand.
+
+    Raises DataNotFoundError when there is no file, DataError for one that is no image, or too large.
+    """
+    if content is None and not path.is_file():
+        raise DataNotFoundError(missing(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are welcome
-            return Image.open(path)
+            return Image.open(io.BytesIO(content) if content is not None else path, formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise DataError(f"'{path}' is larger than {2 * PIXEL_LIMIT} pixels; shrink it first") from error
-    except (UnidentifiedImageError, OSError) as error:
+    except UnidentifiedImageError as error:
         raise DataError(_broken(path)) from error
-
-
-def _missing(path: Path) -> str:
-    return f"'{path}' does not exist; is the split list of another data set, or a file missing?"
+    except BROKEN as error:
+        raise DataError(_broken(path, error)) from error
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[None]:
+def decoding(path: Path) -> Iterator[None]:
+    """Errors inside become a DataError that names the file."""
     try:
         yield
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(_broken(path)) from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"'{path}' is larger than {2 * PIXEL_LIMIT} pixels; shrink it first") from error
+    except BROKEN as error:
+        raise DataError(_broken(path, error)) from error
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey comes as "I;16" or "I", which Pillow would cut off at 255 instead of scaling."""
-    if not image.mode.startswith("I"):
-        return image
-    values = np.asarray(image).astype(np.float64)
-    return Image.fromarray((values / 257).round().clip(0, 255).astype(np.uint8))
+def missing(path: Path) -> str:
+    """What to say of a file that is not there."""
+    if path.is_symlink():
+        return f"'{path}' is a link to a file that is not there; fetch it (dvc pull, git annex get)"
+    return f"'{path}' does not exist; is the split list of another data set, or a file missing?"
 
 
-def _broken(path: Path) -> str:
-    return f"'{path}' cannot be decoded as an image; replace it, or leave such images out with --skip-unreadable"
+def _broken(path: Path, error: BaseException | None = None) -> str:
+    reason = f" ({str(error).splitlines()[0][:120]})" if error is not None and str(error).strip() else ""
+    return (
+        f"'{path}' cannot be decoded as an image{reason}; replace it, or leave such images out with --skip-unreadable"
+    )

@@ -26,3 +26,8 @@ class Finding:
     def __str__(self) -> str:
         """One sentence, as errors say it."""
         return f"'{self.where}' {self.seen}; {self.cure}"
+
+
+def plain(text: str) -> str:
+    """A text of others as it may be printed: what controls a terminal, or is no character, is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

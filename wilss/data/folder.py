@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from wilss.data.files import read_mask, read_rgb
+from wilss.architecture import MOST_CLASSES
+from wilss.data.colours import LABELMAP, ColourTable, read_labelmap
+from wilss.data.findings import Finding
+from wilss.data.gate import require_sound
 from wilss.data.id_lists import read_ids
-from wilss.data.source import VOID, Split
-from wilss.data.tags import read_labels
-from wilss.digest import digest_of, file_digest, hasher
+from wilss.data.index import FileIndex, index_images, index_masks
+from wilss.data.looks import Looks, in_threads
+from wilss.data.mask_reading import Drawn
+from wilss.data.pairs import PairedFiles
+from wilss.data.set_rules import against_tags, binary_with_tags, equal_files, orphans, refusal, some
+from wilss.data.source import Split
+from wilss.data.stamps import Stamps
+from wilss.data.tags import Labels, class_ids, label_table, row_findings
+from wilss.digest import digest_of, hasher
 from wilss.errors import DataError, DataNotFoundError
 
-FOLDER_VERSION = 1
+FOLDER_VERSION = 2
 """Raised whenever the same files give other images, masks or tags."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 SPLITS: tuple[Split, ...] = ("train", "eval")
 LAYOUT = "images/NAME.jpg, labels.csv (image, class names), and optionally masks/NAME.png and eval.txt"
 
@@ -29,14 +35,16 @@ LAYOUT = "images/NAME.jpg, labels.csv (image, class names), and optionally masks
 class FolderSource:
     """Images with tags, some with masks.
 
-    ``masks/NAME.png`` is a palette or grey PNG: 0 background, k the k-th class of the benchmark, 255 void. Images with
-    a mask may serve step 0; without one, tags of base classes are passed over, as they could not be learnt from.
-    ``eval.txt`` lists names to score on; they need masks and are never trained on.
+    ``masks/NAME.png`` is a palette or grey PNG: 0 background, k the k-th class of the benchmark, 255 void; or has the
+    colours of ``labelmap.txt``. Images with a mask may serve step 0; without one, tags of base classes are passed over,
+    as they could not be learnt from. ``eval.txt`` lists names to score on; they need masks and are never trained on.
 
     Args:
-        classes: all class names of the benchmark by id. base: ids of step 0.
-        ignore: names in labels.csv that no step learns.
+        classes: all class names of the benchmark by id; empty takes any name, to look the folder over.
+        base: ids of step 0.
+        ignore: names in labels.csv that no step learns; "*" stands for all that are no class.
         skip_unreadable: leave out images that cannot be decoded instead of stopping.
+        drawn: see `PairedFiles`. stamps: what is known of files.
     """
 
     root: Path
@@ -44,11 +52,11 @@ class FolderSource:
     base: tuple[int, ...]
     ignore: tuple[str, ...] = ()
     skip_unreadable: bool = False
+    drawn: Drawn | None = None
+    stamps: Stamps = field(default_factory=lambda: Stamps(None), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not (self.root / "images").is_dir() or not (self.root / "labels.csv").is_file():
-            missing = "labels.csv" if (self.root / "images").is_dir() else "images/"
-            raise DataNotFoundError(f"'{self.root}' lacks {missing}. Expected layout: {LAYOUT}")
+        require_layout(self.root)
 
     @property
     def prompts(self) -> dict[str, tuple[str, ...]]:
@@ -66,12 +74,10 @@ class FolderSource:
         digest = hasher(FOLDER_VERSION)
         digest.update(repr([self.classes[c - 1] for c in classes]).encode())
         tags = {i: t for split in SPLITS for i, t in zip(self.ids(split), self.tags(split), strict=True)}
-        for image_id in ids:
-            paths = (self._files[image_id], self._mask_path(image_id))
-            # bytes, as people mend masks without changing their size
-            files = [file_digest(path) for path in paths if path.is_file()]
+        for image_id, files in zip(ids, in_threads(self.files.facts, ids), strict=True):
             shown = [c for c in tags[image_id] if c in classes]
             digest.update(f"{image_id} {files} {shown}\n".encode())
+        self.stamps.save()
         return digest.hexdigest()[:32]
 
     @property
@@ -80,44 +86,72 @@ class FolderSource:
         return {}
 
     @cached_property
-    def _files(self) -> dict[str, Path]:
-        return image_files(self.root)
+    def files(self) -> PairedFiles:
+        """Its images and masks."""
+        images = index_images(self.root / "images")
+        masks = index_masks(self.root / "masks", images)
+        table = self._labelmap if (self.root / LABELMAP).is_file() else None
+        return PairedFiles(
+            images, masks, Looks(self.stamps), len(self.classes) or MOST_CLASSES, table, drawn=self.drawn
+        )
+
+    def _labelmap(self) -> ColourTable:
+        return read_labelmap(self.root / LABELMAP, self.classes, self.ignore)
+
+    @property
+    def _images(self) -> FileIndex:
+        return self.files.images
+
+    @cached_property
+    def _layout_findings(self) -> list[Finding]:
+        """Of names alone: files that are passed over, or share a name."""
+        found = [*self._images.told(), *self.files.masks.told(), *orphans(self.files.masks)]
+        if not self._images.files:
+            seen = "holds no image"
+            found.append(Finding("refuse", "no-image", str(self._images.folder), seen, "put .jpg or .png files there"))
+        return found
+
+    @cached_property
+    def _labels(self) -> Labels:
+        return label_table(self.root / "labels.csv", self.classes, self._images.names, self.ignore)
+
+    @cached_property
+    def _row_findings(self) -> list[Finding]:
+        return row_findings(self._labels, self.classes, self._images.names, self.ignore, self._images.folder)
 
     @cached_property
     def _table(self) -> dict[str, tuple[int, ...]]:
-        by_file = {path.name: image_id for image_id, path in self._files.items()}
-        known = {*by_file, *by_file.values()}
-        table: dict[str, tuple[int, ...]] = {}
-        path, where = self.root / "labels.csv", self.root / "images"
-        for name, tags in read_labels(path, self.classes, known, self.ignore, where).items():
-            image_id = by_file.get(name, name)
-            if image_id in table:
-                raise DataError(f"'{path}' has two rows for image '{image_id}'; remove one")
-            table[image_id] = tags
-        return table
+        require_sound(self._row_findings)
+        return class_ids(self._labels, self.classes)
 
     @cached_property
     def _splits(self) -> dict[str, tuple[str, ...]]:
+        require_sound(self._layout_findings)
         held_out = self._held_out()
-        ids = {"eval": held_out, "train": tuple(i for i in self._files if i not in set(held_out))}
+        ids = {"eval": held_out, "train": tuple(i for i in self._images.files if i not in set(held_out))}
         if self.skip_unreadable:
-            ids = {split: tuple(i for i in names if self._readable(i)) for split, names in ids.items()}
+            ids = {split: self._readable(names, split == "eval") for split, names in ids.items()}
         return ids
 
     def _held_out(self) -> tuple[str, ...]:
         path = self.root / "eval.txt"
         if not path.is_file():
             return ()
-        names = read_ids(path)
+        names = read_ids(path, self._images.names)
         for name in names:
-            if name not in self._files or not self._mask_path(name).is_file():
-                raise DataError(f"'{path}' lists '{name}', which needs images/{name}.jpg and masks/{name}.png")
+            if name not in self._images.files or not self.files.has_mask(name):
+                lacks = "no mask" if name in self._images.files else "no image"
+                raise DataError(f"'{path}' lists '{name}', which has {lacks}; it needs both, or leave it out")
         return names
+
+    def _readable(self, ids: Sequence[str], mask: bool) -> tuple[str, ...]:
+        problems = in_threads(lambda image_id: self.files.problem(image_id, mask), ids)
+        return tuple(image_id for image_id, problem in zip(ids, problems, strict=True) if problem is None)
 
     @property
     def skipped(self) -> int:
         """Images left out because they cannot be decoded."""
-        return len(self._files) - sum(len(ids) for ids in self._splits.values())
+        return len(self._images.files) - sum(len(ids) for ids in self._splits.values())
 
     def ids(self, split: Split) -> tuple[str, ...]:
         """See `wilss.data.source.Source.ids`."""
@@ -129,77 +163,81 @@ class FolderSource:
 
     @cached_property
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
-        with ThreadPoolExecutor(2) as pool:
-            return {split: tuple(pool.map(self._tags_of, self.ids(split))) for split in ("train", "eval")}
+        return {split: tuple(in_threads(self._tags_of, self.ids(split))) for split in SPLITS}
 
     def _tags_of(self, image_id: str) -> tuple[int, ...]:
         tags = self._table.get(image_id)
         if not self.has_mask(image_id):
             return tuple(c for c in tags or () if c not in self.base)
-        return tuple(v for v in torch.unique(self.mask(image_id)).tolist() if 0 < v < VOID) if tags is None else tags
+        return self.files.shown(image_id) if tags is None else tags
 
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
-        if image_id not in self._files:
+        if image_id not in self._images.files:
             raise DataNotFoundError(f"'{self.root / 'images'}' has no image '{image_id}'")
-        return read_rgb(self._files[image_id])
+        return self.files.image(image_id)
 
     def has_mask(self, image_id: str) -> bool:
         """See `wilss.data.source.Source.has_mask`."""
-        return self._mask_path(image_id).is_file()
+        return self.files.has_mask(image_id)
 
     def mask(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.mask`."""
-        path = self._mask_path(image_id)
-        mask = read_mask(path)
-        wrong = [v for v in torch.unique(mask).tolist() if v > len(self.classes) and v != VOID]
-        if wrong:
-            raise DataError(
-                f"mask '{path}' holds the value {wrong[0]}; allowed are 0 (background), 1 to {len(self.classes)} (the "
-                f"classes of the benchmark in order) and {VOID} (void)"
-            )
-        return mask
+        return self.files.mask(image_id)
+
+    def tag_names(self) -> dict[str, tuple[str, ...]]:
+        """Image id -> class names of its row."""
+        return {row.image_id: row.names for row in self._labels.rows if row.image_id is not None}
 
     def check(self) -> None:
-        """Decode every image and mask once. Raises the first DataError or DataNotFoundError found."""
-        with ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(self._check_one, (*self.ids("train"), *self.ids("eval"))):
-                pass
+        """Look at every file once. Raises DataError for the first finding that refuses."""
+        require_sound(self.findings())
 
-    def _check_one(self, image_id: str) -> None:
-        image = self.image(image_id)
-        if self.has_mask(image_id) and image.shape[1:] != self.mask(image_id).shape:
-            raise DataError(f"image '{image_id}' and its mask differ in size; they must have the same height and width")
-
-    def _readable(self, image_id: str) -> bool:
+    def findings(self) -> list[Finding]:
+        """See `wilss.data.gate.Examined`."""
+        found, held_out = list(self._layout_findings), tuple[str, ...]()
+        rows: Mapping[str, tuple[int, ...]] = {}
         try:
-            self._check_one(image_id)
-        except (DataError, DataNotFoundError):
-            return False
-        return True
+            found += self._row_findings
+            rows = class_ids(self._labels, self.classes)
+        except (DataError, DataNotFoundError) as error:
+            found.append(refusal("labels", self.root / "labels.csv", error))
+        try:
+            held_out = self._held_out()
+        except (DataError, DataNotFoundError) as error:
+            found.append(refusal("list", self.root / "eval.txt", error))
+        try:
+            _ = self.files.colour_table
+        except (DataError, DataNotFoundError) as error:
+            return [*found, refusal("label-map", self.root / LABELMAP, error)]
+        return [*found, *self._pixel_findings(held_out, rows)]
 
-    def _mask_path(self, image_id: str) -> Path:
-        return self.root / "masks" / f"{image_id}.png"
+    def _pixel_findings(self, held_out: Sequence[str], rows: Mapping[str, tuple[int, ...]]) -> list[Finding]:
+        pairs, found = self.files.examine(tuple(self._images.files), held_out)
+        if held_out and len(held_out) == len(self._images.files):
+            seen, cure = "lists every image, so none is left to train on", "leave some out"
+            found.append(Finding("warn", "nothing-to-train-on", str(self.root / "eval.txt"), seen, cure))
+        found = left_out(found) if self.skip_unreadable else found
+        found = list(binary_with_tags(found, pairs, rows))
+        found += against_tags(pairs, rows, self.classes, self.base)
+        found += equal_files(pairs, self.stamps, held_out)
+        idle = [i for i, tags in rows.items() if not self.has_mask(i) and set(tags) & set(self.base)]
+        if idle:
+            seen = f"names classes of step 0 for {len(idle)} images without a mask: {some(idle)}"
+            cure = "draw masks if step 0 is to learn from them; these tags are passed over"
+            found.append(Finding("note", "tags-without-mask", str(self.root / "labels.csv"), seen, cure))
+        return found
 
 
-def image_files(root: Path) -> dict[str, Path]:
-    """Image id (file name without suffix) -> file, sorted. Raises DataError for none, or two of one name."""
-    files, problems = find_images(root)
-    if problems:
-        raise DataError(problems[0])
-    return files
+def require_layout(root: Path) -> None:
+    """Raise DataNotFoundError for a folder without images or table."""
+    if not (root / "images").is_dir() or not (root / "labels.csv").is_file():
+        missing = "labels.csv" if (root / "images").is_dir() else "images/"
+        raise DataNotFoundError(f"'{root}' lacks {missing}. Expected layout: {LAYOUT}")
 
 
-def find_images(root: Path) -> tuple[dict[str, Path], list[str]]:
-    """Image id -> file, sorted, the first of a name; and what is wrong with the folder."""
-    files: dict[str, Path] = {}
-    problems = []
-    for path in sorted((root / "images").iterdir()):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        first = files.setdefault(path.stem, path)
-        if first != path:
-            problems.append(f"'{path}' and '{first.name}' share the name '{path.stem}'; rename one of them")
-    if not files:
-        problems.append(f"'{root / 'images'}' holds no image; put {', '.join(SUFFIXES[:3])} files there")
-    return files, problems
+def left_out(found: Sequence[Finding]) -> list[Finding]:
+    """The same where images that cannot be used are left out: those are told, and refuse nothing."""
+    return [
+        Finding("warn", f.kind, f.where, f"{f.seen} (left out)", f.cure) if f.severity == "refuse" else f for f in found
+    ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from wilss.architecture import MOST_PIXELS
 from wilss.data.scenes.outlines import MAX_OBJECTS, N_CLUTTER
-from wilss.section import Section, Seed
+from wilss.section import LATER, Section, Seed
 
 MOST_IMAGES = 10_000_000
 
@@ -45,6 +45,10 @@ class DataSpec(Section):
         ge=16,
         le=MOST_PIXELS,
         description="also score on centre crops of this side, as WILSON's code does; None: full images only",
+    )
+    masks: Annotated[Literal["raw", "upright"] | None, LATER] = Field(
+        None,
+        description="of images turned by EXIF: whether masks lie on pixels as stored or as shown, where both fit",
     )
     void: Literal["background", "ignore"] = Field(
         "background", description="void pixels in training: background as in WILSON's code, or left out"

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from wilss.data.files import file_size, read_mask, read_rgb
+from wilss.data.colours import LABELMAP, ColourTable, read_labelmap, voc_table
+from wilss.data.findings import Finding
+from wilss.data.folder import left_out
+from wilss.data.gate import require_sound
 from wilss.data.id_lists import read_ids, require_apart
+from wilss.data.index import index_images, index_masks
+from wilss.data.looks import Looks, in_threads
+from wilss.data.mask_reading import Drawn
+from wilss.data.pairs import PairedFiles
 from wilss.data.palette import Colour, palette
-from wilss.data.source import VOID, Split
-from wilss.data.tags import read_labels
+from wilss.data.set_rules import against_tags, equal_files, refusal
+from wilss.data.source import Split
+from wilss.data.stamps import Stamps
+from wilss.data.tags import Labels, class_ids, label_table, row_findings
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.digest import hasher
 from wilss.errors import DataError, DataNotFoundError, did_you_mean
 
-VOC_VERSION = 1
+VOC_VERSION = 2
 """Raised whenever the same files give other images, masks or tags."""
 LAYOUT = "JPEGImages/ID.jpg, SegmentationClassAug/ID.png (or SegmentationClass) and ImageSets/Segmentation/LIST.txt"
+LISTS = "ImageSets/Segmentation"
 
 
 @dataclass(frozen=True)
 class VocSource:
     """A VOC devkit folder (``VOCdevkit/VOC2012`` or any folder of that layout).
+
+    Masks are palette PNG in VOC's colours, grey PNG of class ids, or in the colours of a ``labelmap.txt`` whose names
+    are VOC's.
 
     Args:
         root: the folder.
@@ -38,6 +49,7 @@ class VocSource:
         labels_csv: image-level labels of the training images ("image_id,labels", names separated by spaces). When None
             they are read off the masks once; the masks of later steps serve for nothing else.
         skip_unreadable: leave out images that cannot be decoded instead of stopping.
+        drawn: see `PairedFiles`. stamps: what is known of files.
     """
 
     root: Path
@@ -45,9 +57,11 @@ class VocSource:
     eval_list: str = "val"
     labels_csv: Path | None = None
     skip_unreadable: bool = False
+    drawn: Drawn | None = None
+    stamps: Stamps = field(default_factory=lambda: Stamps(None), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for folder in ("JPEGImages", "ImageSets/Segmentation"):
+        for folder in ("JPEGImages", LISTS):
             if not (self.root / folder).is_dir():
                 raise DataNotFoundError(
                     f"'{self.root}' is no VOC folder: '{folder}' is missing. Expected layout: {LAYOUT}. Get VOC 2012 "
@@ -66,38 +80,63 @@ class VocSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of ids and file sizes of images and masks."""
+        """Digest of ids and contents of images and masks, and of the table of labels."""
         digest = hasher(VOC_VERSION)
         for split in ("train", "eval"):
-            for image_id in self.ids(split):
-                sizes = (file_size(self._image_path(image_id)), file_size(self._mask_path(image_id)))
-                digest.update(f"{split} {image_id} {sizes}\n".encode())
+            ids = self.ids(split)
+            for image_id, files in zip(ids, in_threads(self.files.facts, ids), strict=True):
+                digest.update(f"{split} {image_id} {files}\n".encode())
         if self.labels_csv:
-            digest.update(self.labels_csv.read_bytes())
+            digest.update(repr(self.tags("train")).encode())
+        self.stamps.save()
         return digest.hexdigest()[:32]
 
     @cached_property
-    def _lists(self) -> dict[str, tuple[str, ...]]:
+    def files(self) -> PairedFiles:
+        """Its images and masks."""
+        images = index_images(self.root / "JPEGImages", deep=True)
+        augmented = self.root / "SegmentationClassAug"
+        masks = index_masks(augmented if augmented.is_dir() else self.root / "SegmentationClass", images, deep=True)
+        return PairedFiles(images, masks, Looks(self.stamps), len(self.classes), self._colours, True, self.drawn)
+
+    def _colours(self) -> ColourTable:
+        path = self.root / LABELMAP
+        if not path.is_file():
+            return voc_table()
+        try:
+            return read_labelmap(path, self.classes)
+        except DataError as error:
+            raise DataError(
+                f"{error} This folder has classes of its own and not VOC's: make it a folder of your own with wilss "
+                "data import, or remove the file if the masks hold VOC's ids"
+            ) from error
+
+    @cached_property
+    def _listed(self) -> dict[str, tuple[str, ...]]:
         lists = {"train": self._read_list(self.train_list), "eval": self._read_list(self.eval_list)}
         if self.train_list != self.eval_list:
             require_apart(lists["train"], lists["eval"], (self.train_list, self.eval_list))
-        if self.skip_unreadable:
-            lists = {split: tuple(i for i in ids if self._readable(i)) for split, ids in lists.items()}
         return lists
+
+    @cached_property
+    def _lists(self) -> dict[str, tuple[str, ...]]:
+        if not self.skip_unreadable:
+            return self._listed
+        return {split: tuple(i for i in ids if self._readable(i)) for split, ids in self._listed.items()}
 
     @property
     def skipped(self) -> int:
         """Images left out because they cannot be decoded."""
-        listed = len(self._read_list(self.train_list)) + len(self._read_list(self.eval_list))
-        return listed - sum(len(ids) for ids in self._lists.values())
+        return sum(len(self._listed[split]) - len(ids) for split, ids in self._lists.items())
 
     @cached_property
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
-        with ThreadPoolExecutor(2) as pool:
-            scored = tuple(pool.map(self._tags_of_mask, self.ids("eval")))
-            if self.labels_csv:
-                return {"train": self._read_tags(self.labels_csv), "eval": scored}
-            return {"train": tuple(pool.map(self._tags_of_mask, self.ids("train"))), "eval": scored}
+        scored = tuple(in_threads(self.files.shown, self.ids("eval")))
+        if self.labels_csv:
+            require_sound(self._row_findings)
+            rows = class_ids(self._labels, self.classes)
+            return {"train": tuple(rows[image_id] for image_id in self.ids("train")), "eval": scored}
+        return {"train": tuple(in_threads(self.files.shown, self.ids("train"))), "eval": scored}
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
         """See `wilss.data.source.Source.fingerprint_of`; these data are fixed."""
@@ -113,7 +152,7 @@ class VocSource:
 
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
-        return read_rgb(self._image_path(image_id))
+        return self.files.image(image_id)
 
     @property
     def further_eval(self) -> dict[str, tuple[str, ...]]:
@@ -122,59 +161,69 @@ class VocSource:
 
     def has_mask(self, image_id: str) -> bool:
         """See `wilss.data.source.Source.has_mask`."""
-        return self._mask_path(image_id).is_file()
+        return self.files.has_mask(image_id)
 
     def mask(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.mask`. Raises DataError for a value that is neither class, 0 nor 255."""
-        path = self._mask_path(image_id)
-        mask = read_mask(path)
-        wrong = [v for v in np.unique(mask.numpy()).tolist() if v > len(self.classes) and v != VOID]
-        if wrong:
-            raise DataError(
-                f"mask '{path}' holds the value {wrong[0]}; allowed are 0 (background), 1 to {len(self.classes)} and "
-                f"{VOID} (void). Is it a colour image instead of a palette PNG?"
-            )
-        return mask
+        return self.files.mask(image_id)
 
     def check(self) -> None:
-        """Decode every image and mask once. Raises the first DataError or DataNotFoundError found."""
-        for split in ("train", "eval"):
-            ids = self.ids(split)
-            with ThreadPoolExecutor(2) as pool:
-                for _ in pool.map(self._check_one, ids):
-                    pass
+        """Look at every listed file once. Raises DataError for the first finding that refuses."""
+        require_sound(self.findings())
 
-    def _check_one(self, image_id: str) -> None:
-        image, mask = self.image(image_id), self.mask(image_id)
-        if image.shape[1:] != mask.shape:
-            raise DataError(
-                f"image '{self._image_path(image_id)}' is {tuple(image.shape[1:])} but its mask is {tuple(mask.shape)} "
-                "(height, width); they must have the same size"
-            )
+    def findings(self) -> list[Finding]:
+        """See `wilss.data.gate.Examined`."""
+        found = [*self.files.images.told(), *self.files.masks.told()]
+        try:
+            _ = self.files.colour_table
+        except DataError as error:
+            found.append(refusal("label-map", self.root / LABELMAP, error))
+            return found
+        listed: dict[str, tuple[str, ...]] = {}
+        try:
+            listed = self._listed
+            found += self._row_findings if self.labels_csv else ()
+        except (DataError, DataNotFoundError) as error:
+            found.append(refusal("list", self.root / LISTS, error))
+        return [*found, *self.pixel_findings(tuple(dict.fromkeys(i for ids in listed.values() for i in ids)))]
+
+    def pixel_findings(self, ids: Sequence[str]) -> list[Finding]:
+        """Of listed images and their masks, which all must have."""
+        held_out = self._listed["eval"] if ids and self.train_list != self.eval_list else ()
+        pairs, found = self.files.examine(ids, ids)
+        found = left_out(found) if self.skip_unreadable else found
+        rows = class_ids(self._labels, self.classes) if self.labels_csv else {}
+        found += against_tags(pairs, rows, self.classes, range(1, len(self.classes) + 1))
+        return [*found, *equal_files(pairs, self.stamps, held_out)]
+
+    def tag_names(self) -> dict[str, tuple[str, ...]]:
+        """Image id -> class names of the listed images whose masks can be read."""
+        usable = [i for i in dict.fromkeys((*self._listed["train"], *self._listed["eval"])) if self._readable(i)]
+        return {i: tuple(self.classes[c - 1] for c in self.files.shown(i)) for i in usable}
 
     def _readable(self, image_id: str) -> bool:
-        try:
-            self._check_one(image_id)
-        except (DataError, DataNotFoundError):
-            return False
-        return True
+        return self.files.problem(image_id, mask=True) is None
 
-    def _tags_of_mask(self, image_id: str) -> tuple[int, ...]:
-        return tuple(v for v in torch.unique(self.mask(image_id)).tolist() if 0 < v < VOID)
+    @cached_property
+    def _labels(self) -> Labels:
+        assert self.labels_csv is not None
+        return label_table(self.labels_csv, self.classes, self.files.images.names)
 
-    def _read_tags(self, path: Path) -> tuple[tuple[int, ...], ...]:
-        folder = self.root / "JPEGImages"
-        table = read_labels(path, self.classes, {image.stem for image in folder.glob("*.jpg")}, where=folder)
-        missing = [image_id for image_id in self.ids("train") if image_id not in table]
+    @cached_property
+    def _row_findings(self) -> list[Finding]:
+        """Of the table of labels."""
+        found = row_findings(self._labels, self.classes, self.files.images.names, (), self.files.images.folder)
+        rows = class_ids(self._labels, self.classes)
+        missing = [image_id for image_id in self._listed["train"] if image_id not in rows]
         if missing:
-            raise DataError(
-                f"'{path}' has no row for {len(missing)} images of the training list '{self.train_list}', first "
-                f"'{missing[0]}'; add one for each"
+            seen = (
+                f"has no row for {len(missing)} images of the training list '{self.train_list}', first '{missing[0]}'"
             )
-        return tuple(table[image_id] for image_id in self.ids("train"))
+            found.append(Finding("refuse", "no-row", str(self.labels_csv), seen, "add one for each"))
+        return found
 
     def _read_list(self, name: str) -> tuple[str, ...]:
-        folder = self.root / "ImageSets" / "Segmentation"
+        folder = self.root / LISTS
         path = folder / f"{name}.txt"
         if path.parent != folder or not path.is_file():
             known = [p.stem for p in folder.glob("*.txt")]
@@ -182,14 +231,7 @@ class VocSource:
                 f"split file '{path}' does not exist.{did_you_mean(name, known)} Choose one with "
                 "--train-list and --eval-list"
             )
-        return read_ids(path)
-
-    def _image_path(self, image_id: str) -> Path:
-        return self.root / "JPEGImages" / f"{image_id}.jpg"
-
-    def _mask_path(self, image_id: str) -> Path:
-        augmented = self.root / "SegmentationClassAug"
-        return (augmented if augmented.is_dir() else self.root / "SegmentationClass") / f"{image_id}.png"
+        return read_ids(path, self.files.images.names)
 
 
 def save_palette_png(mask: Tensor, path: Path, own: Mapping[int, Colour] | None = None) -> None:

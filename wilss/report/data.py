@@ -1,42 +1,85 @@
-"""What is found in a data folder, with a contact sheet of every class."""
+"""What is found in a data folder, with a contact sheet of every class and of what is suspicious."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from wilss.data.check import DataReport, check_folder
-from wilss.data.families import family_of
-from wilss.data.files import read_rgb
+from torch import Tensor
+
+from wilss.data.check import PER_CLASS, DataReport, check_folder, open_folder
+from wilss.data.families import open_source
+from wilss.data.findings import Finding
+from wilss.data.gate import from_message
 from wilss.data.images import to_canvas
-from wilss.errors import SpecError
+from wilss.data.source import VOID, Source
+from wilss.data.stamps import NAME, Stamps
+from wilss.data.steps import StepLists
+from wilss.errors import DataError, DataNotFoundError, SpecError
 from wilss.outputs import writable_folder
-from wilss.report.pictures import contact_sheet
+from wilss.report.pictures import contact_sheet, overlay
+from wilss.settings import Settings
 from wilss.spec import RunSpec
 
+TILE = 128
+SUSPICIOUS = "suspicious"
 
-def check_data(root: Path, spec: RunSpec | None, out: Path) -> dict[str, Any]:
-    """Look over a data folder and write a contact sheet of every class; see `wilss.data.check.check_folder`.
+
+def check_data(root: Path, spec: RunSpec | None, out: Path, settings: Settings) -> dict[str, Any]:
+    """Look over a data folder and write a contact sheet; see `wilss.data.check.check_folder`.
 
     Args:
         spec: a run that would use the folder; None accepts any class name.
+        settings: of the machine; its folder "data" is not looked at.
     """
-    report = _checked(root, spec) if spec else check_folder(root)
-    rows = [[to_canvas(read_rgb(path), 128) for path in paths] for paths in report.shown.values()]
+    source = _opened(root, spec, settings) if spec else open_folder(root, Stamps(settings.root / NAME))
+    report = check_folder(source, whole=spec is None)
+    if spec is not None and report.sound:
+        report = replace(report, findings=(*_without_images(source, spec), *report.findings))
+    rows, notes = _rows(source, report)
     if rows:
         writable_folder(out.parent)
-        notes = [f"{name or '(no class)'}: {report.classes.get(name, '')}" for name in report.shown]
         contact_sheet(rows, [""] * max(map(len, rows)), notes).save(out)
     facts = asdict(report)
     del facts["shown"]
-    return {**facts, "sound": report.sound, "sheet": str(out) if rows else None}
+    return {**facts, "sound": report.sound, "warned": report.warned, "sheet": str(out) if rows else None}
 
 
-def _checked(root: Path, spec: RunSpec) -> DataReport:
-    family, custom = spec.protocol.family, spec.custom
+def _opened(root: Path, spec: RunSpec, settings: Settings) -> Source:
+    family = spec.protocol.family
     if family not in ("folder", "voc"):
         raise SpecError(f"{spec.benchmark} uses {family} data; check a folder of your own, or VOC")
-    if custom:
-        return check_folder(root, custom.classes, custom.ignore)
-    return check_folder(root, family_of(family).classes)
+    return open_source(
+        family, spec.data, settings.model_copy(update={"data": root}), spec.protocol.steps[0], spec.custom
+    )
+
+
+def _without_images(source: Source, spec: RunSpec) -> Iterator[Finding]:
+    """Steps that would be refused as no image is theirs."""
+    lists = StepLists.open(source, spec.protocol, spec.scenario)
+    for step in range(len(spec.protocol.steps)):
+        try:
+            lists.require_images(step)
+        except DataError as error:
+            yield from_message("refuse", "step-without-images", f"step {step}", str(error))
+
+
+def _rows(source: Source, report: DataReport) -> tuple[list[list[Tensor]], list[str]]:
+    """Pictures of each class, and of suspicious images with their masks; and a line below each row."""
+    rows = [[to_canvas(source.image(image_id), TILE) for image_id in ids] for ids in report.shown.values()]
+    notes = [f"{name or '(no class)'}: {report.classes.get(name, '')}" for name in report.shown]
+    if report.suspicious:
+        rows.append([_with_mask(source, image_id) for image_id in report.suspicious[:PER_CLASS]])
+        notes.append(f"{SUSPICIOUS}: {len(report.suspicious)}, {', '.join(report.suspicious[:PER_CLASS])}")
+    return rows, notes
+
+
+def _with_mask(source: Source, image_id: str) -> Tensor:
+    image = to_canvas(source.image(image_id), TILE)
+    try:
+        mask = to_canvas(source.mask(image_id)[None], TILE, nearest=True)[0]
+    except (DataError, DataNotFoundError):
+        return image
+    return overlay(image, mask.masked_fill(mask == VOID, 0)) if mask.shape == image.shape[1:] else image

@@ -18,7 +18,8 @@ from stores.plans.session import Session
 from tests.flows.test_cli import voc_folder
 from tests.wilss.test_coco import coco_folder
 from wilss.data.coco.objects import CocoSource
-from wilss.data.coco.source import CocoSplit, CocoToVocSource
+from wilss.data.coco.source import CocoToVocSource
+from wilss.data.coco.split import CocoSplit
 from wilss.data.folder import FolderSource
 from wilss.data.voc import VocSource
 from wilss.digest import code_version, hasher
@@ -95,10 +96,10 @@ def test_a_source_of_another_version_is_other_data(tmp_path: Path, monkeypatch: 
         return [source.fingerprint for source in sources] + [FolderSource(own, ("cat",), (1,)).fingerprint_of((), (1,))]
 
     before = found()
-    monkeypatch.setattr(wilss.data.voc, "VOC_VERSION", 2)
+    monkeypatch.setattr(wilss.data.voc, "VOC_VERSION", 99)
     assert [a == b for a, b in zip(before, found(), strict=True)] == [False, True, False, True]
     monkeypatch.undo()
     for module, name in ((wilss.data.coco.source, "COCO_VERSION"), (wilss.data.coco.objects, "COCO_VERSION")):
-        monkeypatch.setattr(module, name, 2)
-    monkeypatch.setattr(wilss.data.folder, "FOLDER_VERSION", 2)
+        monkeypatch.setattr(module, name, 99)
+    monkeypatch.setattr(wilss.data.folder, "FOLDER_VERSION", 99)
     assert [a == b for a, b in zip(before, found(), strict=True)] == [True, False, False, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wilss.data.source import VOID
 from wilss.data.voc_names import VOC_PROMPTS
 
 COCO_IDS: dict[int, str] = {
@@ -34,6 +35,18 @@ CLASS_OF_VOC: tuple[int, ...] = tuple(CLASS_OF_COCO[i] for i in VOC_TO_COCO)
 
 N_BASE = 60
 
+COCO_CLASSES: tuple[str, ...] = tuple(COCO_IDS.values())
+"""The same names by few-shot id, 1 to 80, in the order of COCO's own ids; `coco_lookup` leads from one to the other."""
+
 PROMPTS: dict[str, tuple[str, ...]] = {name: (name,) for name in CLASSES}
 for _words, _coco_id in zip(VOC_PROMPTS.values(), VOC_TO_COCO, strict=True):
     PROMPTS[COCO_IDS[_coco_id]] = tuple(dict.fromkeys((COCO_IDS[_coco_id], *_words)))
+
+
+def coco_lookup() -> tuple[int, ...]:
+    """Lookup of 256 entries from class ids (position in `CLASSES` + 1) to few-shot ids 1..80; 0 and 255 stay."""
+    table = [0] * 256
+    table[VOID] = VOID
+    for number, coco_id in enumerate(COCO_IDS, start=1):
+        table[CLASS_OF_COCO[coco_id]] = number
+    return tuple(table)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from wilss.data.coco.source import COCO_VERSION, CocoSplit
+from wilss.data.coco.names import COCO_CLASSES, coco_lookup
+from wilss.data.coco.split import COCO_VERSION, CocoSplit
 from wilss.data.files import read_rgb
+from wilss.data.findings import Finding
+from wilss.data.gate import require_sound
 from wilss.data.source import Split
+from wilss.data.stamps import Stamps
 from wilss.digest import code_version, digest_of
-from wilss.fewshot.episodes.folds import COCO_CLASSES, coco_lookup
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class CocoSource:
     @cached_property
     def fingerprint(self) -> str:
         """See `wilss.data.source.Source.fingerprint`."""
-        parts = [(s.name, s.annotations.stat().st_size, list(s.ids)) for s in (self.train, self.evaluation)]
+        parts = [(s.name, list(s.ids), s.fingerprint(s.ids)) for s in (self.train, self.evaluation)]
         return digest_of({"coco80": parts, "crowds": "known", **code_version(COCO_VERSION)})
 
     def fingerprint_of(self, ids: Sequence[str], classes: Sequence[int]) -> str:
@@ -62,9 +66,12 @@ class CocoSource:
         return sum(part.skipped for part in {self.train, self.evaluation})
 
     def check(self) -> None:
-        """Look at every image; see `CocoSplit.check`."""
-        for part in (self.train, self.evaluation):
-            part.check(part.ids)
+        """Look at every image. Raises DataError for the first thing that a run refuses; see `findings`."""
+        require_sound(self.findings())
+
+    def findings(self) -> list[Finding]:
+        """What is wrong with both splits; see `CocoSplit.findings`."""
+        return [finding for part in dict.fromkeys((self.train, self.evaluation)) for finding in part.findings()]
 
     def shown_classes(self, image_id: str) -> tuple[int, ...]:
         """Class ids of all annotations of an image, ascending, crowds included, which its mask leaves void."""
@@ -72,14 +79,24 @@ class CocoSource:
         rank = _rank()
         return tuple(sorted(int(rank[c]) for c in self._part(split).tags(name)))
 
+    @property
+    def shown(self) -> dict[str, tuple[str, ...]]:
+        """Image id -> class names, of every image once. Raises DataError for annotations that a run refuses."""
+        splits: tuple[Split, ...] = ("train",) if self.train == self.evaluation else ("train", "eval")
+        return {i: tuple(COCO_CLASSES[c - 1] for c in self.shown_classes(i)) for s in splits for i in self.ids(s)}
+
     def has_mask(self, image_id: str) -> bool:
         """Every image has one."""
         return True
 
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
+        return read_rgb(self.path(image_id))
+
+    def path(self, image_id: str) -> Path:
+        """The file of an image."""
         split, _, name = image_id.partition("/")
-        return read_rgb(self._part(split).path(name))
+        return self._part(split).path(name)
 
     def mask(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.mask`."""
@@ -93,3 +110,15 @@ class CocoSource:
 def _rank() -> Tensor:
     """Labels of `CocoSplit.mask` -> class ids here, uint8 ``(256,)``."""
     return torch.tensor(coco_lookup(), dtype=torch.uint8)
+
+
+def open_coco(root: Path, stamps: Stamps) -> CocoSource:
+    """The splits of a COCO folder as they are looked over without a run: one to train on, and one to score on.
+
+    Raises DataNotFoundError where there is none.
+    """
+    found = sorted(path.stem.removeprefix("instances_") for path in (root / "annotations").glob("instances_*.json"))
+    train = next((name for name in found if "train" in name), found[0] if found else "train2017")
+    evaluation = next((name for name in found if "val" in name), train)
+    first, second = (CocoSplit(root, name, stamps=stamps) for name in (train, evaluation))
+    return CocoSource(second if train == evaluation else first, second)

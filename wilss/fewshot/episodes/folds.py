@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from wilss.data.coco.names import CLASS_OF_COCO, COCO_IDS, VOC_TO_COCO
+from wilss.data.coco.names import COCO_CLASSES, COCO_IDS, VOC_TO_COCO, coco_lookup
 from wilss.data.scenes import outlines
-from wilss.data.source import VOID, Split
+from wilss.data.source import Split
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import SpecError, did_you_mean
 from wilss.protocol import Benchmark
@@ -22,8 +22,6 @@ NameTable = Literal["correct", "legacy"]
 
 N_FOLDS = 4
 CROSS = "coco-to-pascal"
-COCO_CLASSES = tuple(COCO_IDS.values())
-"""COCO's names by few-shot id, 1 to 80. `wilss.data.coco.source` numbers the same classes otherwise (`coco_lookup`)."""
 
 TEST_CLASSES: dict[str, tuple[str, ...]] = {
     "pascal-5i": tuple(VOC_PROMPTS),
@@ -132,15 +130,6 @@ def may_feed(fold: Fold, incremental: Benchmark) -> None:
             f"a backbone trained on {fold.describe()} has seen masks of {', '.join(leaked)}, but {incremental.name} "
             f"has masks of its base step only and these are not in it; {advice}"
         )
-
-
-def coco_lookup() -> tuple[int, ...]:
-    """Lookup of 256 entries from the ids of `wilss.data.coco.source` to the few-shot ids 1..80; 0 and 255 stay."""
-    table = [0] * 256
-    table[VOID] = VOID
-    for number, coco_id in enumerate(COCO_IDS, start=1):
-        table[CLASS_OF_COCO[coco_id]] = number
-    return tuple(table)
 
 
 def _is_coco(benchmark: str) -> bool:

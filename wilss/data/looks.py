@@ -1,0 +1,189 @@
+"""What follows from the contents of an image or mask file alone; found by decoding it once, and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wilss.data.depth import eight_bit, raw_mode
+from wilss.data.files import Header, decoding, header_of, opened, read_header
+from wilss.data.mask_pixels import MaskPixels, decode_mask
+from wilss.data.palette import Colour
+from wilss.data.stamps import DIGEST, Stamps
+from wilss.errors import DataError, DataNotFoundError
+
+IMAGE_LOOK, MASK_LOOK, HEADER = "image 1", "mask 1", "header 1"
+"""Kinds of remembered facts; the number rises when they are found in another way."""
+MOST_BYTES = 1 << 30
+MOST_COLOURS = 512
+"""Colours of a mask that are counted; more are no classes."""
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class ImageLook:
+    """Of an image: size as stored, orientation, greatest value of deep images (None of others), why it is none."""
+
+    stored: tuple[int, int] = (0, 0)
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 1
+    brightest: int | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class MaskLook:
+    """Of a mask: height and width, mode, and pixels of each value, or of each colour of a colour mask.
+
+    palette: colours of the values that occur, where the file has any. problem: why it cannot be a mask.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    mode: str = ""
+    values: Mapping[int, int] = field(default_factory=dict)
+    colours: Mapping[Colour, int] = field(default_factory=dict)
+    palette: Mapping[int, Colour] = field(default_factory=dict)
+    problem: str = ""
+
+
+class Looks:
+    """Looks at files, each once."""
+
+    def __init__(self, stamps: Stamps) -> None:
+        self.stamps = stamps
+
+    def image(self, path: Path) -> ImageLook:
+        """What an image file holds; one that is missing or damaged has a problem."""
+        try:
+            found = json.loads(self.stamps.fact(path, IMAGE_LOOK, _look_at_image))
+        except DataNotFoundError as error:
+            return ImageLook(problem=str(error))
+        return ImageLook(**{**found, "stored": tuple(found["stored"]), "size": tuple(found["size"])})
+
+    def header(self, path: Path) -> Header:
+        """Size and orientation of an image. Raises DataError for a damaged one, DataNotFoundError for none."""
+        height, width, orientation = json.loads(self.stamps.fact(path, HEADER, _header))
+        return Header((height, width), orientation)
+
+    def mask(self, path: Path) -> MaskLook:
+        """What a mask file holds; one that is missing or damaged has a problem."""
+        try:
+            found = json.loads(self.stamps.fact(path, MASK_LOOK, _look_at_mask))
+        except DataNotFoundError as error:
+            return MaskLook(problem=str(error))
+        return MaskLook(
+            tuple(found["size"]),
+            found["mode"],
+            {int(value): count for value, count in found["values"].items()},
+            {_colour(name): count for name, count in found["colours"].items()},
+            {int(value): _colour(name) for value, name in found["palette"].items()},
+            found["problem"],
+        )
+
+
+def in_threads(look: Callable[[K], T], things: Iterable[K]) -> list[T]:
+    """What a look finds of each thing, in their order."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(look, things))
+
+
+def _look_at_image(path: Path) -> dict[str, str]:
+    try:
+        content = _content(path)
+        with opened(path, content) as image, decoding(path):
+            header, deep = header_of(image), _is_deep(image)
+            image.load()
+            brightest = _brightest(image) if deep else None
+        look = ImageLook(header.stored, header.size, header.orientation, brightest)
+    except DataError as error:
+        return {IMAGE_LOOK: json.dumps(asdict(ImageLook(problem=str(error))))}
+    plain = json.dumps((*header.stored, header.orientation))
+    return {IMAGE_LOOK: json.dumps(asdict(look)), HEADER: plain, DIGEST: hashlib.sha256(content).hexdigest()}
+
+
+def _header(path: Path) -> dict[str, str]:
+    header = read_header(path)
+    return {HEADER: json.dumps((*header.stored, header.orientation))}
+
+
+def _look_at_mask(path: Path) -> dict[str, str]:
+    try:
+        content = _content(path)
+        with opened(path, content) as image, decoding(path):
+            look = _facts_of(decode_mask(image), path)
+    except DataError as error:
+        return {MASK_LOOK: json.dumps(_plain(MaskLook(problem=str(error))))}
+    return {MASK_LOOK: json.dumps(_plain(look)), DIGEST: hashlib.sha256(content).hexdigest()}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"'{path}' is larger than {MOST_BYTES >> 20} MiB; shrink it first")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read ({error.strerror}); make it readable") from error
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether values of more than eight bits are scaled to eight."""
+    return image.mode.startswith(("I", "F")) or "16" in raw_mode(image)
+
+
+def _brightest(image: Image.Image) -> int:
+    channels: Any = eight_bit(image).getextrema()
+    return int(max(high for _, high in channels) if isinstance(channels[0], tuple) else channels[1])
+
+
+def _facts_of(mask: MaskPixels, path: Path) -> MaskLook:
+    if mask.problem:
+        return MaskLook(mode=mask.mode, problem=f"mask '{path}' {mask.problem}")
+    height, width = mask.values.shape[:2]
+    if mask.is_colour:
+        return MaskLook((height, width), mask.mode, colours=colours_of(mask.values))
+    counts = np.bincount(mask.values.ravel(), minlength=256).tolist()
+    values = {value: count for value, count in enumerate(counts) if count}
+    shown = {value: mask.palette[value] for value in values if value in mask.palette}
+    return MaskLook((height, width), mask.mode, values, palette=shown)
+
+
+def colours_of(values: NDArray[np.uint8]) -> dict[Colour, int]:
+    """Colours of ``(H, W, 3)`` and their pixels, the most frequent of many."""
+    packed = packed_colours(values)
+    found, counts = np.unique(packed, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:MOST_COLOURS]
+    pairs = zip(found[order].tolist(), counts[order].tolist(), strict=True)
+    return {(colour >> 16, colour >> 8 & 255, colour & 255): count for colour, count in pairs}
+
+
+def packed_colours(values: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Colours ``(H, W, 3)`` as numbers ``(H, W)``: red is the highest byte of three."""
+    packed: NDArray[np.uint32] = values.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    return packed
+
+
+def _plain(look: MaskLook) -> dict[str, Any]:
+    facts = asdict(look)
+    facts["colours"] = {_name(colour): count for colour, count in look.colours.items()}
+    facts["palette"] = {value: _name(colour) for value, colour in look.palette.items()}
+    return facts
+
+
+def _name(colour: Colour) -> str:
+    return "{:02x}{:02x}{:02x}".format(*colour)
+
+
+def _colour(name: str) -> Colour:
+    red, green, blue = bytes.fromhex(name)
+    return red, green, blue

@@ -1,0 +1,159 @@
+"""What is known of files by their contents, remembered by their stamps, so that a file is read once. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from wilss.errors import DataNotFoundError
+
+NAME = "stamps.sqlite"
+"""Of the file in a root folder. It only saves time: whoever deletes it has every file read once more."""
+DIGEST = "sha256"
+"""Kind of a digest of a file's bytes."""
+SETTLED_NS = 2_000_000_000
+"""A file changed less than this long ago may change again within one tick of its clock, so it is not remembered."""
+BATCH = 5_000
+TABLE = "CREATE TABLE IF NOT EXISTS facts (path TEXT, kind TEXT, stamp TEXT, value TEXT, PRIMARY KEY (path, kind))"
+FIND = "SELECT value FROM facts WHERE path = ? AND kind = ? AND stamp = ?"
+KEEP = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
+Key = tuple[str, str, str]
+"""Path, kind, stamp."""
+
+
+def stamp_of(path: Path) -> tuple[str, bool]:
+    """A file's size, times of change and inode, and whether they can be trusted to change with it.
+
+    Raises DataNotFoundError where there is no file.
+    """
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise DataNotFoundError(f"'{path}' does not exist; is a file missing, or a link's target?") from error
+    changed = max(facts.st_mtime_ns, facts.st_ctime_ns)
+    stamp = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino}"
+    return stamp, time.time_ns() - changed > SETTLED_NS
+
+
+class Stamps:
+    """Digests of files, and other facts that follow from their contents alone. Threads and processes may share it.
+
+    Where its file cannot be written, or its folder does not exist, facts are remembered as long as the object lives.
+
+    Args:
+        file: SQLite file; None keeps nothing on the disk.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._new: dict[Key, str] = {}
+        self._unsaved: list[Key] = []
+        self._lock = threading.Lock()
+        self._base: sqlite3.Connection | None = None
+        self._closed = False
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file's bytes, hexadecimal. Raises DataNotFoundError where there is no file."""
+        return self.fact(path, DIGEST, lambda path: {DIGEST: sha256(path)})
+
+    def fact(self, path: Path, kind: str, find: Callable[[Path], Mapping[str, str]]) -> str:
+        """A fact about a file: remembered, or found now.
+
+        Args:
+            kind: its name, with a version of ``find``, such as "image 2".
+            find: facts by kind that follow from the file's contents; all of them are remembered.
+        """
+        stamp, settled = stamp_of(path)
+        key = (os.path.abspath(path), kind, stamp)  # noqa: PTH100 - resolve() asks the disk for every folder above
+        if settled and (known := self._recall(key)) is not None:
+            return known
+        found = find(path)
+        if settled and stamp_of(path)[0] == stamp:
+            for name, value in found.items():
+                self._remember((key[0], name, stamp), value)
+        return found[kind]
+
+    def save(self) -> None:
+        """Write what is new to the file."""
+        with self._lock:
+            self._save()
+
+    def _recall(self, key: Key) -> str | None:
+        with self._lock:
+            if key in self._new:
+                return self._new[key]
+            base = self._connected()
+            try:
+                row = base.execute(FIND, key).fetchone() if base else None
+            except sqlite3.Error:
+                self._drop()
+                return None
+        return str(row[0]) if row else None
+
+    def _remember(self, key: Key, value: str) -> None:
+        with self._lock:
+            self._new[key] = value
+            self._unsaved.append(key)
+            if len(self._unsaved) >= BATCH:
+                self._save()
+
+    def _save(self) -> None:
+        base = self._connected(make=bool(self._unsaved))
+        if base is None:
+            return
+        rows = [(*key, self._new[key]) for key in self._unsaved]
+        try:
+            with base:
+                base.executemany(KEEP, rows)
+        except sqlite3.Error:  # a full disk, a folder that may not be written, another process that holds it for long
+            self._drop()
+            return
+        self._unsaved.clear()
+        self._new.clear()
+
+    def _connected(self, make: bool = False) -> sqlite3.Connection | None:
+        """The open file; None where there is none yet, or none that can be used."""
+        if self._base or self._closed or self._file is None:
+            return self._base
+        if not self._file.is_file() and not (make and self._file.parent.is_dir()):
+            return None
+        for _ in range(2):
+            try:
+                self._base = _opened(self._file)
+            except sqlite3.OperationalError:
+                break
+            except sqlite3.DatabaseError:  # damaged; nothing is lost with it
+                self._file.unlink(missing_ok=True)
+            else:
+                return self._base
+        self._closed = True
+        return None
+
+    def _drop(self) -> None:
+        if self._base is not None:
+            self._base.close()
+        self._base, self._closed = None, True
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    base = sqlite3.connect(file, timeout=10, check_same_thread=False, isolation_level="IMMEDIATE")
+    try:
+        with closing(base.cursor()) as cursor:
+            cursor.execute(TABLE)
+            cursor.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.Error:
+        base.close()
+        raise
+    return base

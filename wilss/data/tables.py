@@ -1,0 +1,128 @@
+"""Tables of labels as people's programs write them: delimiters, quotes, and a column a class. No torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wilss.data.text import Text, read_text
+from wilss.errors import DataError
+
+DELIMITERS = ",\t;|"
+SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+"""First line by which spreadsheets tell their delimiter."""
+YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
+PLAIN = frozenset({"label", "labels", "class", "classes", "class_name", "name", "names", "tag", "tags", "category"})
+"""Headers of a column that holds names, where no class is known."""
+HEADER = "its first line must be a header, such as image_id,labels"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of a table: its number in the file (from 1), and its cells without blanks around them."""
+
+    number: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a header.
+
+    one_hot: whether the other columns are classes, and their cells yes or no. text: that it was read from.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    records: tuple[Record, ...]
+    one_hot: bool
+    text: Text
+
+
+def read_table(path: Path, classes: Collection[str], names: Collection[str] = ()) -> Table:
+    """Read a table.
+
+    Args:
+        classes, names: what is known of class names and images; a first line that holds one of them is no header,
+            unless classes have columns of their own.
+
+    Raises DataNotFoundError when there is no file, DataError when it is no table, or has no header.
+    """
+    text = read_text(path)
+    records = _records(path, text.content)
+    if not records:
+        raise DataError(f"'{path}' is empty; {HEADER}")
+    header, body = records[0].cells, tuple(records[1:])
+    one_hot = _has_columns_of_classes(path, header, body, classes)
+    if header[0] in names or (not one_hot and _names_class(header[1:], classes)):
+        raise DataError(f"'{path}' begins with the labels of '{header[0]}'; {HEADER}")
+    return Table(path, header, body, one_hot, text)
+
+
+def _records(path: Path, content: str) -> list[Record]:
+    lines = content.split("\n", 1)
+    told = SEP.fullmatch(lines[0].strip())
+    skipped = 1 if told else 0
+    delimiter = told[1] if told else _delimiter(content)
+    source = lines[1] if told and len(lines) > 1 else "" if told else content
+    found = []
+    try:
+        for number, cells in enumerate(csv.reader(io.StringIO(source), delimiter=delimiter), start=1 + skipped):
+            if any(cell.strip() for cell in cells):
+                found.append(Record(number, tuple(cell.strip() for cell in cells)))
+    except csv.Error as error:
+        raise DataError(f"'{path}' is no table of text ({error}); save it as CSV in UTF-8") from error
+    return [_checked(path, record, found[0], delimiter) for record in found]
+
+
+def _delimiter(content: str) -> str:
+    """That which parts the header into most cells; of a header of one cell, the first line below it."""
+    lines = [line for line in content[: 1 << 20].split("\n") if line.strip()][:2]
+    for line in lines:
+        most = max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter))))
+        if len(next(csv.reader([line], delimiter=most))) > 1:
+            return most
+    return ","
+
+
+def _checked(path: Path, record: Record, header: Record, delimiter: str) -> Record:
+    if any("\n" in cell for cell in record.cells):
+        raise DataError(f"'{path}:{record.number}' opens a quote that the line does not close; close it, or double it")
+    others = [d for d in DELIMITERS if d != delimiter and len(record.cells) == 1 < len(header.cells)]
+    for other in others:
+        if other in record.cells[0]:
+            raise DataError(
+                f"'{path}:{record.number}' is parted by {other!r}, the header by {delimiter!r}; write one of them"
+            )
+    return record
+
+
+def _has_columns_of_classes(
+    path: Path, header: Sequence[str], body: Sequence[Record], classes: Collection[str]
+) -> bool:
+    """Whether every class has a column; without known classes the cells alone decide."""
+    columns, known = header[1:], {name.casefold() for name in classes}
+    cells = {cell.casefold() for record in body for cell in record.cells[1:]}
+    named = [name for name in columns if name.casefold() in known]
+    if not cells & (YES | NO - {""}) or cells & known or (classes and not named):
+        return False
+    if odd := cells - YES - NO:
+        if not named:
+            return False
+        wrong = next(r for r in body if any(cell.casefold() in odd for cell in r.cells[1:]))
+        column, cell = next(
+            (name, cell) for name, cell in zip(columns, wrong.cells[1:], strict=False) if cell.casefold() in odd
+        )
+        raise DataError(
+            f"'{path}:{wrong.number}' holds '{cell}' in the column '{column}'; where a class has a column of its own, "
+            "every column holds 0 or 1: write these, or remove the column"
+        )
+    return bool(named) or len(columns) > 1 or columns[0].casefold() not in PLAIN
+
+
+def _names_class(cells: Sequence[str], classes: Collection[str]) -> bool:
+    return any(name in classes for cell in cells for name in (cell, *re.split(r"[;|,\s]+", cell)))
