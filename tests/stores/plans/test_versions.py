@@ -95,10 +95,10 @@ def test_a_source_of_another_version_is_other_data(tmp_path: Path, monkeypatch: 
         return [source.fingerprint for source in sources] + [FolderSource(own, ("cat",), (1,)).fingerprint_of((), (1,))]
 
     before = found()
-    monkeypatch.setattr(wilss.data.voc, "VOC_VERSION", 2)
+    monkeypatch.setattr(wilss.data.voc, "VOC_VERSION", 99)
     assert [a == b for a, b in zip(before, found(), strict=True)] == [False, True, False, True]
     monkeypatch.undo()
     for module, name in ((wilss.data.coco.source, "COCO_VERSION"), (wilss.data.coco.objects, "COCO_VERSION")):
-        monkeypatch.setattr(module, name, 2)
-    monkeypatch.setattr(wilss.data.folder, "FOLDER_VERSION", 2)
+        monkeypatch.setattr(module, name, 99)
+    monkeypatch.setattr(wilss.data.folder, "FOLDER_VERSION", 99)
     assert [a == b for a, b in zip(before, found(), strict=True)] == [True, False, False, False]
