@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stores.progress import say
 from wilss.data.files import read_rgb
-from wilss.data.folder import SUFFIXES
+from wilss.data.image_names import IMAGE_SUFFIXES
 from wilss.data.voc import save_palette_png
 from wilss.device import require_device
 from wilss.errors import DataError, DataNotFoundError, SpecError
@@ -103,9 +103,9 @@ def _files(images: Sequence[Path]) -> list[Path]:
 def _inside(folder: Path) -> list[Path]:
     """The images of a folder, those of its folders not; what is passed over is said."""
     entries = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
-    found = [path for path in entries if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    found = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
     if not found:
-        raise SpecError(f"'{folder}' holds no image ({', '.join(SUFFIXES)}); name another folder, or image files")
+        raise SpecError(f"'{folder}' holds no image ({', '.join(IMAGE_SUFFIXES)}); name another folder, or image files")
     if passed := [path.name for path in entries if path not in set(found)]:
         more = ", ..." if len(passed) > TOLD else ""
         say(f"passed over {len(passed)} files of '{folder}' that are no images: {', '.join(passed[:TOLD])}{more}")

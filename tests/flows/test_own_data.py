@@ -200,10 +200,15 @@ def test_protocol_and_check_commands(wilss, tmp_path: Path) -> None:  # type: ig
     (data / "labels.csv").write_text("image,labels\ntrain-000000.png,elephant\n")
     code, out, err = wilss("data", "check", data, "--benchmark", benchmark_file(tmp_path), "-o", tmp_path / "s.png")
     assert code == 2
-    assert "elephant: 1" in out
+    assert "names the class 'elephant', which is none, in 1 row(s)" in out
     assert "is not ready for a run" in err
     code, out, _ = wilss("data", "check", data, "-o", tmp_path / "s.png")
-    assert "no benchmark given" in out
+    assert (code, "no benchmark given" in out) == (0, True)
+    (data / "images" / "lost.gif").touch()
+    code, out, _ = wilss("data", "check", data, "-o", tmp_path / "s.png", "--json")
+    facts = json.loads(out)
+    assert (code, facts["passed_over"]) == (1, {"file of another kind": 1})
+    assert [f["severity"] for f in facts["findings"] if f["kind"].startswith("passed-over")] == ["warn"]
 
 
 def test_coco_to_voc_end_to_end(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,9 +107,9 @@ def _look_at_image(path: Path) -> dict[str, str]:
             brightest = _brightest(image) if deep else None
         look = ImageLook(header.stored, header.size, header.orientation, brightest)
     except DataError as error:
-        return {IMAGE_LOOK: json.dumps(asdict(ImageLook(problem=str(error))))}
+        return {IMAGE_LOOK: json.dumps(vars(ImageLook(problem=str(error))))}
     plain = json.dumps((*header.stored, header.orientation))
-    return {IMAGE_LOOK: json.dumps(asdict(look)), HEADER: plain, DIGEST: hashlib.sha256(content).hexdigest()}
+    return {IMAGE_LOOK: json.dumps(vars(look)), HEADER: plain, DIGEST: hashlib.sha256(content).hexdigest()}
 
 
 def _header(path: Path) -> dict[str, str]:
@@ -152,10 +152,18 @@ def _facts_of(mask: MaskPixels, path: Path) -> MaskLook:
     height, width = mask.values.shape[:2]
     if mask.is_colour:
         return MaskLook((height, width), mask.mode, colours=colours_of(mask.values))
-    counts = np.bincount(mask.values.ravel(), minlength=256).tolist()
-    values = {value: count for value, count in enumerate(counts) if count}
-    shown = {value: mask.palette[value] for value in values if value in mask.palette}
+    values = counts_of(mask.values)
+    shown = {value: colour for value in values if (colour := mask.colour_of(value)) is not None}
     return MaskLook((height, width), mask.mode, values, palette=shown)
+
+
+def counts_of(values: NDArray[np.uint8]) -> dict[int, int]:
+    """Values of ``(H, W)`` and their pixels, ascending; by runs, of which masks have few."""
+    flat = values.ravel()
+    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+    lengths = np.diff(starts, append=flat.size)
+    counts = np.bincount(flat[starts], weights=lengths, minlength=256).astype(np.int64).tolist()
+    return {value: count for value, count in enumerate(counts) if count}
 
 
 def colours_of(values: NDArray[np.uint8]) -> dict[Colour, int]:
@@ -174,10 +182,11 @@ def packed_colours(values: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 def _plain(look: MaskLook) -> dict[str, Any]:
-    facts = asdict(look)
-    facts["colours"] = {_name(colour): count for colour, count in look.colours.items()}
-    facts["palette"] = {value: _name(colour) for value, colour in look.palette.items()}
-    return facts
+    return {
+        **vars(look),
+        "colours": {_name(colour): count for colour, count in look.colours.items()},
+        "palette": {value: _name(colour) for value, colour in look.palette.items()},
+    }
 
 
 def _name(colour: Colour) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,18 +22,23 @@ class MaskPixels:
     """A decoded mask.
 
     values: integers ``(H, W)``, class ids or indices of a palette; or uint8 ``(H, W, 3)``, colours.
-    palette: colour of each index that the palette has. problem: why it cannot be a mask, "" where it can.
+    palette: red, green and blue of each index that it has. problem: why it cannot be a mask, "" where it can.
     """
 
     mode: str
     values: NDArray[Any]
-    palette: Mapping[int, Colour] = field(default_factory=dict)
+    palette: Sequence[int] = ()
     problem: str = ""
 
     @property
     def is_colour(self) -> bool:
         """Whether pixels are colours."""
         return self.values.ndim == 3
+
+    def colour_of(self, index: int) -> Colour | None:
+        """Colour of an index, None for one that the palette lacks."""
+        found = tuple(self.palette[3 * index : 3 * index + 3])
+        return (found[0], found[1], found[2]) if len(found) == 3 else None
 
 
 def decode_mask(image: Image.Image) -> MaskPixels:
@@ -51,10 +56,8 @@ def decode_mask(image: Image.Image) -> MaskPixels:
 
 
 def _of_palette(image: Image.Image) -> MaskPixels:
-    flat = image.getpalette("RGB") or []
-    colours = {k: (flat[3 * k], flat[3 * k + 1], flat[3 * k + 2]) for k in range(len(flat) // 3)}
     values = np.array(image)
-    return MaskPixels(image.mode, values[..., 0] if values.ndim == 3 else values, colours)
+    return MaskPixels(image.mode, values[..., 0] if values.ndim == 3 else values, image.getpalette("RGB") or ())
 
 
 def _of_grey(image: Image.Image, stored: str) -> MaskPixels:

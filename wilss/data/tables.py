@@ -7,13 +7,14 @@ import io
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from wilss.data.text import Text, read_text
 from wilss.errors import DataError
 
 DELIMITERS = ",\t;|"
-SEP = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+SEP = re.compile(r'"?sep=([,;|:\t])"?', re.IGNORECASE)
 """First line by which spreadsheets tell their delimiter."""
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
 PLAIN = frozenset({"label", "labels", "class", "classes", "class_name", "name", "names", "tag", "tags", "category"})
@@ -64,19 +65,21 @@ def read_table(path: Path, classes: Collection[str], names: Collection[str] = ()
 
 
 def _records(path: Path, content: str) -> list[Record]:
-    lines = content.split("\n", 1)
-    told = SEP.fullmatch(lines[0].strip())
-    skipped = 1 if told else 0
-    delimiter = told[1] if told else _delimiter(content)
-    source = lines[1] if told and len(lines) > 1 else "" if told else content
-    found = []
     try:
-        for number, cells in enumerate(csv.reader(io.StringIO(source), delimiter=delimiter), start=1 + skipped):
-            if any(cell.strip() for cell in cells):
-                found.append(Record(number, tuple(cell.strip() for cell in cells)))
+        delimiter, found = _parted(content)
     except csv.Error as error:
         raise DataError(f"'{path}' is no table of text ({error}); save it as CSV in UTF-8") from error
     return [_checked(path, record, found[0], delimiter) for record in found]
+
+
+def _parted(content: str) -> tuple[str, list[Record]]:
+    """The delimiter and the lines that are not blank. Raises csv.Error for a cell of more than 128 KiB."""
+    first, _, rest = content.partition("\n")
+    told = SEP.fullmatch(first.strip())
+    delimiter, source, start = (told[1], rest, 2) if told else (_delimiter(content), content, 1)
+    rows = enumerate(csv.reader(io.StringIO(source), delimiter=delimiter), start=start)
+    cut = ((number, tuple(cell.strip() for cell in cells)) for number, cells in rows)
+    return delimiter, [Record(number, cells) for number, cells in cut if any(cells)]
 
 
 def _delimiter(content: str) -> str:
@@ -114,9 +117,8 @@ def _has_columns_of_classes(
         if not named:
             return False
         wrong = next(r for r in body if any(cell.casefold() in odd for cell in r.cells[1:]))
-        column, cell = next(
-            (name, cell) for name, cell in zip(columns, wrong.cells[1:], strict=False) if cell.casefold() in odd
-        )
+        cells_of = zip_longest(columns, wrong.cells[1:], fillvalue="")
+        column, cell = next((name, cell) for name, cell in cells_of if cell.casefold() in odd)
         raise DataError(
             f"'{path}:{wrong.number}' holds '{cell}' in the column '{column}'; where a class has a column of its own, "
             "every column holds 0 or 1: write these, or remove the column"
