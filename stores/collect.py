@@ -127,12 +127,15 @@ def _unlocked(root: Path) -> Iterator[Item]:
     """Unfinished work and locks that no process holds."""
     for kind in KINDS:
         for path in sorted((root / kind).glob(".staging-*")):
-            staging = Path(str(path).partition(".lock")[0]) if path.suffix == ".lock" else path
             digest = path.name.removeprefix(".staging-").partition(".")[0]
+            staging = Store(root).staging(kind, digest)
             if path.is_dir() and _free(path):
                 yield Item("unfinished", path, size_of(path), f"{kind} {digest[:12]}")
-            elif path.is_file() and not Store(root).staging(kind, digest).is_dir() and _free(staging):
+            elif path.is_file() and not staging.is_dir() and _free(staging):
                 yield Item("lock", path, size_of(path), f"{kind} {digest[:12]}")
+        for path in sorted((root / kind).glob("??/*.lock")):  # of an artefact that was being mended
+            if _free(path.with_suffix("")):
+                yield Item("lock", path, size_of(path), f"{kind} {path.name[:12]}")
 
 
 def _free(staging: Path) -> bool:

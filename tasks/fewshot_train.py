@@ -33,7 +33,7 @@ from wilss.fewshot.sections import PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
-from wilss.learn.state import History
+from wilss.state import History
 
 N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""

@@ -21,11 +21,11 @@ from wilss.fewshot.episodes.draw import Episode
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.predict import Prediction, predict_episodes
 from wilss.fewshot.psp import PspNet
-from wilss.learn.state import History
 from wilss.models.card import FewShotCard, FewShotKind
 from wilss.models.files import input_of, load_state, save_model
 from wilss.nets.fit import load_into
 from wilss.nets.pretrained import Weights
+from wilss.state import History
 
 KINDS: dict[str, FewShotKind] = {"silhouettes": "silhouettes", "stage 1": "stage 1", "head": "few-shot"}
 """What the nodes of a plan make."""

@@ -11,9 +11,9 @@ from stores.artefacts import Manifest
 from stores.models.files import ModelNotes, publish_model
 from stores.plans.run import Run
 from wilss.errors import TrainingError
-from wilss.learn.state import History, last_good
 from wilss.models.card import StudentCard
 from wilss.models.files import input_of, save_model
+from wilss.state import History, last_good
 
 STATE = "training.pt"
 """Training state in the staging folder: a run that was stopped goes on after its last finished epoch."""

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from stores.artefacts import Store
 from stores.models.vectors import load_vectors, save_vectors
 from tasks import prepare
+from tests.stores.damage import restamp
 from wilss.errors import SpecError
 from wilss.models.files import load_student
 from wilss.nets.vectors import VectorSets
@@ -170,6 +171,7 @@ def damaged(run: tuple[Path, list[str]], tmp_path: Path) -> Path:
     for value in found.vectors.values():
         value.mul_(1.5)
     save_vectors(found, folder)
+    restamp(folder)
     return folder
 
 
@@ -197,7 +199,7 @@ def test_mistakes_are_named(wilss, run: tuple[Path, list[str]], damaged: Path, t
         (["fold", digests[1], "--out", tmp_path / "file" / "new", *there], "file' cannot be written to"),
         (["fold", damaged, *out, *there], "is not the checkpoint's own weight"),
         (["fold", damaged, *out, "--root", tmp_path], f"checkpoint {digests[0][:12]}, which is not in"),
-        (["fold", loose, "--step", "9", *out, *there], "it has no manifest.json"),
+        (["fold", loose, "--step", "9", *out, *there], "manifest.json' is damaged (No such file or directory)"),
     ]
     for arguments, message in cases:
         code, _, err = wilss("svf", *arguments)
@@ -215,6 +217,7 @@ def test_bases_that_were_trained_again_are_noticed(wilss, run: tuple[Path, list[
     save_file(
         {name: value * 1.01 if name.startswith("backbone.layer3") else value for name, value in state.items()}, path
     )
+    restamp(path.parent)
     code, _, err = wilss("svf", "report", digests[2], "--root", tmp_path)
     assert code == 2
     assert "other weights than when its vectors were trained" in err

@@ -105,3 +105,12 @@ def _history(root: Path, report: dict[str, Any]) -> list[dict[str, float]]:
 
 def _losses(root: Path, kind: Kind, digest: str) -> list[dict[str, float]]:
     return load_card(Store(root).path(kind, digest), ModelCard).history
+
+
+def flat(content: Any, where: str = "") -> dict[str, float]:
+    """Plain data as place -> number; what is None is left out on both sides alike."""
+    if isinstance(content, dict):
+        return {k: v for key, inner in content.items() for k, v in flat(inner, f"{where}/{key}").items()}
+    if isinstance(content, list):
+        return {k: v for key, inner in enumerate(content) for k, v in flat(inner, f"{where}/{key}").items()}
+    return {} if content is None else {where: float(content)}

@@ -139,6 +139,14 @@ def test_a_lock_that_is_held_stays_and_one_that_is_not_goes(tmp_path: Path) -> N
     assert garbage(tmp_path) == [("lock", "labels ab")]
     list(collect(tmp_path))
     assert not lock.exists()
+    mending = tmp_path / "labels" / "ab" / "abcd.rows-3.lock"
+    mending.parent.mkdir()
+    with held(mending, None):
+        assert list(collect(tmp_path)) == []
+    mending.touch()
+    assert garbage(tmp_path) == [("lock", "labels abcd.rows-3.")]
+    list(collect(tmp_path))
+    assert not mending.exists()
 
 
 def test_what_was_being_replaced_comes_back_and_what_was_replaced_goes(tmp_path: Path) -> None:

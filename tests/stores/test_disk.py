@@ -20,8 +20,8 @@ from flows.cli import app
 from stores.artefacts import Recipe, Store
 from stores.runs import write_run
 from wilss.errors import StorageError
-from wilss.learn.state import read_state, write_state
 from wilss.outputs import disk_problem, require_room, whole_file
+from wilss.state import read_state, write_state
 from wilss.tensors import read_tensors
 
 RECIPE = Recipe("banks", {"a": 1})

@@ -17,8 +17,8 @@ from wilss.errors import FormatError, TornStateError, TrainingError
 from wilss.learn.base import joint_epochs
 from wilss.learn.loop import Training, Watch, _split, drawn
 from wilss.learn.spec import TrainSpec
-from wilss.learn.state import last_good, read_state, write_state
 from wilss.nets.segmenter import Segmenter
+from wilss.state import last_good, read_state, write_state
 
 IDS = tuple(f"image-{i}" for i in range(10))
 

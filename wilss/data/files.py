@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wilss.data.depth import eight_bit
 from wilss.data.mask_pixels import decode_mask
-from wilss.errors import DataError, DataNotFoundError
+from wilss.errors import DataError, DataNotFoundError, WilssError
 
 PIXEL_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 """Pillow refuses files of more than twice as many pixels: a small file may claim to be huge."""
@@ -123,6 +123,8 @@ def decoding(path: Path) -> Iterator[None]:
         yield
     except Image.DecompressionBombError as error:
         raise DataError(f"'{path}' is larger than {2 * PIXEL_LIMIT} pixels; shrink it first") from error
+    except WilssError:  # a ValueError that says what is wrong itself
+        raise
     except BROKEN as error:
         raise DataError(_broken(path, error)) from error
 

@@ -17,7 +17,7 @@ from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.sections import EpisodicTrainSpec
 from wilss.fewshot.training import episodic_rules
 from wilss.learn.loop import Training, Watch
-from wilss.learn.state import History
+from wilss.state import History
 
 N_THRESHOLDS = 41
 

@@ -16,7 +16,7 @@ from wilss.fewshot.sections import PspTrainSpec
 from wilss.fewshot.training import net_rule
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Training, Watch
-from wilss.learn.state import History
+from wilss.state import History
 
 
 @dataclass(frozen=True)

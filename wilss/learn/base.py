@@ -15,9 +15,9 @@ from wilss.device import to_device
 from wilss.learn.loop import Training, Watch
 from wilss.learn.losses import base_loss
 from wilss.learn.spec import TrainSpec
-from wilss.learn.state import History
 from wilss.learn.targets import class_shares
 from wilss.nets.segmenter import Segmenter
+from wilss.state import History
 
 
 @dataclass(frozen=True)

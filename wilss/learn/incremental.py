@@ -21,9 +21,9 @@ from wilss.learn.memory import MemoryBank
 from wilss.learn.methods import build_method
 from wilss.learn.methods.contract import Method, StepBatch, StepContext
 from wilss.learn.spec import MethodSettings, PasteSpec, TrainSpec
-from wilss.learn.state import History
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
+from wilss.state import History
 
 
 class MaskLayers(Protocol):

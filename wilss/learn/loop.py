@@ -22,12 +22,12 @@ from wilss.learn.schedule import (
     rules_of,
 )
 from wilss.learn.spec import TrainSpec
-from wilss.learn.state import History, read_state, write_state
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.spec import Form
 from wilss.nets.svf import apply_svf, fold, folded_state, last_stages, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
 from wilss.precision import autocast
+from wilss.state import History, read_state, write_state
 
 SVF_STAGES = 3
 """Stages whose singular values are tuned, counted from the last (layers 2 to 4 of a ResNet, as in SVF)."""
@@ -119,7 +119,7 @@ class Training(Generic[B]):
     def run(self) -> History:
         """Train to the end, from the kept state where there is one; returns the mean loss terms of every epoch.
 
-        Raises TrainingError that names the batch when a loss is not finite; `wilss.learn.state.last_good` then has the
+        Raises TrainingError that names the batch when a loss is not finite; `wilss.state.last_good` then has the
         epoch before; TornStateError for a kept state that is damaged or of another version.
         """
         self._resume()

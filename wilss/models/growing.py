@@ -7,9 +7,9 @@ from itertools import count
 
 from wilss.data.families import Family, family_of
 from wilss.data.palette import voc_colour
-from wilss.learn.state import History
 from wilss.models.card import StudentCard
 from wilss.protocol import benchmarks
+from wilss.state import History
 
 
 def grown_card(card: StudentCard, names: Sequence[str], history: History) -> StudentCard:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from wilss.digest import ALGORITHM_VERSION, digest_of
 from wilss.errors import FormatError, TornStateError, TrainingError
-from wilss.learn.state import read_state, save_whole
 from wilss.outputs import whole_file
 from wilss.section import Section
+from wilss.state import read_state, save_whole
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, all steps, loss)."""
