@@ -156,8 +156,13 @@ def test_damage_is_told_and_mended(
     damage_is_told_and_mended(case, finished, wilss, tmp_path, thorough=False)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def in_passes(cases: list[tuple[str, str, str]]) -> list[Any]:
+    """Every fifth is tried by CI, so that each file and each way has its turn; the others by ``pytest -m whole``."""
+    marks = [pytest.mark.slow if number % 5 == 0 else pytest.mark.whole for number in range(len(cases))]
+    return [pytest.param(case, marks=mark, id=" ".join(case)) for case, mark in zip(cases, marks, strict=True)]
+
+
+@pytest.mark.parametrize("case", in_passes(CASES))
 def test_every_damage_is_told_and_mended(
     case: tuple[str, str, str], finished: tuple[Path, dict[str, Any]], wilss: Command, tmp_path: Path
 ) -> None:
