@@ -10,6 +10,7 @@ from stores.plans.run import Run
 from stores.reports import gather_report, report_page
 from stores.runs import run_folder, write_run
 from tasks.base import heavy_task
+from wilss.data.learnt_from import note_lists
 from wilss.report.records import RunReport
 
 
@@ -25,5 +26,7 @@ def write_report(
     last_step = len(evaluations) - 1
     report = gather_report(run, last_step, dict(seconds))
     folder: Path = run_folder(run.settings, run.spec)
+    if run.notes:
+        note_lists(run.notes, run.lists, last_step)
     write_run(folder, {"report.json": report.text(), "report.html": report_page(run, last_step, report)})
     return report

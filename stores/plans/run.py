@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
 
 from stores.artefacts import ArtefactRef
 from stores.models.start import MARK, fewshot_backbone
@@ -10,6 +12,7 @@ from stores.plans.incremental import Ingredients, plan_incremental
 from stores.plans.plan import Node, Plan
 from stores.plans.session import Session
 from wilss.data.images import TaggedImages
+from wilss.data.learnt_from import came_since, folder_of, newcomers
 from wilss.data.steps import StepLists
 from wilss.errors import ArtefactNotFoundError, SpecError
 from wilss.foundation.zoo import require_known
@@ -39,7 +42,23 @@ class Run:
         self.spec, self.weights = self._network(spec)
         self.source = session.source(self.benchmark.family, self.benchmark.steps[0], spec.custom, spec.data)
         protocol = self.benchmark.merged() if spec.merged else self.benchmark
-        self.lists = StepLists(self.source, session.training_list(self.source), protocol, spec.scenario)
+        self.lists = self._of_its_time(
+            StepLists(self.source, session.training_list(self.source), protocol, spec.scenario)
+        )
+
+    def _of_its_time(self, lists: StepLists) -> StepLists:
+        """Steps that are learnt keep their photographs when others come with a later step; that is said once."""
+        if self.notes is None:
+            return lists
+        came = list(came_since(self.notes, lists))
+        for step, note, ids in came:
+            self.session.once((note, "said"), partial(self.session.say, str(newcomers(step, note, ids))))
+        return replace(lists, later={step: ids for step, _, ids in came})
+
+    @property
+    def notes(self) -> Path | None:
+        """Where it is noted what the steps of this folder learnt from; None for data that do not grow."""
+        return folder_of(self.store.root, self.settings.data) if self.spec.custom and self.settings.data else None
 
     def _network(self, spec: RunSpec) -> tuple[RunSpec, Weights]:
         """The specification with the student that is really trained, and what its backbone starts from."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -34,12 +34,15 @@ class StepLists:
 
     A step t >= 1 gets images and tags of its own classes (`tagged`); nothing that it is handed reaches a mask or
     another class's tag.
+
+    later: step -> ids of images that came after it was learnt, with a later step, and leave it alone.
     """
 
     source: Source
     training: TrainingList
     protocol: Benchmark
     scenario: Scenario
+    later: Mapping[int, Set[str]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, source: Source, protocol: Benchmark, scenario: Scenario) -> StepLists:
@@ -53,7 +56,7 @@ class StepLists:
     def listed(self, step: int) -> tuple[int, ...]:
         """Positions in the training list of the images that the protocol gives to a step, ascending."""
         if step not in self._listed:
-            self._listed[step] = step_images(self.training.tags, self.protocol, step, self.scenario)
+            self._listed[step] = self._images(step, self.scenario)
         return self._listed[step]
 
     def positions(self, step: int) -> tuple[int, ...]:
@@ -90,7 +93,12 @@ class StepLists:
         return self._fingerprints[step]
 
     def _overlapping(self, step: int) -> tuple[int, ...]:
-        return step_images(self.training.tags, self.protocol, step, "overlap")
+        return self._images(step, "overlap")
+
+    def _images(self, step: int, scenario: Scenario) -> tuple[int, ...]:
+        later = self.later.get(step, ())
+        given = step_images(self.training.tags, self.protocol, step, scenario)
+        return tuple(p for p in given if self.training.ids[p] not in later) if later else given
 
     def base(self, canvas: int, void: str = "background") -> MaskedImages:
         """Images and masks of step 0; every class but the base classes becomes background (0).

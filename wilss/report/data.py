@@ -14,6 +14,7 @@ from wilss.data.families import open_source
 from wilss.data.findings import Finding
 from wilss.data.gate import from_message
 from wilss.data.images import to_canvas
+from wilss.data.learnt_from import came_since, folder_of, newcomers
 from wilss.data.source import VOID, Source
 from wilss.data.stamps import NAME, Stamps
 from wilss.data.steps import StepLists
@@ -37,7 +38,10 @@ def check_data(root: Path, spec: RunSpec | None, out: Path, settings: Settings) 
     source = _opened(root, spec, settings) if spec else open_folder(root, Stamps(settings.root / NAME))
     report = check_folder(source, whole=spec is None)
     if spec is not None and report.sound:
-        report = replace(report, findings=(*_without_images(source, spec), *report.findings))
+        lists = StepLists.open(source, spec.protocol, spec.scenario)
+        came = came_since(folder_of(settings.root, root), lists) if spec.custom else ()
+        of_steps = (*_without_images(lists), *(newcomers(*step) for step in came))
+        report = replace(report, findings=(*of_steps, *report.findings))
     rows, notes = _rows(source, report)
     if rows:
         writable_folder(out.parent)
@@ -56,10 +60,9 @@ def _opened(root: Path, spec: RunSpec, settings: Settings) -> Source:
     )
 
 
-def _without_images(source: Source, spec: RunSpec) -> Iterator[Finding]:
+def _without_images(lists: StepLists) -> Iterator[Finding]:
     """Steps that would be refused as no image is theirs."""
-    lists = StepLists.open(source, spec.protocol, spec.scenario)
-    for step in range(len(spec.protocol.steps)):
+    for step in range(len(lists.protocol.steps)):
         try:
             lists.require_images(step)
         except DataError as error:
