@@ -106,6 +106,7 @@ def write_frame(folder: Path, index: LabelIndex) -> None:
     header = header_of(index)
     for left in folder.rglob("*.partial"):  # by zarr, when it was killed
         left.unlink()
+    (folder / GROUP / "zarr.json").unlink(missing_ok=True)  # zarr would read what may be damaged
     group = zarr.open_group(folder / GROUP, mode="a", zarr_format=3)
     codecs = [ZstdCodec(level=LEVEL), Crc32cCodec()]
     for name, layer in header.layers.items():

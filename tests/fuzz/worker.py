@@ -49,7 +49,7 @@ def call(command: Command) -> str:
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-            _episodes(Path(command[1])) if command[0] == "fuzz-episodes" else cli.main()
+            _episodes(Path(command[1])) if command[0] == "fuzz-episodes" else cli.call()
     except SystemExit as stop:
         wrong = stop.code not in (None, 0, 1, 2) or (stop.code and not said.getvalue().strip() and command[0] != "data")
         return f"{' '.join(command)[:200]}: exit {stop.code}, said {said.getvalue()[-200:]!r}" if wrong else ""

@@ -206,7 +206,7 @@ def test_a_root_that_is_not_there_is_told(
 
     monkeypatch.setattr(sys, "argv", ["wilss", "store", command, "--root", str(tmp_path / "none")])
     with pytest.raises(SystemExit, match="2"):
-        cli.main()
+        cli.call()
     assert "there is no root folder" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
@@ -219,7 +219,7 @@ def test_commands_print_tables_and_json(
     def call(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["wilss", "store", *arguments, "--root", str(tmp_path)])
         try:
-            cli.main()
+            cli.call()
         except SystemExit as stop:
             return int(stop.code or 0), capsys.readouterr().out
         return 0, capsys.readouterr().out

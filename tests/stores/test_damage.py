@@ -60,7 +60,7 @@ def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         code = 0
         capsys.readouterr()
         try:
-            cli.main()
+            cli.call()
         except SystemExit as stop:
             code = int(stop.code or 0)
         out, err = capsys.readouterr()
