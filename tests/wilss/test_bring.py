@@ -253,7 +253,8 @@ def test_labelme_shapes(tmp_path: Path) -> None:
     png = base64.b64encode(stamp.getvalue()).decode()
     marks = [shape("cat", [[25, 1], [27, 3]], "mask") | {"mask": png}, shape("cat", [[1, 1], [2, 2]], "mask")]
     outline = shape("guinea pig", [[0, 14], [5, 14], [5, 19], [0, 19]])
-    label_file(tmp_path / "in", [box, disc, outline, *lines, *marks, shape("ignore", [[2, 3], [3, 4]], "rectangle")])
+    label_file(tmp_path / "in", [box, disc, outline, marks[0], shape("ignore", [[2, 3], [3, 4]], "rectangle")])
+    label_file(tmp_path / "in", [disc, *lines, marks[1]], "odd one")
     label_file(tmp_path / "in", [box], "half", imageHeight=10)
     label_file(tmp_path / "in", [shape("cat", [[1, 1], [9, 9]], "mask") | {"mask": png}], "smaller")
     label_file(tmp_path / "in", [shape("cat", [[0, 0], [9, 0], [9, 900]])], "far")
@@ -265,12 +266,30 @@ def test_labelme_shapes(tmp_path: Path) -> None:
     picture(tmp_path / "in/bare.jpg")
     brought = build(from_labelme(tmp_path / "in"), tmp_path / "out")
     found = source(brought)
-    assert kinds(brought) == {"shape": 6, "mask": 3, "no-image": 1, "labelme-format": 2, "no-json": 1}
+    assert kinds(brought) == {"shape": 6, "mask": 4, "no-image": 1, "labelme-format": 2, "no-json": 1}
     assert found.classes == ("cat", "dog", "guinea pig")
     first = next(i for i in found.ids("train") if i.endswith("a") and not i.startswith("sub"))
     assert counts(found, first) == {0: 600 - 49 - 61 - 36 - 3, 1: 48, 2: 61, 3: 36, 255: 4}
     assert counts(found, "sub__a") == {0: 600 - 49, 1: 49}
     assert not found.has_mask("half")
+    assert not found.has_mask("odd one")
+
+
+@pytest.mark.parametrize("points", [[[1, 1], [5, 5]], [[1, 1], [float("nan"), 5], [5, 5]]])
+def test_labelme_shapes_that_cannot_be_drawn_withhold_the_mask_but_no_tag(tmp_path: Path, points: Any) -> None:
+    """Their pixels would be background otherwise. Shapes of labels that are not chosen do no harm."""
+    box = shape("cat", [[2, 3], [8, 9]], "rectangle")
+    label_file(tmp_path / "in", [box, shape("dog", points)], "lost")
+    label_file(tmp_path / "in", [box], "sound")
+    batch = from_labelme(tmp_path / "in")
+    assert {item.name: item.tags for item in batch.items} == {"lost": ("cat", "dog"), "sound": ("cat",)}
+    assert batch.masked == {"cat"}
+    brought = build(batch, tmp_path / "out")
+    assert [source(brought).has_mask(name) for name in ("lost", "sound")] == [False, True]
+    assert kinds(brought) == {"shape": 1, "mask": 1}
+    assert (tmp_path / "out/labels.csv").read_text() == "image,labels\nlost,cat;dog\nsound,cat\n"
+    chosen = build(from_labelme(tmp_path / "in", wanted=("cat",)), tmp_path / "chosen")
+    assert source(chosen).has_mask("lost")
 
 
 COLOURS: dict[int, tuple[int, int, int]] = {0: (0, 0, 0), 1: (250, 50, 83), 2: (51, 221, 255), 255: (9, 9, 9)}
