@@ -354,6 +354,30 @@ def test_masks_of_numbers_up_to_16_bits(tmp_path: Path) -> None:
     assert any("the number 3000 in 20 pixels" in finding.seen for finding in brought.findings)
 
 
+def test_masks_of_numbers_whose_palette_has_another_order_are_read_by_their_colours(tmp_path: Path) -> None:
+    """c says what most say, its indices exchanged; d and h have a colour that nothing tells the class of."""
+    red, green = (200, 10, 10), (10, 200, 10)
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    odd = {"c": (green, red), "d": ((1, 2, 3), green), "h": (green, (0, 0, 0))}
+    for name, colours in {**dict.fromkeys("abefgijk", (red, green)), **odd}.items():
+        picture(tmp_path / f"images/{name}.jpg")
+        values = np.where(ids() == 255, 0, ids())
+        mask = Image.fromarray(np.where(values > 0, 3 - values, 0).astype(np.uint8) if name == "c" else values)
+        mask.putpalette([0, 0, 0, *colours[0], *colours[1]])
+        mask.save(masks / f"{name}.png")
+    brought = build(from_masks(masks, tmp_path / "images", numbered(("cat", "dog"))), tmp_path / "out")
+    found = source(brought)
+    assert [counts(found, name) for name in "abcefgijk"] == [{0: 61, 1: 9, 2: 20}] * 9
+    assert np.array_equal(found.mask("c").numpy(), found.mask("a").numpy())
+    assert kinds(brought) == {"mask": 2}
+    told = {Path(finding.where).name: finding.seen for finding in brought.findings}
+    assert set(told) == {"c.png", "d.png", "h.png"}
+    assert "is read by its colours" in told["c.png"]
+    assert "index 2 without a colour of its own" in told["h.png"]
+    assert "has the colour (1, 2, 3) at index 1, which is no class" in told["d.png"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
