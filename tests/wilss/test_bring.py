@@ -117,6 +117,23 @@ def test_coco_objects_without_outline_are_void_in_their_box_and_told(tmp_path: P
     assert brought.classes == {"cat": 4}
 
 
+def test_coco_classes_that_no_mask_shows_are_learnt_later(tmp_path: Path) -> None:
+    """The only outline of a cat lies on an image whose mask is withheld; images and masks are made anew for it."""
+    images = [entry(n, f"{n}.jpg") for n in (1, 2)]
+    annotations = [
+        annotation(1, category_id=1),
+        annotation(2, image_id=1, category_id=3, segmentation=[], bbox=[0, 0, 0, 0]),
+        annotation(3, image_id=2, category_id=2),
+        annotation(4, image_id=2, category_id=3, segmentation=RUNS),
+    ]
+    part = coco_file(tmp_path, annotations, images, {1: "cat", 2: "dog", 3: "cow"})
+    brought = build(from_coco([part]), tmp_path / "out")
+    assert brought.steps == (("dog", "cow"), ("cat",))
+    assert counts(source(brought), "2") == {0: 68, 1: 9, 2: 13}
+    assert (tmp_path / "out/images/1.jpg").samefile(tmp_path / "img/1.jpg")
+    assert build(from_coco([part]), tmp_path / "own", new=("cow",)).steps == (("cat", "dog"), ("cow",))
+
+
 def test_coco_images_that_cannot_be_placed_are_counted(tmp_path: Path) -> None:
     secret = picture(tmp_path.parent / "secret.jpg")
     names = ("../secret.jpg", str(secret), "a/0.jpg", "b/0.jpg", "gone.jpg", "page.jpg", "c.jpg", "c.jpg", "d.jpg")
@@ -374,7 +391,7 @@ def test_masks_of_numbers_whose_palette_has_another_order_are_read_by_their_colo
     told = {Path(finding.where).name: finding.seen for finding in brought.findings}
     assert set(told) == {"c.png", "d.png", "h.png"}
     assert "is read by its colours" in told["c.png"]
-    assert "index 2 without a colour of its own" in told["h.png"]
+    assert "2 has no colour of its own" in told["h.png"]
     assert "has the colour (1, 2, 3) at index 1, which is no class" in told["d.png"]
 
 

@@ -123,7 +123,7 @@ def _by_colours(path: Path, mask: MaskPixels, reading: Reading) -> NDArray[np.ui
     """Numbers that the colours of a palette stand for. Raises DataError where one tells nothing."""
     if unknown := sorted({*np.unique(mask.values).tolist()} - {*(reading.indices or {})}):
         raise DataError(
-            f"'{path}' has other indices than its colours stand for, and index {unknown[0]} without a colour of its own; "
+            f"'{path}' has other indices than its colours stand for, and {unknown[0]} has no colour of its own; "
             "save it with the palette of the others, or as grey PNG of class ids"
         )
     return reading.apply(mask)
