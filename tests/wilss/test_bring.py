@@ -354,6 +354,19 @@ def test_masks_of_colours(tmp_path: Path, name: str) -> None:
     assert any(seen.startswith("is a JPEG, which does not keep class ids") for seen in told), told
 
 
+def test_a_table_without_black_is_told_as_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for name in "ab":
+        picture(tmp_path / f"images/{name}.jpg")
+        Image.fromarray(np.stack([250 * (ids() == 1)] * 3, -1).astype(np.uint8)).save(tmp_path / f"masks/{name}.png")
+    picture(tmp_path / "images/bare.jpg")
+    (tmp_path / "t.csv").write_text("name,r,g,b\ncat,250,250,250\n")
+    batch = from_masks(tmp_path / "masks", tmp_path / "images", read_map(tmp_path / "t.csv"))
+    told = r"no image can be placed: .*a.png' holds the colour \(0, 0, 0\) in 81 pixels.*not name; .* \(1 more of"
+    with pytest.raises(DataError, match=told):
+        build(batch, tmp_path / "out")
+
+
 def test_masks_of_numbers_up_to_16_bits(tmp_path: Path) -> None:
     for image in ("a.jpg", "b.jpg", "c.jpg"):
         picture(tmp_path / "images" / image)

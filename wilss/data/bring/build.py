@@ -111,8 +111,7 @@ def _written(
 ) -> Brought:
     placed, findings = found
     if not placed:
-        reason = f": {findings[0]}" if findings else "; is it the right folder?"
-        raise DataError(f"none of {len(batch.items)} images can be placed{reason}")
+        raise DataError(_none_placed(batch, findings))
     scored = [one.name for one in placed if one.held_out and one.masked]
     write_labels(staging / "labels.csv", {one.name: one.tags for one in placed})
     if scored:
@@ -143,6 +142,17 @@ def _steps(batch: Batch, new: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         later = set(batch.classes[-1:]) if len(batch.classes) > 1 else set()
     steps = (tuple(c for c in batch.classes if c not in later), tuple(c for c in batch.classes if c in later))
     return tuple(step for step in steps if step)
+
+
+def _none_placed(batch: Batch, findings: Sequence[Finding]) -> str:
+    """Why: the first of the most frequent kind of finding, those of images before those of the data as a whole."""
+    told = list(findings) or [finding for finding in batch.findings if finding.severity == "warn"]
+    given = f"none of {len(batch.items)} images" if batch.items else "no image"
+    if not told:
+        return f"{given} can be placed; is it the right folder?"
+    (kind, count), *_ = Counter(finding.kind for finding in told).most_common(1)
+    more = f" ({count - 1} more of this kind)" if count > 1 else ""
+    return f"{given} can be placed: {next(finding for finding in told if finding.kind == kind)}{more}"
 
 
 def _order(steps: Sequence[Sequence[str]]) -> tuple[str, ...]:
