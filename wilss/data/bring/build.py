@@ -127,8 +127,8 @@ def _written(
         held_out=len(scored),
         classes={name: counted[name] for step in steps for name in step},
         steps=steps,
-        given=len(batch.items),
-        not_placed=len(batch.items) - len(placed),
+        given=len(batch.items) + batch.lost,
+        not_placed=len(batch.items) + batch.lost - len(placed),
         findings=(*batch.findings, *findings),
     )
 
@@ -147,7 +147,7 @@ def _steps(batch: Batch, new: Sequence[str]) -> tuple[tuple[str, ...], ...]:
 def _none_placed(batch: Batch, findings: Sequence[Finding]) -> str:
     """Why: the first of the most frequent kind of finding, those of images before those of the data as a whole."""
     told = list(findings) or [finding for finding in batch.findings if finding.severity == "warn"]
-    given = f"none of {len(batch.items)} images" if batch.items else "no image"
+    given = f"none of {len(batch.items) + batch.lost} images"
     if not told:
         return f"{given} can be placed; is it the right folder?"
     (kind, count), *_ = Counter(finding.kind for finding in told).most_common(1)

@@ -61,7 +61,7 @@ def from_masks(masks: Path, images: Path, table: PixelMap, drawn: Drawn | None =
         shown |= values
         items.append(Item(image_id, path, (), partial(read_mapped, mask, table, reading)))
     masked = frozenset(table.classes[v - 1] for v in shown if 0 < v <= len(table.classes))
-    return Batch(table.classes, masked, tuple(items), tuple(findings), drawn)
+    return Batch(table.classes, masked, tuple(items), tuple(findings), drawn, len(index.files) - len(items))
 
 
 def read_mapped(path: Path, table: PixelMap, reading: Reading = PLAIN) -> NDArray[np.uint8]:
