@@ -117,6 +117,28 @@ def test_coco_objects_without_outline_are_void_in_their_box_and_told(tmp_path: P
     assert brought.classes == {"cat": 4}
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"segmentation": [[1, 1, 4, 1, 4]], "bbox": [1, 1, 3, 3]}, "odd number of coordinates"),
+        ({"segmentation": [[1, 1, 4, 1, 9, 1]], "bbox": [1, 1, 3, 3]}, "no polygon of three points"),
+        ({"segmentation": {"size": [9, 10], "counts": [1, 2]}}, "whose run lengths cannot be read"),
+        ({"iscrowd": 7}, "whose iscrowd is neither 0 nor 1"),
+    ],
+)
+def test_coco_outlines_that_cannot_be_drawn_have_their_reason_once(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    images = [entry(1, "1.jpg"), entry(2, "2.jpg")]
+    part = coco_file(tmp_path, [annotation(1, **changes), annotation(2, image_id=2)], images, {1: "cat"})
+    brought = build(from_coco([part]), tmp_path / "out")
+    told = [str(finding) for finding in brought.findings]
+    assert sum(reason in one for one in told) == 1, told
+    assert sum("shows an object that cannot be drawn, so it has no mask" in one for one in told) == 1
+    assert len(told) == 2
+    assert [source(brought).has_mask(i) for i in "12"] == [False, True]
+
+
 def test_coco_classes_that_no_mask_shows_are_learnt_later(tmp_path: Path) -> None:
     """The only outline of a cat lies on an image whose mask is withheld; images and masks are made anew for it."""
     images = [entry(n, f"{n}.jpg") for n in (1, 2)]
@@ -147,7 +169,7 @@ def test_coco_images_that_cannot_be_placed_are_counted(tmp_path: Path) -> None:
     assert kinds(brought) == {
         **{"coco-image": 2, "coco-file-twice": 2, "coco-id-twice": 2, "unreadable": 2, "coco-image-unlisted": 1}
     }
-    assert (brought.given, brought.not_placed) == (4, 2)
+    assert (brought.given, brought.not_placed) == (10, 8)
     source(brought)
 
 
@@ -224,6 +246,22 @@ def test_blanks_in_names_are_asked_about(tmp_path: Path) -> None:
     assert {item.name: item.tags for item in batch.items} == {"a": ("cat", "dog"), "b": ("cat",)}
     batch = from_table(tmp_path / "table.csv", tmp_path / "pics", ("cat", "cat dog"))
     assert {item.name: item.tags for item in batch.items} == {"a": ("cat dog",), "b": ("cat",)}
+
+
+def test_names_with_blanks_beside_others_are_asked_to_be_parted(tmp_path: Path) -> None:
+    """What the message says to do is taken."""
+    text = "image,label\na.jpg,guinea pig\nb,Guinea  Pig dog\n"
+    with pytest.raises(SpecError, match="names without blanks; else write ';' between names"):
+        table(tmp_path, text)
+    classes = ("guinea pig", "dog")
+    with pytest.raises(SpecError, match="holds 'Guinea  Pig dog', which has 'guinea pig' and more in it; write ';'"):
+        from_table(tmp_path / "table.csv", tmp_path / "pics", classes)
+    (tmp_path / "table.csv").write_text(text.replace("Pig dog", "Pig;dog").replace("Guinea  Pig", "guinea pig"))
+    batch = from_table(tmp_path / "table.csv", tmp_path / "pics")
+    assert {item.name: item.tags for item in batch.items} == {"a": ("guinea pig",), "b": ("dog", "guinea pig")}
+    (tmp_path / "table.csv").write_text("image,label\na.jpg,guinea pig\nb,guinea pig dog\n")
+    batch = from_table(tmp_path / "table.csv", tmp_path / "pics", ("guinea pig", "guinea pig dog"))
+    assert {item.name: item.tags for item in batch.items} == {"a": ("guinea pig",), "b": ("guinea pig dog",)}
 
 
 def test_rows_and_images_without_the_other_are_told(tmp_path: Path) -> None:
@@ -362,7 +400,9 @@ def test_a_table_without_black_is_told_as_the_reason(tmp_path: Path) -> None:
     picture(tmp_path / "images/bare.jpg")
     (tmp_path / "t.csv").write_text("name,r,g,b\ncat,250,250,250\n")
     batch = from_masks(tmp_path / "masks", tmp_path / "images", read_map(tmp_path / "t.csv"))
-    told = r"no image can be placed: .*a.png' holds the colour \(0, 0, 0\) in 81 pixels.*not name; .* \(1 more of"
+    told = (
+        r"none of 3 images can be placed: .*a.png' holds the colour \(0, 0, 0\) in 81 pixels.*not name; .* \(1 more of"
+    )
     with pytest.raises(DataError, match=told):
         build(batch, tmp_path / "out")
 
