@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -161,4 +162,11 @@ def _print(facts: dict[str, Any]) -> None:
         for kind, count in shown.items():
             if count > SHOWN:
                 show(f"  ... and {count - SHOWN} more of the kind {kind} (--json shows all)")
-    show(f"look it over: wilss data check {facts['folder']} --benchmark {facts['benchmark']}")
+    benchmark = ["--benchmark", facts["benchmark"]] if facts["masks"] else []  # without masks its step 0 is refused
+    show(f"look it over: {shlex.join(['wilss', 'data', 'check', facts['folder'], *benchmark])}")
+    if benchmark:
+        return
+    show(
+        f"there are no masks, so step 0 cannot be learnt here: put the classes of a trained student into step 0 of "
+        f"'{facts['benchmark']}' and name it with wilss run --start CHECKPOINT, or draw masks"
+    )

@@ -94,7 +94,11 @@ def test_every_form_has_a_command(wilss, tmp_path: Path) -> None:  # type: ignor
     for name, arguments in commands.items():
         code, out, err = wilss("data", "import", name, *arguments, "--to", tmp_path / f"made-{name}")
         assert code == 0, out + err
-        assert f"look it over: wilss data check {tmp_path / f'made-{name}'}" in out
+        command = next(line for line in out.splitlines() if line.startswith("look it over: "))
+        assert str(tmp_path / f"made-{name}") in command
+        assert ("no masks, so step 0 cannot be learnt here" in out) == (name in ("folder-of-folders", "csv")), out
+        checked = shlex.split(command.partition(": wilss ")[2])
+        assert wilss(*checked, "--out", tmp_path / "sheet.png")[0] == 0, command
     picture(tmp_path / "m/a.png")
     code, _, err = wilss("data", "import", "masks", tmp_path / "m", "--images", tmp_path / "l", "--to", tmp_path / "x")
     assert code == 2

@@ -117,6 +117,45 @@ def test_coco_objects_without_outline_are_void_in_their_box_and_told(tmp_path: P
     assert brought.classes == {"cat": 4}
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"segmentation": [[1, 1, 4, 1, 4]], "bbox": [1, 1, 3, 3]}, "odd number of coordinates"),
+        ({"segmentation": [[1, 1, 4, 1, 9, 1]], "bbox": [1, 1, 3, 3]}, "no polygon of three points"),
+        ({"segmentation": {"size": [9, 10], "counts": [1, 2]}}, "whose run lengths cannot be read"),
+        ({"iscrowd": 7}, "whose iscrowd is neither 0 nor 1"),
+    ],
+)
+def test_coco_outlines_that_cannot_be_drawn_have_their_reason_once(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    images = [entry(1, "1.jpg"), entry(2, "2.jpg")]
+    part = coco_file(tmp_path, [annotation(1, **changes), annotation(2, image_id=2)], images, {1: "cat"})
+    brought = build(from_coco([part]), tmp_path / "out")
+    told = [str(finding) for finding in brought.findings]
+    assert sum(reason in one for one in told) == 1, told
+    assert sum("shows an object that cannot be drawn, so it has no mask" in one for one in told) == 1
+    assert len(told) == 2
+    assert [source(brought).has_mask(i) for i in "12"] == [False, True]
+
+
+def test_coco_classes_that_no_mask_shows_are_learnt_later(tmp_path: Path) -> None:
+    """The only outline of a cat lies on an image whose mask is withheld; images and masks are made anew for it."""
+    images = [entry(n, f"{n}.jpg") for n in (1, 2)]
+    annotations = [
+        annotation(1, category_id=1),
+        annotation(2, image_id=1, category_id=3, segmentation=[], bbox=[0, 0, 0, 0]),
+        annotation(3, image_id=2, category_id=2),
+        annotation(4, image_id=2, category_id=3, segmentation=RUNS),
+    ]
+    part = coco_file(tmp_path, annotations, images, {1: "cat", 2: "dog", 3: "cow"})
+    brought = build(from_coco([part]), tmp_path / "out")
+    assert brought.steps == (("dog", "cow"), ("cat",))
+    assert counts(source(brought), "2") == {0: 68, 1: 9, 2: 13}
+    assert (tmp_path / "out/images/1.jpg").samefile(tmp_path / "img/1.jpg")
+    assert build(from_coco([part]), tmp_path / "own", new=("cow",)).steps == (("cat", "dog"), ("cow",))
+
+
 def test_coco_images_that_cannot_be_placed_are_counted(tmp_path: Path) -> None:
     secret = picture(tmp_path.parent / "secret.jpg")
     names = ("../secret.jpg", str(secret), "a/0.jpg", "b/0.jpg", "gone.jpg", "page.jpg", "c.jpg", "c.jpg", "d.jpg")
@@ -130,7 +169,7 @@ def test_coco_images_that_cannot_be_placed_are_counted(tmp_path: Path) -> None:
     assert kinds(brought) == {
         **{"coco-image": 2, "coco-file-twice": 2, "coco-id-twice": 2, "unreadable": 2, "coco-image-unlisted": 1}
     }
-    assert (brought.given, brought.not_placed) == (4, 2)
+    assert (brought.given, brought.not_placed) == (10, 8)
     source(brought)
 
 
@@ -209,6 +248,22 @@ def test_blanks_in_names_are_asked_about(tmp_path: Path) -> None:
     assert {item.name: item.tags for item in batch.items} == {"a": ("cat dog",), "b": ("cat",)}
 
 
+def test_names_with_blanks_beside_others_are_asked_to_be_parted(tmp_path: Path) -> None:
+    """What the message says to do is taken."""
+    text = "image,label\na.jpg,guinea pig\nb,Guinea  Pig dog\n"
+    with pytest.raises(SpecError, match="names without blanks; else write ';' between names"):
+        table(tmp_path, text)
+    classes = ("guinea pig", "dog")
+    with pytest.raises(SpecError, match="holds 'Guinea  Pig dog', which has 'guinea pig' and more in it; write ';'"):
+        from_table(tmp_path / "table.csv", tmp_path / "pics", classes)
+    (tmp_path / "table.csv").write_text(text.replace("Pig dog", "Pig;dog").replace("Guinea  Pig", "guinea pig"))
+    batch = from_table(tmp_path / "table.csv", tmp_path / "pics")
+    assert {item.name: item.tags for item in batch.items} == {"a": ("guinea pig",), "b": ("dog", "guinea pig")}
+    (tmp_path / "table.csv").write_text("image,label\na.jpg,guinea pig\nb,guinea pig dog\n")
+    batch = from_table(tmp_path / "table.csv", tmp_path / "pics", ("guinea pig", "guinea pig dog"))
+    assert {item.name: item.tags for item in batch.items} == {"a": ("guinea pig",), "b": ("guinea pig dog",)}
+
+
 def test_rows_and_images_without_the_other_are_told(tmp_path: Path) -> None:
     brought = build(table(tmp_path, "image,labels\na.jpg,cat\ngone.jpg,dog\nb,background\n"), tmp_path / "out")
     assert kinds(brought) == {"no-image": 1, "no-row": 2, "background": 1}
@@ -253,7 +308,8 @@ def test_labelme_shapes(tmp_path: Path) -> None:
     png = base64.b64encode(stamp.getvalue()).decode()
     marks = [shape("cat", [[25, 1], [27, 3]], "mask") | {"mask": png}, shape("cat", [[1, 1], [2, 2]], "mask")]
     outline = shape("guinea pig", [[0, 14], [5, 14], [5, 19], [0, 19]])
-    label_file(tmp_path / "in", [box, disc, outline, *lines, *marks, shape("ignore", [[2, 3], [3, 4]], "rectangle")])
+    label_file(tmp_path / "in", [box, disc, outline, marks[0], shape("ignore", [[2, 3], [3, 4]], "rectangle")])
+    label_file(tmp_path / "in", [disc, *lines, marks[1]], "odd one")
     label_file(tmp_path / "in", [box], "half", imageHeight=10)
     label_file(tmp_path / "in", [shape("cat", [[1, 1], [9, 9]], "mask") | {"mask": png}], "smaller")
     label_file(tmp_path / "in", [shape("cat", [[0, 0], [9, 0], [9, 900]])], "far")
@@ -265,12 +321,30 @@ def test_labelme_shapes(tmp_path: Path) -> None:
     picture(tmp_path / "in/bare.jpg")
     brought = build(from_labelme(tmp_path / "in"), tmp_path / "out")
     found = source(brought)
-    assert kinds(brought) == {"shape": 6, "mask": 3, "no-image": 1, "labelme-format": 2, "no-json": 1}
+    assert kinds(brought) == {"shape": 6, "mask": 4, "no-image": 1, "labelme-format": 2, "no-json": 1}
     assert found.classes == ("cat", "dog", "guinea pig")
     first = next(i for i in found.ids("train") if i.endswith("a") and not i.startswith("sub"))
     assert counts(found, first) == {0: 600 - 49 - 61 - 36 - 3, 1: 48, 2: 61, 3: 36, 255: 4}
     assert counts(found, "sub__a") == {0: 600 - 49, 1: 49}
     assert not found.has_mask("half")
+    assert not found.has_mask("odd one")
+
+
+@pytest.mark.parametrize("points", [[[1, 1], [5, 5]], [[1, 1], [float("nan"), 5], [5, 5]]])
+def test_labelme_shapes_that_cannot_be_drawn_withhold_the_mask_but_no_tag(tmp_path: Path, points: Any) -> None:
+    """Their pixels would be background otherwise. Shapes of labels that are not chosen do no harm."""
+    box = shape("cat", [[2, 3], [8, 9]], "rectangle")
+    label_file(tmp_path / "in", [box, shape("dog", points)], "lost")
+    label_file(tmp_path / "in", [box], "sound")
+    batch = from_labelme(tmp_path / "in")
+    assert {item.name: item.tags for item in batch.items} == {"lost": ("cat", "dog"), "sound": ("cat",)}
+    assert batch.masked == {"cat"}
+    brought = build(batch, tmp_path / "out")
+    assert [source(brought).has_mask(name) for name in ("lost", "sound")] == [False, True]
+    assert kinds(brought) == {"shape": 1, "mask": 1}
+    assert (tmp_path / "out/labels.csv").read_text() == "image,labels\nlost,cat;dog\nsound,cat\n"
+    chosen = build(from_labelme(tmp_path / "in", wanted=("cat",)), tmp_path / "chosen")
+    assert source(chosen).has_mask("lost")
 
 
 COLOURS: dict[int, tuple[int, int, int]] = {0: (0, 0, 0), 1: (250, 50, 83), 2: (51, 221, 255), 255: (9, 9, 9)}
@@ -318,6 +392,21 @@ def test_masks_of_colours(tmp_path: Path, name: str) -> None:
     assert any(seen.startswith("is a JPEG, which does not keep class ids") for seen in told), told
 
 
+def test_a_table_without_black_is_told_as_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    for name in "ab":
+        picture(tmp_path / f"images/{name}.jpg")
+        Image.fromarray(np.stack([250 * (ids() == 1)] * 3, -1).astype(np.uint8)).save(tmp_path / f"masks/{name}.png")
+    picture(tmp_path / "images/bare.jpg")
+    (tmp_path / "t.csv").write_text("name,r,g,b\ncat,250,250,250\n")
+    batch = from_masks(tmp_path / "masks", tmp_path / "images", read_map(tmp_path / "t.csv"))
+    told = (
+        r"none of 3 images can be placed: .*a.png' holds the colour \(0, 0, 0\) in 81 pixels.*not name; .* \(1 more of"
+    )
+    with pytest.raises(DataError, match=told):
+        build(batch, tmp_path / "out")
+
+
 def test_masks_of_numbers_up_to_16_bits(tmp_path: Path) -> None:
     for image in ("a.jpg", "b.jpg", "c.jpg"):
         picture(tmp_path / "images" / image)
@@ -333,6 +422,30 @@ def test_masks_of_numbers_up_to_16_bits(tmp_path: Path) -> None:
     brought = build(from_masks(masks, tmp_path / "images", numbered(("cat", "dog"))), tmp_path / "second")
     assert np.array_equal(source(brought).mask("b").numpy(), ids())
     assert any("the number 3000 in 20 pixels" in finding.seen for finding in brought.findings)
+
+
+def test_masks_of_numbers_whose_palette_has_another_order_are_read_by_their_colours(tmp_path: Path) -> None:
+    """c says what most say, its indices exchanged; d and h have a colour that nothing tells the class of."""
+    red, green = (200, 10, 10), (10, 200, 10)
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    odd = {"c": (green, red), "d": ((1, 2, 3), green), "h": (green, (0, 0, 0))}
+    for name, colours in {**dict.fromkeys("abefgijk", (red, green)), **odd}.items():
+        picture(tmp_path / f"images/{name}.jpg")
+        values = np.where(ids() == 255, 0, ids())
+        mask = Image.fromarray(np.where(values > 0, 3 - values, 0).astype(np.uint8) if name == "c" else values)
+        mask.putpalette([0, 0, 0, *colours[0], *colours[1]])
+        mask.save(masks / f"{name}.png")
+    brought = build(from_masks(masks, tmp_path / "images", numbered(("cat", "dog"))), tmp_path / "out")
+    found = source(brought)
+    assert [counts(found, name) for name in "abcefgijk"] == [{0: 61, 1: 9, 2: 20}] * 9
+    assert np.array_equal(found.mask("c").numpy(), found.mask("a").numpy())
+    assert kinds(brought) == {"mask": 2}
+    told = {Path(finding.where).name: finding.seen for finding in brought.findings}
+    assert set(told) == {"c.png", "d.png", "h.png"}
+    assert "is read by its colours" in told["c.png"]
+    assert "2 has no colour of its own" in told["h.png"]
+    assert "has the colour (1, 2, 3) at index 1, which is no class" in told["d.png"]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ class Batch:
 
     classes: by mask value. masked: those that some mask shows. findings: "warn" for what cannot be placed.
     drawn: where an EXIF orientation leaves it open, whether masks lie on pixels as stored or as shown.
+    lost: images of the data that are no item, for what findings tell.
     """
 
     classes: tuple[str, ...]
@@ -56,6 +57,7 @@ class Batch:
     items: tuple[Item, ...]
     findings: tuple[Finding, ...]
     drawn: Drawn | None = None
+    lost: int = 0
 
 
 def left(kind: str, where: object, seen: str, cure: str) -> Finding:

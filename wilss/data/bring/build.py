@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -62,19 +62,20 @@ class Brought:
 
 @dataclass(frozen=True)
 class Placed:
-    """An image in the folder: its name there, class names, whether it has a mask and is scored on."""
+    """An image in the folder: its name there, class names, whether it has a mask and is scored on; what that shows."""
 
     name: str
     tags: tuple[str, ...]
     masked: bool
     held_out: bool
+    shown: tuple[str, ...] = ()
 
 
 def build(batch: Batch, to: Path, new: Sequence[str] = (), hold_out: float = 0.0, copy: bool = False) -> Brought:
     """Make a data folder. It is built beside its place and moved there when it is whole.
 
     Args:
-        to: must not exist, or be empty. new: classes of step 1; those without masks, or else the last, when left out.
+        to: must not exist, or be empty. new: classes of step 1; those that no mask shows, or else the last, if none.
         hold_out: share of the images with masks that eval.txt lists, beside those that are held out already.
         copy: copy images; else they are hard links where the file system has them.
 
@@ -85,9 +86,11 @@ def build(batch: Batch, to: Path, new: Sequence[str] = (), hold_out: float = 0.0
     _require_empty(to)
     staging = writable_folder(to.absolute().parent) / f".{to.name}.{uuid4().hex}.partial"
     try:
-        for name in ("images", "masks"):
-            (staging / name).mkdir(parents=True)
-        found = _Builder(batch, staging, tuple(name for step in steps for name in step), copy).build(hold_out)
+        found = _Builder(batch, staging, _order(steps), copy).build(hold_out)
+        shown = frozenset(name for one in found[0] if not one.held_out for name in one.shown)
+        if steps != (better := _steps(replace(batch, masked=shown), new)):  # a mask that was hoped for is not to be had
+            steps = better
+            found = _Builder(batch, staging, _order(steps), copy).build(hold_out)
         brought = _written(batch, staging, to, steps, found)
         if to.exists():
             to.rmdir()
@@ -108,8 +111,7 @@ def _written(
 ) -> Brought:
     placed, findings = found
     if not placed:
-        reason = f": {findings[0]}" if findings else "; is it the right folder?"
-        raise DataError(f"none of {len(batch.items)} images can be placed{reason}")
+        raise DataError(_none_placed(batch, findings))
     scored = [one.name for one in placed if one.held_out and one.masked]
     write_labels(staging / "labels.csv", {one.name: one.tags for one in placed})
     if scored:
@@ -125,8 +127,8 @@ def _written(
         held_out=len(scored),
         classes={name: counted[name] for step in steps for name in step},
         steps=steps,
-        given=len(batch.items),
-        not_placed=len(batch.items) - len(placed),
+        given=len(batch.items) + batch.lost,
+        not_placed=len(batch.items) + batch.lost - len(placed),
         findings=(*batch.findings, *findings),
     )
 
@@ -142,6 +144,22 @@ def _steps(batch: Batch, new: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(step for step in steps if step)
 
 
+def _none_placed(batch: Batch, findings: Sequence[Finding]) -> str:
+    """Why: the first of the most frequent kind of finding, those of images before those of the data as a whole."""
+    told = list(findings) or [finding for finding in batch.findings if finding.severity == "warn"]
+    given = f"none of {len(batch.items) + batch.lost} images"
+    if not told:
+        return f"{given} can be placed; is it the right folder?"
+    (kind, count), *_ = Counter(finding.kind for finding in told).most_common(1)
+    more = f" ({count - 1} more of this kind)" if count > 1 else ""
+    return f"{given} can be placed: {next(finding for finding in told if finding.kind == kind)}{more}"
+
+
+def _order(steps: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Classes by mask value."""
+    return tuple(name for step in steps for name in step)
+
+
 def _require_empty(to: Path) -> None:
     if to.is_symlink() or (to.exists() and not to.is_dir()) or (to.is_dir() and any(to.iterdir())):
         raise SpecError(f"'{to}' is there already and not an empty folder; name a new one with --to")
@@ -155,13 +173,16 @@ class _Builder:
     copy: bool
 
     def build(self, hold_out: float) -> tuple[list[Placed], list[Finding]]:
+        for folder in (self.staging / "images", self.staging / "masks"):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         names = target_names([item.name for item in self.batch.items])
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(lambda item: self._place(item, names[item.name]), self.batch.items))
         placed = sorted((one for one, _ in found if one), key=lambda one: one.name)
         more = _drawn_lots([one.name for one in placed if one.masked and not one.held_out], hold_out)
         return (
-            [Placed(p.name, p.tags, p.masked, p.held_out or p.name in more) for p in placed],
+            [replace(one, held_out=one.held_out or one.name in more) for one in placed],
             [finding for _, findings in found for finding in findings],
         )
 
@@ -185,7 +206,7 @@ class _Builder:
             seen = f"shows {', '.join(tags)[:100]} in void alone, such as crowds; its row has no such tag"
             findings.append(Finding("note", "void-alone", str(item.path), seen, "nothing has to be done"))
             tags = ()
-        return Placed(name, tags, values is not None, item.held_out), findings
+        return Placed(name, tags, values is not None, item.held_out, tuple(shown)), findings
 
     def _mask(self, item: Item, header: Header) -> tuple[NDArray[np.uint8] | None, list[Finding]]:
         """Values in the order of the benchmark, as the image is shown."""

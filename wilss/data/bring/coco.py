@@ -65,7 +65,8 @@ def from_coco(parts: Sequence[Part], wanted: Sequence[str] = (), drawn: Drawn | 
             left("coco-passed-over", parts[0].annotations, seen, "name them with --classes if they are meant")
         )
     masked = {name for _, file in opened for name in _used(file, drawn=True)}
-    return Batch(classes, frozenset(masked), tuple(items), tuple(findings), drawn)
+    lost = sum(file.n_listed for _, file in opened) - len(items)
+    return Batch(classes, frozenset(masked), tuple(items), tuple(findings), drawn, lost)
 
 
 def _read(part: Part) -> CocoFile:
@@ -99,7 +100,7 @@ def _draw(file: CocoFile, image: CocoImage, classes: tuple[str, ...]) -> NDArray
         if not file.is_drawn(number) and file.name_of(number) in classes:
             mask[_inside(file, image, number)] = VOID
     boxed = bool(mask.any())
-    for number, inside in file.layers(image):
+    for number, inside in _layers(file, image):
         name = file.name_of(number)
         if name in classes:
             mask[inside] = VOID if file.is_crowd(number) else classes.index(name) + 1
@@ -112,13 +113,25 @@ def _draw(file: CocoFile, image: CocoImage, classes: tuple[str, ...]) -> NDArray
     return mask
 
 
+def _layers(file: CocoFile, image: CocoImage) -> list[tuple[int, NDArray[np.bool_]]]:
+    try:
+        return list(file.layers(image))
+    except DataError as error:  # it is among the findings of the file's objects
+        raise _maskless(image) from error
+
+
+def _maskless(image: CocoImage) -> DataError:
+    """What is wrong with each object is told by a finding of its own."""
+    return DataError(
+        f"'{image.file_name}' shows an object that cannot be drawn, so it has no mask; mend it, or take it out"
+    )
+
+
 def _inside(file: CocoFile, image: CocoImage, number: int) -> tuple[slice, slice]:
     """Pixels of an object's box. Raises DataError for an object without one."""
     box = file.box(number)
     if box is None:
-        raise DataError(
-            f"'{image.file_name}' shows an object that has neither outline nor box, so it has no mask; draw its outline"
-        )
+        raise _maskless(image)
     left, top, width, height = box
     rows, columns = (max(0, math.floor(a)) for a in (top, left))
     return slice(rows, max(0, math.ceil(top + height))), slice(columns, max(0, math.ceil(left + width)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -44,16 +44,31 @@ class Shape:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A JSON file: its image's id, size as annotated (None where it is not told), and shapes in the order they lie."""
+    """A JSON file: its image's id, size as annotated (None where it is not told), and shapes in the order they lie.
+
+    lost: labels of the shapes that cannot be drawn, "" for one without a label.
+    """
 
     path: Path
     image_id: str
     size: tuple[int, int] | None
     shapes: tuple[Shape, ...]
+    lost: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> set[str]:
+        """Labels of all shapes, whether they can be drawn or not."""
+        return {shape.label for shape in self.shapes} | {label for label in self.lost if label}
+
+    def withheld(self, classes: Sequence[str]) -> int:
+        """Shapes that cannot be drawn and would have been: where they lie is not known, and not background either."""
+        return sum(not label or _value(label, classes) is not None for label in self.lost)
 
 
 def from_labelme(root: Path, images: Path | None = None, wanted: Sequence[str] = ()) -> Batch:
     """The images that JSON files of a folder, or of those below it, name. Later shapes lie on earlier ones.
+
+    An image with a shape that cannot be drawn has no mask, but its tags.
 
     Args:
         images: their folder, where they do not lie beside the JSON files. wanted: labels in order; else all, sorted.
@@ -73,7 +88,7 @@ def from_labelme(root: Path, images: Path | None = None, wanted: Sequence[str] =
             findings.append(left("image-twice", path, seen, "keep one of the two"))
         elif sheet:
             sheets[sheet.image_id] = sheet
-    labels = {shape.label for sheet in sheets.values() for shape in sheet.shapes}
+    labels = {label for sheet in sheets.values() for label in sheet.labels}
     named = sorted(label for label in labels if folded(label) not in VOIDS)
     classes = chosen_classes(named, wanted)
     for label in named:
@@ -84,12 +99,12 @@ def from_labelme(root: Path, images: Path | None = None, wanted: Sequence[str] =
     cure = "annotate it, or take it out"
     findings += [left("no-json", index.files[i], "has no JSON file", cure) for i in index.files if i not in sheets]
     items = [_item(sheet, index.files[sheet.image_id], classes) for sheet in sheets.values()]
-    return Batch(classes, frozenset(labels & {*classes}), tuple(items), tuple(findings), "upright")
+    drawn = {label for sheet in sheets.values() if not sheet.withheld(classes) for label in sheet.labels}
+    return Batch(classes, frozenset(drawn & {*classes}), tuple(items), tuple(findings), "upright")
 
 
 def _item(sheet: Sheet, path: Path, classes: tuple[str, ...]) -> Item:
-    labels = {shape.label for shape in sheet.shapes}
-    tags = tuple(name for name in classes if name in labels)
+    tags = tuple(name for name in classes if name in sheet.labels)
     return Item(sheet.image_id, path, tags, partial(_draw, sheet, path, classes))
 
 
@@ -112,7 +127,7 @@ def _sheet(
         return None
     size = content.get("imageHeight"), content.get("imageWidth")
     told = size if all(type(n) is int and n > 0 for n in size) else None
-    return Sheet(path, image_id, told, tuple(_shapes(path, shapes, findings)))  # type: ignore[arg-type]
+    return Sheet(path, image_id, told, *_shapes(path, shapes, findings))  # type: ignore[arg-type]
 
 
 def _image_of(path: Path, written: Any, root: Path, index: FileIndex, by_file: Mapping[str, str]) -> str | None:
@@ -129,20 +144,29 @@ def _image_of(path: Path, written: Any, root: Path, index: FileIndex, by_file: M
     return next((index.names[key] for key in keys if key and key in index.names), None)
 
 
-def _shapes(path: Path, shapes: Sequence[Any], findings: list[Finding]) -> Iterator[Shape]:
+def _shapes(path: Path, shapes: Sequence[Any], findings: list[Finding]) -> tuple[tuple[Shape, ...], tuple[str, ...]]:
+    """Shapes that can be drawn, and labels of the others, which are told."""
+    drawn, lost = [], []
     for number, shape in enumerate(shapes, start=1):
         problem, found = _shape(shape)
         if found:
-            yield found
+            drawn.append(found)
         else:
+            lost.append(_label(shape))
             findings.append(left("shape", path, f"has shape {number} {problem}", "draw its outline as a polygon"))
+    return tuple(drawn), tuple(lost)
+
+
+def _label(shape: Any) -> str:
+    label = shape.get("label") if isinstance(shape, dict) else None
+    return label.strip() if isinstance(label, str) else ""
 
 
 def _shape(shape: Any) -> tuple[str, Shape | None]:
     """Why a shape cannot be drawn, or the shape."""
-    if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
+    if not (label := _label(shape)):
         return "without a label", None
-    kind, label, points = shape.get("shape_type") or "polygon", shape["label"].strip(), shape.get("points")
+    kind, points = shape.get("shape_type") or "polygon", shape.get("points")
     needed = {"polygon": range(3, MOST_POINTS), "rectangle": (2, 4), "circle": (2,), "mask": (2,)}
     if not isinstance(kind, str) or kind not in needed:
         return f"('{label:.60}') of the kind {kind!r:.40}, which covers no area", None
@@ -171,6 +195,10 @@ def _is_point(point: Any) -> bool:
 
 def _draw(sheet: Sheet, path: Path, classes: tuple[str, ...]) -> NDArray[np.uint8]:
     """As labelme draws: on the image as it is shown."""
+    if count := sheet.withheld(classes):
+        raise DataError(
+            f"'{sheet.path}' has {count} shapes that cannot be drawn, so it has no mask; draw polygons for them"
+        )
     size = read_size(path)
     if sheet.size not in (None, size):
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,22 @@ from numpy.typing import NDArray
 from wilss.data.bring.batch import Batch, Drawn, Item, left, softened
 from wilss.data.bring.maps import PixelMap
 from wilss.data.bring.tables import folder_index
+from wilss.data.colours import table_of_masks
 from wilss.data.files import decoding, opened
 from wilss.data.findings import Finding
 from wilss.data.gate import from_message
 from wilss.data.index import index_masks
-from wilss.data.looks import packed_colours
-from wilss.data.mask_pixels import decode_mask
+from wilss.data.looks import Looks, in_threads, packed_colours
+from wilss.data.mask_pixels import MaskPixels, decode_mask
+from wilss.data.mask_reading import PLAIN, Reading, reading_of
+from wilss.data.stamps import Stamps
 from wilss.errors import DataError, DataNotFoundError
 
 
 def from_masks(masks: Path, images: Path, table: PixelMap, drawn: Drawn | None = None) -> Batch:
     """Images with a mask each, which are found by name (a.jpg: a.png, a.jpg.png, a_mask.png), sub-folders included.
+
+    Where the table has numbers, palettes are held against each other as in a data folder (see `reading_of`).
 
     Args:
         table: what pixels stand for. drawn: see `Batch`.
@@ -38,28 +44,37 @@ def from_masks(masks: Path, images: Path, table: PixelMap, drawn: Drawn | None =
     findings = [*softened(index.told()), *softened(found.told())]
     cure = "rename it as its image, or give its image"
     findings += [left("mask-without-image", path, "belongs to no image", cure) for path in found.orphans]
+    readings = {} if table.coloured else _readings(found.files)
     items, shown = [], set[int]()
     for image_id, path in index.files.items():
         mask = found.files.get(image_id)
         if mask is None:
             findings.append(left("no-mask", path, f"has no mask in '{masks}'", "give one, or leave the image out"))
             continue
-        problem, values = _looked_at(mask, table)
+        reading = readings.get(image_id, PLAIN)
+        problem, values = _looked_at(mask, table, reading)
         if problem:
             findings.append(problem)
             continue
+        if reading.note:
+            findings.append(Finding("note", "mask-colours", str(mask), reading.note, "nothing has to be done"))
         shown |= values
-        items.append(Item(image_id, path, (), partial(read_mapped, mask, table)))
+        items.append(Item(image_id, path, (), partial(read_mapped, mask, table, reading)))
     masked = frozenset(table.classes[v - 1] for v in shown if 0 < v <= len(table.classes))
-    return Batch(table.classes, masked, tuple(items), tuple(findings), drawn)
+    return Batch(table.classes, masked, tuple(items), tuple(findings), drawn, len(index.files) - len(items))
 
 
-def read_mapped(path: Path, table: PixelMap) -> NDArray[np.uint8]:
+def read_mapped(path: Path, table: PixelMap, reading: Reading = PLAIN) -> NDArray[np.uint8]:
     """A mask with its pixels as the table has them, uint8 ``(H, W)``.
+
+    Args:
+        reading: which numbers the indices of its palette stand for.
 
     Raises DataError for one that cannot be read, or holds a colour or number that the table does not name.
     """
-    pixels = _pixels(path, table.coloured)
+    if reading.problem:
+        raise DataError(f"'{path}' {reading.problem}")
+    pixels = _pixels(path, table.coloured, reading)
     packed = packed_colours(pixels) if table.coloured else pixels
     known = {_packed(pixel): value for pixel, value in table.values.items()}
     present, place = np.unique(packed, return_inverse=True)
@@ -74,14 +89,21 @@ def read_mapped(path: Path, table: PixelMap) -> NDArray[np.uint8]:
     return values[place].reshape(packed.shape)
 
 
-def _looked_at(path: Path, table: PixelMap) -> tuple[Finding | None, set[int]]:
+def _readings(files: Mapping[str, Path]) -> dict[str, Reading]:
+    """How masks with palettes are read, by what the palettes agree on."""
+    looks = dict(zip(files, in_threads(Looks(Stamps(None)).mask, files.values()), strict=True))
+    agreed = table_of_masks(looks.values())
+    return {image_id: reading_of(look, agreed, strict=False) for image_id, look in looks.items() if look.palette}
+
+
+def _looked_at(path: Path, table: PixelMap, reading: Reading) -> tuple[Finding | None, set[int]]:
     try:
-        return None, set(np.unique(read_mapped(path, table)).tolist())
+        return None, set(np.unique(read_mapped(path, table, reading)).tolist())
     except (DataError, DataNotFoundError) as error:
         return from_message("warn", "mask", str(path), str(error)), set()
 
 
-def _pixels(path: Path, coloured: bool) -> NDArray[Any]:
+def _pixels(path: Path, coloured: bool, reading: Reading) -> NDArray[Any]:
     """Numbers ``(H, W)``, or colours ``(H, W, 3)``; numbers may have 16 bits."""
     with opened(path) as image, decoding(path):
         if not coloured and image.mode.startswith(("I", "F")):
@@ -93,8 +115,18 @@ def _pixels(path: Path, coloured: bool) -> NDArray[Any]:
         if mask.problem:
             raise DataError(f"'{path}' {mask.problem}")
         if not coloured:
-            return _numbers(path, mask.values)
+            return _numbers(path, mask.values if reading.indices is None else _by_colours(path, mask, reading))
         return mask.values if mask.is_colour else np.array(image.convert("RGB"))
+
+
+def _by_colours(path: Path, mask: MaskPixels, reading: Reading) -> NDArray[np.uint8]:
+    """Numbers that the colours of a palette stand for. Raises DataError where one tells nothing."""
+    if unknown := sorted({*np.unique(mask.values).tolist()} - {*(reading.indices or {})}):
+        raise DataError(
+            f"'{path}' has other indices than its colours stand for, and {unknown[0]} has no colour of its own; "
+            "save it with the palette of the others, or as grey PNG of class ids"
+        )
+    return reading.apply(mask)
 
 
 def _numbers(path: Path, values: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from wilss.data.bring.batch import Batch, Item, chosen_classes, is_background, left, softened
+from wilss.data.class_names import folded
 from wilss.data.findings import Finding
 from wilss.data.index import FileIndex, index_images
 from wilss.data.stamps import sha256
@@ -29,8 +30,8 @@ def from_table(table: Path, images: Path, wanted: Sequence[str] = ()) -> Batch:
     index = folder_index(images)
     names = {**_bare(index), **index.names}
     labels = label_table(table, wanted, names)
-    if not wanted and not labels.several:
-        _require_plain_names(table)
+    if not labels.several:
+        _require_plain_names(table, wanted)
     findings = softened(index.told()) + [
         finding for finding in softened(row_findings(labels, (), names, (), images)) if finding.kind != "repeated-row"
     ]
@@ -50,14 +51,24 @@ def from_table(table: Path, images: Path, wanted: Sequence[str] = ()) -> Batch:
     return Batch(classes, frozenset(), tuple(items), tuple(findings))
 
 
-def _require_plain_names(table: Path) -> None:
-    """Raise SpecError where blanks may part names or belong to one."""
-    cells = [cell for record in read_table(table, ()).records for cell in record.cells[1:]]
-    if spaced := [cell for cell in cells if " " in cell]:
+def _require_plain_names(table: Path, wanted: Sequence[str]) -> None:
+    """Raise SpecError where blanks may part names or belong to one, and the wanted names do not settle it."""
+    cells = [cell for record in read_table(table, ()).records for cell in record.cells[1:] if " " in cell]
+    if cells and not wanted:
         raise SpecError(
-            f"'{table}' holds '{spaced[0]:.60}', which may be one name or several; name the classes with --classes, or "
-            "write ';' between names"
+            f"'{table}' holds '{cells[0]:.60}', which may be one name or several; name the classes with --classes "
+            "where cells hold one name, or names without blanks; else write ';' between names"
         )
+    known = {folded(name) for name in wanted}
+    for cell in (cell for cell in cells if folded(cell) not in known):
+        if name := next((name for name in wanted if _is_within(name, cell)), None):
+            raise SpecError(f"'{table}' holds '{cell:.60}', which has '{name}' and more in it; write ';' between names")
+
+
+def _is_within(name: str, cell: str) -> bool:
+    """Whether a name of several words is a part of a cell."""
+    short, whole = folded(name), folded(cell)
+    return " " in short and f" {short} " in f" {whole} "
 
 
 def from_folders(root: Path, wanted: Sequence[str] = ()) -> Batch:
