@@ -137,6 +137,33 @@ def test_palettes_of_a_folder_must_agree(tmp_path: Path) -> None:
     assert opened(root).mask("x").unique().tolist() == [0, 3]
 
 
+def test_a_colour_at_another_index_of_few_masks_is_noticed(tmp_path: Path) -> None:
+    both = corner(value=1)
+    both[20:28, 20:30] = 2
+    red, green = (128, 0, 0), (0, 128, 0)
+    usual = in_palette(both, [0, 0, 0, *red, *green])
+    moved = in_palette(corner(value=3), [0, 0, 0, *[9] * 6, *red])  # no other mask has this index
+    source = opened(folder(tmp_path / "many", {**dict.fromkeys("abcdef", usual), "x": moved}))
+    assert [source.mask(name).unique().tolist() for name in "ax"] == [[0, 1, 2], [0, 1]]
+    assert ["x.png" in line for line in told(source, "note")] == [True]
+    source = opened(folder(tmp_path / "two", {"a": usual, "x": moved}))
+    assert len(told(source, "refuse")) == 2  # nobody knows which is right
+    other = in_palette(both, [0, 0, 0, *green, *red])
+    source = opened(
+        folder(tmp_path / "own", {**dict.fromkeys("abcdef", other), "x": in_palette(corner(), [0] * 3 + [*red])})
+    )
+    assert any("x.png" in line for line in told(source, "refuse"))
+
+
+def test_a_palette_that_gives_classes_one_colour_tells_nothing_of_them(tmp_path: Path) -> None:
+    both = corner(value=2)
+    both[20:28, 20:30] = 3  # of one colour
+    masks = {"a": in_palette(both, OWN_COLOURS), "b": in_palette(corner(value=3), OWN_COLOURS)}
+    source = opened(folder(tmp_path / "f", masks))
+    assert source.mask("b").unique().tolist() == [0, 3]
+    assert not told(source, "refuse")
+
+
 def test_voc_masks_whose_palette_was_rewritten(tmp_path: Path) -> None:
     root = voc_folder(tmp_path / "voc")
     before = VocSource(root, eval_list="dev")

@@ -92,17 +92,22 @@ def _line(path: Path, number: int, line: str) -> tuple[str, Colour]:
 def table_of_masks(looks: Iterable[MaskLook]) -> ColourTable:
     """The colours that the palettes of a folder agree on.
 
-    A colour that stands for several ids is left out, as is an id whose colour differs from mask to mask. A palette
-    that begins with a class of VOC's and has black behind it has lost its order, and has no voice.
+    A colour that stands for several ids of one mask is left out, as is an id whose colour differs from mask to mask. A
+    colour that stands for other ids in other masks is that of most of them; where few agree, its ids are disputed. A
+    palette that begins with a class of VOC's and has black behind it has lost its order, and has no voice.
     """
     votes: dict[int, Counter[Colour]] = defaultdict(Counter)
+    shared = set[Colour]()
     for look in looks:
         own = own_colours(look)
+        shared.update(colour for colour, count in Counter(own.values()).items() if count > 1)
         if not (own.get(0) in VOC_COLOURS and BLACK in own.values()):
             void = {VOID: look.palette[VOID]} if look.palette.get(VOID, BLACK) != BLACK else {}
             for value, colour in (own | void).items():
                 votes[value][colour] += 1
     chosen = {value: _elected(value, counts) for value, counts in votes.items()}
+    for value in _rivals(votes, chosen, shared):
+        chosen[value] = None
     named = Counter(colour for colour in chosen.values() if colour)
     ids = {colour: value for value, colour in chosen.items() if colour and named[colour] == 1}
     ids.setdefault(voc_colour(VOID), VOID)
@@ -117,6 +122,24 @@ def _elected(value: int, counts: Counter[Colour]) -> Colour | None:
     if count >= AGREEMENT * counts.total() and not (voc and colour in VOC_COLOURS):
         return colour
     return voc_colour(value) if voc else None
+
+
+def _rivals(
+    votes: Mapping[int, Counter[Colour]], chosen: Mapping[int, Colour | None], shared: Collection[Colour]
+) -> list[int]:
+    """Ids that lose their colour to another id of most masks with it; all of them where the masks do not agree."""
+    named: dict[Colour, list[int]] = defaultdict(list)
+    for value, colour in chosen.items():
+        if colour and colour not in shared and value != VOID:
+            named[colour].append(value)
+    lost: list[int] = []
+    for colour, values in named.items():
+        counts = {value: votes[value][colour] for value in values}
+        most = max(values, key=lambda value: counts[value])
+        voc = any(voc_colour(value) == colour for value in values if value != most)
+        agreed = counts[most] >= AGREEMENT * sum(counts.values()) and not voc
+        lost += [value for value in values if len(values) > 1 and not (agreed and value == most)]
+    return lost
 
 
 def own_colours(look: MaskLook) -> dict[int, Colour]:
