@@ -59,6 +59,8 @@ def read_table(path: Path, classes: Collection[str], names: Collection[str] = ()
         raise DataError(f"'{path}' is empty; {HEADER}")
     header, body = records[0].cells, tuple(records[1:])
     one_hot = _has_columns_of_classes(path, header, body, classes)
+    if one_hot:
+        _require_full_rows(path, header, body)
     if header[0] in names or (not one_hot and _names_class(header[1:], classes)):
         raise DataError(f"'{path}' begins with the labels of '{header[0]}'; {HEADER}")
     return Table(path, header, body, one_hot, text)
@@ -124,6 +126,20 @@ def _has_columns_of_classes(
             "every column holds 0 or 1: write these, or remove the column"
         )
     return bool(named) or len(columns) > 1 or columns[0].casefold() not in PLAIN
+
+
+def _require_full_rows(path: Path, header: Sequence[str], body: Sequence[Record]) -> None:
+    """Raise DataError for a row of another length than the header, of which nobody knows whose cells are whose.
+
+    Empty cells behind the last column are none, nor are columns without a name: spreadsheets write them.
+    """
+    for record in body:
+        differs = any(record.cells[len(header) :]) or any(header[len(record.cells) :])
+        if differs:
+            raise DataError(
+                f"'{path}:{record.number}' has {len(record.cells)} cells, the header {len(header)}; write one cell a "
+                "column, 0 or 1 for each class"
+            )
 
 
 def _names_class(cells: Sequence[str], classes: Collection[str]) -> bool:
