@@ -123,6 +123,40 @@ def test_a_table_of_columns_needs_no_known_class(tmp_path: Path) -> None:
     assert label_table(tmp_path / "l.csv").names == ("0", "1")
 
 
+@pytest.mark.parametrize(
+    ("content", "cell", "column"),
+    [
+        ("image,width,cat,dog\na,640,1,0\nb,0,0,1\n", "640", "width"),
+        ("image,cat,dog,notes\na,1,0,\nb,0,1,blurred\n", "blurred", "notes"),
+        ("image,labels,split\na,cat,train\nb,dog,val\n", "train", "split"),
+        ("image,labels,width\na,cat,640\nb,dog,480\n", "640", "width"),
+    ],
+)
+def test_a_column_that_is_no_label_is_named_where_no_class_is_known(
+    tmp_path: Path, content: str, cell: str, column: str
+) -> None:
+    (tmp_path / "l.csv").write_text(content)
+    with pytest.raises(DataError, match=rf"l.csv' holds '{cell}' in the column '{column}', and .*; .* remove the col"):
+        label_table(tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("file,target\na,0\nb,1\n", ("0", "1")),
+        ("image,cat\na,1\nb,0\n", ("cat",)),
+        ("image,first,second\na,cat,\nb,dog,train\n", ("cat", "dog", "train")),
+        ("image,first,second\na,bus,\nb,train,bus\n", ("bus", "train")),
+        ("image,labels,\na,train,\nb,bus,\n", ("bus", "train")),
+    ],
+)
+def test_columns_of_names_stay_what_they_are_where_no_class_is_known(
+    tmp_path: Path, content: str, names: tuple[str, ...]
+) -> None:
+    (tmp_path / "l.csv").write_text(content)
+    assert label_table(tmp_path / "l.csv").names == names
+
+
 def test_any_other_name_may_be_passed_over(tmp_path: Path) -> None:
     rows = "image,labels\na,cat;sofa;lamp\nb,dog;teddy bear\n"
     assert read(tmp_path / "l.csv", rows, ignore=("*",)) == BOTH

@@ -16,9 +16,16 @@ from wilss.errors import DataError
 DELIMITERS = ",\t;|"
 SEP = re.compile(r'"?sep=([,;|:\t])"?', re.IGNORECASE)
 """First line by which spreadsheets tell their delimiter."""
+NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?(?:e[-+]?[0-9]+)?")
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
-PLAIN = frozenset({"label", "labels", "class", "classes", "class_name", "name", "names", "tag", "tags", "category"})
+PLAIN = frozenset(
+    f"{word}{end}"
+    for word in ("label", "class", "name", "tag", "category", "target")
+    for end in ("", "s", "es", "_name", "_id", "_index")
+) | {"categories", "id", "y"}
 """Headers of a column that holds names, where no class is known."""
+SPLITS = frozenset({"train", "training", "trainval", "val", "valid", "validation", "test", "testing", "eval", "dev"})
+"""Cells of a column that parts the images, where no class is known."""
 HEADER = "its first line must be a header, such as image_id,labels"
 
 
@@ -59,11 +66,21 @@ def read_table(path: Path, classes: Collection[str], names: Collection[str] = ()
         raise DataError(f"'{path}' is empty; {HEADER}")
     header, body = records[0].cells, tuple(records[1:])
     one_hot = _has_columns_of_classes(path, header, body, classes)
-    if one_hot:
-        _require_full_rows(path, header, body)
     if header[0] in names or (not one_hot and _names_class(header[1:], classes)):
         raise DataError(f"'{path}' begins with the labels of '{header[0]}'; {HEADER}")
     return Table(path, header, body, one_hot, text)
+
+
+def require_labels(table: Table, classes: Collection[str]) -> None:
+    """Raise DataError for a table of labels whose columns, or lengths of rows, leave open what its cells mean.
+
+    Args:
+        classes: what is known of class names.
+    """
+    if not classes:
+        _require_one_kind(table.path, table.header, table.records)
+    if table.one_hot:
+        _require_full_rows(table.path, table.header, table.records)
 
 
 def _records(path: Path, content: str) -> list[Record]:
@@ -126,6 +143,36 @@ def _has_columns_of_classes(
             "every column holds 0 or 1: write these, or remove the column"
         )
     return bool(named) or len(columns) > 1 or columns[0].casefold() not in PLAIN
+
+
+def _require_one_kind(path: Path, header: Sequence[str], body: Sequence[Record]) -> None:
+    """Raise DataError for columns that cannot all be labels: names beside numbers, 0 and 1 beside others, a split."""
+    kinds: dict[str, tuple[str, str]] = {}
+    for place, column in enumerate(header[1:], start=1):
+        cells = [cell for record in body for cell in record.cells[place : place + 1] if cell]
+        if kind := _kind_of(cells):
+            kinds.setdefault(
+                kind, (column, next(c for c in cells if kind != "numbers" or c.casefold() not in YES | NO))
+            )
+    if (len(header) > 2 and "split" in kinds) or len(kinds) > 1:
+        kind = next(kind for kind in ("split", "numbers", "words") if kind in kinds)
+        column, cell = kinds[kind]
+        raise DataError(
+            f"'{path}' holds '{cell}' in the column '{column}', and something else in another; all hold names, or "
+            "every column is a class and holds 0 or 1: remove the columns that are no labels, or name the classes"
+        )
+
+
+def _kind_of(cells: Sequence[str]) -> str:
+    """What a column holds, "" nothing."""
+    found = {cell.casefold() for cell in cells}
+    if not found:
+        return ""
+    if found <= YES | NO:
+        return "flags"
+    if found <= SPLITS and len(found) > 1:
+        return "split"
+    return "numbers" if all(NUMBER.fullmatch(cell) for cell in found) else "words"
 
 
 def _require_full_rows(path: Path, header: Sequence[str], body: Sequence[Record]) -> None:
