@@ -140,6 +140,18 @@ def test_a_column_that_is_no_label_is_named_where_no_class_is_known(
         label_table(tmp_path / "l.csv")
 
 
+@pytest.mark.parametrize("classes", [CLASSES, ()])
+@pytest.mark.parametrize("rows", ["a,x,\nb,,x\n", "a,X,0\nb,0,X\n", "a,\u2713,-\nb,-,\u2713\n"])
+def test_columns_of_classes_that_are_ticked_are_refused_with_the_true_reason(
+    tmp_path: Path, classes: tuple[str, ...], rows: str
+) -> None:
+    (tmp_path / "l.csv").write_text(f"image,cat,dog\n{rows}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"l.csv:2' holds '[xX\u2713]' in the column 'cat'; .* holds 0 or 1: write"):
+        label_table(tmp_path / "l.csv", classes, NAMES)
+    (tmp_path / "l.csv").write_text("image,labels\na,x\nb,y\n")
+    assert label_table(tmp_path / "l.csv").names == ("x", "y")
+
+
 @pytest.mark.parametrize(
     ("content", "names"),
     [

@@ -16,6 +16,8 @@ from wilss.errors import DataError
 DELIMITERS = ",\t;|"
 SEP = re.compile(r'"?sep=([,;|:\t])"?', re.IGNORECASE)
 """First line by which spreadsheets tell their delimiter."""
+MARKS = frozenset({"x", "+", "-", "*", "\u2713", "\u2714", "y", "n"})
+"""By which people tick a column of a class."""
 NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?(?:e[-+]?[0-9]+)?")
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
 PLAIN = frozenset(
@@ -65,7 +67,7 @@ def read_table(path: Path, classes: Collection[str], names: Collection[str] = ()
     if not records:
         raise DataError(f"'{path}' is empty; {HEADER}")
     header, body = records[0].cells, tuple(records[1:])
-    one_hot = _has_columns_of_classes(path, header, body, classes)
+    one_hot = _has_columns_of_classes(path, header, body, classes, names)
     if header[0] in names or (not one_hot and _names_class(header[1:], classes)):
         raise DataError(f"'{path}' begins with the labels of '{header[0]}'; {HEADER}")
     return Table(path, header, body, one_hot, text)
@@ -124,25 +126,33 @@ def _checked(path: Path, record: Record, header: Record, delimiter: str) -> Reco
 
 
 def _has_columns_of_classes(
-    path: Path, header: Sequence[str], body: Sequence[Record], classes: Collection[str]
+    path: Path, header: Sequence[str], body: Sequence[Record], classes: Collection[str], names: Collection[str]
 ) -> bool:
     """Whether every class has a column; without known classes the cells alone decide."""
     columns, known = header[1:], {name.casefold() for name in classes}
     cells = {cell.casefold() for record in body for cell in record.cells[1:]}
     named = [name for name in columns if name.casefold() in known]
+    odd = cells - YES - NO
+    of_classes = bool(named) or (not classes and len(columns) > 1)
+    if odd and odd <= MARKS and of_classes and not cells & known and header[0] not in names:
+        raise DataError(_odd_cell(path, columns, body, odd))
     if not cells & (YES | NO - {""}) or cells & known or (classes and not named):
         return False
-    if odd := cells - YES - NO:
-        if not named:
-            return False
-        wrong = next(r for r in body if any(cell.casefold() in odd for cell in r.cells[1:]))
-        cells_of = zip_longest(columns, wrong.cells[1:], fillvalue="")
-        column, cell = next((name, cell) for name, cell in cells_of if cell.casefold() in odd)
-        raise DataError(
-            f"'{path}:{wrong.number}' holds '{cell}' in the column '{column}'; where a class has a column of its own, "
-            "every column holds 0 or 1: write these, or remove the column"
-        )
+    if odd and named:
+        raise DataError(_odd_cell(path, columns, body, odd))
+    if odd:
+        return False
     return bool(named) or len(columns) > 1 or columns[0].casefold() not in PLAIN
+
+
+def _odd_cell(path: Path, columns: Sequence[str], body: Sequence[Record], odd: Collection[str]) -> str:
+    wrong = next(r for r in body if any(cell.casefold() in odd for cell in r.cells[1:]))
+    cells_of = zip_longest(columns, wrong.cells[1:], fillvalue="")
+    column, cell = next((name, cell) for name, cell in cells_of if cell.casefold() in odd)
+    return (
+        f"'{path}:{wrong.number}' holds '{cell}' in the column '{column}'; where a class has a column of its own, "
+        "every column holds 0 or 1: write these, or remove the column"
+    )
 
 
 def _require_one_kind(path: Path, header: Sequence[str], body: Sequence[Record]) -> None:
