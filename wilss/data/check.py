@@ -67,10 +67,10 @@ def open_folder(root: Path, stamps: Stamps, drawn: Drawn | None = None) -> Folde
         evaluation = choose_lists(root, None, None)[1] or ("val" if "val" in there else train)
         return VocSource(root, train, evaluation, drawn=drawn, stamps=stamps)
     if next((root / "annotations").glob("instances_*.json"), None):
-        source = open_coco(root, stamps)
-        train = replace(source.train, drawn=drawn)
-        same = source.train is source.evaluation  # one annotation file is read once
-        return CocoSource(train, train if same else replace(source.evaluation, drawn=drawn))
+        coco = open_coco(root, stamps)
+        split = replace(coco.train, drawn=drawn)
+        same = coco.train is coco.evaluation  # one annotation file is read once
+        return CocoSource(split, split if same else replace(coco.evaluation, drawn=drawn))
     if not (root / "images").is_dir():
         raise DataNotFoundError(
             f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
