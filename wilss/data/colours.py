@@ -51,9 +51,10 @@ def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = 
     Args:
         classes: by id; empty numbers the names of the file.
 
-    Raises DataError for a line that is none, a name that is no class, or a colour that stands twice.
+    Raises DataError for a line that is none, a name that is no class, or a colour or class that stands twice.
     """
     known, found = ClassNames((*classes, *ignore), True), dict[Colour, int]()
+    first: dict[str, int] = {}
     for number, line in enumerate(read_text(path).content.split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -61,6 +62,9 @@ def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = 
         if colour in found:
             raise DataError(f"'{path}:{number}' gives '{name}' the colour of another class; give it one of its own")
         meant = known.known(name)
+        if _is_class(name, meant, classes) and first.setdefault(folded(meant or name), number) != number:
+            earlier = first[folded(meant or name)]
+            raise DataError(f"'{path}:{number}' names '{name}' again, after line {earlier}; give each class one line")
         if meant is not None and meant in classes:
             found[colour] = 1 + list(classes).index(meant)
         elif folded(name) in BACKGROUND or meant is not None or ANY in ignore:
@@ -71,10 +75,15 @@ def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = 
             found[colour] = 1 + sum(0 < value < VOID for value in found.values())
         else:
             raise DataError(
-                f"'{path}:{number}' names the class '{name}', which the benchmark does not have."
-                f"{did_you_mean(name, classes)} Name it in a step or in its ignore"
+                f"'{path}:{number}' names the class '{name}', which the benchmark does not have; name it in a step or in "
+                f"its ignore.{did_you_mean(name, classes)}"
             )
     return ColourTable(found, f"'{path.name}'")
+
+
+def _is_class(name: str, meant: str | None, classes: Sequence[str]) -> bool:
+    """Whether a name is neither background nor void, nor passed over; without classes every other name is one."""
+    return meant in classes if classes else folded(name) not in BACKGROUND | VOIDS
 
 
 def _line(path: Path, number: int, line: str) -> tuple[str, Colour]:
