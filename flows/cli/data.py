@@ -110,6 +110,7 @@ def data_check(
     json: Flag = False,
     labels_csv: Path | None = None,
     skip_unreadable: Flag = False,
+    root: Path | None = None,
     options: RunOptions = NO_RUN_OPTIONS,
 ) -> None:
     """Look at every file as a run would: what it would refuse or say, counts, a contact sheet.
@@ -123,12 +124,13 @@ def data_check(
         json: print JSON
         labels_csv: image-level labels as CSV, as of run (VOC folders)
         skip_unreadable: leave out images that cannot be decoded, as of run
+        root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
     from wilss.errors import DataError
     from wilss.outputs import picture_path
     from wilss.report.data import check_data
 
-    given = {"labels_csv": labels_csv, "skip_unreadable": skip_unreadable or None, "data": folder}
+    given = {"labels_csv": labels_csv, "skip_unreadable": skip_unreadable or None, "data": folder, "root": root}
     settings = machine_settings(**given)
     spec = make_run(benchmark, options, settings) if benchmark else None
     drawn = None if spec else _drawn(options)

@@ -141,3 +141,15 @@ def test_where_masks_lie_is_said_without_a_benchmark_too(wilss, tmp_path: Path) 
     code, _, err = wilss(*arguments, "--set", "data.masks=up")
     assert code == 2
     assert "unknown data.masks 'up'" in err
+
+
+def test_a_folder_is_looked_over_within_a_root_of_ones_own(  # type: ignore[no-untyped-def]
+    wilss, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WILSS_ROOT", raising=False)
+    data = folder(tmp_path / "pets", {"a": in_palette(corner())}, "a,cat\n")
+    code, out, err = wilss("data", "check", data, "--root", tmp_path / "root")
+    assert code == 0, out + err
+    assert (tmp_path / "root" / "sheets" / "data-pets.png").is_file()
+    assert not (tmp_path / "wilss-data").exists()

@@ -75,8 +75,8 @@ def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = 
             found[colour] = 1 + sum(0 < value < VOID for value in found.values())
         else:
             raise DataError(
-                f"'{path}:{number}' names the class '{name}', which the benchmark does not have; name it in a step or in "
-                f"its ignore.{did_you_mean(name, classes)}"
+                f"'{path}:{number}' names the class '{name}', which the benchmark does not have; name it in a step or "
+                f"in its ignore.{did_you_mean(name, classes)}"
             )
     return ColourTable(found, f"'{path.name}'")
 
