@@ -25,6 +25,7 @@ from flows.machine import machine_settings
 
 if TYPE_CHECKING:
     from wilss.data.listing import TaggedList
+    from wilss.data.mask_reading import Drawn
     from wilss.settings import Settings
     from wilss.spec import RunSpec
 
@@ -109,6 +110,7 @@ def data_check(
     json: Flag = False,
     labels_csv: Path | None = None,
     skip_unreadable: Flag = False,
+    root: Path | None = None,
     options: RunOptions = NO_RUN_OPTIONS,
 ) -> None:
     """Look at every file as a run would: what it would refuse or say, counts, a contact sheet.
@@ -122,16 +124,18 @@ def data_check(
         json: print JSON
         labels_csv: image-level labels as CSV, as of run (VOC folders)
         skip_unreadable: leave out images that cannot be decoded, as of run
+        root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
     from wilss.errors import DataError
     from wilss.outputs import picture_path
     from wilss.report.data import check_data
 
-    given = {"labels_csv": labels_csv, "skip_unreadable": skip_unreadable or None, "data": folder}
+    given = {"labels_csv": labels_csv, "skip_unreadable": skip_unreadable or None, "data": folder, "root": root}
     settings = machine_settings(**given)
     spec = make_run(benchmark, options, settings) if benchmark else None
+    drawn = None if spec else _drawn(options)
     out = picture_path(out, settings.root / "sheets" / f"data-{folder.resolve().name}.png")
-    facts = check_data(folder, spec, out, settings)
+    facts = check_data(folder, spec, out, settings, drawn)
     if json:
         print_json(facts)
     else:
@@ -142,6 +146,22 @@ def data_check(
         raise DataError(f"'{folder}' is not ready for a run; see what is refused above")
     if facts["warned"]:
         raise SystemExit(1)
+
+
+def _drawn(options: RunOptions) -> Drawn | None:
+    """What ``--set data.masks`` says, which a folder needs without a benchmark too. Raises SpecError."""
+    from pydantic import ValidationError
+
+    from wilss.data.spec import DataSpec
+    from wilss.errors import SpecError
+    from wilss.words import explain, nested
+
+    data = nested(list(options.set)).get("data", {})
+    given = {"masks": data["masks"]} if isinstance(data, dict) and "masks" in data else {}
+    try:
+        return DataSpec.model_validate(given).masks
+    except ValidationError as error:
+        raise SpecError(explain(error, DataSpec, "data")) from error
 
 
 @data_app.command(name="download")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as native
 
 from tests.flows.test_cli import voc_folder
 from tests.flows.test_own_data import OPTIONS
+from tests.wilss.odd_files import corner, folder, in_palette, noise
 from tests.wilss.test_bring import coco_file, entry, label_file, picture, shape
 from tests.wilss.test_coco_annotations import annotation
 from wilss.data.scenes.outlines import CLASSES
@@ -125,3 +127,33 @@ def test_forms_are_read_without_torch() -> None:
     modules = "wilss.data.coco.annotations, wilss.data.bring.batch, wilss.data.bring.text, flows.cli.bring"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_where_masks_lie_is_said_without_a_benchmark_too(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    root = folder(tmp_path / "pets", {"a": in_palette(corner())}, "a,cat\n", {"a": noise()})
+    noise().save(root / "images" / "a.png", exif=exif)
+    arguments = ["data", "check", root, "--out", tmp_path / "sheet.png"]
+    code, out, _ = wilss(*arguments)
+    assert code == 2
+    assert "say with --set data.masks=raw" in " ".join(out.split())
+    for drawn in ("raw", "upright"):
+        code, out, err = wilss(*arguments, "--set", f"data.masks={drawn}")
+        assert code == 0, out + err
+        assert ("its mask was drawn before" in " ".join(out.split())) == (drawn == "raw")
+    code, _, err = wilss(*arguments, "--set", "data.masks=up")
+    assert code == 2
+    assert "unknown data.masks 'up'" in err
+
+
+def test_a_folder_is_looked_over_within_a_root_of_ones_own(  # type: ignore[no-untyped-def]
+    wilss, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WILSS_ROOT", raising=False)
+    data = folder(tmp_path / "pets", {"a": in_palette(corner())}, "a,cat\n")
+    code, out, err = wilss("data", "check", data, "--root", tmp_path / "root")
+    assert code == 0, out + err
+    assert (tmp_path / "root" / "sheets" / "data-pets.png").is_file()
+    assert not (tmp_path / "wilss-data").exists()

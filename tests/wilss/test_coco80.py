@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.wilss.test_coco import coco_folder
@@ -10,6 +11,7 @@ from wilss.data.check import check_folder, open_folder
 from wilss.data.coco.names import COCO_CLASSES
 from wilss.data.coco.objects import CocoSource
 from wilss.data.coco.split import CocoSplit
+from wilss.data.mask_reading import Drawn
 from wilss.data.stamps import Stamps
 from wilss.fewshot.episodes.lists import build_list, read_areas
 
@@ -76,3 +78,10 @@ def test_a_folder_is_looked_over_without_a_benchmark(tmp_path: Path) -> None:
     report = check_folder(open_folder(root, Stamps(None)), whole=True)
     assert (report.sound, report.images) == (False, 0)
     assert "wilss data import coco" in report.findings[0].cure
+
+
+@pytest.mark.parametrize("drawn", ["raw", "upright", None])
+def test_a_folder_is_looked_over_as_its_masks_were_drawn(tmp_path: Path, drawn: Drawn | None) -> None:
+    source = open_folder(coco_folder(tmp_path / "coco"), Stamps(None), drawn)
+    assert isinstance(source, CocoSource)
+    assert (source.train.drawn, source.evaluation.drawn) == (drawn, drawn)

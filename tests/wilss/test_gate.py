@@ -6,7 +6,9 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.flows.test_cli import voc_folder
 from tests.wilss.odd_files import corner, folder, in_palette, noise, opened
@@ -14,7 +16,9 @@ from wilss.data import looks
 from wilss.data.check import check_folder
 from wilss.data.findings import Finding
 from wilss.data.gate import MOST_LINES, examine, lines_of, require_sound
+from wilss.data.rules import BINARY
 from wilss.data.scenes.source import ScenesSource
+from wilss.data.source import Source
 from wilss.data.spec import World
 from wilss.data.stamps import NAME, Stamps
 from wilss.data.voc import VocSource
@@ -122,6 +126,26 @@ def test_pictures_that_are_left_out_are_told(tmp_path: Path) -> None:
     (finding,) = examine(source)
     assert (finding.severity, finding.kind) == ("warn", "unreadable")
     assert "(left out)" in finding.seen
+
+
+@pytest.mark.parametrize("layout", ["folder", "voc"])
+def test_masks_of_0_and_255_refuse_where_pictures_are_left_out_too(tmp_path: Path, layout: str) -> None:
+    white = Image.fromarray(corner() * 255)
+    if layout == "folder":
+        root = folder(tmp_path / "f", {"a": white, "b": white}, "d,hamster\n")
+        (root / "images" / "d.jpg").write_bytes(b"no image")
+        source: Source = opened(root, skip_unreadable=True)
+    else:
+        root = voc_folder(tmp_path / "voc")
+        for path in (root / "SegmentationClassAug").iterdir():
+            Image.fromarray(np.asarray(Image.open(path)).astype(bool) * np.uint8(255)).save(path)
+        next((root / "JPEGImages").iterdir()).write_bytes(b"no image")
+        source = VocSource(root, eval_list="dev", skip_unreadable=True)
+    found = {f.kind: f for f in examine(source) if f.kind in (BINARY, "unreadable")}
+    assert {kind: f.severity for kind, f in found.items()} == {BINARY: "refuse", "unreadable": "warn"}
+    assert ["left out" in found[kind].seen for kind in (BINARY, "unreadable")] == [False, True]
+    with pytest.raises(DataError, match="no class would be learnt"):
+        source.check()
 
 
 def test_one_picture_on_both_sides_is_told(tmp_path: Path) -> None:

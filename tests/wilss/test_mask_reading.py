@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.flows.test_cli import voc_folder
 from tests.wilss.odd_files import Array, corner, folder, in_palette, noise, opened, told
+from wilss.data.colours import read_labelmap
 from wilss.data.files import read_mask
 from wilss.data.gate import examine
 from wilss.data.palette import palette
@@ -137,6 +138,33 @@ def test_palettes_of_a_folder_must_agree(tmp_path: Path) -> None:
     assert opened(root).mask("x").unique().tolist() == [0, 3]
 
 
+def test_a_colour_at_another_index_of_few_masks_is_noticed(tmp_path: Path) -> None:
+    both = corner(value=1)
+    both[20:28, 20:30] = 2
+    red, green = (128, 0, 0), (0, 128, 0)
+    usual = in_palette(both, [0, 0, 0, *red, *green])
+    moved = in_palette(corner(value=3), [0, 0, 0, *[9] * 6, *red])  # no other mask has this index
+    source = opened(folder(tmp_path / "many", {**dict.fromkeys("abcdef", usual), "x": moved}))
+    assert [source.mask(name).unique().tolist() for name in "ax"] == [[0, 1, 2], [0, 1]]
+    assert ["x.png" in line for line in told(source, "note")] == [True]
+    source = opened(folder(tmp_path / "two", {"a": usual, "x": moved}))
+    assert len(told(source, "refuse")) == 2  # nobody knows which is right
+    other = in_palette(both, [0, 0, 0, *green, *red])
+    source = opened(
+        folder(tmp_path / "own", {**dict.fromkeys("abcdef", other), "x": in_palette(corner(), [0] * 3 + [*red])})
+    )
+    assert any("x.png" in line for line in told(source, "refuse"))
+
+
+def test_a_palette_that_gives_classes_one_colour_tells_nothing_of_them(tmp_path: Path) -> None:
+    both = corner(value=2)
+    both[20:28, 20:30] = 3  # of one colour
+    masks = {"a": in_palette(both, OWN_COLOURS), "b": in_palette(corner(value=3), OWN_COLOURS)}
+    source = opened(folder(tmp_path / "f", masks))
+    assert source.mask("b").unique().tolist() == [0, 3]
+    assert not told(source, "refuse")
+
+
 def test_voc_masks_whose_palette_was_rewritten(tmp_path: Path) -> None:
     root = voc_folder(tmp_path / "voc")
     before = VocSource(root, eval_list="dev")
@@ -168,6 +196,24 @@ def test_a_label_map_says_what_colours_mean(tmp_path: Path) -> None:
     for line in ("cat", "cat:1,2::", "cat:1,2,300::", "cat:200,10,10::"):
         (root / "labelmap.txt").write_text(LABELMAP + line)
         assert any("labelmap.txt:6'" in told_line for told_line in told(opened(root), "refuse"))
+
+
+def test_a_label_map_names_a_class_once(tmp_path: Path) -> None:
+    path = tmp_path / "labelmap.txt"
+    path.write_text(LABELMAP + "Cat:1,2,3::\n")
+    for classes in (("cat", "dog"), ()):
+        with pytest.raises(DataError, match=r"labelmap.txt:6' names 'Cat' again, after line 3; give each class one"):
+            read_labelmap(path, classes)
+    path.write_text(LABELMAP + "void:1,2,3::\nbackground:1,2,4::\n")
+    assert read_labelmap(path, ("cat", "dog")).ids[1, 2, 3] == 255  # two colours that are no class are well
+
+
+def test_the_cure_of_an_unknown_class_in_a_label_map(tmp_path: Path) -> None:
+    root = folder(tmp_path / "f", {"a": in_palette(corner())}, "")
+    (root / "labelmap.txt").write_text(LABELMAP.replace("cat", "kat"))
+    (finding,) = [f for f in examine(opened(root)) if f.severity == "refuse"]
+    assert finding.seen == "names the class 'kat', which the benchmark does not have"
+    assert finding.cure.startswith("name it in a step or in its ignore. Did you mean 'cat'")
 
 
 def test_a_voc_folder_with_a_label_map_of_its_own(tmp_path: Path) -> None:

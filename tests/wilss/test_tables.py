@@ -53,6 +53,8 @@ def read(
         ("filename, Cat, dog, guinea pig, Unlabeled\na.jpg, 1, 0, 0, 0\nb.jpg, 0, 1, 0, 0\n", BOTH),
         ("image;cat;dog\na.jpg;true;false\nb.jpg;False;TRUE\n", BOTH),
         ("image,cat,dog\na.jpg,1.0,0.0\nb.jpg,0,1", BOTH),
+        ("image,cat,dog\na,1,0,\nb,0,1,,\n", BOTH),
+        ("image,cat,dog,\na,1,0\nb,0,1,\n", BOTH),
         ("image,labels\na.b.jpg,cat\n", {"a.b": (1,)}),
         ("image,labels\ncafe\u0301.jpg,cat\n", {"café": (1,)}),
     ],
@@ -88,6 +90,8 @@ def test_encodings_are_told_apart(tmp_path: Path, encoding: str) -> None:
             "names the class 'background', .*; remove it: every image may have background",
         ),
         ("image,cat,dog\na,1,0\nb,0,1,2\n", "l.csv:3' holds '2' in the column ''; where a class has a column"),
+        ("image,cat,dog\na,1,0\nb,0,0,1\n", "l.csv:3' has 4 cells, the header 3; write one cell a column, 0 or 1"),
+        ("image,cat,dog\na,1\nb,0,1\n", "l.csv:2' has 2 cells, the header 3; write one cell a column, 0 or 1"),
         ("image,labels\na," + "x" * (1 << 18), "l.csv' is no table of text .*; save it as CSV in UTF-8"),
         ("x" * (1 << 18), "l.csv' is no table of text .*; save it as CSV in UTF-8"),
         (b"PK\x03\x04 and more", "l.csv' is a spreadsheet or archive and no text; export it as CSV"),
@@ -117,6 +121,52 @@ def test_a_table_of_columns_needs_no_known_class(tmp_path: Path) -> None:
     assert label_table(tmp_path / "l.csv").names == ("cat", "dog")
     (tmp_path / "l.csv").write_text("image,labels\na,0\nb,1\n")
     assert label_table(tmp_path / "l.csv").names == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "cell", "column"),
+    [
+        ("image,width,cat,dog\na,640,1,0\nb,0,0,1\n", "640", "width"),
+        ("image,cat,dog,notes\na,1,0,\nb,0,1,blurred\n", "blurred", "notes"),
+        ("image,labels,split\na,cat,train\nb,dog,val\n", "train", "split"),
+        ("image,labels,width\na,cat,640\nb,dog,480\n", "640", "width"),
+    ],
+)
+def test_a_column_that_is_no_label_is_named_where_no_class_is_known(
+    tmp_path: Path, content: str, cell: str, column: str
+) -> None:
+    (tmp_path / "l.csv").write_text(content)
+    with pytest.raises(DataError, match=rf"l.csv' holds '{cell}' in the column '{column}', and .*; .* remove the col"):
+        label_table(tmp_path / "l.csv")
+
+
+@pytest.mark.parametrize("classes", [CLASSES, ()])
+@pytest.mark.parametrize("rows", ["a,x,\nb,,x\n", "a,X,0\nb,0,X\n", "a,\u2713,-\nb,-,\u2713\n"])
+def test_columns_of_classes_that_are_ticked_are_refused_with_the_true_reason(
+    tmp_path: Path, classes: tuple[str, ...], rows: str
+) -> None:
+    (tmp_path / "l.csv").write_text(f"image,cat,dog\n{rows}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"l.csv:2' holds '[xX\u2713]' in the column 'cat'; .* holds 0 or 1: write"):
+        label_table(tmp_path / "l.csv", classes, NAMES)
+    (tmp_path / "l.csv").write_text("image,labels\na,x\nb,y\n")
+    assert label_table(tmp_path / "l.csv").names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("file,target\na,0\nb,1\n", ("0", "1")),
+        ("image,cat\na,1\nb,0\n", ("cat",)),
+        ("image,first,second\na,cat,\nb,dog,train\n", ("cat", "dog", "train")),
+        ("image,first,second\na,bus,\nb,train,bus\n", ("bus", "train")),
+        ("image,labels,\na,train,\nb,bus,\n", ("bus", "train")),
+    ],
+)
+def test_columns_of_names_stay_what_they_are_where_no_class_is_known(
+    tmp_path: Path, content: str, names: tuple[str, ...]
+) -> None:
+    (tmp_path / "l.csv").write_text(content)
+    assert label_table(tmp_path / "l.csv").names == names
 
 
 def test_any_other_name_may_be_passed_over(tmp_path: Path) -> None:

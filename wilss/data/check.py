@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wilss.data.coco.objects import CocoSource, open_coco
@@ -12,6 +12,7 @@ from wilss.data.findings import Finding
 from wilss.data.folder import LAYOUT, FolderSource
 from wilss.data.gate import examine
 from wilss.data.id_lists import choose_lists, read_ids
+from wilss.data.mask_reading import Drawn
 from wilss.data.set_rules import refusal
 from wilss.data.source import Source
 from wilss.data.stamps import Stamps
@@ -52,8 +53,11 @@ class DataReport:
         return any(finding.severity == "warn" for finding in self.findings)
 
 
-def open_folder(root: Path, stamps: Stamps) -> FolderSource | VocSource | CocoSource:
+def open_folder(root: Path, stamps: Stamps, drawn: Drawn | None = None) -> FolderSource | VocSource | CocoSource:
     """A folder as it is looked over without a benchmark: any class name will do, and VOC's usual lists are taken.
+
+    Args:
+        drawn: see `wilss.data.pairs.PairedFiles`.
 
     Raises DataNotFoundError for a folder of no such layout.
     """
@@ -61,14 +65,17 @@ def open_folder(root: Path, stamps: Stamps) -> FolderSource | VocSource | CocoSo
         there = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
         train = next((name for name in ("train_aug", "train", *there) if name in there), "train_aug")
         evaluation = choose_lists(root, None, None)[1] or ("val" if "val" in there else train)
-        return VocSource(root, train, evaluation, stamps=stamps)
+        return VocSource(root, train, evaluation, drawn=drawn, stamps=stamps)
     if next((root / "annotations").glob("instances_*.json"), None):
-        return open_coco(root, stamps)
+        coco = open_coco(root, stamps)
+        split = replace(coco.train, drawn=drawn)
+        same = coco.train is coco.evaluation  # one annotation file is read once
+        return CocoSource(split, split if same else replace(coco.evaluation, drawn=drawn))
     if not (root / "images").is_dir():
         raise DataNotFoundError(
             f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
         )
-    return FolderSource(root, (), (), stamps=stamps)
+    return FolderSource(root, (), (), drawn=drawn, stamps=stamps)
 
 
 def check_folder(source: Source, whole: bool = False) -> DataReport:

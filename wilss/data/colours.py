@@ -51,9 +51,10 @@ def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = 
     Args:
         classes: by id; empty numbers the names of the file.
 
-    Raises DataError for a line that is none, a name that is no class, or a colour that stands twice.
+    Raises DataError for a line that is none, a name that is no class, or a colour or class that stands twice.
     """
     known, found = ClassNames((*classes, *ignore), True), dict[Colour, int]()
+    first: dict[str, int] = {}
     for number, line in enumerate(read_text(path).content.split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -61,6 +62,9 @@ def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = 
         if colour in found:
             raise DataError(f"'{path}:{number}' gives '{name}' the colour of another class; give it one of its own")
         meant = known.known(name)
+        if _is_class(name, meant, classes) and first.setdefault(folded(meant or name), number) != number:
+            earlier = first[folded(meant or name)]
+            raise DataError(f"'{path}:{number}' names '{name}' again, after line {earlier}; give each class one line")
         if meant is not None and meant in classes:
             found[colour] = 1 + list(classes).index(meant)
         elif folded(name) in BACKGROUND or meant is not None or ANY in ignore:
@@ -71,10 +75,15 @@ def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = 
             found[colour] = 1 + sum(0 < value < VOID for value in found.values())
         else:
             raise DataError(
-                f"'{path}:{number}' names the class '{name}', which the benchmark does not have."
-                f"{did_you_mean(name, classes)} Name it in a step or in its ignore"
+                f"'{path}:{number}' names the class '{name}', which the benchmark does not have; name it in a step or "
+                f"in its ignore.{did_you_mean(name, classes)}"
             )
     return ColourTable(found, f"'{path.name}'")
+
+
+def _is_class(name: str, meant: str | None, classes: Sequence[str]) -> bool:
+    """Whether a name is neither background nor void, nor passed over; without classes every other name is one."""
+    return meant in classes if classes else folded(name) not in BACKGROUND | VOIDS
 
 
 def _line(path: Path, number: int, line: str) -> tuple[str, Colour]:
@@ -92,17 +101,22 @@ def _line(path: Path, number: int, line: str) -> tuple[str, Colour]:
 def table_of_masks(looks: Iterable[MaskLook]) -> ColourTable:
     """The colours that the palettes of a folder agree on.
 
-    A colour that stands for several ids is left out, as is an id whose colour differs from mask to mask. A palette
-    that begins with a class of VOC's and has black behind it has lost its order, and has no voice.
+    A colour that stands for several ids of one mask is left out, as is an id whose colour differs from mask to mask. A
+    colour that stands for other ids in other masks is that of most of them; where few agree, its ids are disputed. A
+    palette that begins with a class of VOC's and has black behind it has lost its order, and has no voice.
     """
     votes: dict[int, Counter[Colour]] = defaultdict(Counter)
+    shared = set[Colour]()
     for look in looks:
         own = own_colours(look)
+        shared.update(colour for colour, count in Counter(own.values()).items() if count > 1)
         if not (own.get(0) in VOC_COLOURS and BLACK in own.values()):
             void = {VOID: look.palette[VOID]} if look.palette.get(VOID, BLACK) != BLACK else {}
             for value, colour in (own | void).items():
                 votes[value][colour] += 1
     chosen = {value: _elected(value, counts) for value, counts in votes.items()}
+    for value in _rivals(votes, chosen, shared):
+        chosen[value] = None
     named = Counter(colour for colour in chosen.values() if colour)
     ids = {colour: value for value, colour in chosen.items() if colour and named[colour] == 1}
     ids.setdefault(voc_colour(VOID), VOID)
@@ -117,6 +131,24 @@ def _elected(value: int, counts: Counter[Colour]) -> Colour | None:
     if count >= AGREEMENT * counts.total() and not (voc and colour in VOC_COLOURS):
         return colour
     return voc_colour(value) if voc else None
+
+
+def _rivals(
+    votes: Mapping[int, Counter[Colour]], chosen: Mapping[int, Colour | None], shared: Collection[Colour]
+) -> list[int]:
+    """Ids that lose their colour to another id of most masks with it; all of them where the masks do not agree."""
+    named: dict[Colour, list[int]] = defaultdict(list)
+    for value, colour in chosen.items():
+        if colour and colour not in shared and value != VOID:
+            named[colour].append(value)
+    lost: list[int] = []
+    for colour, values in named.items():
+        counts = {value: votes[value][colour] for value in values}
+        most = max(values, key=lambda value: counts[value])
+        voc = any(voc_colour(value) == colour for value in values if value != most)
+        agreed = counts[most] >= AGREEMENT * sum(counts.values()) and not voc
+        lost += [value for value in values if len(values) > 1 and not (agreed and value == most)]
+    return lost
 
 
 def own_colours(look: MaskLook) -> dict[int, Colour]:

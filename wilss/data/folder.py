@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from wilss.data.index import FileIndex, index_images, index_masks
 from wilss.data.looks import Looks, in_threads
 from wilss.data.mask_reading import Drawn
 from wilss.data.pairs import PairedFiles
+from wilss.data.rules import BINARY
 from wilss.data.set_rules import against_tags, binary_with_tags, equal_files, orphans, refusal, some
 from wilss.data.source import Split
 from wilss.data.stamps import Stamps
@@ -237,7 +238,12 @@ def require_layout(root: Path) -> None:
 
 
 def left_out(found: Sequence[Finding]) -> list[Finding]:
-    """The same where images that cannot be used are left out: those are told, and refuse nothing."""
-    return [
-        Finding("warn", f.kind, f.where, f"{f.seen} (left out)", f.cure) if f.severity == "refuse" else f for f in found
-    ]
+    """The same where images that cannot be used are left out: those are told, and refuse nothing.
+
+    Masks of 0 and 255 still refuse a folder that mostly holds such: they can be decoded, so they stay in.
+    """
+    return [_softened(f) if f.severity == "refuse" and f.kind != BINARY else f for f in found]
+
+
+def _softened(finding: Finding) -> Finding:
+    return replace(finding, severity="warn", seen=f"{finding.seen} (left out)")

@@ -16,9 +16,18 @@ from wilss.errors import DataError
 DELIMITERS = ",\t;|"
 SEP = re.compile(r'"?sep=([,;|:\t])"?', re.IGNORECASE)
 """First line by which spreadsheets tell their delimiter."""
+MARKS = frozenset({"x", "+", "-", "*", "\u2713", "\u2714", "y", "n"})
+"""By which people tick a column of a class."""
+NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?(?:e[-+]?[0-9]+)?")
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
-PLAIN = frozenset({"label", "labels", "class", "classes", "class_name", "name", "names", "tag", "tags", "category"})
+PLAIN = frozenset(
+    f"{word}{end}"
+    for word in ("label", "class", "name", "tag", "category", "target")
+    for end in ("", "s", "es", "_name", "_id", "_index")
+) | {"categories", "id", "y"}
 """Headers of a column that holds names, where no class is known."""
+SPLITS = frozenset({"train", "training", "trainval", "val", "valid", "validation", "test", "testing", "eval", "dev"})
+"""Cells of a column that parts the images, where no class is known."""
 HEADER = "its first line must be a header, such as image_id,labels"
 
 
@@ -58,10 +67,22 @@ def read_table(path: Path, classes: Collection[str], names: Collection[str] = ()
     if not records:
         raise DataError(f"'{path}' is empty; {HEADER}")
     header, body = records[0].cells, tuple(records[1:])
-    one_hot = _has_columns_of_classes(path, header, body, classes)
+    one_hot = _has_columns_of_classes(path, header, body, classes, names)
     if header[0] in names or (not one_hot and _names_class(header[1:], classes)):
         raise DataError(f"'{path}' begins with the labels of '{header[0]}'; {HEADER}")
     return Table(path, header, body, one_hot, text)
+
+
+def require_labels(table: Table, classes: Collection[str]) -> None:
+    """Raise DataError for a table of labels whose columns, or lengths of rows, leave open what its cells mean.
+
+    Args:
+        classes: what is known of class names.
+    """
+    if not classes:
+        _require_one_kind(table.path, table.header, table.records)
+    if table.one_hot:
+        _require_full_rows(table.path, table.header, table.records)
 
 
 def _records(path: Path, content: str) -> list[Record]:
@@ -105,25 +126,77 @@ def _checked(path: Path, record: Record, header: Record, delimiter: str) -> Reco
 
 
 def _has_columns_of_classes(
-    path: Path, header: Sequence[str], body: Sequence[Record], classes: Collection[str]
+    path: Path, header: Sequence[str], body: Sequence[Record], classes: Collection[str], names: Collection[str]
 ) -> bool:
     """Whether every class has a column; without known classes the cells alone decide."""
     columns, known = header[1:], {name.casefold() for name in classes}
     cells = {cell.casefold() for record in body for cell in record.cells[1:]}
     named = [name for name in columns if name.casefold() in known]
+    odd = cells - YES - NO
+    of_classes = bool(named) or (not classes and len(columns) > 1)
+    if odd and odd <= MARKS and of_classes and not cells & known and header[0] not in names:
+        raise DataError(_odd_cell(path, columns, body, odd))
     if not cells & (YES | NO - {""}) or cells & known or (classes and not named):
         return False
-    if odd := cells - YES - NO:
-        if not named:
-            return False
-        wrong = next(r for r in body if any(cell.casefold() in odd for cell in r.cells[1:]))
-        cells_of = zip_longest(columns, wrong.cells[1:], fillvalue="")
-        column, cell = next((name, cell) for name, cell in cells_of if cell.casefold() in odd)
-        raise DataError(
-            f"'{path}:{wrong.number}' holds '{cell}' in the column '{column}'; where a class has a column of its own, "
-            "every column holds 0 or 1: write these, or remove the column"
-        )
+    if odd and named:
+        raise DataError(_odd_cell(path, columns, body, odd))
+    if odd:
+        return False
     return bool(named) or len(columns) > 1 or columns[0].casefold() not in PLAIN
+
+
+def _odd_cell(path: Path, columns: Sequence[str], body: Sequence[Record], odd: Collection[str]) -> str:
+    wrong = next(r for r in body if any(cell.casefold() in odd for cell in r.cells[1:]))
+    cells_of = zip_longest(columns, wrong.cells[1:], fillvalue="")
+    column, cell = next((name, cell) for name, cell in cells_of if cell.casefold() in odd)
+    return (
+        f"'{path}:{wrong.number}' holds '{cell}' in the column '{column}'; where a class has a column of its own, "
+        "every column holds 0 or 1: write these, or remove the column"
+    )
+
+
+def _require_one_kind(path: Path, header: Sequence[str], body: Sequence[Record]) -> None:
+    """Raise DataError for columns that cannot all be labels: names beside numbers, 0 and 1 beside others, a split."""
+    kinds: dict[str, tuple[str, str]] = {}
+    for place, column in enumerate(header[1:], start=1):
+        cells = [cell for record in body for cell in record.cells[place : place + 1] if cell]
+        if kind := _kind_of(cells):
+            kinds.setdefault(
+                kind, (column, next(c for c in cells if kind != "numbers" or c.casefold() not in YES | NO))
+            )
+    if (len(header) > 2 and "split" in kinds) or len(kinds) > 1:
+        kind = next(kind for kind in ("split", "numbers", "words") if kind in kinds)
+        column, cell = kinds[kind]
+        raise DataError(
+            f"'{path}' holds '{cell}' in the column '{column}', and something else in another; all hold names, or "
+            "every column is a class and holds 0 or 1: remove the columns that are no labels, or name the classes"
+        )
+
+
+def _kind_of(cells: Sequence[str]) -> str:
+    """What a column holds, "" nothing."""
+    found = {cell.casefold() for cell in cells}
+    if not found:
+        return ""
+    if found <= YES | NO:
+        return "flags"
+    if found <= SPLITS and len(found) > 1:
+        return "split"
+    return "numbers" if all(NUMBER.fullmatch(cell) for cell in found) else "words"
+
+
+def _require_full_rows(path: Path, header: Sequence[str], body: Sequence[Record]) -> None:
+    """Raise DataError for a row of another length than the header, of which nobody knows whose cells are whose.
+
+    Empty cells behind the last column are none, nor are columns without a name: spreadsheets write them.
+    """
+    for record in body:
+        differs = any(record.cells[len(header) :]) or any(header[len(record.cells) :])
+        if differs:
+            raise DataError(
+                f"'{path}:{record.number}' has {len(record.cells)} cells, the header {len(header)}; write one cell a "
+                "column, 0 or 1 for each class"
+            )
 
 
 def _names_class(cells: Sequence[str], classes: Collection[str]) -> bool:

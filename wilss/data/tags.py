@@ -11,7 +11,7 @@ from pathlib import Path
 from wilss.data.class_names import ANY, BACKGROUND, ClassNames, folded, is_several
 from wilss.data.findings import Finding, Severity
 from wilss.data.image_names import image_id_of, known_id
-from wilss.data.tables import YES, Table, read_table
+from wilss.data.tables import YES, Table, read_table, require_labels
 from wilss.errors import DataError, did_you_mean
 
 NEAR = 0.8
@@ -60,9 +60,11 @@ def label_table(
         classes, ignore: names that are known; without any, every name is taken.
         names: file names and ids of the images at hand -> id.
 
-    Raises DataNotFoundError when there is no file, DataError when it is no table, or has no header.
+    Raises DataNotFoundError when there is no file, DataError when it is no table, has no header, or columns that are no
+    labels.
     """
     table = read_table(path, (*classes, *ignore), names or ())
+    require_labels(table, (*classes, *ignore))
     cells = [] if table.one_hot else [cell for record in table.records for cell in record.cells[1:]]
     several = table.one_hot or len(table.header) > 2 or is_several(cells, (*classes, *ignore))
     known = ClassNames((*classes, *ignore), several)

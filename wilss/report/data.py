@@ -15,6 +15,7 @@ from wilss.data.findings import Finding
 from wilss.data.gate import from_message
 from wilss.data.images import to_canvas
 from wilss.data.learnt_from import came_since, folder_of, newcomers
+from wilss.data.mask_reading import Drawn
 from wilss.data.source import VOID, Source
 from wilss.data.stamps import NAME, Stamps
 from wilss.data.steps import StepLists
@@ -28,14 +29,17 @@ TILE = 128
 SUSPICIOUS = "suspicious"
 
 
-def check_data(root: Path, spec: RunSpec | None, out: Path, settings: Settings) -> dict[str, Any]:
+def check_data(
+    root: Path, spec: RunSpec | None, out: Path, settings: Settings, drawn: Drawn | None = None
+) -> dict[str, Any]:
     """Look over a data folder and write a contact sheet; see `wilss.data.check.check_folder`.
 
     Args:
         spec: a run that would use the folder; None accepts any class name.
-        settings: of the machine; its folder "data" is not looked at.
+        settings: of the machine; its folder "data" is not looked at. drawn: of masks
+            without a run; see `wilss.data.pairs.PairedFiles`.
     """
-    source = _opened(root, spec, settings) if spec else open_folder(root, Stamps(settings.root / NAME))
+    source = _opened(root, spec, settings) if spec else open_folder(root, Stamps(settings.root / NAME), drawn)
     report = check_folder(source, whole=spec is None)
     if spec is not None and report.sound:
         lists = StepLists.open(source, spec.protocol, spec.scenario)
