@@ -174,6 +174,30 @@ def test_what_was_moved_out_of_the_way_goes_once_it_is_made_anew(tmp_path: Path)
     assert garbage(tmp_path) == [("quarantined", named(bank))]
 
 
+def hand_made(root: Path, parent: ArtefactRef) -> ArtefactRef:
+    store, recipe = Store(root), Recipe("labels", {"stage": "child"}, {"parent": parent})
+    with store.build(recipe) as folder:
+        (folder / "content").write_bytes(bytes(1000))
+        return store.publish(recipe, folder, {}).ref
+
+
+@pytest.mark.parametrize("lost", ["content", "manifest.json"])
+def test_what_a_damaged_or_moved_set_made_by_hand_needs_stays(tmp_path: Path, lost: str) -> None:
+    teacher = publish(tmp_path, "checkpoints", 0)
+    parent = publish(tmp_path, "labels", 1, {"teacher": teacher})
+    child, free = hand_made(tmp_path, parent), publish(tmp_path, "checkpoints", 2)
+    (Store(tmp_path).folder(child) / lost).unlink()
+    assert garbage(tmp_path) == []
+    assert "is damaged" in find_garbage(tmp_path, True).kept[0]
+    assert len(list(repair(tmp_path))) == 1
+    deleted = [item.name for item in collect(tmp_path)]
+    assert deleted == ([named(free)] if lost == "content" else []), "without its manifest nobody knows what it needs"
+    assert Store(tmp_path).find(parent)
+    assert Store(tmp_path).find(teacher)
+    assert hand_made(tmp_path, parent) == child
+    assert ("quarantined", named(child)) in garbage(tmp_path)
+
+
 def test_sizes_are_told_by_kind_and_by_run(tmp_path: Path) -> None:
     one, two = publish(tmp_path, "checkpoints", 1), publish(tmp_path, "checkpoints", 2)
     report(tmp_path, "a", {"checkpoint 0": one.digest})
