@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stores.artefacts import Store, quarantine
+from stores.collect import may_be_own
 from stores.in_use import alone_in
 from stores.inventory import read_report, report_files
 from stores.locks import held_now
@@ -65,7 +66,8 @@ def faults_of(folder: Path) -> Iterator[FormatError]:
 def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
     """Mend what can be mended, move the rest of what is damaged out of the way, and say so, line by line.
 
-    What is newer than this version stays. Whatever is moved is made again by the next run that wants it.
+    What is newer than this version stays. The next run that wants what is moved makes it again, but for label sets
+    that were made by hand, whose masks somebody has to import again.
 
     Args:
         mend: for label sets.
@@ -115,8 +117,20 @@ def _mended(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, m
             return f"{fault.fault}; {mend(read_manifest(folder))} shards were made anew"
         except FormatError:
             pass  # as a whole, then
-    place = quarantine(root, kind, folder.name)
-    return f"{fault.fault}; moved to '{place}', the next run that wants it makes it anew"
+    again = _what_makes_it_again(kind, folder)
+    return f"{fault.fault}; moved to '{quarantine(root, kind, folder.name)}', {again}"
+
+
+def _what_makes_it_again(kind: Kind, folder: Path) -> str:
+    """In words; no run makes again what somebody made by hand, nor tells a manifest that is gone which that was."""
+    run, hand = "the next run that wants it makes it anew", "take its masks again with 'wilss labels import FOLDER"
+    if kind != "labels" or not may_be_own(folder):
+        return run
+    try:
+        parent = read_manifest(folder).parents.get("parent", "SET")[:12]
+    except FormatError:
+        return f"{run}, unless it was made by hand: {hand} --parent SET'"
+    return f"no run makes it, as it was made by hand: {hand} --parent {parent}'"
 
 
 def _artefacts(root: Path) -> Iterator[tuple[Kind, Path]]:

@@ -39,7 +39,7 @@ def store_verify(*, root: Root = None, json: Json = False) -> None:
 def store_repair(*, root: Root = None, json: Json = False) -> None:
     """Make damaged shards of label sets anew, and move what else is damaged out of the way for the next run to make.
 
-    Says what was done.
+    Says what was done, and what to do about label sets that were made by hand, which no run makes.
     """
     from stores.verify import repair
 

@@ -19,6 +19,8 @@ from stores.usage import usage
 from stores.verify import repair, verify
 from wilss.report.records import Means, RunReport
 
+IMPORT = "wilss labels import FOLDER --parent"
+
 
 def publish(
     root: Path, kind: Kind, number: int, parents: dict[str, ArtefactRef] | None = None, **facts: object
@@ -166,7 +168,8 @@ def test_what_was_moved_out_of_the_way_goes_once_it_is_made_anew(tmp_path: Path)
     report(tmp_path, "a-run", {"memory bank": bank.digest})
     (Store(tmp_path).folder(bank) / "content").write_bytes(b"")
     assert verify(tmp_path).faults
-    assert len(list(repair(tmp_path))) == 1
+    (said,) = repair(tmp_path)
+    assert said.endswith("', the next run that wants it makes it anew")
     assert verify(tmp_path).faults == ()
     assert Store(tmp_path).find(bank) is None
     assert garbage(tmp_path) == []
@@ -189,7 +192,10 @@ def test_what_a_damaged_or_moved_set_made_by_hand_needs_stays(tmp_path: Path, lo
     (Store(tmp_path).folder(child) / lost).unlink()
     assert garbage(tmp_path) == []
     assert "is damaged" in find_garbage(tmp_path, True).kept[0]
-    assert len(list(repair(tmp_path))) == 1
+    (said,) = repair(tmp_path)
+    sure = f"no run makes it, as it was made by hand: take its masks again with '{IMPORT} {parent.digest[:12]}'"
+    unsure = f"makes it anew, unless it was made by hand: take its masks again with '{IMPORT} SET'"
+    assert said.endswith(sure if lost == "content" else unsure)
     deleted = [item.name for item in collect(tmp_path)]
     assert deleted == ([named(free)] if lost == "content" else []), "without its manifest nobody knows what it needs"
     assert Store(tmp_path).find(parent)
