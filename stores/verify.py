@@ -11,7 +11,7 @@ from pathlib import Path
 from stores.artefacts import Store, quarantine
 from stores.collect import may_be_own
 from stores.in_use import alone_in
-from stores.inventory import read_report, report_files
+from stores.inventory import lost_reports, read_report, report_files
 from stores.locks import held_now
 from stores.manifests import Manifest, read_manifest
 from wilss.damage import place_of, require_file
@@ -46,6 +46,7 @@ def verify(root: Path) -> Checked:
         unlisted += not found and not read_manifest(folder).files
     reports = report_files(root)
     faults += [fault for path in reports if (fault := _fault_of(path))]
+    faults += lost_reports(root)
     return Checked(artefacts, len(reports), unlisted, tuple(faults))
 
 
@@ -72,6 +73,7 @@ def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
     Args:
         mend: for label sets.
     """
+    yield from map(str, lost_reports(root))
     yield from settle(root)
     for kind, folder in list(_artefacts(root)):
         fault = next((one for one in faults_of(folder) if isinstance(one, DamagedArtefactError)), None)

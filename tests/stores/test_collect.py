@@ -92,6 +92,24 @@ def test_nothing_goes_while_it_is_unknown_what_is_needed(tmp_path: Path) -> None
     assert ("artefact", named(free)) in garbage(tmp_path)
 
 
+def test_nothing_goes_while_the_page_of_a_report_is_left_alone(tmp_path: Path) -> None:
+    needed = publish(tmp_path, "checkpoints", 0)
+    path = report(tmp_path, "a-run", {"checkpoint 0": needed.digest})
+    page = path.with_suffix(".html")
+    page.touch()
+    assert find_garbage(tmp_path, True).kept == ()
+    path.unlink()
+    assert garbage(tmp_path) == []
+    assert list(collect(tmp_path)) == []
+    (kept,) = find_garbage(tmp_path, True).kept
+    said = f"'{path}' is damaged (it is gone, and its page 'report.html' is there); run again to write it anew, or"
+    assert said in kept
+    assert [str(fault).startswith(said) for fault in verify(tmp_path).faults] == [True]
+    assert [line.startswith(said) for line in repair(tmp_path)] == [True]
+    page.unlink()
+    assert garbage(tmp_path) == [("artefact", named(needed))]
+
+
 def test_a_run_in_progress_keeps_what_it_has(tmp_path: Path) -> None:
     publish(tmp_path, "checkpoints", 0)
     store = Store(tmp_path)
