@@ -11,7 +11,7 @@ from pathlib import Path
 from stores.artefacts import Store, quarantine
 from stores.collect import may_be_own
 from stores.in_use import alone_in
-from stores.inventory import lost_reports, read_report, report_files
+from stores.inventory import Inventory, artefacts_of, lost_reports, read_report, report_files, take_stock
 from stores.locks import held_now
 from stores.manifests import Manifest, read_manifest
 from wilss.damage import place_of, require_file
@@ -26,17 +26,19 @@ Mend = Callable[[Manifest], int]
 class Checked:
     """What was looked at.
 
-    unlisted: artefacts of format 1, which list no files, so that only their manifests could be looked at.
+    unlisted: artefacts of format 1, which list no files, so that only their manifests could be looked at. missing: what
+    reports and other artefacts name and the store lacks, in words.
     """
 
     artefacts: int
     reports: int
     unlisted: int
     faults: tuple[FormatError, ...]
+    missing: tuple[str, ...]
 
 
 def verify(root: Path) -> Checked:
-    """Checksums of every file of every artefact, and seals of reports."""
+    """Checksums of every file of every artefact, seals of reports, and whether what they name is there."""
     faults: list[FormatError] = []
     artefacts = unlisted = 0
     for _, folder in _artefacts(root):
@@ -47,7 +49,21 @@ def verify(root: Path) -> Checked:
     reports = report_files(root)
     faults += [fault for path in reports if (fault := _fault_of(path))]
     faults += lost_reports(root)
-    return Checked(artefacts, len(reports), unlisted, tuple(faults))
+    return Checked(artefacts, len(reports), unlisted, tuple(faults), tuple(_missing(take_stock(root))))
+
+
+def _missing(stock: Inventory) -> Iterator[str]:
+    there = {digest for _, digest in [*stock.manifests, *stock.damaged]}
+    names = [(f"'{path}'", artefacts_of(report)) for path, report in stock.reports.items()]
+    names += [(f"{kind} {digest[:12]}", manifest.parents) for (kind, digest), manifest in stock.manifests.items()]
+    lacking: dict[str, list[str]] = {}
+    for who, named in names:
+        for role, digest in named.items():
+            if digest not in there:
+                lacking.setdefault(digest, []).append(f"{who} names as its '{role}'")
+    for digest, users in sorted(lacking.items()):
+        more = f", and {len(users) - 1} more name it" if users[1:] else ""
+        yield f"{digest[:12]} is not there, which {users[0]}{more}; make it anew: run again what made it"
 
 
 def faults_of(folder: Path) -> Iterator[FormatError]:

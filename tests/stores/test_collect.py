@@ -19,8 +19,6 @@ from stores.usage import usage
 from stores.verify import repair, verify
 from wilss.report.records import Means, RunReport
 
-IMPORT = "wilss labels import FOLDER --parent"
-
 
 def publish(
     root: Path, kind: Kind, number: int, parents: dict[str, ArtefactRef] | None = None, **facts: object
@@ -90,24 +88,6 @@ def test_nothing_goes_while_it_is_unknown_what_is_needed(tmp_path: Path) -> None
     (said,) = repair(tmp_path)
     assert said.startswith(f"'{path}' is damaged (its content is not what was written); moved to")
     assert ("artefact", named(free)) in garbage(tmp_path)
-
-
-def test_nothing_goes_while_the_page_of_a_report_is_left_alone(tmp_path: Path) -> None:
-    needed = publish(tmp_path, "checkpoints", 0)
-    path = report(tmp_path, "a-run", {"checkpoint 0": needed.digest})
-    page = path.with_suffix(".html")
-    page.touch()
-    assert find_garbage(tmp_path, True).kept == ()
-    path.unlink()
-    assert garbage(tmp_path) == []
-    assert list(collect(tmp_path)) == []
-    (kept,) = find_garbage(tmp_path, True).kept
-    said = f"'{path}' is damaged (it is gone, and its page 'report.html' is there); run again to write it anew, or"
-    assert said in kept
-    assert [str(fault).startswith(said) for fault in verify(tmp_path).faults] == [True]
-    assert [line.startswith(said) for line in repair(tmp_path)] == [True]
-    page.unlink()
-    assert garbage(tmp_path) == [("artefact", named(needed))]
 
 
 def test_a_run_in_progress_keeps_what_it_has(tmp_path: Path) -> None:
@@ -193,33 +173,6 @@ def test_what_was_moved_out_of_the_way_goes_once_it_is_made_anew(tmp_path: Path)
     assert garbage(tmp_path) == []
     assert publish(tmp_path, "banks", 1) == bank
     assert garbage(tmp_path) == [("quarantined", named(bank))]
-
-
-def hand_made(root: Path, parent: ArtefactRef) -> ArtefactRef:
-    store, recipe = Store(root), Recipe("labels", {"stage": "child"}, {"parent": parent})
-    with store.build(recipe) as folder:
-        (folder / "content").write_bytes(bytes(1000))
-        return store.publish(recipe, folder, {}).ref
-
-
-@pytest.mark.parametrize("lost", ["content", "manifest.json"])
-def test_what_a_damaged_or_moved_set_made_by_hand_needs_stays(tmp_path: Path, lost: str) -> None:
-    teacher = publish(tmp_path, "checkpoints", 0)
-    parent = publish(tmp_path, "labels", 1, {"teacher": teacher})
-    child, free = hand_made(tmp_path, parent), publish(tmp_path, "checkpoints", 2)
-    (Store(tmp_path).folder(child) / lost).unlink()
-    assert garbage(tmp_path) == []
-    assert "is damaged" in find_garbage(tmp_path, True).kept[0]
-    (said,) = repair(tmp_path)
-    sure = f"no run makes it, as it was made by hand: take its masks again with '{IMPORT} {parent.digest[:12]}'"
-    unsure = f"makes it anew, unless it was made by hand: take its masks again with '{IMPORT} SET'"
-    assert said.endswith(sure if lost == "content" else unsure)
-    deleted = [item.name for item in collect(tmp_path)]
-    assert deleted == ([named(free)] if lost == "content" else []), "without its manifest nobody knows what it needs"
-    assert Store(tmp_path).find(parent)
-    assert Store(tmp_path).find(teacher)
-    assert hand_made(tmp_path, parent) == child
-    assert ("quarantined", named(child)) in garbage(tmp_path)
 
 
 def test_sizes_are_told_by_kind_and_by_run(tmp_path: Path) -> None:
