@@ -13,10 +13,11 @@ from stores.collect import may_be_own
 from stores.in_use import alone_in
 from stores.inventory import Inventory, artefacts_of, lost_reports, read_report, report_files, take_stock
 from stores.locks import held_now
-from stores.manifests import Manifest, read_manifest
-from wilss.damage import place_of, require_file
+from stores.manifests import FORMAT, Manifest, read_manifest
+from wilss.damage import MEND, place_of, reading, require_file, require_seal
 from wilss.errors import DamagedArtefactError, FormatError
-from wilss.layout import KINDS, QUARANTINE, Kind, published
+from wilss.layout import KINDS, MANIFEST, QUARANTINE, Kind, published
+from wilss.outside import checked, read_json, require_format
 
 Mend = Callable[[Manifest], int]
 """Mends the damaged parts of an artefact where it lies, and returns how many; raises FormatError where it cannot."""
@@ -91,6 +92,7 @@ def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
     """
     yield from map(str, lost_reports(root))
     yield from settle(root)
+    yield from _moved_back(root)
     for kind, folder in list(_artefacts(root)):
         fault = next((one for one in faults_of(folder) if isinstance(one, DamagedArtefactError)), None)
         if fault is not None:
@@ -127,6 +129,47 @@ def settle(root: Path) -> Iterator[str]:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     aside.replace(target)
                 yield f"settled {kind} {target.name[:12]}, which a killed process was replacing"
+
+
+def _moved_back(root: Path) -> Iterator[str]:
+    """Put whole artefacts that lie in other ones' places, as after a swap, where their manifests say they belong.
+
+    All go aside first, from where `settle` takes them home should this process be killed.
+    """
+    with alone_in(root) as alone:
+        found = {folder: home for _, folder in _artefacts(root) if (home := _home_of(root, folder))} if alone else {}
+        going = {folder: home for folder, home in found.items() if list(found.values()).count(home) == 1}
+        while stuck := [folder for folder, home in going.items() if home.exists() and home not in going]:
+            for folder in stuck:
+                del going[folder]
+        for folder, home in going.items():
+            folder.replace(_aside_of(home))
+        for folder, home in going.items():
+            home.parent.mkdir(parents=True, exist_ok=True)
+            _aside_of(home).replace(home)
+            yield f"moved {home.parent.parent.name} {home.name[:12]} back, which lay in '{folder}'"
+
+
+def _aside_of(home: Path) -> Path:
+    return home.parent.parent / f".replaced-{home.name}"
+
+
+def _home_of(root: Path, folder: Path) -> Path | None:
+    """Where an artefact belongs that lies elsewhere; None for one that is not whole, or of which nobody can tell."""
+    try:
+        with reading(folder, MANIFEST):
+            content = read_json(folder / MANIFEST, MEND)
+            require_seal(content)
+            require_format(content, folder / MANIFEST, FORMAT)
+            manifest = checked(Manifest, content, folder / MANIFEST, MEND)
+        home = Store(root).path(manifest.kind, manifest.digest)
+        if home == folder or not (manifest.seal and manifest.files):
+            return None
+        for name in manifest.files:
+            require_file(folder, manifest.files, name)
+    except FormatError:
+        return None
+    return home
 
 
 def _mended(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, mend: Mend | None) -> str:

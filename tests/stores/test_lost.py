@@ -83,3 +83,35 @@ def test_nothing_goes_while_the_page_of_a_report_is_left_alone(tmp_path: Path) -
     assert [line.startswith(said) for line in repair(tmp_path)] == [True]
     page.unlink()
     assert garbage(tmp_path) == [("artefact", named(needed))]
+
+
+def test_swapped_artefacts_go_back_where_they_belong(tmp_path: Path) -> None:
+    store, refs = Store(tmp_path), [publish(tmp_path, "checkpoints", number) for number in range(2)]
+    refs.append(publish(tmp_path, "banks", 2))
+    one, two, three = map(store.folder, refs)
+    one.rename(tmp_path / "held")
+    two.rename(one)
+    three.rename(two)
+    (tmp_path / "held").rename(three)
+    assert len(verify(tmp_path).faults) == 3
+    said = list(repair(tmp_path))
+    assert [line.startswith("moved ") and "back, which lay in '" in line for line in said] == [True] * 3
+    assert verify(tmp_path).faults == ()
+    assert [store.folder(ref) for ref in refs] == [one, two, three]
+    assert list(tmp_path.glob("*/.replaced-*")) == []
+    assert list(repair(tmp_path)) == []
+
+
+@pytest.mark.parametrize("spoilt", [True, False], ids=["spoilt", "a second one"])
+def test_what_lies_elsewhere_replaces_nothing_that_is_right(tmp_path: Path, spoilt: bool) -> None:
+    store, (right, wrong) = Store(tmp_path), (publish(tmp_path, "banks", number) for number in range(2))
+    home, place = store.folder(right), store.folder(wrong)
+    shutil.rmtree(place)
+    shutil.copytree(home, place)
+    if spoilt:
+        shutil.rmtree(home)
+        (place / "content").write_bytes(b"\1" * 1000)
+    (said,) = repair(tmp_path)
+    assert "moved to" in said
+    assert (store.find(right) is None) == spoilt
+    assert verify(tmp_path).faults == ()
