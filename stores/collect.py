@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from stores.artefacts import Manifest, Store
+from stores.artefacts import Manifest, Store, read_manifest
 from stores.in_use import alone_in
 from stores.inventory import Inventory, artefacts_of, mentioned, plain, size_of, take_stock
 from stores.locks import held_now
+from wilss.errors import FormatError
 from wilss.layout import KINDS, QUARANTINE
 
 What = Literal["artefact", "unfinished", "lock", "partial file", "replaced", "quarantined"]
@@ -68,26 +69,51 @@ def needs(root: Path, stock: Inventory) -> tuple[set[tuple[str, str]], str]:
     Returns:
         Kind and digest of each; and why this cannot be told, "" where it can.
     """
-    digests = {digest for _, digest in [*stock.manifests, *stock.damaged]}
-    wanted = {digest for kind, digest in stock.manifests if is_own(stock.manifests[kind, digest])}
+    aside, unsure = _moved_sets(root, stock)
+    known = {**aside, **stock.manifests}
+    digests = {digest for _, digest in [*known, *stock.damaged]}
+    wanted = {key[1] for key, manifest in known.items() if is_own(manifest)}
+    wanted |= {d for kind, d in stock.damaged if kind == "labels" and may_be_own(Store(root).path("labels", d))}
     for report in stock.reports.values():
         wanted |= mentioned([artefacts_of(report), report.spec, report.command], digests)
     for path in sorted(file for file in (root / ALIASES).rglob("*") if file.is_file()):
         wanted |= mentioned(path.read_text(errors="replace"), digests)
     needed: set[tuple[str, str]] = set()
     while wanted:
-        new = {key for key in [*stock.manifests, *stock.damaged] if key[1] in wanted} - needed
+        new = {key for key in [*known, *stock.damaged] if key[1] in wanted} - needed
         needed |= new
         wanted = set()
-        for key in new & stock.manifests.keys():
-            wanted |= mentioned(plain(stock.manifests[key]), digests)
-    unread = [*stock.unread, *(stock.damaged[key] for key in sorted(needed & stock.damaged.keys()))]
+        for key in new & known.keys():
+            wanted |= mentioned(plain(known[key]), digests)
+    unread = [*stock.unread, *unsure, *(stock.damaged[key] for key in sorted(needed & stock.damaged.keys()))]
     return needed, str(unread[0]) if unread else ""
 
 
 def is_own(manifest: Manifest) -> bool:
     """Whether somebody made a label set by hand: no run could make it again."""
     return manifest.kind == "labels" and "scorer" not in manifest.recipe and manifest.recipe.get("stage") != "final"
+
+
+def may_be_own(folder: Path) -> bool:
+    """Whether a damaged label set is such a one, or nobody can tell as its manifest cannot be read."""
+    try:
+        return is_own(read_manifest(folder))
+    except FormatError:
+        return True
+
+
+def _moved_sets(root: Path, stock: Inventory) -> tuple[dict[tuple[str, str], Manifest], list[FormatError]]:
+    """Label sets that were moved out of the way and not made anew; and what is wrong with those that tell nothing."""
+    found: dict[tuple[str, str], Manifest] = {}
+    faults = []
+    for folder in sorted((root / QUARANTINE / "labels").glob("*")):
+        digest = folder.name.rpartition("-")[0]
+        if ("labels", digest) not in stock.manifests:
+            try:
+                found["labels", digest] = read_manifest(folder)
+            except FormatError as error:
+                faults.append(error)
+    return found, faults
 
 
 def collect(root: Path) -> Iterator[Item]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from stores.artefacts import Manifest
 from stores.manifests import sound_manifest
-from wilss.errors import FormatError
+from wilss.damage import damaged
+from wilss.errors import DamagedArtefactError, FormatError
 from wilss.layout import KINDS, published
 from wilss.report.records import ComparisonReport, FewShotComparisonReport, FewShotReport, Record, RunReport
 
@@ -50,12 +51,24 @@ def take_stock(root: Path) -> Inventory:
             stock.reports[path] = read_report(path)
         except FormatError as error:
             stock.unread.append(error)
+    stock.unread.extend(lost_reports(root))
     return stock
 
 
 def report_files(root: Path) -> list[Path]:
     """Every report of a run or comparison."""
     return sorted(path for pattern in REPORTS for path in root.glob(pattern))
+
+
+def lost_reports(root: Path) -> list[DamagedArtefactError]:
+    """What is wrong with reports of which only the page is left, which is written last and names no artefact."""
+    pages = {page: root / pattern for pattern in REPORTS for page in root.glob(str(Path(pattern).with_suffix(".html")))}
+    cure = "run again to write it anew, or delete its page if nobody needs what its run made"
+    return [
+        damaged(page.parent, of.name, f"it is gone, and its page '{page.name}' is there", cure)
+        for page, of in sorted(pages.items())
+        if not page.with_suffix(of.suffix).exists()
+    ]
 
 
 def read_report(path: Path) -> Record:

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stores.artefacts import Store, quarantine
+from stores.collect import may_be_own
 from stores.in_use import alone_in
-from stores.inventory import read_report, report_files
+from stores.inventory import Inventory, artefacts_of, lost_reports, read_report, report_files, take_stock
 from stores.locks import held_now
-from stores.manifests import Manifest, read_manifest
-from wilss.damage import place_of, require_file
+from stores.manifests import FORMAT, Manifest, read_manifest
+from wilss.damage import MEND, place_of, reading, require_file, require_seal
 from wilss.errors import DamagedArtefactError, FormatError
-from wilss.layout import KINDS, QUARANTINE, Kind, published
+from wilss.layout import KINDS, MANIFEST, QUARANTINE, Kind, published
+from wilss.outside import checked, read_json, require_format
 
 Mend = Callable[[Manifest], int]
 """Mends the damaged parts of an artefact where it lies, and returns how many; raises FormatError where it cannot."""
@@ -25,17 +27,19 @@ Mend = Callable[[Manifest], int]
 class Checked:
     """What was looked at.
 
-    unlisted: artefacts of format 1, which list no files, so that only their manifests could be looked at.
+    unlisted: artefacts of format 1, which list no files, so that only their manifests could be looked at. missing: what
+    reports and other artefacts name and the store lacks, in words.
     """
 
     artefacts: int
     reports: int
     unlisted: int
     faults: tuple[FormatError, ...]
+    missing: tuple[str, ...]
 
 
 def verify(root: Path) -> Checked:
-    """Checksums of every file of every artefact, and seals of reports."""
+    """Checksums of every file of every artefact, seals of reports, and whether what they name is there."""
     faults: list[FormatError] = []
     artefacts = unlisted = 0
     for _, folder in _artefacts(root):
@@ -45,7 +49,22 @@ def verify(root: Path) -> Checked:
         unlisted += not found and not read_manifest(folder).files
     reports = report_files(root)
     faults += [fault for path in reports if (fault := _fault_of(path))]
-    return Checked(artefacts, len(reports), unlisted, tuple(faults))
+    faults += lost_reports(root)
+    return Checked(artefacts, len(reports), unlisted, tuple(faults), tuple(_missing(take_stock(root))))
+
+
+def _missing(stock: Inventory) -> Iterator[str]:
+    there = {digest for _, digest in [*stock.manifests, *stock.damaged]}
+    names = [(f"'{path}'", artefacts_of(report)) for path, report in stock.reports.items()]
+    names += [(f"{kind} {digest[:12]}", manifest.parents) for (kind, digest), manifest in stock.manifests.items()]
+    lacking: dict[str, list[str]] = {}
+    for who, named in names:
+        for role, digest in named.items():
+            if digest not in there:
+                lacking.setdefault(digest, []).append(f"{who} names as its '{role}'")
+    for digest, users in sorted(lacking.items()):
+        more = f", and {len(users) - 1} more name it" if users[1:] else ""
+        yield f"{digest[:12]} is not there, which {users[0]}{more}; make it anew: run again what made it"
 
 
 def faults_of(folder: Path) -> Iterator[FormatError]:
@@ -65,12 +84,15 @@ def faults_of(folder: Path) -> Iterator[FormatError]:
 def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
     """Mend what can be mended, move the rest of what is damaged out of the way, and say so, line by line.
 
-    What is newer than this version stays. Whatever is moved is made again by the next run that wants it.
+    What is newer than this version stays. The next run that wants what is moved makes it again, but for label sets
+    that were made by hand, whose masks somebody has to import again.
 
     Args:
         mend: for label sets.
     """
+    yield from map(str, lost_reports(root))
     yield from settle(root)
+    yield from _moved_back(root)
     for kind, folder in list(_artefacts(root)):
         fault = next((one for one in faults_of(folder) if isinstance(one, DamagedArtefactError)), None)
         if fault is not None:
@@ -109,14 +131,67 @@ def settle(root: Path) -> Iterator[str]:
                 yield f"settled {kind} {target.name[:12]}, which a killed process was replacing"
 
 
+def _moved_back(root: Path) -> Iterator[str]:
+    """Put whole artefacts that lie in other ones' places, as after a swap, where their manifests say they belong.
+
+    All go aside first, from where `settle` takes them home should this process be killed.
+    """
+    with alone_in(root) as alone:
+        found = {folder: home for _, folder in _artefacts(root) if (home := _home_of(root, folder))} if alone else {}
+        going = {folder: home for folder, home in found.items() if list(found.values()).count(home) == 1}
+        while stuck := [folder for folder, home in going.items() if home.exists() and home not in going]:
+            for folder in stuck:
+                del going[folder]
+        for folder, home in going.items():
+            folder.replace(_aside_of(home))
+        for folder, home in going.items():
+            home.parent.mkdir(parents=True, exist_ok=True)
+            _aside_of(home).replace(home)
+            yield f"moved {home.parent.parent.name} {home.name[:12]} back, which lay in '{folder}'"
+
+
+def _aside_of(home: Path) -> Path:
+    return home.parent.parent / f".replaced-{home.name}"
+
+
+def _home_of(root: Path, folder: Path) -> Path | None:
+    """Where an artefact belongs that lies elsewhere; None for one that is not whole, or of which nobody can tell."""
+    try:
+        with reading(folder, MANIFEST):
+            content = read_json(folder / MANIFEST, MEND)
+            require_seal(content)
+            require_format(content, folder / MANIFEST, FORMAT)
+            manifest = checked(Manifest, content, folder / MANIFEST, MEND)
+        home = Store(root).path(manifest.kind, manifest.digest)
+        if home == folder or not (manifest.seal and manifest.files):
+            return None
+        for name in manifest.files:
+            require_file(folder, manifest.files, name)
+    except FormatError:
+        return None
+    return home
+
+
 def _mended(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, mend: Mend | None) -> str:
     if kind == "labels" and mend is not None:
         try:
             return f"{fault.fault}; {mend(read_manifest(folder))} shards were made anew"
         except FormatError:
             pass  # as a whole, then
-    place = quarantine(root, kind, folder.name)
-    return f"{fault.fault}; moved to '{place}', the next run that wants it makes it anew"
+    again = _what_makes_it_again(kind, folder)
+    return f"{fault.fault}; moved to '{quarantine(root, kind, folder.name)}', {again}"
+
+
+def _what_makes_it_again(kind: Kind, folder: Path) -> str:
+    """In words; no run makes again what somebody made by hand, nor tells a manifest that is gone which that was."""
+    run, hand = "the next run that wants it makes it anew", "take its masks again with 'wilss labels import FOLDER"
+    if kind != "labels" or not may_be_own(folder):
+        return run
+    try:
+        parent = read_manifest(folder).parents.get("parent", "SET")[:12]
+    except FormatError:
+        return f"{run}, unless it was made by hand: {hand} --parent SET'"
+    return f"no run makes it, as it was made by hand: {hand} --parent {parent}'"
 
 
 def _artefacts(root: Path) -> Iterator[tuple[Kind, Path]]:

@@ -20,7 +20,10 @@ Json = Annotated[bool, Parameter(negative="", help="print JSON")]
 
 @store_app.command(name="verify")
 def store_verify(*, root: Root = None, json: Json = False) -> None:
-    """Read every file of every artefact and hold it against its checksum; exit code 1 where something is damaged."""
+    """Read every file of every artefact and hold it against its checksum, and look for what reports and artefacts name.
+
+    Exit code 1 where something is damaged or gone.
+    """
     from stores.verify import verify
 
     found = verify(_existing(root))
@@ -28,10 +31,11 @@ def store_verify(*, root: Root = None, json: Json = False) -> None:
     if json:
         print_json({**vars(found), "faults": faults})
     else:
-        print("\n".join([*faults, f"{found.artefacts} artefacts and {found.reports} reports: {_count(faults)}"]))
+        end = f"{found.artefacts} artefacts and {found.reports} reports: {_count(len(faults), len(found.missing))}"
+        print("\n".join([*faults, *found.missing, end]))
         if found.unlisted:
             print(f"{found.unlisted} were written by an older version, which noted no checksums")
-    if faults:
+    if faults or found.missing:
         sys.exit(1)
 
 
@@ -39,7 +43,7 @@ def store_verify(*, root: Root = None, json: Json = False) -> None:
 def store_repair(*, root: Root = None, json: Json = False) -> None:
     """Make damaged shards of label sets anew, and move what else is damaged out of the way for the next run to make.
 
-    Says what was done.
+    Says what was done, and what to do about label sets that were made by hand, which no run makes.
     """
     from stores.verify import repair
 
@@ -125,5 +129,8 @@ def _mend(manifest: Manifest, root: Path | None) -> int:
     return mend_stored(manifest, machine_settings(root=root))
 
 
-def _count(faults: list[str]) -> str:
-    return f"{len(faults)} faults; mend them with 'wilss store repair'" if faults else "all as they were written"
+def _count(faults: int, missing: int) -> str:
+    gone = f"{missing} things that they name are gone" if missing else ""
+    if faults:
+        return f"{faults} faults; mend them with 'wilss store repair'{gone and f'; {gone}'}"
+    return gone or "all as they were written"

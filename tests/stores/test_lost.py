@@ -1,0 +1,117 @@
+"""What is lost of a store: what it needed stays, and every command tells it and promises nothing untrue."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from stores.artefacts import ArtefactRef, Recipe, Store
+from stores.collect import collect, find_garbage
+from stores.verify import repair, verify
+from tests.stores.test_collect import garbage, named, publish, report
+
+IMPORT = "wilss labels import FOLDER --parent"
+
+
+def hand_made(root: Path, parent: ArtefactRef) -> ArtefactRef:
+    store, recipe = Store(root), Recipe("labels", {"stage": "child"}, {"parent": parent})
+    with store.build(recipe) as folder:
+        (folder / "content").write_bytes(bytes(1000))
+        return store.publish(recipe, folder, {}).ref
+
+
+@pytest.mark.parametrize("lost", ["content", "manifest.json"])
+def test_what_a_damaged_or_moved_set_made_by_hand_needs_stays(tmp_path: Path, lost: str) -> None:
+    teacher = publish(tmp_path, "checkpoints", 0)
+    parent = publish(tmp_path, "labels", 1, {"teacher": teacher})
+    child, free = hand_made(tmp_path, parent), publish(tmp_path, "checkpoints", 2)
+    (Store(tmp_path).folder(child) / lost).unlink()
+    assert garbage(tmp_path) == []
+    assert "is damaged" in find_garbage(tmp_path, True).kept[0]
+    (said,) = repair(tmp_path)
+    sure = f"no run makes it, as it was made by hand: take its masks again with '{IMPORT} {parent.digest[:12]}'"
+    unsure = f"makes it anew, unless it was made by hand: take its masks again with '{IMPORT} SET'"
+    assert said.endswith(sure if lost == "content" else unsure)
+    deleted = [item.name for item in collect(tmp_path)]
+    assert deleted == ([named(free)] if lost == "content" else []), "without its manifest nobody knows what it needs"
+    assert Store(tmp_path).find(parent)
+    assert Store(tmp_path).find(teacher)
+    assert hand_made(tmp_path, parent) == child
+    assert ("quarantined", named(child)) in garbage(tmp_path)
+
+
+def test_what_is_named_and_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows import cli
+
+    base, parent = publish(tmp_path, "checkpoints", 0), publish(tmp_path, "labels", 1)
+    child = hand_made(tmp_path, parent)
+    path = report(tmp_path, "a-run", {"checkpoint 0": base.digest, "labels 1": parent.digest})
+    assert verify(tmp_path).missing == ()
+    shutil.rmtree(Store(tmp_path).folder(base))
+    shutil.rmtree(Store(tmp_path).folder(parent))
+    told = {line.partition(" ")[0]: line for line in verify(tmp_path).missing}
+    assert set(told) == {base.digest[:12], parent.digest[:12]}
+    assert f"is not there, which '{path}' names as its 'checkpoint 0'; make it" in told[base.digest[:12]]
+    assert "names as its 'labels 1', and 1 more name it" in told[parent.digest[:12]]
+    path.unlink()
+    (said,) = verify(tmp_path).missing
+    assert f"which {named(child)} names as its 'parent'" in said
+    monkeypatch.setattr(sys, "argv", ["wilss", "store", "verify", "--root", str(tmp_path)])
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().out.endswith("1 artefacts and 0 reports: 1 things that they name are gone\n")
+
+
+def test_nothing_goes_while_the_page_of_a_report_is_left_alone(tmp_path: Path) -> None:
+    needed = publish(tmp_path, "checkpoints", 0)
+    path = report(tmp_path, "a-run", {"checkpoint 0": needed.digest})
+    page = path.with_suffix(".html")
+    page.touch()
+    assert find_garbage(tmp_path, True).kept == ()
+    path.unlink()
+    assert garbage(tmp_path) == []
+    assert list(collect(tmp_path)) == []
+    (kept,) = find_garbage(tmp_path, True).kept
+    said = f"'{path}' is damaged (it is gone, and its page 'report.html' is there); run again to write it anew, or"
+    assert said in kept
+    assert [str(fault).startswith(said) for fault in verify(tmp_path).faults] == [True]
+    assert [line.startswith(said) for line in repair(tmp_path)] == [True]
+    page.unlink()
+    assert garbage(tmp_path) == [("artefact", named(needed))]
+
+
+def test_swapped_artefacts_go_back_where_they_belong(tmp_path: Path) -> None:
+    store, refs = Store(tmp_path), [publish(tmp_path, "checkpoints", number) for number in range(2)]
+    refs.append(publish(tmp_path, "banks", 2))
+    one, two, three = map(store.folder, refs)
+    one.rename(tmp_path / "held")
+    two.rename(one)
+    three.rename(two)
+    (tmp_path / "held").rename(three)
+    assert len(verify(tmp_path).faults) == 3
+    said = list(repair(tmp_path))
+    assert [line.startswith("moved ") and "back, which lay in '" in line for line in said] == [True] * 3
+    assert verify(tmp_path).faults == ()
+    assert [store.folder(ref) for ref in refs] == [one, two, three]
+    assert list(tmp_path.glob("*/.replaced-*")) == []
+    assert list(repair(tmp_path)) == []
+
+
+@pytest.mark.parametrize("spoilt", [True, False], ids=["spoilt", "a second one"])
+def test_what_lies_elsewhere_replaces_nothing_that_is_right(tmp_path: Path, spoilt: bool) -> None:
+    store, (right, wrong) = Store(tmp_path), (publish(tmp_path, "banks", number) for number in range(2))
+    home, place = store.folder(right), store.folder(wrong)
+    shutil.rmtree(place)
+    shutil.copytree(home, place)
+    if spoilt:
+        shutil.rmtree(home)
+        (place / "content").write_bytes(b"\1" * 1000)
+    (said,) = repair(tmp_path)
+    assert "moved to" in said
+    assert (store.find(right) is None) == spoilt
+    assert verify(tmp_path).faults == ()
