@@ -19,8 +19,8 @@ from stores.labels.card import read_card
 from stores.labels.children import make_child
 from stores.labels.export import COCO, FORMAT, LAYERS, TABLE
 from stores.labels.names import mask_names
-from stores.labels.runs import mask_of_runs
 from stores.labels.sets import LabelSet
+from wilss.data.coco.run_lengths import filled, lengths_of
 from wilss.data.files import read_mask
 from wilss.errors import DataError, DataNotFoundError
 from wilss.outside import checked, read_json, require_format
@@ -202,10 +202,11 @@ def _coco(folder: Path, labels: LabelSet, class_ids: tuple[int, ...]) -> _Found:
     def masks(image_id: str) -> Masks:
         whole = np.zeros((len(class_ids), *sizes[image_id]), np.uint8)
         for row in rows[image_id]:
-            drawn = mask_of_runs(row.segmentation.counts, row.segmentation.size, sizes[image_id])
-            if drawn is None:
+            runs = row.segmentation
+            lengths = lengths_of(runs.counts, runs.size) if tuple(runs.size) == sizes[image_id] else None
+            if lengths is None:
                 raise DataError(f"'{path}' has run lengths of image '{image_id}' that do not fill it; {ADVICE}")
-            whole[channel[row.category_id]] |= drawn
+            whole[channel[row.category_id]] |= filled(lengths, runs.size)
         return whole
 
     return _Found(list(rows), masks)

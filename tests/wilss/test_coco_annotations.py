@@ -93,17 +93,21 @@ def test_run_lengths_of_every_form_and_what_may_be_left_out(tmp_path: Path) -> N
 def test_run_lengths_are_read_as_pycocotools_reads_them() -> None:
     from pycocotools import mask as native
 
-    from wilss.data.coco.columns import Runs
-    from wilss.data.coco.outlines import _fill, _lengths
+    from wilss.data.coco.run_lengths import filled, lengths_of
 
     for seed in range(40):
         draw = np.random.default_rng(seed)
         size = int(draw.integers(1, 300)), int(draw.integers(1, 300))
         mask = draw.random(size) < draw.random() if seed % 3 else np.full(size, seed % 2 == 0)
         text = native.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
-        lengths = _lengths(Runs(text, size))
+        lengths = lengths_of(text, size)
         assert lengths is not None
-        assert np.array_equal(_fill(lengths, size), mask)
+        assert np.array_equal(filled(lengths, size), mask)
+    empty = lengths_of([], (0, 4))
+    assert empty is not None, "an image without pixels is filled by no run"
+    assert filled(empty, (0, 4)).shape == (0, 4)
+    for counts in ([1, 2], [True, 3], [-1, 5], [2, 2, 2], "", "0", [5]):
+        assert lengths_of(counts, (2, 2)) is None, counts
 
 
 def test_a_missing_area_is_counted_from_the_mask(tmp_path: Path) -> None:

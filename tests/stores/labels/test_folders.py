@@ -20,7 +20,6 @@ from stores.labels.filling import ShardFill
 from stores.labels.imports import import_labels
 from stores.labels.index import LabelIndex
 from stores.labels.names import mask_names
-from stores.labels.runs import mask_of_runs
 from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter
 from wilss.errors import DataError, FormatError, SpecError, WilssError
@@ -231,16 +230,3 @@ def test_coco_that_cannot_be_taken_is_told(
     change(tmp_path / "one")
     with pytest.raises(error, match=words):
         import_labels(tmp_path / "one", manifest.digest, store.root)
-
-
-def test_run_lengths_are_those_of_pycocotools() -> None:
-    from pycocotools import mask as native
-
-    gen = np.random.default_rng(1)
-    for size in ((1, 1), (7, 300), (64, 3), (500, 500)):
-        mask = (gen.random(size) > gen.random()).astype(np.uint8)
-        runs = native.encode(np.asfortranarray(mask))
-        found = mask_of_runs(runs["counts"].decode(), runs["size"], size)
-        assert found is not None
-        assert np.array_equal(found, mask)
-    assert mask_of_runs([], (0, 4), (0, 4)) is not None

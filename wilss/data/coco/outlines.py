@@ -1,6 +1,6 @@
 """Outlines of COCO's form: what may be drawn, and how. No torch.
 
-Polygons go through pycocotools once they are known to be harmless; run lengths are read here.
+Polygons go through pycocotools once they are known to be harmless; run lengths are read by `run_lengths`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wilss.data.coco import columns as states
-from wilss.data.coco.columns import Columns, Runs
+from wilss.data.coco.columns import Columns
+from wilss.data.coco.run_lengths import filled, lengths_of
 from wilss.data.findings import Severity
 
 LONGEST = 2_000_000
@@ -79,7 +80,7 @@ def tell(columns: Columns, number: int, found: NDArray[np.uint8]) -> Told | None
     """What is wrong with an object's outline. found: of `judge`."""
     state = int(found[number])
     if state == states.RUNS:
-        return None if _lengths(columns.runs[number]) is not None else _TOLD[states.NO_RUNS]
+        return _TOLD[states.NO_RUNS] if _lengths(columns, number) is None else None
     if state in (states.MISSING, states.EMPTY) and number in columns.boxes:
         return _BOX
     return _PART if state == states.POLYGONS and number in columns.parts else _TOLD.get(state)
@@ -89,8 +90,8 @@ def draw(columns: Columns, number: int, size: tuple[int, int], found: NDArray[np
     """Pixels of an object, ``(H, W)``; None for one that cannot be drawn."""
     state = int(found[number])
     if state == states.RUNS:
-        lengths = _lengths(columns.runs[number])
-        return None if lengths is None else _fill(lengths, size)
+        lengths = _lengths(columns, number)
+        return None if lengths is None else filled(lengths, size)
     return _polygons(columns.polygons(number), size) if state == states.POLYGONS else None
 
 
@@ -128,45 +129,13 @@ def _judge_polygons(
     np.add.at(spans, owner[~near | (low < high).all(1)], 1)
 
 
-def _lengths(runs: Runs) -> NDArray[np.int64] | None:
-    """Run lengths as numbers that fill the image exactly; None for anything else."""
-    counts = _inflate(runs.counts) if isinstance(runs.counts, str) else _whole(runs.counts)
-    area = runs.size[0] * runs.size[1]
-    if counts is None or not len(counts) or counts.min() < 0 or counts.max() > area or counts.sum() != area:
-        return None
-    return counts
-
-
-def _whole(counts: list[object]) -> NDArray[np.int64] | None:
-    sound = all(type(n) is int and -1 < n < 2**40 for n in counts) and len(counts) < 2**28
-    return np.array(counts, np.int64) if sound else None
-
-
-def _inflate(text: str) -> NDArray[np.int64] | None:
-    """COCO's compressed run lengths: five bits a character, from the third on as difference to the last but one."""
-    code = np.frombuffer(text.encode("latin-1", "replace"), np.uint8).astype(np.int64) - 48
-    if not len(code) or code.min() < 0 or code.max() > 63 or code[-1] & 32:
-        return None
-    last = np.flatnonzero(code & 32 == 0)
-    first = np.concatenate([[0], last[:-1] + 1])
-    place = np.arange(len(code)) - np.repeat(first, last - first + 1)
-    if place.max() > 6:  # 35 bits
-        return None
-    value = np.add.reduceat((code & 31) << 5 * place, first)
-    value -= np.where(code[last] & 16, 1 << 5 * (place[last] + 1), 0)
-    value[1::2] = np.cumsum(value[1::2])
-    value[2::2] = np.cumsum(value[2::2])
-    return value
-
-
-def _fill(lengths: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Pixels of run lengths, column by column, background first."""
-    values = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(values, lengths).reshape(size[::-1]).T
-
-
 def _polygons(polygons: list[NDArray[np.float64]], size: tuple[int, int]) -> NDArray[np.bool_]:
     from pycocotools import mask as native
 
     drawn = native.merge(native.frPyObjects([polygon.tolist() for polygon in polygons], *size))
     return np.asarray(native.decode(drawn)).astype(bool)
+
+
+def _lengths(columns: Columns, number: int) -> NDArray[np.int64] | None:
+    runs = columns.runs[number]
+    return lengths_of(runs.counts, runs.size)
