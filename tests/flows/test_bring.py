@@ -15,9 +15,9 @@ from pycocotools import mask as native
 
 from tests.flows.test_cli import voc_folder
 from tests.flows.test_own_data import OPTIONS
+from tests.wilss.bringing import coco_file, entry, label_file, picture, shape
+from tests.wilss.coco_records import annotation
 from tests.wilss.odd_files import corner, folder, in_palette, noise
-from tests.wilss.test_bring import coco_file, entry, label_file, picture, shape
-from tests.wilss.test_coco_annotations import annotation
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -14,54 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wilss.data.coco import outlines, stream
+from tests.wilss.coco_records import PACKED, RUNS, SQUARE, annotation, kinds, pixels, split_of
+from tests.wilss.odd_values import ODD
+from wilss.data.coco import outlines
 from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.names import CLASS_OF_COCO
 from wilss.data.coco.objects import CocoSource
 from wilss.data.coco.split import CocoSplit
-from wilss.data.coco.stream import records
-from wilss.errors import DataError, FormatError, WilssError
+from wilss.errors import DataError, WilssError
 from wilss.fewshot.episodes.lists import read_areas
-
-SQUARE = [[1, 1, 4, 1, 4, 4, 1, 4]]
-RUNS = {"counts": [6, 1, 40, 4, 5, 4, 5, 4, 21], "size": [9, 10]}
-PACKED = {"counts": "61X13mN000`0", "size": [9, 10]}
-"""The same 13 pixels."""
-
-
-def annotation(number: int, **changes: Any) -> dict[str, Any]:
-    made = {
-        **{"id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "area": 9.0, "bbox": [1, 1, 3, 3]},
-        **{"segmentation": SQUARE, **changes},
-    }
-    return {key: value for key, value in made.items() if value is not ...}
-
-
-def split_of(root: Path, annotations: list[dict[str, Any]], mutate: Callable[[Any], Any] | None = None) -> CocoSplit:
-    """Images of 10 x 9 pixels, as many as annotations at least."""
-    (root / "annotations").mkdir(parents=True)
-    (root / "val2017").mkdir()
-    numbers = range(1, max((len(annotations), 3)) + 1)
-    images = [{"id": n, "file_name": f"{n}.jpg", "width": 10, "height": 9} for n in numbers]
-    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "person"}]}
-    if mutate:
-        mutate(content)
-    for entry in content.get("images", []):
-        name = entry.get("file_name")
-        if isinstance(name, str) and ".." not in name and name.isprintable() and name[0] != "/" and len(name) < 99:
-            path = root / "val2017" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((9, 10, 3), 90, np.uint8)).save(path)
-    (root / "annotations" / "instances_val2017.json").write_text(json.dumps(content))
-    return CocoSplit(root, "val2017")
-
-
-def kinds(split: CocoSplit) -> Counter[tuple[str, str]]:
-    return Counter((finding.severity, finding.kind) for finding in split.findings())
-
-
-def pixels(split: CocoSplit, image_id: str, class_id: int = CLASS_OF_COCO[1]) -> int:
-    return int((split.mask(image_id) == class_id).sum())
 
 
 def test_run_lengths_of_every_form_and_what_may_be_left_out(tmp_path: Path) -> None:
@@ -344,53 +304,10 @@ def test_what_is_no_annotation_file_is_one_finding(tmp_path: Path, number: int) 
         _ = split.ids
 
 
-def test_records_are_read_one_by_one_in_any_encoding(tmp_path: Path) -> None:
-    content = {"info": {"a": [1, {"b": 2}]}, "n": 12345, "list": [1.5, "x]", {"y": ","}, [], "z" * 200_000], "none": []}
-    expected = [("info", content["info"]), ("n", 12345), *(("list", v) for v in content["list"])]
-    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
-        (tmp_path / "a.json").write_text(json.dumps(content, indent=1), encoding=encoding)
-        assert list(records(tmp_path / "a.json", "mend it")) == expected
-    (tmp_path / "twice.json").write_text('{"a": 1, "b": [2], "a": 3}')
-    with pytest.raises(FormatError, match="the key 'a' comes twice"):
-        list(records(tmp_path / "twice.json", "mend it"))
-    with pytest.raises(FormatError, match=r"\(No such file or directory\); mend it"):
-        list(records(tmp_path / "b.json", "mend it"))
-    (tmp_path / "c.json").mkdir()
-    with pytest.raises(FormatError, match="Is a directory"):
-        list(records(tmp_path / "c.json", "mend it"))
-
-
-@pytest.mark.parametrize("chunk", range(1, 12))
-def test_records_may_be_cut_anywhere(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHUNK", chunk)
-    monkeypatch.setattr(stream, "MARGIN", 1)
-    (tmp_path / "a.json").write_text('{"n": 123456789, "a": [-1.25e3, {"b": [1, 22, 333]}, "x y"]}')
-    expected = [("n", 123456789), ("a", -1250.0), ("a", {"b": [1, 22, 333]}), ("a", "x y")]
-    assert list(records(tmp_path / "a.json", "mend it")) == expected
-
-
 def test_fuzzed_annotations_are_read_or_refused(tmp_path: Path) -> None:
     """Values of any kind in any place: findings and errors of ours, and nothing else."""
     split = split_of(tmp_path, [annotation(n, segmentation=(SQUARE, RUNS, PACKED)[n % 3]) for n in range(1, 6)])
     content = json.loads(split.annotations.read_text())
-    odd = [
-        None,
-        True,
-        -1,
-        0,
-        2**70,
-        1e308,
-        float("nan"),
-        float("-inf"),
-        "",
-        "x",
-        "\0",
-        [],
-        [[]],
-        {},
-        {"size": 1},
-        [[1] * 7],
-    ]
     for seed in range(300):
         draw = np.random.default_rng(seed)
         changed = json.loads(json.dumps(content))
@@ -399,7 +316,7 @@ def test_fuzzed_annotations_are_read_or_refused(tmp_path: Path) -> None:
             entry = entries[draw.integers(len(entries))]
             if isinstance(entry.get("segmentation"), dict) and draw.random() < 0.5:
                 entry = entry["segmentation"]
-            entry[list(entry)[draw.integers(len(entry))]] = odd[draw.integers(len(odd))]
+            entry[list(entry)[draw.integers(len(entry))]] = ODD[draw.integers(len(ODD))]
         split.annotations.write_text(json.dumps(changed))
         again = CocoSplit(split.root, "val2017", skip_unreadable=bool(seed % 2))
         sound = all(finding.severity != "refuse" for finding in again.findings())
