@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from flows import cli
 from flows.cli import benchmarks, few_shot, foundations
+from tests.commands import command_line
 from tests.wilss.models.cards import SPEC, student_card
 from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
@@ -26,17 +25,7 @@ def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch): 
     for module in (benchmarks, few_shot, foundations):  # the tests bring their own Prefect server
         monkeypatch.setattr(module, "server_at_hand", lambda root, verbose=False: nullcontext())
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])
-        code = 0
-        try:
-            cli.call()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
+    return command_line(capsys, monkeypatch)
 
 
 @pytest.fixture
