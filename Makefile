@@ -16,7 +16,8 @@ test: $(VENV)/.installed-test
 
 # two tests at a time, each command on one thread: more threads than cores make torch many times slower
 slow: $(VENV)/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -o faulthandler_timeout=1400 --numprocesses logical --maxprocesses 2 --dist worksteal
+	$(BIN)/python -m tests.e2e.browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow and not whole" -o faulthandler_timeout=1400 --numprocesses logical --maxprocesses 2 --dist worksteal
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wilss needs Python 3.11 or newer, this is " + sys.version)'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flows.machine import import_named_files, machine_settings, with_registrations
+from flows.machine import import_named_files, machine_settings
 from stores.plans.session import Session
 from stores.progress import say
 from wilss.fewshot.spec import FewShotSpec
@@ -16,13 +16,20 @@ from wilss.spec import RunSpec
 import_named_files()
 
 
+def settings_here(settings: Settings | None) -> Settings:
+    """What was set, and for the other facts what this process's environment says."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set} if settings else {}
+    return machine_settings(**given)
+
+
 def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None) -> Session:
     """Open a session, and say where runs compute and every setting that they read; what several share is said once.
 
     Args:
-        settings: None reads the ``WILSS_*`` environment variables.
+        settings: what was set; the rest, or all of it for None, comes from the ``WILSS_*`` environment variables of
+            this process, which may be a worker's.
     """
-    session = Session(with_registrations(settings) if settings else machine_settings())
+    session = Session(settings_here(settings))
     say(f"device: {session.device}")
     said: set[str] = set()
     for name, spec in specs.items():
@@ -30,4 +37,6 @@ def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None)
         if new:
             say("\n  ".join([f"settings of {name}:", *new]))
         said |= set(new)
+    if session.started_by:
+        say(f"started by: {session.started_by}")
     return session

@@ -8,7 +8,10 @@ from prefect import flow
 
 from flows.begin import begin
 from flows.benchmark import build_run, prepare
+from flows.names import run_name
 from flows.stages import Built
+from flows.summary import comparison_ended
+from flows.telling import told
 from stores.plans.plan import require_stages
 from stores.plans.run import Run
 from stores.progress import say
@@ -18,13 +21,14 @@ from wilss.report.records import ComparisonReport
 from wilss.settings import Settings
 
 
-@flow(name="compare", persist_result=False)
+@flow(name="compare", flow_run_name=run_name, persist_result=False)
+@told
 def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[str, Any]:
     """Run methods x seeds on one benchmark; what cells share (base student, label set, bank) is computed once.
 
     Args:
         grid: at least ``{"run": {"benchmark": NAME}}``.
-        settings: facts of the machine; None reads the ``WILSS_*`` environment variables.
+        settings: facts of the machine that were set; the others come from ``WILSS_*`` of the worker.
 
     Returns:
         The content of ``compare.json``.
@@ -32,6 +36,7 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
     cells = grid.runs()
     first = {cell.name: cell.spec for cell in cells if cell.seed == grid.seeds[0]}
     session = begin(first, settings)
+    session.several = True
     runs = [Run(cell.spec, session) for cell in cells]
     require_stages(session.settings.again, [stage for run in runs for stage in run.plan.stages])
 
@@ -46,4 +51,4 @@ def run_comparison(grid: Comparison, settings: Settings | None = None) -> dict[s
             reports.append(build_run(run, built))
         return write_comparison(grid, runs, reports)
 
-    return session.mending([run.plan for run in runs], whole).model_dump(mode="json")
+    return comparison_ended(session, session.mending([run.plan for run in runs], whole))

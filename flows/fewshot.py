@@ -9,7 +9,10 @@ from typing import Any
 from prefect import flow
 
 from flows.begin import begin
+from flows.names import run_name
 from flows.stages import Seconds, stage, timed
+from flows.summary import comparison_ended, ended, fewshot_ended, nothing_to_do
+from flows.telling import told
 from stores.artefacts import ArtefactRef
 from stores.fewshot_reports import ScoredModel, standing_fewshot_report
 from stores.models.shapes_file import path_in
@@ -24,19 +27,20 @@ from wilss.data.source import Split
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.shipped import shapes_training
 from wilss.fewshot.spec import FewShotSpec
-from wilss.report.records import FewShotComparisonReport, FewShotReport
+from wilss.report.fewshot_records import FewShotComparisonReport, FewShotReport
 from wilss.settings import Settings
 
 EVERYTHING = (*TRAINING, *SCORING)
 
 
-@flow(name="few-shot", persist_result=False)
+@flow(name="few-shot", flow_run_name=run_name, persist_result=False)
+@told
 def run_fewshot(spec: FewShotSpec, settings: Settings | None = None) -> dict[str, Any]:
     """Train a few-shot head, score it on frozen episodes and write the report; what is complete is found, not redone.
 
     Args:
         spec: at least ``{"benchmark": NAME, "fold": N}``; the rest comes from the preset.
-        settings: facts of the machine; None reads the ``WILSS_*`` environment variables.
+        settings: facts of the machine that were set; the others come from ``WILSS_*`` of the worker.
 
     Returns:
         The content of ``fewshot.json``.
@@ -48,10 +52,11 @@ def run_fewshot(spec: FewShotSpec, settings: Settings | None = None) -> dict[str
         _prepare(run, EVERYTHING, seconds)
         return _report(run, score_stages(run, train_stages(run, seconds), seconds), seconds)
 
-    return run.session.mending([run.plan], whole).model_dump(mode="json")
+    return fewshot_ended(run, run.session.mending([run.plan], whole))
 
 
-@flow(name="few-shot-train", persist_result=False)
+@flow(name="few-shot-train", flow_run_name=run_name, persist_result=False)
+@told
 def run_fewshot_training(spec: FewShotSpec, settings: Settings | None = None) -> dict[str, Any]:
     """Train a few-shot head, and the stage before it where it needs one.
 
@@ -65,10 +70,16 @@ def run_fewshot_training(spec: FewShotSpec, settings: Settings | None = None) ->
         _prepare(run, TRAINING, seconds)
         return train_stages(run, seconds)
 
-    return run.session.mending([run.plan], trained).model_dump()
+    stands = run.session.standing(run.plan["head"]) is not None
+    model = run.session.mending([run.plan], trained)
+    told_of = f"model {model.digest[:12]}"
+    if stands:
+        return nothing_to_do(f"{told_of} stands", model.model_dump())
+    return ended(run.session, told_of, model.model_dump())
 
 
-@flow(name="few-shot-eval", persist_result=False)
+@flow(name="few-shot-eval", flow_run_name=run_name, persist_result=False)
+@told
 def run_fewshot_scoring(spec: FewShotSpec, settings: Settings | None = None) -> dict[str, Any]:
     """Score a trained head on frozen episodes; raises ArtefactNotFoundError when it has not been trained.
 
@@ -82,21 +93,24 @@ def run_fewshot_scoring(spec: FewShotSpec, settings: Settings | None = None) -> 
         _prepare(run, SCORING, seconds)
         return _report(run, score_stages(run, run.require("head"), seconds), seconds)
 
-    return run.session.mending([run.plan], scored).model_dump(mode="json")
+    return fewshot_ended(run, run.session.mending([run.plan], scored))
 
 
-@flow(name="few-shot-compare", persist_result=False)
+@flow(name="few-shot-compare", flow_run_name=run_name, persist_result=False)
+@told
 def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) -> dict[str, Any]:
     """Train and score every cell of a grid on the same episodes, then write one table.
 
     Args:
         grid: at least ``{"run": {"benchmark": NAME}}``.
+        settings: facts of the machine that were set; the others come from ``WILSS_*`` of the worker.
 
     Returns:
         The content of ``compare.json``.
     """
     cells = list(grid.cells())
     session = begin({cell.name: cell.spec for cell in cells}, settings)
+    session.several = True
     runs = [FewShotRun(cell.spec, session) for cell in cells]
     require_stages(session.settings.again, [name for run in runs for name in run.plan.stages])
 
@@ -113,10 +127,11 @@ def run_fewshot_comparison(grid: FewShotGrid, settings: Settings | None = None) 
             reports.append(_report(run, models[-1], seconds))
         return write_fewshot_comparison(grid, runs, models, reports)
 
-    return session.mending([run.plan for run in runs], whole).model_dump(mode="json")
+    return comparison_ended(session, session.mending([run.plan for run in runs], whole))
 
 
-@flow(name="few-shot-pretrain", persist_result=False)
+@flow(name="few-shot-pretrain", flow_run_name=run_name, persist_result=False)
+@told
 def run_shapes_pretraining(
     shapes: dict[str, Any] | None = None, settings: Settings | None = None, out: Path | None = None
 ) -> str:
@@ -132,7 +147,7 @@ def run_shapes_pretraining(
     path = path_in(out or run.settings.root / "pretrained" / f"shapes-{recipe[:12]}", recipe)
     if not path.is_file():
         run.session.mending(
-            [run.plan], lambda: export_shapes(run, stage(run, {}, "silhouettes", lambda: shapes_net(run)), path)
+            [run.plan], lambda: export_shapes(run, stage(run, {}, "silhouettes", lambda: shapes_net(run), False), path)
         )
     return str(path)
 

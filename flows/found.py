@@ -8,8 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from stores.artefacts import Store
+from stores.plans.given import as_named
 from stores.runs import fewshot_folder, run_folder
 from wilss.fewshot.spec import FewShotSpec
+from wilss.retrain import RetrainSpec
 from wilss.settings import Settings
 from wilss.spec import RunSpec
 
@@ -19,7 +22,8 @@ def found_run(spec: RunSpec, settings: Settings, step: int | None = None) -> dic
 
     Raises what the run would raise before it makes anything.
     """
-    if not _may_stand(run_folder(settings, spec) / "report.json", settings):
+    named = as_named(spec, Store(settings.root))  # but for labels; its folder is called after them, too
+    if settings.again or not (spec.labels or (run_folder(settings, named) / "report.json").is_file()):
         return None
     from flows.begin import begin
     from stores.plans.run import Run
@@ -28,12 +32,25 @@ def found_run(spec: RunSpec, settings: Settings, step: int | None = None) -> dic
     run = Run(spec, begin({spec.method: spec}, settings))
     last_step = run.last_step if step is None else step
     nodes = [node for node in run.plan.values() if not node.optional and node.at <= last_step]
-    if (step is not None and not 0 <= step <= run.last_step) or not run.stands(last_step):
+    if (step is not None and not run.learns(step)) or not run.stands(last_step):
         return None
     for node in nodes:
         run.session.found(node)
     report = standing_report(run, last_step)
     return report.model_dump(mode="json") if report else None
+
+
+def found_retraining(spec: RetrainSpec, settings: Settings) -> dict[str, Any] | None:
+    """Why a retraining has nothing to do, as its flow would return it; None where it has."""
+    from stores.gates import FOLDER
+
+    if settings.again or not any((settings.root / FOLDER).glob("*.json")):
+        return None
+    from flows.begin import begin
+    from flows.reopened import opened, why_nothing
+
+    why = why_nothing(spec, opened(spec, begin({spec.run.method: spec.run}, settings)))
+    return {"outcome": "nothing to do", "reason": why, "alias": spec.alias} if why else None
 
 
 def found_fewshot(spec: FewShotSpec, settings: Settings) -> dict[str, Any] | None:

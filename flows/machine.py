@@ -32,7 +32,19 @@ def machine_settings(**given: Any) -> Settings:
         name = error.errors()[0]["loc"][0]
         advice = f"give another with --{name}, or with WILSS_{str(name).upper()}"
         raise SpecError(f"{explain(error, Settings)}; {advice}") from error
-    return with_registrations(_with_weights(settings))
+    return with_registrations(with_weights(settings))
+
+
+def variables_of(settings: Settings) -> dict[str, str]:
+    """Settings as the ``WILSS_*`` variables of another process, their paths absolute, as it may work elsewhere."""
+    told = {}
+    for field in type(settings).model_fields:
+        value = getattr(settings, field)
+        parts = value if isinstance(value, tuple) else (value,)
+        said = [part for part in parts if part not in (None, False, "")]
+        if words := [str(part.resolve()) if isinstance(part, Path) else str(part) for part in said]:
+            told[f"WILSS_{field.upper()}"] = os.pathsep.join(words)
+    return told
 
 
 def with_registrations(settings: Settings) -> Settings:
@@ -60,7 +72,8 @@ def _of_environment() -> dict[str, Any]:
     return {name: tuple(v.split(os.pathsep)) if name in ("imports", "again") else v for name, v in found.items()}
 
 
-def _with_weights(settings: Settings) -> Settings:
+def with_weights(settings: Settings) -> Settings:
+    """The same; without any weights folder, one called ``weights`` inside or beside the data folder is used."""
     if settings.weights is not None or settings.data is None:
         return settings
     beside = (settings.data / "weights", settings.data.resolve().parent / "weights")

@@ -7,18 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from prefect import unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from stores.artefacts import ArtefactRef
 from stores.labels.mend import is_damaged
+from stores.labels.review.carry import carry_hint
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.run import Run
+from stores.plans.session import StageNote
 from stores.progress import say
+from stores.runs import fewshot_folder, run_folder
+from stores.stage_log import note_stage
 from tasks.evaluate import evaluation
 from tasks.labels import begin_labels, label_set, label_shard, mended_labels
-from tasks.train import base_student, memory_bank, step_student
+from tasks.train import base_student, grown_bank, memory_bank, step_student
 
 Seconds = dict[str, float]
 
@@ -32,19 +37,34 @@ def timed(seconds: Seconds, stage: str) -> Iterator[None]:
     say(f"{stage}: {seconds[stage]:.1f} s")
 
 
-def stage(run: Run | FewShotRun, seconds: Seconds, name: str, make: Callable[[], ArtefactRef]) -> ArtefactRef:
-    """A node that stands, or the task that makes it, whose time is added."""
-    if found := run.session.found(run.plan[name]):
+def stage(
+    run: Run | FewShotRun, seconds: Seconds, name: str, make: Callable[[], ArtefactRef], noted: bool = True
+) -> ArtefactRef:
+    """A node that stands, or the task that makes it, whose time is added and, where ``noted``, kept by the run."""
+    node = run.plan[name]
+    if found := run.session.found(node):
         return found
-    with timed(seconds, run.plan[name].title):
-        return make()
+    start, digest, stages = time.monotonic(), node.recipe.digest, run.session.stages
+    stages.pop(digest, None)  # it was damaged, and is made once more
+    with timed(seconds, node.title):
+        made = make()
+    if digest not in stages:  # otherwise another process made it meanwhile
+        took = time.monotonic() - start
+        stages[digest] = StageNote(node.title, f"made in {took:.1f} s", took)
+        if noted:
+            note_stage(run.store, _folder(run), node, made, took)
+    return made
+
+
+def _folder(run: Run | FewShotRun) -> Path:
+    return run_folder(run.settings, run.spec) if isinstance(run, Run) else fewshot_folder(run.settings, run.spec)
 
 
 @dataclass
 class Built:
     """References to what a run has so far.
 
-    students, evaluations: of every step from 0 on. labels: that steps learnt from.
+    students, evaluations: of every step from the run's first one on. labels: that steps learnt from.
     """
 
     students: list[ArtefactRef] = field(default_factory=list)
@@ -55,33 +75,57 @@ class Built:
 
 
 def base_stages(run: Run, built: Built) -> None:
-    """Step 0: student, memory bank, evaluation."""
-    built.students.append(stage(run, built.seconds, "checkpoint 0", lambda: base_student(run)))
+    """Step 0, or the student that is given for a later one: student, memory bank, evaluation."""
+    built.students.append(stage(run, built.seconds, f"checkpoint {run.first_step}", lambda: base_student(run)))
     if "memory bank" in run.plan:
         built.bank = stage(run, built.seconds, "memory bank", lambda: memory_bank(run))
     elif run.spec.memory is not None:
         say("no base images with masks, so there is no memory bank: nothing is pasted")
-    _evaluate(run, 0, built)
+    _evaluate(run, run.first_step, built)
 
 
 def step_stages(run: Run, step: int, built: Built) -> None:
     """Step t >= 1: label set, teacher and student, evaluation."""
-    labels = _labels(run, step, built) if run.spec.uses_labels else None
-    previous, bank = built.students[-1], built.bank
+    previous, bank = built.students[-1], bank_stage(run, step, built)
+    built.bank = bank
+    labels = label_stage(run, step, built) if run.spec.uses_labels else None
     make = partial(step_student, run, step, previous, labels, bank)
     built.students.append(stage(run, built.seconds, f"checkpoint {step}", make))
     built.labels += [labels] if labels else []
     _evaluate(run, step, built)
 
 
-def earlier_stages(run: Run, step: int) -> Built:
-    """References to everything that a step starts from. Raises ArtefactNotFoundError when something is missing."""
+def bank_stage(run: Run, step: int, built: Built) -> ArtefactRef | None:
+    """The memory bank that a step pastes from; one that grows has instances of all classes before it."""
+    name = f"memory bank {step - 1}"
+    if name not in run.plan:
+        return built.bank
+
+    def make() -> ArtefactRef:
+        bank_stage(run, step - 1, built)  # which is one of the parents, where the run makes it
+        there = [*built.students, *built.labels, *([built.bank] if built.bank else [])]
+        known = {ref.digest: ref for ref in there}  # as tasks returned them, so that Prefect sees where they come from
+        made_from = {
+            role: known.get(parent.digest, ArtefactRef(kind=parent.kind, digest=parent.digest))
+            for role, parent in run.plan[name].recipe.parents.items()
+        }
+        return grown_bank(run, step - 1, made_from["bank"], made_from.get("labels"), made_from["student"])
+
+    return stage(run, built.seconds, name, make)
+
+
+def earlier_stages(run: Run, step: int, built: Built | None = None) -> Built:
+    """References to everything that a step starts from. Raises ArtefactNotFoundError when something is missing.
+
+    Args:
+        built: what a given student brought, which comes before.
+    """
+    built = built or Built()
     refs = {node.name: run.require(node) for node in run.before(step)}
-    return Built(
-        students=[refs[f"checkpoint {earlier}"] for earlier in range(step)],
-        evaluations=[refs[f"evaluation {earlier}"] for earlier in range(step)],
-        bank=refs.get("memory bank"),
-    )
+    built.students += [ref for name, ref in refs.items() if name.startswith("checkpoint ")]
+    built.evaluations += [ref for name, ref in refs.items() if name.startswith("evaluation ")]
+    built.bank = refs.get("memory bank", built.bank)
+    return built
 
 
 def _evaluate(run: Run, step: int, built: Built) -> None:
@@ -90,7 +134,7 @@ def _evaluate(run: Run, step: int, built: Built) -> None:
     built.evaluations.append(stage(run, built.seconds, f"evaluation {step}", make))
 
 
-def _labels(run: Run, step: int, built: Built) -> ArtefactRef:
+def label_stage(run: Run, step: int, built: Built) -> ArtefactRef:
     """The step's label set, or the one that was given in its place."""
     name = f"labels {step}"
     if name not in run.plan:
@@ -111,4 +155,7 @@ def _label(run: Run, step: int) -> ArtefactRef:
             same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
             shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
             shards.result()  # raises what went wrong in one
-            return label_set(run, step, shards, time.monotonic() - start)
+            made = label_set(run, step, shards, time.monotonic() - start)
+        if hint := carry_hint(run.store.root, made.digest):
+            say(hint)
+        return made

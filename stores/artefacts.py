@@ -24,7 +24,10 @@ from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, FormatErro
 from wilss.layout import MANIFEST, QUARANTINE, Kind, artefact_folder, find_artefact, published
 from wilss.outputs import flush, whole_file, writing
 
-__all__ = ["FORMAT", "Anew", "ArtefactRef", "Manifest", "Recipe", "Store", "quarantine", "read_manifest"]
+__all__ = ["FORMAT", "GONE", "Anew", "ArtefactRef", "Manifest", "Recipe", "Store", "quarantine", "read_manifest"]
+
+GONE = "-gone"
+"""Ends the name of `Store.aside` for what is being deleted, and comes back from nowhere."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ class Store:
     def staging(self, kind: Kind, digest: str) -> Path:
         """Folder in which an artefact is built."""
         return self.root / kind / f".staging-{digest}"
+
+    def aside(self, kind: Kind, digest: str) -> Path:
+        """Folder in which an artefact waits while another takes its place."""
+        return self.root / kind / f".replaced-{digest}"
 
     def find(self, named: Recipe | ArtefactRef) -> Manifest | None:
         """The manifest of the artefact that a recipe makes or a reference names, or None where there is none.
@@ -160,7 +167,7 @@ class Store:
 
     @contextmanager
     def _begun(self, recipe: Recipe, folder: Path, anew: Anew | None) -> Iterator[None]:
-        self._settle(recipe)
+        self.settle(recipe.kind, recipe.digest)
         found = self._sound_or_aside(recipe)
         made_meanwhile = found if anew is None or (found and found.created != anew.replaces) else None
         if anew and not made_meanwhile:
@@ -176,6 +183,8 @@ class Store:
         self, recipe: Recipe, staging: Path, counts: dict[str, int], notes: dict[str, Any] | None = None
     ) -> Manifest:
         """Write the manifest into the staging folder and rename it to its place."""
+        for left in staging.rglob("*.partial"):  # by a killed process; one that is marked and then replaced is damage
+            left.unlink()
         manifest = Manifest(
             format=FORMAT,
             kind=recipe.kind,
@@ -196,9 +205,9 @@ class Store:
         if there is None:
             staging.replace(target)
         elif _token_of(staging).is_file():
-            target.replace(self._aside(recipe))
+            target.replace(self.aside(recipe.kind, recipe.digest))
             staging.replace(target)
-            shutil.rmtree(self._aside(recipe), ignore_errors=True)
+            shutil.rmtree(self.aside(recipe.kind, recipe.digest), ignore_errors=True)
         else:
             shutil.rmtree(staging)
         flush(target.parent)
@@ -234,13 +243,11 @@ class Store:
             quarantine(self.root, recipe.kind, recipe.digest)
             return None
 
-    def _aside(self, recipe: Recipe) -> Path:
-        return self.root / recipe.kind / f".replaced-{recipe.digest}"
-
-    def _settle(self, recipe: Recipe) -> None:
+    def settle(self, kind: Kind, digest: str) -> None:
         """What a process left that was killed while it replaced an artefact: the old one goes back, or goes."""
-        aside, target = self._aside(recipe), self.path(recipe.kind, recipe.digest)
+        aside, target = self.aside(kind, digest), self.path(kind, digest)
         if aside.is_dir() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
             aside.replace(target)
         shutil.rmtree(aside, ignore_errors=True)
 

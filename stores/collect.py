@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from stores.artefacts import Manifest, Store, read_manifest
+from stores.artefacts import GONE, Manifest, Store, read_manifest
 from stores.in_use import alone_in
 from stores.inventory import Inventory, artefacts_of, mentioned, plain, size_of, take_stock
+from stores.labels.review.check import review_folders, reviews_without_set
+from stores.labels.review.review import reviews_folder
 from stores.locks import held_now
+from stores.registry import held_by_aliases
+from wilss.aliases import moves_of
 from wilss.errors import FormatError
-from wilss.layout import KINDS, QUARANTINE
+from wilss.layout import KINDS, QUARANTINE, cache_folder
+from wilss.outside import read_json
 
-What = Literal["artefact", "unfinished", "lock", "partial file", "replaced", "quarantined"]
-ALIASES = "aliases"
-"""Folder of names for models, below the root."""
+What = Literal["artefact", "unfinished", "lock", "partial file", "replaced", "quarantined", "cache"]
+YOUNG = 3600.0
+"""Seconds."""
+PARAMETERS = {"schedules": "wilss schedule", "deployments": "wilss deploy"}
+"""Folders below the service's own that hold parameters of runs, a JSON file each, and the command that writes them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ def find_garbage(root: Path, alone: bool) -> Found:
     Args:
         alone: no run uses the store; otherwise only what no process has locked may go, and no artefact.
     """
-    stock, items, kept = take_stock(root), list(_unlocked(root)), []
+    stock, items, kept = take_stock(root), [*_unlocked(root), *_cached(root)], []
     if not alone:
         kept.append("a run uses this store: artefacts, partial files and what it replaces stay; ask again when it ends")
         return Found(tuple(items), tuple(kept))
@@ -60,11 +68,11 @@ def find_garbage(root: Path, alone: bool) -> Found:
             folder = root / kind / digest[:2] / digest
             items.append(Item("artefact", folder, size_of(folder), f"{kind} {digest[:12]}"))
     items += _quarantined(root, stock, bool(unknown))
-    return Found(tuple(items), tuple(kept))
+    return Found(tuple(items), (*kept, *reviews_without_set(root)))
 
 
 def needs(root: Path, stock: Inventory) -> tuple[set[tuple[str, str]], str]:
-    """What reports, aliases and label sets that no run makes need, with all that it was made from.
+    """What reports, aliases, parameters of runs to come, reviews and own label sets need, and its parents.
 
     Returns:
         Kind and digest of each; and why this cannot be told, "" where it can.
@@ -73,11 +81,14 @@ def needs(root: Path, stock: Inventory) -> tuple[set[tuple[str, str]], str]:
     known = {**aside, **stock.manifests}
     digests = {digest for _, digest in [*known, *stock.damaged]}
     wanted = {key[1] for key, manifest in known.items() if is_own(manifest)}
+    wanted |= {folder.name for folder in review_folders(root)}  # people looked at these sets
     wanted |= {d for kind, d in stock.damaged if kind == "labels" and may_be_own(Store(root).path("labels", d))}
     for report in stock.reports.values():
         wanted |= mentioned([artefacts_of(report), report.spec, report.command], digests)
-    for path in sorted(file for file in (root / ALIASES).rglob("*") if file.is_file()):
-        wanted |= mentioned(path.read_text(errors="replace"), digests)
+    names, unnamed = _named(root)
+    named = mentioned(names, digests)
+    scores = {d for (kind, d), m in known.items() if kind == "evaluations" and m.parents.get("checkpoint") in named}
+    wanted |= named | scores  # how good a model in use is, too
     needed: set[tuple[str, str]] = set()
     while wanted:
         new = {key for key in [*known, *stock.damaged] if key[1] in wanted} - needed
@@ -85,8 +96,28 @@ def needs(root: Path, stock: Inventory) -> tuple[set[tuple[str, str]], str]:
         wanted = set()
         for key in new & known.keys():
             wanted |= mentioned(plain(known[key]), digests)
-    unread = [*stock.unread, *unsure, *(stock.damaged[key] for key in sorted(needed & stock.damaged.keys()))]
+    unread = [*stock.unread, *unsure, *unnamed, *(stock.damaged[key] for key in sorted(needed & stock.damaged.keys()))]
     return needed, str(unread[0]) if unread else ""
+
+
+def _named(root: Path) -> tuple[list[Any], list[FormatError]]:
+    """What aliases point to and would go back to, and what parameters of runs to come name; and those that tell not.
+
+    Moves that are past keep nothing, nor does what a gate measured.
+    """
+    named: list[Any] = []
+    faults: list[FormatError] = []
+    try:
+        named += held_by_aliases(moves_of(root)).values()
+    except FormatError as error:
+        faults.append(error)
+    for folder, command in PARAMETERS.items():
+        for path in sorted((root / "service" / folder).glob("*.json")):
+            try:
+                named.append(read_json(path, f"delete it, and write it again with '{command}'"))
+            except FormatError as error:
+                faults.append(error)
+    return named, faults
 
 
 def is_own(manifest: Manifest) -> bool:
@@ -138,8 +169,14 @@ def _remove(root: Path, item: Item) -> bool:
                 for left in item.path.parent.glob(f"{item.path.name}.*"):
                     left.unlink(missing_ok=True)
             return free and whole
-    if item.what == "artefact":
-        gone = item.path.parent.parent / f".replaced-{item.path.name}-gone"
+    if item.what == "cache":
+        leaving = _leaving(root)
+        shutil.rmtree(leaving, ignore_errors=True)
+        if item.path.exists():  # it was the rest of another deletion
+            item.path.replace(leaving)
+            shutil.rmtree(leaving)
+    elif item.what == "artefact":
+        gone = item.path.parent.parent / f".replaced-{item.path.name}{GONE}"
         item.path.replace(gone)  # at once, so that nobody meets half of it
         shutil.rmtree(gone)
     elif item.path.is_dir() and not item.path.is_symlink():
@@ -174,15 +211,35 @@ def _free(staging: Path) -> bool:
     return True
 
 
+def _cached(root: Path) -> Iterator[Item]:
+    """What the inspector made to look at: it makes it again when somebody looks."""
+    for path in (cache_folder(root), _leaving(root)):
+        if path.is_dir():
+            yield Item("cache", path, size_of(path), path.name.strip("."))
+
+
+def _leaving(root: Path) -> Path:
+    """Where the cache lies while it is deleted: the inspector may go on to make pictures."""
+    return cache_folder(root).with_name(f".{cache_folder(root).name}{GONE}")
+
+
 def _partial(root: Path) -> Iterator[Item]:
     for path in sorted(root.rglob("*.partial")):
-        if not any(part.startswith(".staging-") for part in path.parts):
+        inside = cache_folder(root) in path.parents or _leaving(root) in path.parents
+        staged = any(part.startswith(".staging-") for part in path.parts)
+        if not (inside or staged or _is_being_written(root, path)):
             yield Item("partial file", path, size_of(path))
     for kind in KINDS:
         for path in sorted((root / kind).glob(".replaced-*")):
-            digest = path.name.removeprefix(".replaced-").removesuffix("-gone")
-            if path.name.endswith("-gone") or Store(root).path(kind, digest).exists():
+            digest = path.name.removeprefix(".replaced-").removesuffix(GONE)
+            if path.name.endswith(GONE) or Store(root).path(kind, digest).exists():
                 yield Item("replaced", path, size_of(path), f"{kind} {digest[:12]}")
+
+
+def _is_being_written(root: Path, path: Path) -> bool:
+    """Whether somebody may be painting this very mask: who reviews uses no lock of the store."""
+    young = time.time() - path.stat().st_mtime < YOUNG
+    return young and path.is_relative_to(reviews_folder(root))
 
 
 def _quarantined(root: Path, stock: Inventory, unknown: bool) -> Iterator[Item]:
@@ -198,4 +255,4 @@ def _quarantined(root: Path, stock: Inventory, unknown: bool) -> Iterator[Item]:
 def _is_wanted(root: Path, stock: Inventory, kind: str, digest: str) -> bool:
     reports = [[artefacts_of(report), report.spec] for report in stock.reports.values()]
     manifests = [plain(manifest) for manifest in stock.manifests.values()]
-    return kind == "labels" or bool(mentioned([*reports, *manifests], [digest]))
+    return kind == "labels" or bool(mentioned([*reports, *manifests, *_named(root)[0]], [digest]))

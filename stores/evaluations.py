@@ -1,17 +1,19 @@
-"""Evaluations on disk: the confusion matrices of a student."""
+"""Evaluations on disk: the confusion matrices of a student. Imports no torch before it reads one as a tensor."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, model_validator
-from torch import Tensor
 
 from wilss.damage import read_stored
 from wilss.outside import Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILE = "confusion.json"
 
@@ -45,5 +47,21 @@ def read_confusions(folder: Path) -> dict[str, Tensor]:
 
     Further evaluation sets come after them, with their name before it: "voc full". Raises DamagedArtefactError.
     """
-    tables = read_stored(Confusions, folder / FILE).tables
-    return {name: torch.tensor(rows) for name, rows in tables.items()}
+    import torch
+
+    return {name: torch.tensor(rows) for name, rows in read_counts(folder).tables.items()}
+
+
+def read_counts(folder: Path) -> Confusions:
+    """The same as plain numbers, with the names of their classes. Raises DamagedArtefactError."""
+    return read_stored(Confusions, folder / FILE)
+
+
+def class_shares(counts: Confusions, scoring: str = "full") -> dict[str, float | None]:
+    """Intersection over union of background and every class; None for one that the truth does not contain."""
+    matrix = counts.tables[scoring]
+    seen = [sum(column) for column in zip(*matrix, strict=True)]
+    shares = [
+        row[k] / (sum(row) + seen[k] - row[k]) if sum(row) else None for k, row in enumerate(matrix)
+    ]  # `wilss.measure.confusion.iou`, without torch
+    return dict(zip(("background", *counts.classes), shares, strict=True))

@@ -16,16 +16,17 @@ from stores.reports import command_line, peak_rss_bytes, report_of_what_stands, 
 from stores.runs import fewshot_folder
 from wilss.data.source import Split
 from wilss.fewshot.episodes.canvas import fit
+from wilss.fewshot.episodes.draw import Episode
 from wilss.fewshot.grid import Cell
 from wilss.fewshot.scores import Gain, gain, summarise
 from wilss.fewshot.spec import FewShotSpec
 from wilss.models.card import FewShotCard, load_card
-from wilss.report.fewshot import TuningGain, page, run_tables, split_scores
-from wilss.report.pictures import contact_sheet, loss_curves, png, spotlight
-from wilss.report.records import FewShotReport, SplitScores
+from wilss.report.fewshot import TuningGain, model_page_head, page, run_tables, split_scores
+from wilss.report.fewshot_records import FewShotReport, SplitScores
+from wilss.report.gallery import Gallery
+from wilss.report.pictures import View, gallery
 
 N_PICTURES = 10
-TILE = 128
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class ScoredModel:
 
 def gather_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[str, float]) -> FewShotReport:
     """Everything that is known of a scored model."""
-    spec = run.spec
+    spec, there = run.spec, run.plan.standing(run.store)
+    digests = {name: manifest.digest for name, manifest in there.items()}
     return FewShotReport(
         format=FewShotReport.FORMAT,
         run=fewshot_folder(run.settings, spec).name,
@@ -59,8 +61,9 @@ def gather_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[
         versions=versions(),
         device=str(run.device),
         command=command_line(),
-        artefacts=_artefacts(run),
-        made={name: manifest.created for name, manifest in run.plan.standing(run.store).items()},
+        started_by=run.session.started_by,
+        artefacts={**digests, "episodes": run.plan["episodes eval"].recipe.digest},  # those of the novel classes
+        made={name: manifest.created for name, manifest in there.items()},
         sources=run.settings.sources,
         spec=spec.shown(),
     ).sealed()
@@ -72,21 +75,12 @@ def standing_fewshot_report(run: FewShotRun) -> FewShotReport | None:
     return report_of_what_stands(FewShotReport, path, run.session, run.plan.standing(run.store))
 
 
-def _artefacts(run: FewShotRun) -> dict[str, str]:
-    """Node -> digest of what the store has of a run; "episodes" are those of the novel classes."""
-    there = {name: manifest.digest for name, manifest in run.plan.standing(run.store).items()}
-    return {**there, "episodes": run.plan["episodes eval"].recipe.digest}
-
-
 def fewshot_page(run: FewShotRun, model: ScoredModel, report: FewShotReport) -> str:
     """The page of a report, with pictures of a few episodes."""
-    spec = run.spec
-    title = f"{spec.benchmark} fold {spec.fold}: {spec.head} ({spec.train.tuning}), {spec.shots} shot"
-    notes = [f"seed {spec.seed}, {spec.lists} lists, query drawn by {spec.rule}; the model of the last epoch"]
+    title, notes = model_page_head(report)
     history = load_card(run.store.folder(model.head), FewShotCard).history
-    curves = loss_curves({spec.head: history}) if history else ""
-    pictures = [("Episodes: supports with their masks, query, truth, prediction", _episodes_sheet(run, model))]
-    return page(title, notes, run_tables(report), curves, pictures, report)
+    histories = {report.head: history} if history else {}
+    return page(title, notes, run_tables(report), histories, _episodes_gallery(run, model), report)
 
 
 def tuning_gains(
@@ -107,8 +101,10 @@ def tuning_gains(
     return found
 
 
-def comparison_sheet(titles: Sequence[str], runs: Sequence[FewShotRun], models: Sequence[ScoredModel]) -> bytes:
-    """What models make of the same episodes of novel classes, one column each; PNG bytes."""
+def comparison_gallery(
+    title: str, names: Sequence[str], runs: Sequence[FewShotRun], models: Sequence[ScoredModel]
+) -> Gallery:
+    """What models make of the same episodes of novel classes, one column each."""
     run = runs[0]
     episodes = load_episodes(run, "eval", models[0].episodes["eval"])[:N_PICTURES]
     found: list[list[Tensor]] = [[] for _ in episodes]
@@ -118,11 +114,10 @@ def comparison_sheet(titles: Sequence[str], runs: Sequence[FewShotRun], models: 
             found[row].append(predicted)
             truths.append(truth)
     rows = [
-        [_shown(run, e.supports[0], e.class_id), *_query(run, e.query, truths[row], found[row])]
+        (_caption(run, e), [_shown(run, e.supports[0], e.class_id), *_query(run, e.query, truths[row], found[row])])
         for row, e in enumerate(episodes)
     ]
-    notes = [f"{e.query}: {run.fold.test_classes[e.class_id - 1]}" for e in episodes]
-    return png(contact_sheet(rows, ["support", "query", "truth", *titles], notes, TILE))
+    return gallery(title, ["support", "query", "truth", *names], rows)
 
 
 def _scores_of(run: FewShotRun, model: ScoredModel, split: Split, names: Sequence[str]) -> SplitScores:
@@ -140,27 +135,30 @@ def _gain(run: FewShotRun, model: ScoredModel, over: ScoredModel, split: Split) 
     return gain(ours, theirs, run.fold.wanted(split))
 
 
-def _episodes_sheet(run: FewShotRun, model: ScoredModel) -> bytes:
-    """Supports, query, truth and prediction of a few episodes of novel classes; PNG bytes."""
+def _episodes_gallery(run: FewShotRun, model: ScoredModel) -> Gallery:
+    """Supports, query, truth and prediction of a few episodes of novel classes."""
     episodes = load_episodes(run, "eval", model.episodes["eval"])[:N_PICTURES]
-    rows, notes = [], []
+    rows = []
     for episode, found, truth in predictions(run, load_model(run, model.head), episodes, "eval"):
         supports = [_shown(run, support, episode.class_id) for support in episode.supports]
-        rows.append([*supports, *_query(run, episode.query, truth, [found])])
-        notes.append(f"{episode.query}: {run.fold.test_classes[episode.class_id - 1]}")
+        rows.append((_caption(run, episode), [*supports, *_query(run, episode.query, truth, [found])]))
     titles = [f"support {k + 1}" for k in range(run.spec.shots)]
-    return png(contact_sheet(rows, [*titles, "query", "truth", "prediction"], notes, TILE))
+    return gallery("Episodes", [*titles, "query", "truth", "prediction"], rows)
 
 
-def _shown(run: FewShotRun, image_id: str, class_id: int) -> Tensor:
+def _caption(run: FewShotRun, episode: Episode) -> str:
+    return f"{episode.query}: {run.fold.test_classes[episode.class_id - 1]}"
+
+
+def _shown(run: FewShotRun, image_id: str, class_id: int) -> View:
     image, mask = run.test.image(image_id), run.test.mask(image_id)
-    return spotlight(image, (mask == class_id).to(torch.uint8))
+    return View(image, (mask == class_id).to(torch.uint8), "object")
 
 
-def _query(run: FewShotRun, image_id: str, truth: Tensor, found: Sequence[Tensor]) -> list[Tensor]:
+def _query(run: FewShotRun, image_id: str, truth: Tensor, found: Sequence[Tensor]) -> list[View]:
     image = run.test.image(image_id)
     if image.shape[-2:] != truth.shape:  # scored on the canvas
         image = fit(image, truth.shape[-1])
         height, width = image.shape[-2:]
         truth, found = truth[:height, :width], [mask[:height, :width] for mask in found]
-    return [image, spotlight(image, truth), *(spotlight(image, f.to(torch.uint8)) for f in found)]
+    return [View(image), *(View(image, mask.to(torch.uint8), "object") for mask in (truth, *found))]

@@ -14,7 +14,8 @@ from stores.manifests import sound_manifest
 from wilss.damage import damaged
 from wilss.errors import DamagedArtefactError, FormatError
 from wilss.layout import KINDS, published
-from wilss.report.records import ComparisonReport, FewShotComparisonReport, FewShotReport, Record, RunReport
+from wilss.report.fewshot_records import FewShotComparisonReport, FewShotReport
+from wilss.report.records import ComparisonReport, Record, RunReport
 
 REPORTS: dict[str, type[Record]] = {
     "runs/*/report.json": RunReport,

@@ -1,31 +1,98 @@
-"""Progress of long stages: bars on a terminal, plain log lines elsewhere."""
+"""Progress of long stages: bars on a terminal, plain log lines elsewhere; and whoever listens beside that.
+
+A flow listens, so that what is said reaches Prefect too, of which nothing is known here.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from wilss.escapes import harmless
+from wilss.progress import Progress
 
 LINE_SECONDS = 10.0
 
-Callback = Callable[[str, int, int, float], None]
+
+class Listener(Protocol):
+    """Who hears what is said in its context, and in threads that take the context over.
+
+    alone: lines for people reach them through it, and nothing is printed. started_by: who or what started what it
+    hears, in words.
+    """
+
+    alone: bool
+    started_by: str
+
+    def said(self, text: str) -> None:
+        """A line for people."""
+        ...
+
+    def moved(self, title: str, stage: str, done: int, total: int, loss: float) -> None:
+        """How far the stage of a title is; called as often as once a batch."""
+        ...
+
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def stage_progress(title: str) -> Iterator[Callback]:
+def listening(listener: Listener) -> Iterator[None]:
+    """Have a listener hear what the block says."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def starter() -> str:
+    """Who or what started the work of this context, in words; "" where nobody listens who knows."""
+    listener = _LISTENER.get()
+    return listener.started_by if listener else ""
+
+
+@contextmanager
+def stage_progress(title: str) -> Iterator[Progress]:
     """Show one stage; the callback takes (stage, done, total, loss), a loss of 0 is not shown."""
+    listener = _LISTENER.get()
+    with _shown(title) as show:
+        yield show if listener is None else _heard(show, listener, title)
+
+
+def say(text: str) -> None:
+    """One plain line for people on standard error."""
+    listener = _LISTENER.get()
+    if listener is None or not listener.alone:
+        print(harmless(text), file=sys.stderr, flush=True)
+    if listener is not None:
+        listener.said(text)
+
+
+def _heard(show: Progress, listener: Listener, title: str) -> Progress:
+    def update(stage: str, done: int, total: int, loss: float) -> None:
+        show(stage, done, total, loss)
+        listener.moved(title, stage, done, total, loss)
+
+    return update
+
+
+@contextmanager
+def _shown(title: str) -> Iterator[Progress]:
     if sys.stderr.isatty():
-        with _bars() as progress:
-            bar = progress.add_task(title, total=None, note="")
+        with _bars() as bars:
+            bar = bars.add_task(title, total=None, note="")
 
             def update(stage: str, done: int, total: int, loss: float) -> None:
-                progress.update(
+                bars.update(
                     bar,
                     description=f"{title}: {stage}",
                     completed=done,
@@ -38,21 +105,16 @@ def stage_progress(title: str) -> Iterator[Callback]:
         yield _lines(title)
 
 
-def say(text: str) -> None:
-    """One plain line for people on standard error."""
-    print(harmless(text), file=sys.stderr, flush=True)
-
-
-def _bars() -> Progress:
+def _bars() -> Bars:
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}% {task.fields[note]}"),
     )
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    return Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
-def _lines(title: str) -> Callback:
+def _lines(title: str) -> Progress:
     last = time.monotonic()
 
     def update(stage: str, done: int, total: int, loss: float) -> None:

@@ -13,34 +13,45 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import read_confusions
-from stores.labels.look import sheet, truth_picture
+from stores.health import run_health
+from stores.labels.look import known_names, look_at, truth_view
 from stores.labels.mend import read_mended
 from stores.labels.quality import label_quality
 from stores.labels.sets import LabelSet
 from stores.labels.stats import worst_images
 from stores.plans.run import Run
-from stores.plans.session import Session
+from stores.plans.session import Session, StageNote
 from stores.runs import run_folder
 from wilss.data.source import Split
 from wilss.errors import DamagedArtefactError, FormatError
+from wilss.layout import AGAIN, MANIFEST
 from wilss.measure.confusion import iou
 from wilss.measure.tables import CONVENTIONS, Metrics, forgetting, group_means, metrics
 from wilss.models.card import StudentCard, load_card
 from wilss.models.files import load_student
 from wilss.models.predict import predict_image
-from wilss.report.pictures import contact_sheet, loss_curves, overlay, png
-from wilss.report.records import FewShotReport, LabelEntry, Means, RunReport, Scored, StepEntry, share
-from wilss.report.run import run_page
+from wilss.outside import checked
+from wilss.report.charts import Confused
+from wilss.report.fewshot_records import FewShotReport
+from wilss.report.gallery import Gallery
+from wilss.report.pictures import View, gallery
+from wilss.report.records import LabelEntry, Means, ReviewCounts, RunReport, Scored, StepEntry, WordsUsed, share
+from wilss.report.run import Drawn, run_page
 
 N_PICTURES = 8
+REPORT = "report"
+"""What a session notes of a report that was found."""
 Report = TypeVar("Report", RunReport, FewShotReport)
 
 
 def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunReport:
     """Everything that is known of a run up to a step, whose artefacts are all in the store."""
     seconds = with_earlier_seconds(RunReport, run_folder(run.settings, run.spec) / "report.json", seconds)
-    steps = tuple(_step_entry(run, step) for step in range(last_step + 1))
-    sets = [(step, manifest) for step in range(1, last_step + 1) for manifest in label_manifests(run, step)]
+    steps = tuple(_step_entry(run, step) for step in range(run.first_step, last_step + 1))
+    sets = [
+        (step, manifest) for step in range(run.first_step + 1, last_step + 1) for manifest in label_manifests(run, step)
+    ]
+    there = _there(run, last_step)
     return RunReport(
         format=RunReport.FORMAT,
         run=run_folder(run.settings, run.spec).name,
@@ -52,14 +63,16 @@ def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunRep
         metrics=steps[-1].metrics,
         steps=steps,
         label_sets=tuple(_label_entry(run, step, manifest) for step, manifest in sets),
+        health=run_health(run, last_step),
         stage_seconds=seconds,
         total_seconds=sum(seconds.values()),
         peak_rss_bytes=peak_rss_bytes(),
         versions=versions(),
         device=str(run.device),
         command=command_line(),
-        artefacts={name: manifest.digest for name, manifest in _there(run, last_step).items()},
-        made={name: manifest.created for name, manifest in _there(run, last_step).items()},
+        started_by=run.session.started_by,
+        artefacts={name: manifest.digest for name, manifest in there.items()},
+        made={name: manifest.created for name, manifest in there.items()},
         skipped_images=run.source.skipped,
         sources=run.settings.sources,
         spec=run.spec.shown(),
@@ -92,18 +105,18 @@ def report_of_what_stands(
     made = {name: manifest.created for name, manifest in there.items()}
     if (report.format, report.versions, report.made) != (kind.FORMAT, versions(), made):
         return None
+    session.stages[REPORT] = StageNote(REPORT, "found")
     session.say("report: found, nothing was to be done")
     return report
 
 
 def report_page(run: Run, last_step: int, report: RunReport) -> str:
     """The page of a report, with pictures of label sets and predictions."""
-    pictures = []
-    if last_step and (manifests := label_manifests(run, last_step)):
-        pictures.append((f"Pseudo-labels of step {last_step}", _label_sheet(run, last_step, manifests)))
-    pictures.append(("Predictions before and after the last step", _prediction_sheet(run, last_step)))
-    new = run.names(run.protocol.steps[last_step]) if last_step else ()
-    return run_page(report, pictures, _curves(run, last_step), new)
+    manifests = label_manifests(run, last_step)
+    labels = _label_gallery(run, last_step, manifests) if manifests else None
+    new = run.names(run.protocol.steps[last_step]) if last_step > run.first_step else ()
+    drawn = Drawn(labels, _prediction_gallery(run, last_step), _histories(run, last_step), _confused(run, last_step))
+    return run_page(report, drawn, new)
 
 
 def with_earlier_seconds(kind: type[Report], path: Path, seconds: Mapping[str, float]) -> dict[str, float]:
@@ -169,8 +182,8 @@ def _confusions(run: Run, step: int) -> dict[str, torch.Tensor]:
 
 
 def _forgetting(run: Run, step: int) -> float | None:
-    """Drop of the base classes since step 0."""
-    now, base = (iou(_confusions(run, number)["full"]) for number in (step, 0))
+    """Drop of the base classes since the first step of the run."""
+    now, base = (iou(_confusions(run, number)["full"]) for number in (step, run.first_step))
     return share(forgetting(now, base, len(run.benchmark.steps[0])))
 
 
@@ -179,7 +192,9 @@ def _means(values: Metrics) -> Means:
 
 
 def label_manifests(run: Run, step: int) -> list[Manifest]:
-    """What a step learnt from, and its teacher's masks; none for a method without either."""
+    """What a step learnt from, and its teacher's masks; none for the first step, and for a method without either."""
+    if step <= run.first_step:
+        return []
     named = [run.labels_of(step), run.node("final labels", step).recipe]
     return [manifest for one in named if one is not None and (manifest := run.store.find(one))]
 
@@ -188,6 +203,8 @@ def _label_entry(run: Run, step: int, manifest: Manifest) -> LabelEntry:
     rows, quality = read_mended(
         run, step, manifest.ref, lambda labels: (len(labels), label_quality(run.source, labels))
     )
+    review, words = manifest.notes.get("review"), manifest.notes.get("words")
+    place = run.store.folder(manifest.ref) / MANIFEST
     return LabelEntry(
         digest=manifest.digest,
         step=step,
@@ -195,46 +212,57 @@ def _label_entry(run: Run, step: int, manifest: Manifest) -> LabelEntry:
         images=len(run.lists.ids(step)),
         iou={stage: table["mean"] for stage, table in quality.items()},
         per_class_iou=quality,
+        review=None if review is None else checked(ReviewCounts, review, place, AGAIN),
+        words=None if words is None else checked(WordsUsed, words, place, AGAIN),
     )
 
 
-def _curves(run: Run, last_step: int) -> str:
-    nodes = {("base" if step == 0 else f"step {step}"): run.node("checkpoint", step) for step in range(last_step + 1)}
-    return loss_curves(
-        {name: load_card(run.store.folder(run.require(n)), StudentCard).history for name, n in nodes.items()}
-    )
+def _histories(run: Run, last_step: int) -> dict[str, list[dict[str, float]]]:
+    """Losses of every training by epoch."""
+    steps = range(run.first_step, last_step + 1)
+    nodes = {f"step {step}" if step else "base": run.node("checkpoint", step) for step in steps}
+    return {name: load_card(run.store.folder(run.require(n)), StudentCard).history for name, n in nodes.items()}
 
 
-def _label_sheet(run: Run, step: int, manifests: list[Manifest]) -> bytes:
-    """Image, truth and all masks of a few images, from the worst to the best; PNG bytes."""
+def _confused(run: Run, step: int) -> Confused:
+    """What was taken for what on full-size images after a step."""
+    return Confused(("background", *run.class_names(step)), _confusions(run, step)["full"].tolist())
+
+
+def _label_gallery(run: Run, step: int, manifests: list[Manifest]) -> Gallery:
+    """Image, truth and all masks of a few images, from the worst to the best."""
     sets = [LabelSet.open(run.store.folder(manifest.ref)) for manifest in manifests]
     order = worst_images(sets[0])
     picked = order[torch.linspace(0, len(order) - 1, min(N_PICTURES, len(order))).long().numpy()].tolist()
-    return png(sheet(run.source, sets, picked, run.protocol.steps[step]))
+    looked = look_at(run.source, sets, picked, run.protocol.steps[step])
+    title, note = f"Pseudo-labels of step {step}", "From the image with the worst mask to the one with the best."
+    rows = list(zip(looked.notes, looked.rows, strict=True))
+    return gallery(title, looked.titles, rows, looked.names, note=note)
 
 
-def _prediction_sheet(run: Run, last_step: int) -> bytes:
+def _prediction_gallery(run: Run, last_step: int) -> Gallery:
     """Evaluation images with as many new classes as possible: truth, prediction before and after the last step."""
-    steps = [0, last_step] if last_step else [0]
+    steps = sorted({run.first_step, last_step})
     students = {f"after step {step}": run.require(run.node("checkpoint", step)) for step in steps}
-    return predictions_sheet(run, students)
+    return predictions_gallery(run, students, "Predictions before and after the last step")
 
 
 @torch.inference_mode()
-def predictions_sheet(run: Run, students: dict[str, ArtefactRef]) -> bytes:
-    """Image, truth and what every student makes of it, for images with classes of the last step; PNG bytes.
+def predictions_gallery(run: Run, students: dict[str, ArtefactRef], title: str) -> Gallery:
+    """Image, truth and what every student makes of it, for images with classes of the last step.
 
     Args:
-        students: title -> reference.
+        students: title of a column -> reference.
     """
     models = [load_student(run.store.folder(student)) for student in students.values()]
-    rows, notes = [], []
+    own = {class_id: colour for _, card in models for class_id, colour in card.colour_of.items()}
+    rows = []
     for image_id, names in _showcase(run, N_PICTURES):
         image = run.source.image(image_id)
-        predictions = [overlay(image, predict_image(model, card, image)) for model, card in models]
-        rows.append([image, truth_picture(run.source, image_id, image), *predictions])
-        notes.append(f"{image_id}: {', '.join(names)}")
-    return png(contact_sheet(rows, ["image", "truth", *students], notes))
+        predictions = [View(image, predict_image(model, card, image)) for model, card in models]
+        views = [View(image), truth_view(run.source, image_id, image), *predictions]
+        rows.append((f"{image_id}: {', '.join(names)}", views))
+    return gallery(title, ["image", "truth", *students], rows, known_names(run.source), own)
 
 
 def _showcase(run: Run, count: int) -> list[tuple[str, list[str]]]:

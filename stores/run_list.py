@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from wilss.errors import FormatError
-from wilss.report.records import FewShotReport, Made, RunReport, percent
-from wilss.section import in_words
+from wilss.report.fewshot_records import FewShotReport
+from wilss.report.records import Made, RunReport, percent
+from wilss.section import flat, in_words
 
 MOST_SHOWN = 8
 """Settings of a run that are told."""
@@ -37,7 +37,7 @@ def list_runs(root: Path) -> tuple[list[RunLine], list[RunLine], list[FormatErro
     problems: list[FormatError] = []
     runs = list(_read(RunReport, root / "runs", "report.json", problems))
     fewshot = list(_read(FewShotReport, root / "fewshot", "fewshot.json", problems))
-    return _lines(runs), _lines(fewshot), problems
+    return run_lines(runs), run_lines(fewshot), problems
 
 
 def _read(
@@ -51,19 +51,24 @@ def _read(
             problems.append(error)
 
 
-def _lines(found: Sequence[tuple[float, RunReport | FewShotReport]]) -> list[RunLine]:
-    groups: dict[str, list[dict[str, str]]] = {}
-    for _, report in found:
-        groups.setdefault(report.benchmark, []).append(_settings(report))
+def run_lines(found: Sequence[tuple[float, RunReport | FewShotReport]]) -> list[RunLine]:
+    """A line for every report; each comes with the time when it was written, in seconds."""
+    told = [_settings(report) for _, report in found]
+    values: dict[str, dict[str, set[str]]] = {}
+    for own, (_, report) in zip(told, found, strict=True):
+        group = values.setdefault(report.benchmark, {})
+        for key, value in own.items():
+            group.setdefault(key, set()).add(value)
+    several = {name: {key for key, known in group.items() if len(known) > 1} for name, group in values.items()}
     return [
         RunLine(
             run=report.run,
             written=datetime.fromtimestamp(written).strftime("%Y-%m-%d %H:%M"),
             scores=_scores(report),
             seconds=sum(report.stage_seconds.values()),
-            differs=_differing(_settings(report), groups[report.benchmark]),
+            differs=_differing(own, several[report.benchmark]),
         )
-        for written, report in found
+        for own, (written, report) in zip(told, found, strict=True)
     ]
 
 
@@ -75,20 +80,12 @@ def _scores(report: RunReport | FewShotReport) -> dict[str, str]:
 
 def _settings(report: Made) -> dict[str, str]:
     """Every setting and source of a run in words, by key."""
-    return {key: in_words(value) for key, value in _flat({**report.spec, **report.sources}, "")}
+    return {key: in_words(value) for key, value in flat({**report.spec, **report.sources}).items()}
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _differing(own: Mapping[str, str], group: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """Settings that not all runs of a group have, a method's own only where it is that of the run."""
-    keys = [key for key in own if key not in IN_NAME and any(other.get(key, own[key]) != own[key] for other in group)]
+def _differing(own: Mapping[str, str], several: Set[str]) -> tuple[str, ...]:
+    """Settings of which runs of a group have several values, a method's own only where it is that of the run."""
+    keys = [key for key in own if key not in IN_NAME and key in several]
     told = tuple(f"{key}={own[key]:.60}" for key in keys if own[key] != "null")
     more = len(told) - MOST_SHOWN
     return told if more <= 0 else (*told[:MOST_SHOWN], f"and {more} more")

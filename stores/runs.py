@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,16 @@ def run_folder(settings: Settings, spec: RunSpec) -> Path:
     return settings.root / "runs" / f"{name}-{_ending(spec.facts(), settings)}"
 
 
-def comparison_folder(settings: Settings, grid: Comparison) -> Path:
-    """The folder of a comparison; see `run_folder`."""
+def comparison_folder(settings: Settings, grid: Comparison, label_sets: Mapping[str, Any] | None = None) -> Path:
+    """The folder of a comparison; see `run_folder`.
+
+    Args:
+        label_sets: of cells that asked for reviewed ones, by name and seed: which they were; and which student all of
+            them started from, where an alias named it.
+    """
     run = grid.spec_of(grid.methods[0], grid.seeds[0])
-    return settings.root / "comparisons" / f"{run.benchmark}-{run.scenario}-{_ending(grid.facts(), settings)}"
+    facts = {**grid.facts(), **({"label_sets": dict(label_sets)} if label_sets else {})}
+    return settings.root / "comparisons" / f"{run.benchmark}-{run.scenario}-{_ending(facts, settings)}"
 
 
 def fewshot_folder(settings: Settings, spec: FewShotSpec) -> Path:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stores.artefacts import Store, quarantine
+from stores.artefacts import GONE, Store, quarantine
 from stores.collect import may_be_own
 from stores.in_use import alone_in
 from stores.inventory import Inventory, artefacts_of, lost_reports, read_report, report_files, take_stock
+from stores.labels.review.check import review_faults, review_folders, reviews_without_set, save_review
 from stores.locks import held_now
 from stores.manifests import FORMAT, Manifest, read_manifest
+from stores.registry import alias_faults, aliases_without_model, save_moves
 from wilss.damage import MEND, place_of, reading, require_file, require_seal
 from wilss.errors import DamagedArtefactError, FormatError
 from wilss.layout import KINDS, MANIFEST, QUARANTINE, Kind, published
@@ -28,7 +30,7 @@ class Checked:
     """What was looked at.
 
     unlisted: artefacts of format 1, which list no files, so that only their manifests could be looked at. missing: what
-    reports and other artefacts name and the store lacks, in words.
+    reports, other artefacts, aliases and people's reviews name and the store lacks, in words.
     """
 
     artefacts: int
@@ -36,10 +38,11 @@ class Checked:
     unlisted: int
     faults: tuple[FormatError, ...]
     missing: tuple[str, ...]
+    reviews: int = 0
 
 
 def verify(root: Path) -> Checked:
-    """Checksums of every file of every artefact, seals of reports, and whether what they name is there."""
+    """Checksums of every file, seals of reports, reviews, moves of aliases; and whether what they name is there."""
     faults: list[FormatError] = []
     artefacts = unlisted = 0
     for _, folder in _artefacts(root):
@@ -50,7 +53,11 @@ def verify(root: Path) -> Checked:
     reports = report_files(root)
     faults += [fault for path in reports if (fault := _fault_of(path))]
     faults += lost_reports(root)
-    return Checked(artefacts, len(reports), unlisted, tuple(faults), tuple(_missing(take_stock(root))))
+    reviews = review_folders(root)
+    faults += [fault for folder in reviews for fault in review_faults(folder)]
+    faults += alias_faults(root)
+    missing = [*_missing(take_stock(root)), *aliases_without_model(root), *reviews_without_set(root)]
+    return Checked(artefacts, len(reports), unlisted, tuple(faults), tuple(missing), len(reviews))
 
 
 def _missing(stock: Inventory) -> Iterator[str]:
@@ -68,12 +75,18 @@ def _missing(stock: Inventory) -> Iterator[str]:
 
 
 def faults_of(folder: Path) -> Iterator[FormatError]:
-    """What is wrong with an artefact, file by file."""
+    """What is wrong with an artefact, file by file; of one that lies in another's place also by its own manifest."""
+    manifest: Manifest | None
     try:
         manifest = read_manifest(folder)
     except FormatError as error:
         yield error
-        return
+        manifest = _told(folder)
+    if manifest:
+        yield from _file_faults(folder, manifest)
+
+
+def _file_faults(folder: Path, manifest: Manifest) -> Iterator[FormatError]:
     for name in manifest.files:
         try:
             require_file(folder, manifest.files, name)
@@ -94,9 +107,12 @@ def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
     yield from settle(root)
     yield from _moved_back(root)
     for kind, folder in list(_artefacts(root)):
-        fault = next((one for one in faults_of(folder) if isinstance(one, DamagedArtefactError)), None)
+        fault = next(_damage_of(folder), None)
         if fault is not None:
             yield _locked(root, kind, folder, fault, mend)
+    for folder in review_folders(root):
+        yield from save_review(root, folder)
+    yield from save_moves(root)
     for path in report_files(root):
         if isinstance(broken := _fault_of(path), DamagedArtefactError):
             place = root / QUARANTINE / "reports" / f"{path.parent.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
@@ -118,58 +134,75 @@ def _locked(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, m
 
 
 def settle(root: Path) -> Iterator[str]:
-    """Put back what a killed process had moved aside to replace it and replaced by nothing."""
+    """Put back what a killed process had moved aside to replace it and replaced by nothing; the rest of it goes."""
     with alone_in(root) as alone:
         for kind in KINDS if alone else ():
             for aside in sorted((root / kind).glob(".replaced-*")):
-                target = Store(root).path(kind, aside.name.removeprefix(".replaced-"))
-                if target.exists():
+                digest = aside.name.removeprefix(".replaced-")
+                if digest.endswith(GONE):  # it was being deleted
                     shutil.rmtree(aside)
+                    yield f"settled {kind} {digest[:12]}, which a killed process was deleting"
                 else:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    aside.replace(target)
-                yield f"settled {kind} {target.name[:12]}, which a killed process was replacing"
+                    Store(root).settle(kind, digest)
+                    yield f"settled {kind} {digest[:12]}, which a killed process was replacing"
 
 
 def _moved_back(root: Path) -> Iterator[str]:
-    """Put whole artefacts that lie in other ones' places, as after a swap, where their manifests say they belong.
+    """Put artefacts that lie in other ones' places, as after a swap, where their manifests say they belong.
 
-    All go aside first, from where `settle` takes them home should this process be killed.
+    A whole one takes its place from what is not right there; a damaged one, which is mended at home, from none that
+    stays. All go aside first, from where `settle` takes them home should this process be killed.
     """
+    store = Store(root)
     with alone_in(root) as alone:
-        found = {folder: home for _, folder in _artefacts(root) if (home := _home_of(root, folder))} if alone else {}
-        going = {folder: home for folder, home in found.items() if list(found.values()).count(home) == 1}
-        while stuck := [folder for folder, home in going.items() if home.exists() and home not in going]:
-            for folder in stuck:
-                del going[folder]
+        going = _going_home(root) if alone else {}
+        for home in (home for home in going.values() if home.exists() and home not in going):
+            fault = next(_damage_of(home)).fault
+            yield f"{fault}; moved to '{quarantine(root, _kind_of(home), home.name)}', what belongs there comes back"
         for folder, home in going.items():
-            folder.replace(_aside_of(home))
+            folder.replace(store.aside(_kind_of(home), home.name))
         for folder, home in going.items():
-            home.parent.mkdir(parents=True, exist_ok=True)
-            _aside_of(home).replace(home)
-            yield f"moved {home.parent.parent.name} {home.name[:12]} back, which lay in '{folder}'"
+            store.settle(_kind_of(home), home.name)
+            yield f"moved {_kind_of(home)} {home.name[:12]} back, which lay in '{folder}'"
 
 
-def _aside_of(home: Path) -> Path:
-    return home.parent.parent / f".replaced-{home.name}"
+def _going_home(root: Path) -> dict[Path, Path]:
+    """Folder -> place of artefacts that lie elsewhere and may go home."""
+    whole, torn = dict[Path, Path](), dict[Path, Path]()
+    for _, folder in _artefacts(root):
+        told = _told(folder)
+        if told and (home := Store(root).path(told.kind, told.digest)) != folder:
+            (torn if any(_file_faults(folder, told)) else whole).setdefault(home, folder)
+    going = {folder: home for home, folder in {**torn, **whole}.items()}
+
+    def is_stuck(home: Path) -> bool:
+        return home.exists() and home not in going and not (home in whole and any(_damage_of(home)))
+
+    while stuck := [folder for folder, home in going.items() if is_stuck(home)]:
+        for folder in stuck:
+            del going[folder]
+    return going
 
 
-def _home_of(root: Path, folder: Path) -> Path | None:
-    """Where an artefact belongs that lies elsewhere; None for one that is not whole, or of which nobody can tell."""
+def _kind_of(home: Path) -> Kind:
+    return next(kind for kind in KINDS if kind == home.parent.parent.name)
+
+
+def _damage_of(folder: Path) -> Iterator[DamagedArtefactError]:
+    return (fault for fault in faults_of(folder) if isinstance(fault, DamagedArtefactError))
+
+
+def _told(folder: Path) -> Manifest | None:
+    """The manifest in a folder wherever it lies; None for one that is not as it was written, or lists no files."""
     try:
         with reading(folder, MANIFEST):
             content = read_json(folder / MANIFEST, MEND)
             require_seal(content)
             require_format(content, folder / MANIFEST, FORMAT)
             manifest = checked(Manifest, content, folder / MANIFEST, MEND)
-        home = Store(root).path(manifest.kind, manifest.digest)
-        if home == folder or not (manifest.seal and manifest.files):
-            return None
-        for name in manifest.files:
-            require_file(folder, manifest.files, name)
     except FormatError:
         return None
-    return home
+    return manifest if manifest.seal and manifest.files else None
 
 
 def _mended(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, mend: Mend | None) -> str:

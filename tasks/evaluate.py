@@ -11,12 +11,12 @@ from stores.artefacts import ArtefactRef, Manifest
 from stores.evaluations import save_confusions
 from stores.plans.run import Run
 from stores.progress import stage_progress
-from tasks.base import heavy_task
+from tasks.base import heavy_task, named
 from wilss.measure.score import score_crops, score_images
 from wilss.models.files import load_student
 
 
-@heavy_task(name="evaluation", task_run_name="evaluation of step {step}")
+@heavy_task(name="evaluation", task_run_name=named("evaluation of step {step}"))
 def evaluation(run: Run, step: int, student: ArtefactRef) -> ArtefactRef:
     """Score the student of a step on all evaluation images, full size and, where wanted, centre crops."""
     node = run.node("evaluation", step)

@@ -11,7 +11,7 @@ from stores.plans.fewshot import SPLITS
 from stores.plans.fewshot_run import AREAS, FewShotRun
 from stores.plans.shapes import shapes_list
 from stores.progress import stage_progress
-from tasks.base import heavy_task
+from tasks.base import heavy_task, named
 from wilss.data.source import Split
 from wilss.errors import DataError
 from wilss.fewshot.episodes.areas import write_areas
@@ -22,7 +22,7 @@ from wilss.fewshot.episodes.lists import read_areas
 from wilss.fewshot.scores import episode_counts
 
 
-@heavy_task(name="areas", task_run_name="objects in the images ({split})")
+@heavy_task(name="areas", task_run_name=named("objects in the images ({split})"))
 def image_areas(run: FewShotRun, split: Split) -> ArtefactRef:
     """Read classes and areas of all images off their masks, for every later run over the same data."""
     node, source = run.plan[f"areas {split}"], run.source(split)
@@ -55,7 +55,7 @@ def prepare_fewshot(run: FewShotRun) -> None:
         require_visible(run.source(split), run.lists(split), spec.size, spec.resolution == "legacy")
 
 
-@heavy_task(name="episodes", task_run_name="episodes ({split})")
+@heavy_task(name="episodes", task_run_name=named("episodes ({split})"))
 def frozen_episodes(run: FewShotRun, split: Split) -> ArtefactRef:
     """Draw the episodes that every method meets."""
     node = run.plan[f"episodes {split}"]
@@ -68,7 +68,7 @@ def frozen_episodes(run: FewShotRun, split: Split) -> ArtefactRef:
     return run.session.obtain(node, make)
 
 
-@heavy_task(name="scores", task_run_name="scores ({split})")
+@heavy_task(name="scores", task_run_name=named("scores ({split})"))
 def fewshot_scores(run: FewShotRun, split: Split, head: ArtefactRef, episodes: ArtefactRef) -> ArtefactRef:
     """Run a model over frozen episodes."""
     node = run.plan[f"scores {split}"]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stores.fewshot_reports import ScoredModel, comparison_sheet, fewshot_page, gather_fewshot_report, tuning_gains
+from stores.fewshot_reports import ScoredModel, comparison_gallery, fewshot_page, gather_fewshot_report, tuning_gains
 from stores.plans.fewshot_run import FewShotRun
 from stores.reports import command_line, versions
 from stores.runs import fewshot_comparison_folder, fewshot_folder, write_run
-from tasks.base import heavy_task
+from tasks.base import heavy_task, named
 from wilss.fewshot.grid import FewShotGrid
 from wilss.report.comparison import markdown
 from wilss.report.fewshot import gain_table, grid_table, page, scores_csv
-from wilss.report.records import FewShotComparisonReport, FewShotReport
+from wilss.report.fewshot_records import FewShotComparisonReport, FewShotReport
+from wilss.report.gallery import Gallery
 
 
-@heavy_task(name="report")
+@heavy_task(name="report", task_run_name=named("report"))
 def write_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[str, float]) -> FewShotReport:
     """Gather what is stored of a model, and write ``fewshot.json`` and ``fewshot.html``."""
     report = gather_fewshot_report(run, model, seconds)
@@ -48,6 +49,7 @@ def write_fewshot_comparison(
         runs=tuple(report.run for report in reports),
         device=str(runs[0].device),
         command=command_line(),
+        started_by=runs[0].session.started_by,
         versions=versions(),
         sources=runs[0].settings.sources,
         spec=grid.model_dump(mode="json"),
@@ -57,7 +59,7 @@ def write_fewshot_comparison(
         "compare.json": content.text(),
         "table.md": markdown(title, tables),
         "scores.csv": scores_csv(reports),
-        "compare.html": page(title, _notes(grid), tables, "", [_pictures(grid, runs, models)], content),
+        "compare.html": page(title, _notes(grid), tables, {}, _pictures(grid, runs, models), content),
     }
     write_run(fewshot_comparison_folder(runs[0].settings, grid), files)
     return content
@@ -72,10 +74,10 @@ def _notes(grid: FewShotGrid) -> list[str]:
     ]
 
 
-def _pictures(grid: FewShotGrid, runs: Sequence[FewShotRun], models: Sequence[ScoredModel]) -> tuple[str, bytes]:
-    """What every model of the first fold, number of shots and seed makes of the same episodes; with its caption."""
+def _pictures(grid: FewShotGrid, runs: Sequence[FewShotRun], models: Sequence[ScoredModel]) -> Gallery:
+    """What every model of the first fold, number of shots and seed makes of the same episodes."""
     first = (grid.folds[0], grid.shots[0], grid.seeds[0])
     cells = zip(grid.cells(), runs, models, strict=True)
     shown = [(c.name, run, model) for c, run, model in cells if (c.spec.fold, c.spec.shots, c.spec.seed) == first]
     names, of, by = zip(*shown, strict=True)
-    return f"Fold {grid.folds[0]}, the same episodes", comparison_sheet(names, of, by)
+    return comparison_gallery(f"Fold {grid.folds[0]}, the same episodes", names, of, by)

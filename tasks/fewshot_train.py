@@ -23,7 +23,7 @@ from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Node
 from stores.plans.shapes import shapes_source
 from stores.progress import stage_progress
-from tasks.base import heavy_task
+from tasks.base import heavy_task, named
 from wilss.fewshot.build import build_shapes
 from wilss.fewshot.episodic import fit_threshold, train_episodic
 from wilss.fewshot.model import FewShotModel, trained_state
@@ -39,7 +39,7 @@ N_FIT = 200
 """Training episodes on which an untrained head finds its threshold."""
 
 
-@heavy_task(name="silhouettes")
+@heavy_task(name="silhouettes", task_run_name=named("silhouettes"))
 def shapes_net(run: FewShotRun) -> ArtefactRef:
     """Train the backbone on scenes of random silhouettes, or take what is shipped where it has the same recipe."""
     node, shapes, shipped = run.plan["silhouettes"], run.spec.shapes, run.shipped
@@ -60,7 +60,7 @@ def shapes_net(run: FewShotRun) -> ArtefactRef:
     return run.session.obtain(node, take)
 
 
-@heavy_task(name="stage 1")
+@heavy_task(name="stage 1", task_run_name=named("stage 1"))
 def stage1_net(run: FewShotRun, shapes: ArtefactRef | None) -> ArtefactRef:
     """Train the PSPNet of the fold's base classes.
 
@@ -88,7 +88,7 @@ def _train_psp(
     return publish_network(run, node, model.state_dict(), card_of(run, node, history), len(draws.ids), folder, notes)
 
 
-@heavy_task(name="few-shot head")
+@heavy_task(name="few-shot head", task_run_name=named("few-shot head"))
 def fewshot_head(run: FewShotRun, shapes: ArtefactRef | None, stage1: ArtefactRef | None) -> ArtefactRef:
     """Train a head over episodes of the base classes; an untrained baseline finds its threshold on them.
 

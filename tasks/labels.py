@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.labels.building import card_of, counts_of, index_of, require_done, write_shard
+from stores.labels.building import card_of, counts_of, index_of, require_done, words_used, write_shard
 from stores.labels.mend import mend
 from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from stores.progress import stage_progress
-from tasks.base import heavy_task
+from tasks.base import heavy_task, named
 
 
-@heavy_task(name="label set begun", task_run_name="labels of step {step}, begun")
+@heavy_task(name="label set begun", task_run_name=named("labels of step {step}, begun"))
 def begin_labels(run: Run, step: int) -> ArtefactRef:
     """Lay out the label set of a step, so that its shards (``counts["shards"]``) can be written side by side."""
     node, index = run.node("labels", step), index_of(run, step, run.tagged(step))
@@ -27,7 +27,7 @@ def begin_labels(run: Run, step: int) -> ArtefactRef:
     return ArtefactRef(kind="labels", digest=node.recipe.digest, counts=counts)
 
 
-@heavy_task(name="label shard", task_run_name="labels of step {step}, shard {shard}")
+@heavy_task(name="label shard", task_run_name=named("labels of step {step}, shard {shard}"))
 def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> ArtefactRef:
     """Co-segment the images of one shard and write it, unless another process has."""
     node = run.node("labels", step)
@@ -40,7 +40,7 @@ def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> Artefact
     return ArtefactRef(kind="labels", digest=begun.digest, counts={"shard": shard})
 
 
-@heavy_task(name="label set mended", task_run_name="labels of step {step}, mended")
+@heavy_task(name="label set mended", task_run_name=named("labels of step {step}, mended"))
 def mended_labels(run: Run, step: int) -> ArtefactRef:
     """Make the damaged shards of a published label set anew; the others stay."""
     node = run.node("labels", step)
@@ -49,7 +49,7 @@ def mended_labels(run: Run, step: int) -> ArtefactRef:
     return run.require(node)
 
 
-@heavy_task(name="label set", task_run_name="labels of step {step}")
+@heavy_task(name="label set", task_run_name=named("labels of step {step}"))
 def label_set(run: Run, step: int, shards: Sequence[ArtefactRef], seconds: float | None = None) -> ArtefactRef:
     """Commit the label set whose shards are written; ``seconds``: that this took."""
     node = run.node("labels", step)
@@ -57,7 +57,7 @@ def label_set(run: Run, step: int, shards: Sequence[ArtefactRef], seconds: float
     def make(folder: Path) -> Manifest:
         writer = LabelWriter(folder)
         require_done(writer, node.recipe.digest)
-        card = card_of(run, step, LabelSet.open(folder), seconds)
+        card = card_of(run, step, LabelSet.open(folder), seconds, words_used(run, step))
         return run.store.publish(node.recipe, folder, counts_of(writer.index), card.notes())
 
     return run.session.obtain(node, make)

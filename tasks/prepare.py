@@ -17,8 +17,9 @@ def prepare_data(run: Run) -> dict[str, int]:
     Raises DataError or DataNotFoundError that names the first bad file.
     """
     run.session.check(run.source)
-    counts = {f"step {step}": len(run.lists.positions(step)) for step in range(run.last_step + 1)}
-    for step in range(1 if run.start else 0, run.last_step + 1):  # a checkpoint stands for step 0
+    learnt = range(run.first_step + 1 if run.given else 0, run.last_step + 1)
+    counts = {f"step {step}": len(run.lists.positions(step)) for step in learnt}
+    for step in learnt[1:] if run.start else learnt:  # a checkpoint stands for step 0
         run.lists.require_images(step)
         if step and run.spec.uses_labels:
             run.check_words(step)

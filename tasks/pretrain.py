@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stores.progress import stage_progress
+from stores.progress import say, stage_progress
 from tasks.base import heavy_task
 from wilss.device import require_device
+from wilss.errors import TornStateError
 from wilss.foundation.pretrain.loop import Progress, run_digest
-from wilss.foundation.pretrain.run import Model, pretrain, training_spec
+from wilss.foundation.pretrain.run import STATE_NAME, Model, pretrain, training_spec
 
 
 @heavy_task
 def pretrain_model(model: Model, content: dict[str, Any], root: Path, out: Path | None, device: str) -> Path:
     """Train one of the small foundation models; running it again goes on, or finds the finished file.
 
-    Raises SpecError for settings that the training does not have.
+    A state that cannot be gone on from is said and thrown away. Raises SpecError for settings that the training does
+    not have.
     """
     place = require_device(device)
     spec = training_spec(model, content)
@@ -26,4 +28,9 @@ def pretrain_model(model: Model, content: dict[str, Any], root: Path, out: Path 
         def stage(name: str) -> Progress:
             return lambda done, total, loss: update(name, done, total, loss)
 
-        return pretrain(model, spec, folder, stage, str(place))
+        try:
+            return pretrain(model, spec, folder, stage, str(place))
+        except TornStateError as error:
+            say(f"pretrain {model}: {error}; training from the start")
+            (folder / STATE_NAME).unlink()
+            return pretrain(model, spec, folder, stage, str(place))

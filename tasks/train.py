@@ -12,15 +12,18 @@ from stores.artefacts import ArtefactRef, Manifest
 from stores.banks import load_bank, save_bank
 from stores.labels.building import keep_teacher_labels
 from stores.labels.cache import LayerCache
+from stores.labels.card import has_own_tags
 from stores.labels.mend import read_mended
 from stores.labels.sets import LabelSet
+from stores.manifests import read_manifest
 from stores.models.files import ModelNotes
 from stores.models.training import STATE, card_of, keep_last_good, publish_student
 from stores.models.vectors import open_chain, save_vectors
 from stores.plans.run import Run
 from stores.progress import stage_progress
-from tasks.base import heavy_task
+from tasks.base import heavy_task, named
 from wilss.learn.base import train_base
+from wilss.learn.growth import Taught, grow_bank
 from wilss.learn.incremental import StepData, StepResult, train_step
 from wilss.learn.loop import Watch
 from wilss.learn.memory import MemoryBank, build_bank
@@ -29,7 +32,7 @@ from wilss.nets.segmenter import Segmenter, build_segmenter
 from wilss.nets.vectors import Chain
 
 
-@heavy_task(name="base student")
+@heavy_task(name="base student", task_run_name=named("base student"))
 def base_student(run: Run) -> ArtefactRef:
     """Train the student of step 0 on masks of the base classes, or take a checkpoint for it."""
     return run.session.obtain(run.node("checkpoint", 0), lambda folder: (_adopt if run.start else _train)(run, folder))
@@ -58,7 +61,7 @@ def _adopt(run: Run, folder: Path) -> Manifest:
     return publish_student(run, 0, folder, 0, ModelNotes(start=str(run.start)))
 
 
-@heavy_task(name="memory bank")
+@heavy_task(name="memory bank", task_run_name=named("memory bank"))
 def memory_bank(run: Run) -> ArtefactRef:
     """Crop instances of the base classes."""
     node, memory = run.plan["memory bank"], run.spec.memory
@@ -74,7 +77,37 @@ def memory_bank(run: Run) -> ArtefactRef:
     return run.session.obtain(node, make)
 
 
-@heavy_task(name="student", task_run_name="student of step {step}")
+@heavy_task(name="grown memory bank", task_run_name=named("memory bank after step {step}"))
+def grown_bank(run: Run, step: int, bank: ArtefactRef, labels: ArtefactRef | None, student: ArtefactRef) -> ArtefactRef:
+    """Add instances of the classes of step t >= 1 to a memory bank, cut out by what the step was learnt from.
+
+    Args:
+        bank: that the step pasted from. labels, student: what the step learnt from, and what it learnt.
+
+    Raises DataError where the label set's images are not at hand, as may be for a student from elsewhere.
+    """
+    node, memory, names = run.plan[f"memory bank {step}"], run.spec.memory, run.class_names(step)
+    assert memory is not None
+
+    def make(folder: Path) -> Manifest:
+        model, _ = load_student(run.store.folder(student), names)
+        data, parents = _step_data(run, step, labels, None), (labels.digest if labels else "", student.digest)
+        taught = Taught(data.images, data.labels, model.to(run.device), step, parents)
+        grown, lacking = grow_bank(load_bank(run.store.folder(bank)), taught, memory)
+        for channel, best in lacking.items():
+            run.session.say(
+                f"{node.title}: no instance of {names[channel - 1]} is one whole component with a score of "
+                f"{memory.min_quality} or more (best {best:.2f}), so later steps do not paste it; lower "
+                f"{run.spec.entry.reads}.memory.min_quality to have it pasted"
+            )
+        save_bank(grown, folder)
+        counts = {names[channel - 1]: n for channel, n in grown.counts().items()}
+        return run.store.publish(node.recipe, folder, counts)
+
+    return run.session.obtain(node, make)
+
+
+@heavy_task(name="student", task_run_name=named("student of step {step}"))
 def step_student(
     run: Run, step: int, previous: ArtefactRef, labels: ArtefactRef | None, bank: ArtefactRef | None
 ) -> ArtefactRef:
@@ -115,9 +148,13 @@ def _step_data(run: Run, step: int, labels: ArtefactRef | None, bank: ArtefactRe
 def _masked(run: Run, step: int, masks: LabelSet, instances: MemoryBank | None) -> StepData:
     canvas, images = run.spec.data.canvas, run.tagged(step)
     tags = dict(zip(images.images.ids, images.tags.tolist(), strict=True))
-    masks.require_of(tags, run.names(run.protocol.steps[step]), canvas)
+    own_tags = has_own_tags(read_manifest(masks.folder))
+    masks.require_of(tags, run.names(run.protocol.steps[step]), canvas, own_tags)
     if len(masks) < len(images):
         images = run.lists.tagged(step, canvas, masks.index.ids)
+    if own_tags:  # a class that people removed is not taught, one that they added is
+        rows = [masks.position(image_id) for image_id in images.images.ids]
+        images = replace(images, tags=torch.from_numpy(masks.index.tags[rows]))
     return StepData(images, LayerCache(masks, images.images.ids, masks.stage), instances)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flows import cli
+from deployments import command
 
 Wilss = Callable[..., tuple[int, str, str]]
 """Arguments -> exit code, standard output, standard error."""
@@ -20,7 +20,7 @@ def command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(sys, "argv", ["wilss", *map(str, arguments)])
         code = 0
         try:
-            cli.call()
+            command.call()
         except SystemExit as stop:
             code = int(stop.code or 0)
         out, err = capsys.readouterr()

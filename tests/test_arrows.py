@@ -50,9 +50,9 @@ def test_the_test_would_see_a_wrong_import(tmp_path: Path) -> None:
 
 def test_command_line_help_needs_no_heavy_import() -> None:
     heavy = {"torch", "prefect", "timm", "open_clip", "zarr"}
-    files = sorted((ROOT / "flows" / "cli").glob("*.py"))
-    assert files
-    for path in files:
+    files = [sorted((ROOT / room / "cli").glob("*.py")) for room in ("flows", "deployments")]
+    assert all(files)
+    for path in [*files[0], *files[1]]:
         assert not imports(path, top_level_only=True) & heavy, path
 
 

@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stores.artefacts import Recipe, Store
+from stores.labels.index import LabelIndex
+from stores.labels.writer import LabelWriter, ShardRows
+from wilss.measure.columns import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 COMMAND = """
@@ -21,6 +25,16 @@ try:
     main()
 except SystemExit as end:
     code = end.code
+"""
+READ = """
+from pathlib import Path
+from stores.labels.sets import LabelSet
+from stores.labels.stats import label_stats
+labels = LabelSet.open(Path(sys.argv[1]))
+stats = label_stats(labels, None, 3)
+soft, bits = labels.soft(1), labels.image_masks("refined", 1)
+dense = labels.values("initial", 0, 1)
+print(len(stats.worst), "worst", int(bits.sum()), float(soft[0].sum() / 2), len(dense[0]), int(dense.sum()))
 """
 REPORT = "\nprint('torch' in sys.modules, 'timm' in sys.modules)"
 
@@ -58,7 +72,27 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "module", ["wilss", "wilss.spec", "wilss.grid", "wilss.fewshot.grid", "stores.runs", "flows.cli"]
+    "module",
+    [
+        "wilss",
+        "wilss.spec",
+        "wilss.grid",
+        "wilss.fewshot.grid",
+        "wilss.report.charts",
+        "wilss.report.gallery",
+        "wilss.report.pages",
+        "stores.runs",
+        "stores.registry",
+        "stores.models.listing",
+        "stores.plans.given",
+        "stores.labels.origin",
+        "stores.labels.review.carry",
+        "stores.labels.review.outcome",
+        "stores.labels.view",
+        "deployments.inspector.app",
+        "deployments.inspector.worker",
+        "flows.cli",
+    ],
 )
 def test_importing_loads_no_torch(module: str) -> None:
     assert run(f"import {module}") == "False False\n"
@@ -70,6 +104,7 @@ def test_importing_loads_no_torch(module: str) -> None:
         ("--help", "compare"),
         ("runs --root ROOT", "voc-15-5-overlap-fmwiss-s0-0"),
         ("labels list --root ROOT", "co-segmented"),
+        ("models list --root ROOT", "no models yet"),
         ("protocol voc-15-5 --labels ROOT/labels.csv", "1 with 1, 1 with 2"),
     ],
 )
@@ -79,8 +114,18 @@ def test_commands_load_no_torch(command: str, shown: str, root: Path) -> None:
     assert out.endswith("\nFalse False\n")
 
 
+def test_label_sets_are_read_without_torch(tmp_path: Path) -> None:
+    index = LabelIndex(("a", "b"), ("dog", "sofa"), np.array([[1, 0], [1, 1]]), 8, (2, 2), ("initial", "refined"))
+    packed, sizes = np.full((3, 8, 1), 255, np.uint8), np.full((2, 4), 8, np.uint32)
+    numbers = np.full((3, len(COLUMNS)), 0.5, np.float32)
+    soft, masks = np.ones((3, 2, 2), np.float16), {"initial": packed, "refined": packed}
+    LabelWriter.begin(tmp_path, index).write(0, ShardRows(masks, soft, numbers, sizes, sizes))
+    out = run(READ, tmp_path)
+    assert out == "3 worst 128 2.0 2 64\nFalse False\n"
+
+
 def test_the_test_would_see_torch() -> None:
-    assert run("import wilss.learn.loop") == "True True\n"
+    assert run("import wilss.nets.segmenter") == "True True\n"
 
 
 def test_who_imports_timm_or_open_clip_makes_torchvision_importable_before() -> None:

@@ -16,7 +16,10 @@ from wilss.data.images import ImageTable, MaskedImages, TaggedImages
 from wilss.data.source import VOID, Source
 from wilss.device import require_device
 from wilss.errors import DataError, SpecError
+from wilss.foundation.choose import choose_scorer
 from wilss.foundation.label import Labelling, Labels, grid_of
+from wilss.foundation.spec import AUTO
+from wilss.foundation.vocabulary import benchmark_words
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
 from wilss.layout import default_root
 from wilss.learn import incremental
@@ -45,8 +48,9 @@ def load(name: str | Path, root: str | Path | None = None, device: str = "auto")
     """A student to predict with.
 
     Args:
-        name: its folder, the folder of a run (then its last student), or (the first digits of) its digest.
-        root: where digests are looked up; ``WILSS_ROOT``, else ``./wilss-data``.
+        name: its folder, the folder of a run (then its last student), an alias such as "champion", or (the first digits
+            of) its digest.
+        root: where aliases and digests are looked up; ``WILSS_ROOT``, else ``./wilss-data``.
 
     Raises ArtefactNotFoundError when there is no such student, FormatError for one that is damaged or newer, SpecError
     for a device that this machine has not.
@@ -109,7 +113,8 @@ def train_step(
 
     Args:
         labels: masks of these images by `label`, for a method that learns from masks; made when left out.
-        bank: instances of the old classes (`wilss.learn.memory.build_bank`); without it nothing is pasted.
+        bank: instances of the old classes (`wilss.learn.memory.build_bank`, and `wilss.learn.growth.grow_bank` after a
+            step); without it nothing is pasted.
         others: as of `label`. settings: "step", "augment" and the method's section, as of a run.
 
     Raises SpecError for a method or settings that do not fit, TrainingError when a loss is not finite, and as `label`.
@@ -222,9 +227,13 @@ def _tagged(images: Images, ids: Sequence[str] | None, tags: Tags, classes: Iter
 def _labels(spec: RunSpec, data: TaggedImages, weights: str | Path | None, device: torch.device) -> Labels:
     assert spec.custom is not None
     *earlier, new = spec.custom.steps
-    words, foundation, folder = spec.custom.prompts, spec.foundation, weights_folder(Path(weights) if weights else None)
-    scorer = build_scorer(foundation, folder, str(device))
+    words, folder = spec.custom.prompts, weights_folder(Path(weights) if weights else None)
+    foundation = benchmark_words(spec.foundation, tuple(words), words, {}, {}).settings(spec.foundation)
+    if foundation.scorer == AUTO:
+        chosen, _ = choose_scorer(foundation, {name: words[name] for name in new}, folder)
+        foundation = foundation.model_copy(update={"scorer": chosen})
     grouper = build_grouper(foundation, folder, str(device))
+    scorer = build_scorer(foundation, folder, str(device), lambda: grouper)
     require_known(scorer, {name: words[name] for name in new})
     old = [words[name] for names in earlier for name in names] if foundation.old_names else []
     canvas = data.images.canvas

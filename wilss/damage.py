@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -236,12 +237,15 @@ def reading(folder: Path, name: str, cure: str = "") -> Iterator[None]:
 
 
 def _require_size(folder: Path, name: str, mark: FileMark) -> None:
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+    """Written for speed: a label set of 100,000 rows lists 1,500 files, and all are looked at when it is opened."""
+    if name.startswith("/") or ".." in name.split("/"):
         raise damaged(folder, MANIFEST, f"it lists '{name[:60]}', which is not below its folder")
-    with reading(folder, name):
-        path = folder / name
-        size = path.stat().st_size
-        if not path.is_file():
-            raise FormatError("it is no file")
-        if size != mark.bytes:
-            raise FormatError(f"it has {size} bytes; {mark.bytes} were written")
+    try:
+        facts = os.stat(f"{folder}/{name}")  # noqa: PTH116
+    except (OSError, ValueError):
+        with reading(folder, name):
+            facts = (folder / name).stat()  # says what is wrong
+    if not stat.S_ISREG(facts.st_mode):
+        raise damaged(folder, name, "it is no file")
+    if facts.st_size != mark.bytes:
+        raise damaged(folder, name, f"it has {facts.st_size} bytes; {mark.bytes} were written")

@@ -35,6 +35,17 @@ class ServerNotFoundError(WilssError, ConnectionError):
     """A Prefect server that is named and does not answer."""
 
 
+class ServerRefusedError(WilssError, ValueError):
+    """What a Prefect server refuses. status: of its answer, as HTTP numbers them."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message, status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class FormatError(WilssError, RuntimeError):
     """A store or checkpoint whose format this version cannot read."""
 

@@ -19,8 +19,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "fmwiss-no-teacher": ("fmwiss", {"fmwiss": {"teacher": False}}),
     "fmwiss-no-contrastive": ("fmwiss", {"fmwiss": {"contrastive_weight": 0.0}}),
     "fmwiss-no-paste": ("fmwiss", {"fmwiss": {"paste": {"probability": 0.0}}}),
+    "fmwiss-reviewed": ("fmwiss", {"labels": "reviewed"}),
 }
-"""FMWISS with one part switched off. "no-seeds" leaves the grouper out of the label set altogether."""
+"""FMWISS with one part switched off, "no-seeds" leaves the grouper out of the label set altogether; and on label sets
+that people reviewed."""
 
 
 def names() -> tuple[str, ...]:
@@ -82,7 +84,9 @@ class Comparison(Section):
     def spec_of(self, name: str, seed: int) -> RunSpec:
         """The run's specification of one cell."""
         method, changes = VARIANTS.get(name, (name, {}))
-        return make_spec({**merge(self.run, changes), "method": method, "seed": seed})
+        unused = set() if METHODS[method].uses_labels else {"labels"}  # asked for where there are some
+        run = {key: value for key, value in merge(self.run, changes).items() if key not in unused}
+        return make_spec({**run, "method": method, "seed": seed})
 
     def facts(self) -> dict[str, Any]:
         """Plain data that determine the comparison."""
@@ -96,7 +100,9 @@ def make_grid(run: dict[str, Any], methods: Sequence[str] = (), seeds: Sequence[
     The usual methods leave joint out for a run that starts from a checkpoint, and for own folders, which need no masks.
     """
     custom = run.get("custom")
-    if not methods and (run.get("start") or (isinstance(custom, dict) and custom.get("data") == "folder")):
+    if not methods and (
+        run.get("start") or run.get("students") or (isinstance(custom, dict) and custom.get("data") == "folder")
+    ):
         methods = ("finetune", "wilson", "fmwiss")
     given = {"methods": tuple(methods), "seeds": tuple(seeds)}
     try:

@@ -14,6 +14,8 @@ MANIFEST = "manifest.json"
 """The commit of an artefact: a folder without one is none."""
 QUARANTINE = "quarantine"
 """Folder of what was damaged, below the root: ``quarantine/<kind>/<digest>-<time>``."""
+INSPECTOR = "inspector"
+"""Folder of what the inspector has made to look at, below the root: a cache, which may go at any time."""
 AGAIN = "delete its folder and run again"
 """What to do about an artefact that is damaged."""
 
@@ -26,6 +28,11 @@ def default_root() -> Path:
 def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:
     """Folder of an artefact, which need not exist."""
     return root / kind / digest[:2] / digest
+
+
+def cache_folder(root: Path) -> Path:
+    """Folder of what the inspector keeps; everything in it can be made again."""
+    return root / INSPECTOR
 
 
 def published(root: Path, kind: Kind, beginning: str = "") -> list[Path]:

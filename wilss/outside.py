@@ -1,13 +1,14 @@
-"""Reading JSON and YAML that others may have written: bounded in size and depth, and refused in one sentence."""
+"""Reading JSON, YAML and XML that others may have written: bounded in size and depth, and refused in one sentence."""
 
 from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from xml.parsers import expat
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
@@ -81,6 +82,28 @@ def parse_yaml(text: str, problem: str, advice: str) -> Any:
         except (yaml.YAMLError, ValueError) as error:
             reason = _first_line(error)
     raise SpecError(f"{problem} ({reason}); {advice}")
+
+
+def read_xml(path: Path, advice: str, start: Callable[[str, dict[str, str]], None], limit: int = JSON_BYTES) -> None:
+    """Call ``start`` with the tag and the attributes of each element of an XML file, in their order.
+
+    Raises FormatError for a file that is missing, too large, no XML in UTF-8, or has a document type: a few lines of
+    its entities stand for gigabytes.
+    """
+    problem = f"'{path}' is damaged"
+    text = _text(path, limit, FormatError, problem, advice)
+
+    def refuse(*_: object) -> None:
+        raise FormatError(f"{problem} (it has a document type); {advice}")
+
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = start
+    try:
+        parser.Parse(text.encode(), True)
+    except expat.ExpatError as reason:
+        raise FormatError(f"{problem} ({_first_line(reason)}); {advice}") from reason
 
 
 def require_format(content: Any, path: Path, newest: int) -> None:

@@ -109,32 +109,3 @@ def output_channels(seen: Sequence[int], n_classes: int, void: int = 0) -> list[
             raise SpecError(f"class id {class_id} is outside 1..{n_classes}")
         table[class_id] = channel
     return table
-
-
-@dataclass(frozen=True)
-class StepCounts:
-    """What a step holds: its images and, of them, those with an old class and those that an earlier step has too.
-
-    labels: number of images by how many of the step's classes they show, from one on.
-    """
-
-    step: int
-    images: tuple[int, ...]
-    with_old: int
-    repeated: int
-    labels: tuple[int, ...]
-
-
-def count_steps(tags: Sequence[Sequence[int]], protocol: Benchmark, scenario: Scenario) -> list[StepCounts]:
-    """Images of every step of a list, and their counts."""
-    found: list[StepCounts] = []
-    earlier: set[int] = set()
-    for step, classes in enumerate(protocol.steps):
-        images = step_images(tags, protocol, step, scenario)
-        old, own = set(protocol.seen(step - 1)) if step else set(), set(classes)
-        shown = [len(own & set(tags[i])) for i in images]
-        labels = tuple(shown.count(k) for k in range(1, max(shown, default=0) + 1))
-        with_old = sum(bool(old & set(tags[i])) for i in images)
-        found.append(StepCounts(step, images, with_old, len(earlier & set(images)), labels))
-        earlier |= set(images)
-    return found

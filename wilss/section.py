@@ -103,7 +103,7 @@ class Section(BaseModel):
         schema = handler(core_schema)
         for name, field in handler.resolve_ref_schema(schema).get("properties", {}).items():
             if name not in cls.prefilled:
-                _unset(field, cls._notes(name))
+                without_default(field, cls._notes(name))
         return schema
 
     @classmethod
@@ -116,7 +116,8 @@ class Section(BaseModel):
         return notes + [f"{preset}: {in_words(part[name])}" for preset, part in cls.filled_by.items() if name in part]
 
 
-def _unset(field: dict[str, Any], notes: list[str]) -> None:
+def without_default(field: dict[str, Any], notes: list[str]) -> None:
+    """Take the default out of a field's JSON schema, and tell it in the description; see `Section`."""
     field.pop("default", None)
     for part in (field, *field.get("anyOf", ())):
         if part.get("type") == "boolean":
@@ -129,18 +130,17 @@ def _unset(field: dict[str, Any], notes: list[str]) -> None:
 def in_words(value: Any) -> str:
     """Settings as ``--set`` takes them: ``epochs=3 memory.side=64``; anything else as JSON, text as it is."""
     if isinstance(value, Mapping):
-        return " ".join(f"{name}={in_words(inner)}" for name, inner in _flat(value).items())
+        return " ".join(f"{name}={in_words(inner)}" for name, inner in flat(value).items())
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": found for inner, found in _flat(value).items()}
-        else:
-            flat[name] = value
-    return flat
+def flat(values: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dots between their keys; an empty one stays as it is."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{within}.{key}" if within else key
+        found |= flat(value, name) if isinstance(value, Mapping) and value else {name: value}
+    return found
 
 
 def lines_of(section: Section, leave_out: frozenset[str] = frozenset(), name: str = "") -> list[str]:

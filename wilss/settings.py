@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from wilss.errors import WeightsNotFoundError
+from wilss.section import without_default
 
 
 class Settings(BaseModel):
@@ -38,6 +41,15 @@ class Settings(BaseModel):
     again: tuple[str, ...] = Field(
         (), description="stages that are made anew although they are there; what is built upon them is made anew too"
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A form posts the defaults of its schema, and what is posted goes over a worker's environment: it has none."""
+        schema = handler(core_schema)
+        for name, field in handler.resolve_ref_schema(schema).get("properties", {}).items():
+            default = cls.model_fields[name].default
+            without_default(field, [f"default: {default}"] if default else [])
+        return schema
 
     @property
     def sources(self) -> dict[str, str]:

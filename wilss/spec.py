@@ -37,13 +37,23 @@ class RunSpec(Extensible):
     benchmark: str = Field(description="such as scenes-15-5 or voc-15-1; or the name of ``custom``")
     custom: CustomBenchmark | None = Field(None, description="a benchmark of one's own; then ``benchmark`` is its name")
     start: str | None = Field(
-        None, description="checkpoint (digest or folder) that is taken for step 0 instead of training one"
+        None, description="checkpoint (alias, digest or folder) that is taken for step 0 instead of training one"
     )
     preset: str | None = Field(
         None, description="named settings that fill every key not given; None takes the benchmark's own"
     )
     label_sets: Annotated[dict[int, str], LATER] = Field(
         {}, description="step -> label set (its digest) that it learns from in place of the co-segmented one"
+    )
+    labels: Annotated[str, LATER] = Field(
+        "",
+        description="'reviewed': every step learns from what the review of its label set gave when last applied; or "
+        "the digest of one label set, whose step it tells",
+    )
+    students: Annotated[dict[int, str], LATER] = Field(
+        {},
+        description="a step -> the student (its alias or digest) that stands for what is known after it: this step and "
+        "those before are not learnt; one entry",
     )
     scenario: Scenario = Field(
         "overlap",
@@ -78,7 +88,8 @@ class RunSpec(Extensible):
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(name, PRESETS)}")
         named = dict(PRESETS[name])
         by_benchmark = named.pop("benchmarks", {}).get(str(content.get("benchmark")), {})
-        return with_section_defaults(cls, merge(merge(named, by_benchmark), {**content, "preset": name}))
+        filled = merge(merge(merge(named, by_benchmark), _of_method(content)), {**content, "preset": name})
+        return with_section_defaults(cls, filled)
 
     @model_validator(mode="after")
     def _known_benchmark(self) -> RunSpec:
@@ -92,12 +103,27 @@ class RunSpec(Extensible):
 
     @model_validator(mode="after")
     def _sound_method(self) -> RunSpec:
-        self.method_settings.check(self.method, self.step)
-        if self.label_sets and not self.uses_labels:
-            raise ValueError(f"{self.method} learns from no label set; leave label_sets out")
+        self.method_settings.check(self.entry.reads, self.step)
+        if (self.label_sets or self.labels) and not self.uses_labels:
+            named = "label_sets" if self.label_sets else "labels"
+            raise ValueError(f"{self.method} learns from no label set; leave {named} out")
         last = len(self.protocol.steps) - 1
         if odd := [step for step in self.label_sets if not 1 <= step <= last]:
             raise ValueError(f"label_sets names step {odd[0]}; steps that learn from labels are 1 to {last}")
+        return self
+
+    @model_validator(mode="after")
+    def _sound_students(self) -> RunSpec:
+        if not self.students:
+            return self
+        last = len(self.protocol.steps) - 1
+        if len(self.students) > 1:
+            raise ValueError(f"students names {len(self.students)} steps; a run starts from the student of one")
+        if self.start or self.merged:
+            why = "start stands for step 0 already" if self.start else f"{self.method} learns all classes at once"
+            raise ValueError(f"{why}; leave students out (--from)")
+        if odd := [step for step in self.students if not 0 <= step <= last]:
+            raise ValueError(f"students names step {odd[0]}; {self.benchmark} has the steps 0 to {last}")
         return self
 
     @property
@@ -113,18 +139,18 @@ class RunSpec(Extensible):
     @property
     def method_settings(self) -> MethodSettings:
         """The section of the method, or what holds for one without settings."""
-        return cast(MethodSettings, self.section_of(self.method)) if self.entry.settings else MethodSettings()
+        return cast(MethodSettings, self.section_of(self.entry.reads)) if self.entry.settings else MethodSettings()
 
     @classmethod
     def own_kinds(cls) -> Mapping[str, type[Section]]:
         """Settings of registered methods."""
-        sections = {entry.name: entry.settings for entry in METHODS.values() if entry.settings}
+        sections = {entry.reads: entry.settings for entry in METHODS.values() if entry.settings}
         return {name: settings for name, settings in sections.items() if name not in cls.model_fields}
 
     @property
     def own_sections(self) -> Mapping[str, Section]:
         """The section of a registered method."""
-        return {self.method: self.method_settings} if self.method in self.own_kinds() else {}
+        return {self.entry.reads: self.method_settings} if self.entry.reads in self.own_kinds() else {}
 
     @property
     def uses_labels(self) -> bool:
@@ -144,7 +170,7 @@ class RunSpec(Extensible):
     @property
     def idle(self) -> frozenset[str]:
         """Sections that this run does not read."""
-        others = {entry.name for entry in METHODS.values() if entry.settings and entry.name != self.method}
+        others = {entry.reads for entry in METHODS.values() if entry.settings} - {self.entry.reads}
         return frozenset({"own", *others} if self.uses_labels else {"own", *others, "foundation"})
 
     def facts(self) -> dict[str, Any]:
@@ -167,6 +193,12 @@ def _family(content: Any) -> str | None:
         return family if isinstance(family, str) and family in incremental_families() else None
     known = benchmarks().get(str(content.get("benchmark")))
     return known.family if known else None
+
+
+def _of_method(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method sets of the section of another one; nothing for a name that is none."""
+    entry = METHODS.get(str(content.get("method")))
+    return {entry.reads: entry.values} if entry and entry.values else {}
 
 
 def make_spec(content: Mapping[str, Any]) -> RunSpec:

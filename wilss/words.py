@@ -16,6 +16,12 @@ MOST_PROBLEMS = 8
 """Of a specification that are told at once."""
 
 
+def counted(n: int, what: str) -> str:
+    """A number of things in words, such as "1 image" or "3 classes"."""
+    plural = "es" if what.endswith("s") else "s"
+    return f"{n} {what}{'' if n == 1 else plural}"
+
+
 def nested(assignments: list[str]) -> dict[str, Any]:
     """Turn ``["step.epochs=3", "fmwiss.alpha=0.7"]`` into nested mappings.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from flows.cli.stopping import hear_signals
 
@@ -19,13 +20,18 @@ def main() -> None:
         call()
 
 
-def call() -> None:
-    """Run the command of ``sys.argv``: a `WilssError`, or a GPU without memory, becomes one message and exit code 2."""
+def call(add: Callable[[], None] = lambda: None) -> None:
+    """Run the command of ``sys.argv``: a `WilssError`, or a GPU without memory, becomes one message and exit code 2.
+
+    Args:
+        add: puts further commands into `flows.cli.app.app`.
+    """
     from cyclopts import CycloptsError
 
     from flows.cli.app import app
     from wilss.errors import WilssError
 
+    add()
     try:
         app(sys.argv[1:], exit_on_error=False)
     except CycloptsError:

@@ -11,13 +11,15 @@ from flows.cli.options import (
     NO_RUN_OPTIONS,
     Again,
     Flag,
+    From,
     MachineOptions,
     RunOptions,
     run_content,
     several,
     specify,
+    starting_from,
 )
-from flows.cli.printing import print_comparison, print_faults, print_report, print_runs, say_next, show
+from flows.cli.printing import print_comparison, print_faults, print_report, print_runs, say_begin, say_next, show
 from flows.found import found_run
 from flows.server import server_at_hand
 from wilss.layout import default_root
@@ -40,6 +42,7 @@ def run(
     *,
     method: str = "fmwiss",
     seed: int = 0,
+    from_: From = None,
     again: Again = (),
     dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
@@ -49,16 +52,19 @@ def run(
 
     Args:
         benchmark: its name, or the path of a YAML file
-        method: fmwiss, wilson, finetune or joint
+        method: fmwiss, fmwiss+ (FMWISS for many steps: its memory bank grows), wilson, finetune or joint
         seed: seed of everything random
+        from_: alias or digest of a student that knows the first steps, which are not learnt then, such as champion
         again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
             as labels-1, or all; what is built upon it is made anew too
         dry_run: print the settings, the plan, what of it is found and an estimate, and do nothing
     """
     spec, settings = specify(benchmark, method, seed, options, machine, again)
+    spec = starting_from(spec, from_, settings)
     if dry_run:
         print_outlook({method: spec}, settings)
         return
+    say_begin(f"{spec.benchmark}, {spec.method}, seed {spec.seed}", settings.root)
     if (report := found_run(spec, settings)) is None:
         with server_at_hand(settings.root, machine.verbose):
             from flows.benchmark import run_benchmark
@@ -72,6 +78,7 @@ def step(
     step: int,
     method: str = "fmwiss",
     seed: int = 0,
+    from_: From = None,
     again: Again = (),
     dry_run: Flag = False,
     options: RunOptions = NO_RUN_OPTIONS,
@@ -84,14 +91,18 @@ def step(
         step: its number; 0 is the base step
         method: fmwiss, wilson or finetune
         seed: seed of everything random
+        from_: alias or digest of the student that the step is learnt from, such as champion; earlier steps are not
+            learnt then. One that knows the step already is replaced by the student that it was made from
         again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such
             as labels-1, or all; what is built upon it is made anew too
         dry_run: print the settings, the plan up to the step, what of it is found and an estimate, and do nothing
     """
     spec, settings = specify(benchmark, method, seed, options, machine, again)
+    spec = starting_from(spec, from_, settings, step)
     if dry_run:
         print_outlook({method: spec}, settings, step)
         return
+    say_begin(f"step {step} of {spec.benchmark}, {spec.method}, seed {spec.seed}", settings.root)
     if (report := found_run(spec, settings, step)) is None:
         with server_at_hand(settings.root, machine.verbose):
             from flows.benchmark import run_step
@@ -113,8 +124,9 @@ def compare(
 
     Args:
         benchmark: its name, or the path of a YAML file
-        methods: finetune, wilson, fmwiss, joint (all four when left out), and fmwiss-no-seeds, fmwiss-no-teacher,
-            fmwiss-no-contrastive, fmwiss-no-paste
+        methods: finetune, wilson, fmwiss, joint (all four when left out), fmwiss+, and fmwiss-no-seeds,
+            fmwiss-no-teacher, fmwiss-no-contrastive, fmwiss-no-paste, fmwiss-reviewed (on label sets that people
+            reviewed)
         seeds: 0 1 2 when left out
         again: what is made anew although it is there, once for all runs; see wilss run
         dry_run: print the settings, the plans, what of them is found and an estimate, and do nothing
@@ -126,6 +138,9 @@ def compare(
     if dry_run:
         print_outlook({f"{cell.name}, seed {cell.seed}": cell.spec for cell in grid.runs()}, settings)
         return
+    say_begin(
+        f"comparison on {benchmark}: {', '.join(grid.methods)}, seeds {', '.join(map(str, grid.seeds))}", settings.root
+    )
     with server_at_hand(settings.root, machine.verbose):
         from flows.compare import run_comparison
     print_comparison(run_comparison(grid, settings))

@@ -11,12 +11,12 @@ from cyclopts import App
 
 from flows.cli.bring import bring_app
 from flows.cli.options import (
+    NO_LIST_OPTIONS,
     NO_MACHINE_OPTIONS,
-    NO_RUN_OPTIONS,
     Flag,
+    ListOptions,
     MachineOptions,
     MaybeOut,
-    RunOptions,
     run_content,
     specify,
 )
@@ -25,7 +25,7 @@ from flows.machine import machine_settings
 
 if TYPE_CHECKING:
     from wilss.data.listing import TaggedList
-    from wilss.data.mask_reading import Drawn
+    from wilss.data.spec import DataSpec
     from wilss.settings import Settings
     from wilss.spec import RunSpec
 
@@ -44,7 +44,7 @@ def protocol(
     labels: Path | None = None,
     json: Flag = False,
     write: Path | None = None,
-    options: RunOptions = NO_RUN_OPTIONS,
+    options: ListOptions = NO_LIST_OPTIONS,
     machine: MachineOptions = NO_MACHINE_OPTIONS,
 ) -> None:
     """Show which images each step of a benchmark has.
@@ -77,7 +77,7 @@ def protocol(
         show(f"id lists: {write}")
 
 
-def make_run(benchmark: str, options: RunOptions, settings: Settings) -> RunSpec:
+def make_run(benchmark: str, options: ListOptions, settings: Settings) -> RunSpec:
     """The run that a folder is looked over for."""
     from wilss.spec import make_spec
 
@@ -98,7 +98,7 @@ def _opened(spec: RunSpec, settings: Settings) -> TaggedList:
     from wilss.data.listing import TaggedList
 
     source = open_source(spec.protocol.family, spec.data, settings, spec.protocol.steps[0], spec.custom)
-    return TaggedList(source.ids("train"), source.tags("train"), source.classes)
+    return TaggedList.of(source)
 
 
 @data_app.command(name="check")
@@ -108,34 +108,35 @@ def data_check(
     benchmark: str | None = None,
     out: MaybeOut = None,
     json: Flag = False,
+    voc: Path | None = None,
     labels_csv: Path | None = None,
     skip_unreadable: Flag = False,
     root: Path | None = None,
-    options: RunOptions = NO_RUN_OPTIONS,
+    options: ListOptions = NO_LIST_OPTIONS,
 ) -> None:
     """Look at every file as a run would: what it would refuse or say, counts, a contact sheet.
 
     Exit code 0: nothing to say but notes; 1: warnings; 2: a run would refuse the folder.
 
     Args:
-        folder: images/ and labels.csv, or a VOC folder
+        folder: images/ and labels.csv, or a VOC or COCO folder
         benchmark: YAML file or name whose classes and lists are the known ones; any name is accepted when left out
         out: path of the PNG; a file under the root when left out
         json: print JSON
+        voc: VOC folder of a benchmark that needs it beside the COCO folder, as of run
         labels_csv: image-level labels as CSV, as of run (VOC folders)
         skip_unreadable: leave out images that cannot be decoded, as of run
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
     from wilss.errors import DataError
     from wilss.outputs import picture_path
-    from wilss.report.data import check_data
 
-    given = {"labels_csv": labels_csv, "skip_unreadable": skip_unreadable or None, "data": folder, "root": root}
-    settings = machine_settings(**given)
+    given = {"voc": voc, "labels_csv": labels_csv, "data": folder, "root": root}
+    settings = machine_settings(**given, skip_unreadable=skip_unreadable or None)
     spec = make_run(benchmark, options, settings) if benchmark else None
-    drawn = None if spec else _drawn(options)
+    data = None if spec else _data_alone(options)
     out = picture_path(out, settings.root / "sheets" / f"data-{folder.resolve().name}.png")
-    facts = check_data(folder, spec, out, settings, drawn)
+    facts = _checked(folder, spec, out, settings, data)
     if json:
         print_json(facts)
     else:
@@ -148,8 +149,35 @@ def data_check(
         raise SystemExit(1)
 
 
-def _drawn(options: RunOptions) -> Drawn | None:
-    """What ``--set data.masks`` says, which a folder needs without a benchmark too. Raises SpecError."""
+def _checked(
+    folder: Path, spec: RunSpec | None, out: Path, settings: Settings, data: DataSpec | None
+) -> dict[str, Any]:
+    """What a check gives, or has given where nothing has changed since; the latter loads no torch."""
+    from wilss.data.checked import Checked
+    from wilss.data.learnt_from import folder_of
+    from wilss.outputs import writable_folder
+
+    asked = {
+        "run": spec.plain() if spec else None,
+        "data": data.plain() if data else None,
+        "out": str(out.absolute()),
+        "skip_unreadable": settings.skip_unreadable,
+    }
+    places = (folder, settings.voc, settings.labels_csv, folder_of(settings.root, folder), *settings.imports)
+    earlier = Checked(settings.root, asked, places)
+    if (known := earlier.recall()) is not None:
+        return known
+    from wilss.report.data import check_data
+
+    if out.is_relative_to(settings.root):  # where what is seen of files is remembered too
+        writable_folder(settings.root)
+    facts = check_data(folder, spec, out, settings, data)
+    earlier.keep(facts, [facts["sheet"]] if facts["sheet"] else [])
+    return facts
+
+
+def _data_alone(options: ListOptions) -> DataSpec:
+    """What is given of the data without a benchmark. Raises SpecError for what would change nothing."""
     from pydantic import ValidationError
 
     from wilss.data.spec import DataSpec
@@ -157,9 +185,13 @@ def _drawn(options: RunOptions) -> Drawn | None:
     from wilss.words import explain, nested
 
     data = nested(list(options.set)).get("data", {})
-    given = {"masks": data["masks"]} if isinstance(data, dict) and "masks" in data else {}
+    idle = [f"--set {key}" for entry in options.set if not (key := entry.partition("=")[0]).startswith("data.")]
+    given = {"--preset": options.preset, "--start": options.start, "--scenario": options.scenario != "overlap"}
+    if idle := idle + [name for name, value in given.items() if value]:
+        raise SpecError(f"'{idle[0]}' changes nothing without a benchmark; name one with --benchmark, or leave it out")
+    lists = {"train_list": options.train_list, "eval_list": options.eval_list}
     try:
-        return DataSpec.model_validate(given).masks
+        return DataSpec.model_validate({**{name: value for name, value in lists.items() if value}, **data})
     except ValidationError as error:
         raise SpecError(explain(error, DataSpec, "data")) from error
 

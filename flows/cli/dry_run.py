@@ -40,7 +40,7 @@ def print_outlook(specs: Mapping[str, RunSpec], settings: Settings, step: int | 
     made: dict[str, float | None] = {}
     for name, run in runs.items():
         print("\n  ".join([f"settings of {name}:", *lines_of(run.spec, run.spec.idle)]))
-        rows = [_row(one, made) for one in outlook(run) if step in (None, one.node.at)]
+        rows = [_row(one, made) for one in outlook(run) if step in (None, one.node.at) or one.node.name in run.opening]
         print_table(f"plan of {name}", ["node", "digest", "made from", "images x epochs", "", "estimate"], rows)
     told = [seconds for seconds in made.values() if seconds is not None]
     unknown = len(made) - len(told)

@@ -18,7 +18,7 @@ from flows.cli.options import (
     require_unreserved,
     several,
 )
-from flows.cli.printing import print_table, show
+from flows.cli.printing import print_table, say_begin, show
 from flows.found import found_fewshot
 from flows.server import server_at_hand
 from wilss.report.records import percent
@@ -106,7 +106,8 @@ def train(
     Args:
         again: what is made anew although it is there, with what is built upon it: areas, shapes, stage1, head or all
     """
-    specs, settings = _specs(model, options, machine, again)
+    specs, settings = fewshot_specs(model, options, machine, again)
+    _say_begin("training", specs, settings)
     with server_at_hand(settings.root, machine.verbose):
         from flows.fewshot import run_fewshot_training
     for spec in specs:
@@ -126,7 +127,8 @@ def evaluate(
     Args:
         again: what is made anew although it is there: areas, episodes, scores or all
     """
-    specs, settings = _specs(model, options, machine, again)
+    specs, settings = fewshot_specs(model, options, machine, again)
+    _say_begin("scoring", specs, settings)
     reports = [found_fewshot(spec, settings) for spec in specs]
     if None in reports:
         with server_at_hand(settings.root, machine.verbose):
@@ -168,6 +170,7 @@ def compare(
     own = {"heads": heads, "tunings": tunings, "folds": folds, "shots": shots, "seeds": seeds}
     grid = make_fewshot_grid({"run": options.content(machine), **own})
     settings = machine.settings(again)
+    say_begin(f"comparison of few-shot heads on {options.benchmark}", settings.root)
     with server_at_hand(settings.root, machine.verbose):
         from flows.fewshot import run_fewshot_comparison
     content = run_fewshot_comparison(grid, settings)
@@ -177,7 +180,7 @@ def compare(
     show(f"tables, pictures: {Path(content['folder']) / 'compare.html'}")
 
 
-def _specs(
+def fewshot_specs(
     model: ModelOptions, options: FewShotOptions, machine: MachineOptions, again: tuple[str, ...]
 ) -> tuple[list[FewShotSpec], Settings]:
     """One specification for every number of shots."""
@@ -196,6 +199,11 @@ def _specs(
         given = merge(given, {"train": {"tuning": "svf"}})
     specs = [make_fewshot_spec({**given, "shots": shots}) for shots in model.shots or (1,)]
     return specs, settings
+
+
+def _say_begin(what: str, specs: list[FewShotSpec], settings: Settings) -> None:
+    one = specs[0]
+    say_begin(f"{what} of {one.head} on fold {one.fold} of {one.benchmark}, seed {one.seed}", settings.root)
 
 
 def _print_report(report: dict[str, Any], root: Path) -> None:

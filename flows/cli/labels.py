@@ -32,7 +32,7 @@ def _listed(m: Manifest) -> list[str]:
     if "teacher" in m.parents:
         what, of = "teacher", m.parents["teacher"][:12]
     elif "parent" in m.parents:
-        what, of = "child", m.parents["parent"][:12]
+        what, of = "reviewed" if m.recipe.get("stage") == "review" else "child", m.parents["parent"][:12]
     else:
         spec = m.notes.get("spec") or {}
         foundation = spec.get("foundation") or {}
@@ -104,7 +104,8 @@ def labels_export(
     label_set: str,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o", "--to"])],
-    format: Literal["palette", "coco"] = "palette",
+    format: Literal["palette", "coco", "cvat", "label-studio"] = "palette",
+    images: Path | None = None,
     stage: str | None = None,
     root: Path | None = None,
 ) -> None:
@@ -112,12 +113,15 @@ def labels_export(
 
     Args:
         label_set: its digest, or the first digits of it
-        format: palette PNGs, one an image, and one a class where masks overlap; or COCO's JSON with run lengths
+        format: palette PNGs, one an image, and one a class where masks overlap; COCO's JSON with run lengths, which
+            FiftyOne reads; CVAT's XML; tasks of Label Studio
+        images: folder of the images, so that coco, cvat and label-studio name their files as they are called there
         stage: of the masks; those that a step learns from when left out
     """
     from stores.labels.export import export_labels
 
-    show(f"masks of {export_labels(label_set, out, stage, root or default_root(), format)} images written to {out}")
+    written = export_labels(label_set, out, stage, root or default_root(), format, images)
+    show(f"masks of {written} images written to {out}")
 
 
 @labels_app.command(name="import")
@@ -125,7 +129,8 @@ def labels_import(folder: Path, *, parent: str, root: Path | None = None) -> Non
     """Take masks that were exported and changed as a child of their label set; prints how a step learns from it.
 
     Args:
-        folder: of an export, or of PNG files of class ids that are named as the images are
+        folder: of an export, or of PNG files of class ids that are named as the images are; or a file: JSON of COCO or
+            of Label Studio, CVAT's XML
         parent: the label set that they are masks of
     """
     from stores.labels.imports import import_labels

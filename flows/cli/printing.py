@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wilss.escapes import harmless
-from wilss.report.records import percent
+from wilss.report.records import ReviewCounts, percent
 
 if TYPE_CHECKING:
     from stores.run_list import RunLine
@@ -72,9 +72,19 @@ def print_report(report: dict[str, Any], root: Path) -> None:
     for entry in report["label_sets"]:
         stages = ", ".join(f"{name} {percent(value)}" for name, value in entry["iou"].items())
         show(f"label set {entry['digest'][:12]} of step {entry['step']}: IoU {stages}")
+        if review := entry.get("review"):
+            show(f"  reviewed: {ReviewCounts(**review).sentence}")
+    print_health(report.get("health", ()))
     minutes, memory = report["total_seconds"] / 60, report["peak_rss_bytes"] / 2**30
     show(f"{minutes:.1f} minutes, peak memory {memory:.2f} GiB")
     show(f"report: {root / 'runs' / report['run'] / 'report.html'}")
+
+
+def print_health(notes: Sequence[Mapping[str, Any]]) -> None:
+    """What is wrong with a run, and what to do about it; the worst first."""
+    for note in sorted(notes, key=lambda one: not one["serious"]):
+        show(f"{'unhealthy' if note['serious'] else 'look'}: {note['says']}")
+        show(f"  {note['todo']}")
 
 
 def print_runs(title: str, scores: Sequence[str], runs: Sequence[RunLine]) -> None:
@@ -95,11 +105,19 @@ def print_comparison(content: dict[str, Any]) -> None:
     show(f"tables, plot and pictures: {Path(content['folder']) / 'compare.html'}")
 
 
+def say_begin(what: str, root: Path) -> None:
+    """The first line of a long command, said before anything is loaded, which takes seconds."""
+    from stores.progress import say
+
+    say(f"{what}; results in '{root}'")
+
+
 def say_next(root: Path) -> None:
-    """Three commands to try after the demo."""
+    """Four commands to try after the demo."""
     tail = "" if root == Path("wilss-data") else f" --root {root}"
     wilss = "wilss" if shutil.which("wilss") else os.path.relpath(Path(sys.executable).with_name("wilss"))
     print("\ntry next:")
     show(f"  {wilss} labels list{tail}")
+    show(f"  {wilss} inspect{tail}      # pages: look at the pseudo-labels, judge and correct them")
     show(f"  {wilss} demo --method finetune{tail}      # what forgetting looks like; reuses base student and labels")
     show(f"  {wilss} compare scenes-15-5 --seeds 0{tail}      # all methods side by side, trained longer")

@@ -19,6 +19,10 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM; a plain KeyboardInterrupt inside a text that is compiled makes Python end itself by SIGINT."""
 
 
+class Detached(SystemExit):
+    """The end of a command that watched something, which goes on without it; the command has said so."""
+
+
 def hear_signals() -> Stopping:
     """Hear SIGINT and SIGTERM from now on; what is ignored, as for a command in the background, stays ignored."""
     return Stopping()
@@ -82,4 +86,4 @@ def _end_now(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _is_success(error: BaseException | None) -> bool:
-    return isinstance(error, SystemExit) and not error.code
+    return isinstance(error, Detached) or (isinstance(error, SystemExit) and not error.code)

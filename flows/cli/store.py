@@ -8,14 +8,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from flows.cli.options import Json, Root
 from flows.cli.printing import megabytes, print_json, print_table
 from stores.manifests import Manifest
 from wilss.layout import default_root
 
 store_app = App(name="store", help="Look over what a root folder holds, mend what is damaged, and make room.")
-
-Root = Annotated[Path | None, Parameter(help="folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data")]
-Json = Annotated[bool, Parameter(negative="", help="print JSON")]
 
 
 @store_app.command(name="verify")
@@ -31,7 +29,9 @@ def store_verify(*, root: Root = None, json: Json = False) -> None:
     if json:
         print_json({**vars(found), "faults": faults})
     else:
-        end = f"{found.artefacts} artefacts and {found.reports} reports: {_count(len(faults), len(found.missing))}"
+        reviews = f", {found.reviews} reviews" if found.reviews else ""
+        end = f"{found.artefacts} artefacts and {found.reports} reports{reviews}: "
+        end += _count(len(faults), len(found.missing))
         print("\n".join([*faults, *found.missing, end]))
         if found.unlisted:
             print(f"{found.unlisted} were written by an older version, which noted no checksums")
@@ -68,7 +68,8 @@ def store_gc(
 ) -> None:
     """List what nobody needs: artefacts that no report names, and what killed processes left.
 
-    What a report, a comparison, a child label set or an alias needs, with all that it was made from, stays.
+    What a report, a comparison, a child label set, an alias, a schedule or a deployment needs stays, and what that was
+    made from.
 
     Args:
         yes: delete it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest
-from stores.labels.card import FORMAT, LabelCard
+from stores.labels.card import FORMAT, LabelCard, has_own_tags
 from stores.labels.filling import ShardFill
 from stores.labels.index import LabelIndex
 from stores.labels.known import known_rows
@@ -23,11 +22,12 @@ from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from wilss.data.images import TaggedImages
 from wilss.errors import FormatError
+from wilss.foundation.kinds import SCORERS, kind_of
 from wilss.foundation.label import Labelling, batches_of, grid_of
 from wilss.learn.methods.contract import Method
 from wilss.measure.quality import mask_quality, row_iou
-
-Progress = Callable[[str, int, int, float], None]
+from wilss.progress import Progress
+from wilss.report.records import WordsUsed
 
 
 def index_of(run: Run, step: int, data: TaggedImages, stages: tuple[str, ...] = ("initial", "refined")) -> LabelIndex:
@@ -43,9 +43,12 @@ def index_of(run: Run, step: int, data: TaggedImages, stages: tuple[str, ...] = 
     )
 
 
-def card_of(run: Run, step: int, labels: LabelSet, seconds: float | None = None) -> LabelCard:
+def card_of(
+    run: Run, step: int, labels: LabelSet, seconds: float | None = None, words: WordsUsed | None = None
+) -> LabelCard:
     """What the manifest of a step's label set, which is written, says beside its recipe."""
-    data, voc = run.settings.data, run.settings.voc
+    data, voc, of = run.settings.data, run.settings.voc, run.labels_of(step)
+    learnt = run.store.find(of) if of else None  # whose tags a teacher's set has too
     return LabelCard(
         format=FORMAT,
         benchmark=run.protocol.name,
@@ -56,6 +59,22 @@ def card_of(run: Run, step: int, labels: LabelSet, seconds: float | None = None)
         voc_root=voc.resolve() if voc else None,
         seconds=seconds,
         quality=mean_quality(labels),
+        own_tags=learnt is not None and has_own_tags(learnt),
+        words=words,
+    )
+
+
+def words_used(run: Run, step: int) -> WordsUsed:
+    """What the scorer is asked for at a step."""
+    old = run.names(run.protocol.seen(step - 1)) if run.foundation.old_names else ()
+    classes = {name: run.prompts[name] for name in run.names(run.protocol.steps[step])}
+    around = run.vocabulary.background
+    reads_them = kind_of(run.foundation.scorer, SCORERS, "scorer").background
+    return WordsUsed(
+        classes=classes,
+        old={name: run.prompts[name] for name in old},
+        background=around.kept if reads_them else (),
+        dropped=dict(around.dropped) if reads_them else {},
     )
 
 
@@ -80,14 +99,21 @@ def _cosegmented(run: Run, step: int, index: LabelIndex, shard: int, progress: P
         found, rows = labelling.look(data, batch, images), fill.pairs(batch)
         masks = {"initial": found.initial[rows], "refined": found.refined[rows]}
         soft, threshold = found.soft[rows], labelling.cosegment.threshold
-        fill.add(
-            batch, masks, mask_quality(masks["refined"], found.agreement[rows], soft, threshold, masks["initial"]), soft
+        told = mask_quality(
+            masks["refined"],
+            found.agreement[rows],
+            soft,
+            threshold,
+            masks["initial"],
+            wins_R=found.wins[rows],
+            apart_R=found.apart[rows],
         )
+        fill.add(batch, masks, told, soft)
     return fill
 
 
 def _labelling(run: Run, step: int, index: LabelIndex) -> Labelling:
-    foundation = run.spec.foundation
+    foundation = run.foundation
     old = run.words(run.protocol.seen(step - 1)) if foundation.old_names else []
     return Labelling(
         run.session.scorer(foundation),

@@ -12,9 +12,17 @@ from wilss.architecture import Count
 from wilss.errors import FormatError
 from wilss.layout import AGAIN, MANIFEST
 from wilss.outside import checked, require_format
+from wilss.report.records import ReviewCounts, WordsUsed
 
 FORMAT = 2
 """Of the cards that are written; those of format 1 do not say so."""
+
+
+class ReviewNotes(ReviewCounts):
+    """What a review did to a set; ``n`` and ``seal`` are of its last act that was applied."""
+
+    n: int = Field(ge=0)
+    seal: str
 
 
 class LabelCard(BaseModel):
@@ -22,6 +30,8 @@ class LabelCard(BaseModel):
 
     spec: of the run that made it. class_ids: of its channels, in the classes of the data. data_root, voc_root: folders
     of the photographs. seconds: that the making took, of a teacher's masks. quality: means of the numbers of its rows.
+    review: that was applied to its parent. own_tags: people changed tags of it, or of what it was made from, so that
+    they may differ from those of the data. words: that the scorer was asked for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,11 +45,19 @@ class LabelCard(BaseModel):
     voc_root: Path | None = None
     seconds: float | None = None
     quality: dict[str, float | None] = {}
+    review: ReviewNotes | None = None
+    own_tags: bool = False
+    words: WordsUsed | None = None
 
     def notes(self) -> dict[str, Any]:
         """Plain data for the manifest."""
-        empty = {name for name in ("seconds", "quality") if not getattr(self, name)}
+        empty = {name for name in ("seconds", "quality", "review", "own_tags", "words") if not getattr(self, name)}
         return self.model_dump(mode="json", exclude=empty)
+
+
+def has_own_tags(manifest: Manifest) -> bool:
+    """Whether people changed tags of a label set, so that they may differ from those of the data."""
+    return manifest.notes.get("own_tags") is True
 
 
 def read_card(manifest: Manifest, folder: Path, n_classes: int) -> LabelCard:

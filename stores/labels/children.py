@@ -51,7 +51,8 @@ def make_child(store: Store, parent: ArtefactRef, ids: Sequence[str], correct: C
     with store.build(recipe) as folder:
         _write(folder, index, labels, positions, correct)
         counts = {"images": len(ids), "rows": index.n_rows, "shards": index.n_shards}
-        notes = {**of.notes, "quality": mean_quality(LabelSet.open(folder))}
+        kept = {name: note for name, note in of.notes.items() if name != "review"}  # which made the parent
+        notes = {**kept, "quality": mean_quality(LabelSet.open(folder))}
         return store.publish(recipe, folder, counts, notes)
 
 

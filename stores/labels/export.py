@@ -1,19 +1,20 @@
-"""Label sets as files of other tools: palette PNGs, or one JSON file of COCO's form with run lengths."""
+"""Label sets as files of other tools: palette PNGs, COCO's JSON, CVAT's XML, tasks of Label Studio."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 
 from stores.artefacts import Store
 from stores.labels.card import read_card
+from stores.labels.coco import COCO, write_coco
+from stores.labels.cvat import CVAT, write_cvat
+from stores.labels.exchange import Outgoing, file_names_in, suffixed, write_json
+from stores.labels.label_studio import CONFIG, TASKS, write_label_studio
 from stores.labels.names import mask_names, require_absent
 from stores.labels.sets import LabelSet
 from wilss.data.voc import save_palette_png
@@ -21,22 +22,28 @@ from wilss.errors import SpecError, did_you_mean
 from wilss.outputs import whole_file, writable_folder
 from wilss.report.pictures import flatten_layers
 
-Format = Literal["palette", "coco"]
+Format = Literal["palette", "coco", "cvat", "label-studio"]
 TABLE = "labels.json"
-COCO = "instances.json"
 LAYERS = "layers"
 FORMAT = 1
-Masks = NDArray[np.uint8]
 
 
-def export_labels(digest: str, to: Path, stage: str | None, root: Path, form: Format = "palette") -> int:
+def export_labels(
+    digest: str, to: Path, stage: str | None, root: Path, form: Format = "palette", images: Path | None = None
+) -> int:
     """Write a label set's masks at the images' own size into a folder; returns how many images they are of.
 
     "palette": ``NAME.png`` for each image, values are class ids, the smaller of two overlapping masks on top, and for
     an image whose masks overlap ``layers/NAME.ID.png`` for each of its classes; ``labels.json`` tells which image has
-    which name. "coco": ``instances.json``. `stores.labels.imports.import_labels` takes either back.
+    which name. "coco": ``instances.json``. "cvat": ``annotations.xml``. "label-studio": ``tasks.json`` and
+    ``labeling.xml``. `stores.labels.imports.import_labels` takes any of them back.
 
-    Raises SpecError for a stage the set does not have, and where a file of one of the names is there.
+    Args:
+        images: folder of the images, for forms that name their files; without it the names are ids, with ".jpg" behind
+            them where the tool cuts suffixes off.
+
+    Raises SpecError for a stage the set does not have, and where a file of one of the names is there; DataError for an
+    image that is not in ``images``.
     """
     store = Store(root)
     manifest = store.get("labels", digest)
@@ -48,33 +55,35 @@ def export_labels(digest: str, to: Path, stage: str | None, root: Path, form: Fo
             f"label set {manifest.digest[:12]} has no stage '{chosen}'.{did_you_mean(chosen, labels.index.stages)}"
         )
     class_ids = read_card(manifest, folder, len(labels.index.classes)).class_ids
-    writable_folder(to)
-    (_write_palette if form == "palette" else _write_coco)(labels, chosen, class_ids, to)
+    writer, files = _WRITERS[form]
+    of = Outgoing(labels, chosen, class_ids, _names(labels, form, images))
+    require_absent(writable_folder(to), files or [TABLE, LAYERS, *(f"{name}.png" for name in of.names)])
+    writer(of, to)
     return len(labels)
 
 
-def masks_of(labels: LabelSet, stage: str) -> Iterator[tuple[int, Masks]]:
-    """Position of each image, and the masks of its tagged classes at its own size, uint8 ``(R, H, W)``."""
-    for image in range(len(labels)):
-        original, masks = labels.original_size(image), torch.from_numpy(labels.image_masks(stage, image))
-        if len(masks):
-            masks = F.interpolate(masks[:, None], original, mode="nearest-exact")[:, 0]
-        yield image, masks.numpy() if len(masks) else np.zeros((0, *original), np.uint8)
+def _names(labels: LabelSet, form: Format, images: Path | None) -> list[str]:
+    if form == "palette":
+        if images is not None:
+            others = ", ".join(get_args(Format)[1:])
+            raise SpecError(f"palette PNGs are named by id, not by the files in '{images}'; leave --images to {others}")
+        return mask_names(labels.index.ids)
+    if images is not None:
+        return file_names_in(images, labels)
+    return list(labels.index.ids) if form == "coco" else suffixed(labels)
 
 
-def _write_palette(labels: LabelSet, stage: str, class_ids: tuple[int, ...], to: Path) -> None:
-    names = mask_names(labels.index.ids)
-    require_absent(to, [TABLE, LAYERS, *(f"{name}.png" for name in names)])
-    layered = []
-    for image, masks in masks_of(labels, stage):
-        own = _ids(labels, image, class_ids)
-        _save(flatten_layers(torch.from_numpy(masks), own), to / f"{names[image]}.png")
+def _write_palette(of: Outgoing, to: Path) -> None:
+    layered = set()
+    for image, masks, channels in of.rows():
+        own = [of.class_ids[channel] for channel in channels]
+        _save(flatten_layers(torch.from_numpy(masks), own), to / f"{of.names[image]}.png")
         if masks.sum(0, dtype=np.uint8).max(initial=0) > 1:
-            layered.append(image)
+            layered.add(image)
             (to / LAYERS).mkdir(exist_ok=True)
             for mask, class_id in zip(masks, own, strict=True):
-                _save(torch.from_numpy(mask * np.uint8(class_id)), to / LAYERS / f"{names[image]}.{class_id}.png")
-    _write_json(to / TABLE, _table(labels, names, class_ids, set(layered)))
+                _save(torch.from_numpy(mask * np.uint8(class_id)), to / LAYERS / f"{of.names[image]}.{class_id}.png")
+    write_json(to / TABLE, _table(of, layered))
 
 
 def _save(mask: torch.Tensor, path: Path) -> None:
@@ -84,46 +93,19 @@ def _save(mask: torch.Tensor, path: Path) -> None:
         with_suffix.replace(partial)
 
 
-def _table(labels: LabelSet, names: list[str], class_ids: tuple[int, ...], layered: set[int]) -> dict[str, Any]:
+def _table(of: Outgoing, layered: set[int]) -> dict[str, Any]:
     images = [
         {"id": image_id, "file": f"{name}.png", "layers": image in layered}
-        for image, (image_id, name) in enumerate(zip(labels.index.ids, names, strict=True))
+        for image, (image_id, name) in enumerate(zip(of.labels.index.ids, of.names, strict=True))
     ]
-    return {"format": FORMAT, "classes": _classes(labels, class_ids), "images": images}
+    classes = [{"id": i, "name": name} for i, name in zip(of.class_ids, of.labels.index.classes, strict=True)]
+    return {"format": FORMAT, "classes": classes, "images": images}
 
 
-def _classes(labels: LabelSet, class_ids: tuple[int, ...]) -> list[dict[str, Any]]:
-    return [{"id": i, "name": name} for i, name in zip(class_ids, labels.index.classes, strict=True)]
-
-
-def _write_coco(labels: LabelSet, stage: str, class_ids: tuple[int, ...], to: Path) -> None:
-    require_absent(to, [COCO])
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for image, masks in masks_of(labels, stage):
-        height, width = masks.shape[1:]
-        images.append({"id": image + 1, "file_name": labels.index.ids[image], "height": height, "width": width})
-        for mask, class_id in zip(masks, _ids(labels, image, class_ids), strict=True):
-            if mask.any():
-                facts = {"id": len(annotations) + 1, "image_id": image + 1, "category_id": class_id, "iscrowd": 0}
-                annotations.append({**facts, **_outline(mask)})
-    _write_json(to / COCO, {"categories": _classes(labels, class_ids), "images": images, "annotations": annotations})
-
-
-def _outline(mask: Masks) -> dict[str, Any]:
-    from pycocotools import mask as coco
-
-    runs = coco.encode(np.asfortranarray(mask))
-    box = [int(value) for value in coco.toBbox(runs)]
-    counts = runs["counts"].decode("ascii")
-    return {"area": int(mask.sum()), "bbox": box, "segmentation": {"size": list(mask.shape), "counts": counts}}
-
-
-def _ids(labels: LabelSet, image: int, class_ids: tuple[int, ...]) -> list[int]:
-    """Class ids of an image's rows."""
-    return [class_ids[channel] for channel in labels.index.tags[image].nonzero()[0]]
-
-
-def _write_json(path: Path, content: Any) -> None:
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=0, ensure_ascii=True) + "\n")
+_WRITERS: dict[Format, tuple[Callable[[Outgoing, Path], None], list[str]]] = {
+    "palette": (_write_palette, []),  # its files have the names of the images
+    "coco": (write_coco, [COCO]),
+    "cvat": (write_cvat, [CVAT]),
+    "label-studio": (write_label_studio, [TASKS, CONFIG]),
+}
+"""Form -> what writes it, and the files that it writes."""

@@ -45,7 +45,7 @@ class ShardFill:
         """Rows of images of one size.
 
         Args:
-            batch: positions of the images. masks: stage -> bool ``(R, h, w)``. quality: ``(R, 7)``. soft: in [0, 1],
+            batch: positions of the images. masks: stage -> bool ``(R, h, w)``. quality: ``(R, Q)``. soft: in [0, 1],
                 ``(R, gh, gw)``.
         """
         rows = self.rows(batch)

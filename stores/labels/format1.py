@@ -142,7 +142,13 @@ class DenseRows:
         return np.concatenate([np.zeros((0, columns), dtype), *parts]).astype(dtype)
 
     def _images(self, name: str, shard: int, start: int, stop: int) -> Values:
-        """Images of one shard. A file that is missing would be read as zeros."""
+        """Images of one shard; a file that is missing is damage, though zarr would read it as background.
+
+        zarr writes no file for a shard of nothing but background, so such a shard of this format cannot be told from
+        one that was lost: no checksum lists it, and "done" says that its rows were written, not that they are there
+        still. It is rare (no mask in up to 128 images that are tagged), and masks that are gone must not be learnt as
+        background. What a run made is labelled anew for it, in the present format, which writes every shard.
+        """
         array = self.arrays[name]
         path = self.folder.joinpath(GROUP, name, "c", str(shard), *["0"] * (len(array.shape) - 1))
         file, where = path.relative_to(self.folder).as_posix(), f"shard {shard} of {self.index.n_shards}"

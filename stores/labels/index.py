@@ -64,6 +64,22 @@ class LabelIndex:
         images, channels = self.tags.nonzero()
         return images, channels
 
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """One number for image and channel of every row, ascending."""
+        images, channels = self.pairs
+        return images * len(self.classes) + channels
+
+    def rows_of(self, images: NDArray[np.int64], channels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of images and channels, pair by pair, int64 ``(P,)``; -1 for a class that the image is not tagged with.
+
+        A position or channel below 0 has no row either.
+        """
+        wanted = np.where((images < 0) | (channels < 0), -1, images * len(self.classes) + channels)
+        found = np.searchsorted(self._places, wanted)
+        there = np.append(self._places, -2)[found] == wanted
+        return np.where(there, found, -1)
+
     @property
     def n_shards(self) -> int:
         """Number of shards; the last one may be partly filled."""

@@ -53,6 +53,8 @@ def mend_stored(manifest: Manifest, settings: Settings) -> int:
     where its photographs or models are not at hand.
     """
     fault, cure = f"label set {manifest.digest[:12]} cannot be made anew from its images", "make or import it again"
+    if manifest.recipe.get("stage") == "review":
+        cure = f"apply the review again: wilss labels apply {manifest.parents.get('parent', 'SET')[:12]}"
     if "teacher" in manifest.parents:
         cure = "run its benchmark with --again step"
     try:

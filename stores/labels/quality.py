@@ -42,11 +42,16 @@ def row_truth(source: Source, labels: LabelSet, stage: str) -> NDArray[np.float3
 
     Void pixels are left out.
     """
-    class_ids, found = [source.classes.index(name) + 1 for name in labels.index.classes], []
+    return np.concatenate([np.zeros(0), *image_truths(source, labels, stage)]).astype(np.float32)
+
+
+def image_truths(source: Source, labels: LabelSet, stage: str) -> Iterator[NDArray[np.float64]]:
+    """The same image by image, float64 ``(rows of the image,)``."""
+    class_ids = [source.classes.index(name) + 1 for name in labels.index.classes]
     for image, image_id in enumerate(labels.index.ids):
         own = [class_ids[channel] for channel in labels.index.tags[image].nonzero()[0]]
         if not source.has_mask(image_id):
-            found.append(np.full(len(own), np.nan))
+            yield np.full(len(own), np.nan)
             continue
         whole = source.mask(image_id)
         truth = to_canvas(whole[None], labels.index.canvas, nearest=True)[0].numpy()
@@ -54,8 +59,7 @@ def row_truth(source: Source, labels: LabelSet, stage: str) -> NDArray[np.float3
         hits = (masks & shown).sum((1, 2))
         union = ((masks | shown) & (truth != VOID)).sum((1, 2))
         known = np.isin(own, whole.numpy()) & (union > 0)
-        found.append(np.where(known, hits / np.maximum(union, 1), np.nan))
-    return np.concatenate([np.zeros(0), *found]).astype(np.float32)
+        yield np.where(known, hits / np.maximum(union, 1), np.nan)
 
 
 def parts_of(index: LabelIndex) -> Iterator[range]:

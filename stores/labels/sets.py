@@ -1,4 +1,7 @@
-"""Label sets: pseudo-masks of one step under one recipe, read the same way in either format."""
+"""Label sets: pseudo-masks of one step under one recipe, read the same way in either format.
+
+Only what returns tensors imports torch.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from stores.labels.format1 import INDEX_BYTES, open_format1
 from stores.labels.frame import INDEX, read_frame
@@ -22,6 +23,9 @@ from wilss.data.files import PIXEL_LIMIT
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError, did_you_mean
 from wilss.layout import AGAIN
 from wilss.outside import read_json, require_format
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = 2
 
@@ -74,11 +78,13 @@ class LabelSet:
             raise DataError(f"image '{image_id}' is not in this label set of {len(self)} images.{close[:200]}")
         return self.rows[image_id]
 
-    def require_of(self, tags: Mapping[str, Sequence[bool]], classes: tuple[str, ...], canvas: int) -> None:
+    def require_of(
+        self, tags: Mapping[str, Sequence[bool]], classes: tuple[str, ...], canvas: int, own_tags: bool = False
+    ) -> None:
         """Raise DataError unless the set can teach these classes on these images; it may hold a part of them.
 
         Args:
-            tags: image id -> one flag a class.
+            tags: image id -> one flag a class. own_tags: people changed tags of the set, so that they may be others.
         """
         if (self.index.classes, self.index.canvas) != (classes, canvas):
             raise DataError(
@@ -88,7 +94,7 @@ class LabelSet:
         if not self.index.ids:
             raise DataError("the label set has no row, so there is nothing to learn from; take another one")
         for row, (image_id, own) in enumerate(zip(self.index.ids, self.index.tags.tolist(), strict=True)):
-            if own != list(tags.get(image_id, ())):
+            if own != list(tags.get(image_id, ())) and not (own_tags and image_id in tags):
                 of_data = f"has {_shown(tags[image_id], classes)} in the data" if image_id in tags else "the step lacks"
                 raise DataError(
                     f"row {row} of the label set is image '{image_id}' with {_shown(own, classes)}, which {of_data}; "
@@ -114,15 +120,23 @@ class LabelSet:
         return np.unpackbits(bits, axis=-1, count=width)
 
     def read(self, name: str, start: int, stop: int) -> Tensor:
+        """`values` as a tensor; sizes are int64."""
+        import torch
+
+        found = self.values(name, start, stop)
+        return torch.from_numpy(found.astype(np.int64) if found.dtype == np.uint32 else found)
+
+    def values(self, name: str, start: int, stop: int) -> NDArray[Any]:
         """One array for images ``start`` to ``stop``, as ``(N, C, ...)`` with every class.
 
         Args:
             name: a stage (uint8), "soft" (float16), "agreement" or another number of quality (float32, NaN where a
-                class is not tagged), or "size" and "original" (int64 ``(N, 2)``).
+                class is not tagged), or "size" and "original" (uint32 ``(N, 2)``).
+
+        Raises ArtefactNotFoundError for what the set does not have.
         """
         if name in ("size", "original"):
-            sizes = self._images[start:stop, slice(0, 2) if name == "size" else slice(2, 4)]
-            return torch.from_numpy(sizes.astype(np.int64))
+            return self._images[start:stop, slice(0, 2) if name == "size" else slice(2, 4)]
         self._require(name, [*self.index.stages, *(["soft"] if "initial" in self.index.stages else []), *self.columns])
         if name in self.columns:
             first, last = self._rows(start, stop)
@@ -130,13 +144,21 @@ class LabelSet:
         values = self.masks(name, start, stop) if name in STAGES else self.stored.read(name, *self._rows(start, stop))
         return self._spread(values, start, stop, 0)
 
+    def soft(self, image: int) -> NDArray[np.float16]:
+        """The scorer's maps of the tagged classes of one image over the canvas, float16 ``(R, h, w)`` in [0, 1].
+
+        Raises ArtefactNotFoundError for a set that was not co-segmented.
+        """
+        self._require("soft", ["soft"] if "initial" in self.index.stages else [])
+        return self.stored.read("soft", *self._rows(image, image + 1))
+
     def _rows(self, start: int, stop: int) -> tuple[int, int]:
         return int(self.index.starts[start]), int(self.index.starts[stop])
 
-    def _spread(self, values: NDArray[Any], start: int, stop: int, fill: float) -> Tensor:
+    def _spread(self, values: NDArray[Any], start: int, stop: int, fill: float) -> NDArray[Any]:
         out = np.full((stop - start, len(self.index.classes), *values.shape[1:]), fill, values.dtype)
         out[self.index.tags[start:stop]] = values
-        return torch.from_numpy(out)
+        return out
 
     def _require(self, name: str, known: Sequence[str]) -> None:
         if name not in known:

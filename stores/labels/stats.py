@@ -1,4 +1,7 @@
-"""The quality of a label set, row by row and class by class, with IoU where truth is known; worst rows first."""
+"""The quality of a label set, row by row and class by class, with IoU where truth is known; worst rows first.
+
+Imports no torch unless there is a source.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stores.labels.quality import row_truth
 from stores.labels.sets import LabelSet
 from wilss.data.source import Source
 
 Floats = NDArray[np.float32]
 WORST = ("unchanged", "agreement", "softmin", "area")
-"""What sorts rows, the first that is known of a row, over the root of its fragments: lowest is worst.
+"""The first of them that is known of a row counts, over the root of its fragments."""
+SEEN = ("wins", "apart")
+"""Their mean with it sorts rows, as far as they are known: lowest is worst.
 
 What predicts a bad mask how well stands in docs/architecture.md, "Label sets".
 """
@@ -50,7 +54,7 @@ def label_stats(labels: LabelSet, source: Source | None, count: int) -> Stats:
     """
     channels, images = labels.index.pairs[1], labels.index.pairs[0]
     unknown = np.full(len(channels), np.nan, np.float32)
-    iou = row_truth(source, labels, labels.stage) if source else unknown
+    iou = _truth(source, labels) if source else unknown
     columns = {**labels.quality, "iou": iou}
     by_class = {}
     for channel, name in enumerate(labels.index.classes):
@@ -78,7 +82,16 @@ def row_score(labels: LabelSet) -> Floats:
             values = labels.quality[name]
             score = np.where(np.isnan(values), score, values)
     parts = np.nan_to_num(labels.quality.get("fragments", np.ones_like(score)), nan=1.0)
-    return (score / np.sqrt(np.maximum(parts, 1.0))).astype(np.float32)
+    first = (score / np.sqrt(np.maximum(parts, 1.0))).astype(np.float32)
+    further = [labels.quality[name].clip(0, 1) for name in SEEN if name in labels.quality]
+    return _known_mean(np.stack([first, *further])) if further else first
+
+
+def _known_mean(values: Floats) -> Floats:
+    """Mean of the columns of ``(K, R)`` without what is not known, float32 ``(R,)``; NaN where nothing is."""
+    known = ~np.isnan(values)
+    sums, counts = np.where(known, values, 0).sum(0), known.sum(0)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).astype(np.float32)
 
 
 def worst_images(labels: LabelSet) -> NDArray[np.int64]:
@@ -87,6 +100,12 @@ def worst_images(labels: LabelSet) -> NDArray[np.int64]:
     rows = np.nan_to_num(row_score(labels), nan=2.0)
     np.minimum.at(score, labels.index.pairs[0], rows)
     return score.argsort(kind="stable")
+
+
+def _truth(source: Source, labels: LabelSet) -> Floats:
+    from stores.labels.quality import row_truth  # loads torch, as the source does
+
+    return row_truth(source, labels, labels.stage)
 
 
 def _mean(values: Floats) -> float:

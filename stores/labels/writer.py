@@ -26,7 +26,7 @@ class ShardRows:
     """What a shard holds, in the order of its rows and images.
 
     stages: name -> uint8 ``(R, S, ceil(S / 8))``, packed masks. soft: float16 ``(R, h, w)`` or None. quality: float32
-    ``(R, 7)``, see `wilss.measure.columns`. sizes: uint32 ``(N, 4)``, (height, width) on the canvas and of the file.
+    ``(R, Q)``, see `wilss.measure.columns`. sizes: uint32 ``(N, 4)``, (height, width) on the canvas and of the file.
     pixels: uint32 ``(N, 4)``, digest of each image on the canvas; zeros where it is not known.
     """
 

@@ -49,8 +49,8 @@ def predict_files(
     for path, name in zip(files, names, strict=True):
         try:
             image = read_rgb(path)
-        except (DataError, DataNotFoundError):
-            say(f"'{path}' cannot be decoded as an image and is left out")
+        except (DataError, DataNotFoundError) as error:
+            say(f"{str(error).partition('; ')[0]}; it is left out")
             broken.append(path)
             continue
         if name != path.stem:

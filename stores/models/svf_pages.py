@@ -22,7 +22,8 @@ from wilss.data.spec import World
 from wilss.errors import SpecError
 from wilss.measure.vectors import By, Component, ForegroundShare, activation_maps, heat, layer_moves, strongest
 from wilss.outputs import require_free, writable_folder
-from wilss.report.pictures import contact_sheet, png
+from wilss.report.gallery import Gallery
+from wilss.report.pictures import View, gallery
 from wilss.report.svf import layers_csv, svf_page
 
 N_SCENES, N_SHOWN = 24, 4
@@ -80,9 +81,9 @@ def svf_report(
     ranked = zip(("risen", "fallen"), _strongest(subject, count, by), strict=True)
     looked = {kind: _look(subject, found, pictures) for kind, found in ranked}
     report = {"checkpoint": subject.name, "by": by, **_content(subject, looked, pictures), "folder": str(out)}
-    sheets = [(f"What has {kind}", _sheet(pictures, found)) for kind, found in looked.items() if pictures]
+    galleries = {kind: _gallery(kind, pictures, found) for kind, found in looked.items() if pictures}
     files = {"report.json": json.dumps(report, indent=1, allow_nan=False)}
-    files |= {"layers.csv": layers_csv(layer_moves(subject.vectors)), "svf.html": svf_page(report, sheets)}
+    files |= {"layers.csv": layers_csv(layer_moves(subject.vectors)), "svf.html": svf_page(report, galleries)}
     write_run(out, files)
     return report
 
@@ -151,10 +152,12 @@ def _mean(found: Sequence[Looked]) -> float | None:
     return sum(shares) / len(shares) if shares else None
 
 
-def _sheet(pictures: Sequence[Picture], found: Sequence[Looked]) -> bytes:
-    """The images, and below them a row of heat maps for each component; PNG bytes."""
+def _gallery(kind: str, pictures: Sequence[Picture], found: Sequence[Looked]) -> Gallery:
+    """The images, and below them a row of heat maps for each component."""
     shown = [p for number, p in enumerate(pictures) if p.labels is None or number < N_SHOWN]
-    components = [looked.component for looked in found]
-    notes = [f"{c.layer} component {c.index}: g {c.factor:.4f}" for c in components]
-    rows = [[p.image for p in shown], *(looked.heats for looked in found)]
-    return png(contact_sheet(rows, [p.name for p in shown], ["", *notes]))
+    rows = [("images", [View(p.image) for p in shown])]
+    for looked in found:
+        one = looked.component
+        caption = f"{one.layer} component {one.index}: g {one.factor:.4f}"
+        rows.append((caption, [View(heat_map) for heat_map in looked.heats]))
+    return gallery(f"What has {kind}", [p.name for p in shown], rows)

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from pydantic import ValidationError
+
 from stores.artefacts import Manifest, Recipe, Store
 from stores.plans.plan import Node
 from stores.plans.run import Run
+from wilss.learn.schedule import passes_of
+from wilss.learn.spec import TrainSpec
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,29 @@ def _amount(run: Run, node: Node) -> int:
     images = len(run.lists.positions(step))
     if node.recipe.kind != "checkpoints":
         return images
-    return images * (spec.step.epochs if step else run.ingredients.base_training.epochs)
+    train = spec.step if step else run.ingredients.base_training
+    return images * train.epochs * passes_of(images, train)
 
 
 def _rates(store: Store) -> dict[tuple[Any, ...], list[float]]:
     """Seconds an image of everything in a store that says how long it took."""
     rates: dict[tuple[Any, ...], list[float]] = {}
     for manifest in _timed(store):
-        train = manifest.recipe.get("train")
-        epochs = train.get("epochs") if isinstance(train, dict) else 1
-        amount = manifest.counts["images"] * (epochs if isinstance(epochs, int) else 0)
+        amount = manifest.counts["images"] * _passes(manifest)
         if amount:
             rates.setdefault(_like(manifest, manifest.recipe), []).append(manifest.notes["seconds"] / amount)
     return rates
+
+
+def _passes(manifest: Manifest) -> int:
+    """How often the making looked at each image; 0 where its recipe does not tell."""
+    if (train := manifest.recipe.get("train")) is None:
+        return 1
+    try:
+        spec = TrainSpec.model_validate(train)
+    except ValidationError:
+        return 0
+    return spec.epochs * passes_of(manifest.counts["images"], spec) if manifest.counts["images"] else 0
 
 
 def _timed(store: Store) -> Iterable[Manifest]:

@@ -7,18 +7,20 @@ known as a whole. Where the data of a step are not those that the base student i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stores.artefacts import ArtefactRef, Recipe
 from stores.models.start import MARK
+from stores.plans.given import GivenStudent
 from stores.plans.plan import Node, Plan
 from wilss.data.families import family_of
 from wilss.data.steps import StepLists
 from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.learn.base import joint_epochs
+from wilss.learn.schedule import passes_of
 from wilss.learn.spec import MethodSettings, TrainSpec
 from wilss.models.card import model_files
 from wilss.protocol import Benchmark
@@ -34,6 +36,7 @@ class Ingredients:
     benchmark: as it was asked for; ``lists`` has the steps that are trained. weights: digest of the backbone's.
     start: checkpoint folder that is taken for step 0. prompts: class name -> words. models: digests of scorer and
     grouper, asked by a run that labels. given: step -> label set that is learnt from in place of the co-segmented one.
+    student: that stands for a step and those before it.
     """
 
     spec: RunSpec
@@ -44,6 +47,7 @@ class Ingredients:
     prompts: Mapping[str, tuple[str, ...]]
     models: Callable[[], tuple[str, str]]
     given: Mapping[int, ArtefactRef]
+    student: GivenStudent | None = None
 
     def names(self, classes: tuple[int, ...]) -> tuple[str, ...]:
         """Class names by id."""
@@ -53,9 +57,15 @@ class Ingredients:
     def has_bank(self) -> bool:
         """Whether old-class instances are pasted: the method wants it, and there are base images to cut them from.
 
-        A run that starts from a checkpoint may have none.
+        A run that starts from a checkpoint or a student may have none.
         """
-        return self.spec.memory is not None and (not self.start or bool(self.lists.positions(0)))
+        may_lack = self.start is not None or self.student is not None
+        return self.spec.memory is not None and (not may_lack or bool(self.lists.positions(0)))
+
+    @property
+    def grows(self) -> bool:
+        """Whether the memory bank gets instances of the classes of later steps."""
+        return self.spec.memory is not None and self.spec.memory.grows
 
     @property
     def settings(self) -> MethodSettings:
@@ -72,8 +82,10 @@ class Ingredients:
             return spec.base
         apart, steps = self.lists.of(self.benchmark), range(len(self.benchmark.steps))
         images = [len(apart.listed(step)) for step in steps]
-        epochs = [spec.step.epochs if step else spec.base.epochs for step in steps]
-        return spec.base.model_copy(update={"epochs": joint_epochs(images, epochs, len(self.lists.positions(0)))})
+        trainings = [spec.step if step else spec.base for step in steps]
+        epochs = [one.epochs * passes_of(n, one) for n, one in zip(images, trainings, strict=True)]
+        n_train = len(self.lists.positions(0))
+        return spec.base.model_copy(update={"epochs": joint_epochs(images, epochs, n_train), "min_iterations": 0})
 
 
 def plan_incremental(of: Ingredients) -> Plan:
@@ -82,23 +94,63 @@ def plan_incremental(of: Ingredients) -> Plan:
 
 
 def _nodes(of: Ingredients) -> Iterator[Node]:
-    student = _base(of)
-    yield Node("checkpoint 0", student, "base", "base student")
-    bank = _bank(of) if of.has_bank else None
+    first, last = of.student.step if of.student else 0, len(of.lists.protocol.steps) - 1
+    student, elsewhere, banks = _given(of, of.student) if of.student else (_base(of), False, [])
+    if of.student:
+        yield Node(f"checkpoint {first}", student, "step", f"student of step {first}, given", first, given=True)
+    else:
+        yield Node("checkpoint 0", student, "base", "base student")
+    bank = _bank(of) if of.has_bank and not (of.student and first == last) else None
     if bank:
         yield Node("memory bank", bank, "bank", "memory bank")
-    yield Node("evaluation 0", _evaluation(of, 0, student), "evaluation", "evaluation of step 0", 0)
-    for step in range(1, len(of.lists.protocol.steps)):
+    for node in banks if bank else []:
+        yield node
+        bank = node.recipe
+    title = f"evaluation of step {first}"
+    yield Node(f"evaluation {first}", _evaluation(of, first, student), "evaluation", title, first)
+    before: Parent | None = None
+    for step in range(first + 1, last + 1):
         labels: Parent | None = of.given.get(step) if of.spec.uses_labels else None
         if of.spec.uses_labels and labels is None:
             labels = _labels(of, step)
             yield Node(f"labels {step}", labels, "labels", f"labels of step {step}", step)
-        student = _step(of, step, student, labels, bank)
+        if bank and step > first + 1 and of.grows:
+            bank = _grown(of, step - 1, bank, before, student)
+            yield _bank_node(step - 1, bank)
+        student = _step(of, step, student, labels, bank, elsewhere)
+        before = labels
         yield Node(f"checkpoint {step}", student, "step", f"student of step {step}", step)
         # kept while the student is trained, by a method that has a teacher
         yield Node(f"final labels {step}", _teacher(student), "step", f"teacher's masks of step {step}", step, True)
         evaluation = _evaluation(of, step, student)
         yield Node(f"evaluation {step}", evaluation, "evaluation", f"evaluation of step {step}", step)
+
+
+def _given(of: Ingredients, student: GivenStudent) -> tuple[Recipe, bool, list[Node]]:
+    """The recipe of a student that is given, whether it tells nothing of this run's data, and grown memory banks.
+
+    One that was made otherwise tells nothing of them; its bank is that which it pasted from, and what it learnt.
+    """
+    if student.step < len(of.lists.protocol.steps) - 1:
+        plan = plan_incremental(replace(of, student=None))
+        own = plan[f"checkpoint {student.step}"].recipe
+        if own.digest == student.manifest.digest:
+            banks = [node for at in range(1, student.step + 1) if (node := plan.get(f"memory bank {at}"))]
+            return own, False, [replace(node, optional=node is not banks[-1]) for node in banks]
+    return student.recipe, True, _bank_of(of, student) if of.grows else []
+
+
+def _bank_of(of: Ingredients, student: GivenStudent) -> list[Node]:
+    """The memory bank that a student from elsewhere leaves; none where it pasted nothing."""
+    parents = student.recipe.parents
+    if "bank" not in parents:
+        return []
+    recipe = _grown(of, student.step, parents["bank"], parents.get("labels"), student.recipe)
+    return [_bank_node(student.step, recipe)]
+
+
+def _bank_node(step: int, recipe: Recipe) -> Node:
+    return Node(f"memory bank {step}", recipe, "bank", f"memory bank after step {step}", step + 1)
 
 
 def _base_facts(of: Ingredients) -> dict[str, Any]:
@@ -146,7 +198,15 @@ def _base(of: Ingredients) -> Recipe:
 def _bank(of: Ingredients) -> Recipe:
     """The memory bank of the base classes."""
     assert of.spec.memory is not None
-    return Recipe("banks", {**_base_facts(of), "memory": of.spec.memory.plain()})
+    return Recipe("banks", {**_base_facts(of), "memory": of.spec.memory.of_masks()})
+
+
+def _grown(of: Ingredients, step: int, bank: Parent, labels: Parent | None, student: Recipe) -> Recipe:
+    """The memory bank with instances of a step's classes; its parents tell everything of the data."""
+    assert of.spec.memory is not None
+    facts = {"version": ALGORITHM_VERSION, "stage": "grown", "step": step, "memory": of.spec.memory.plain()}
+    made_from: dict[str, Parent | None] = {"bank": bank, "labels": labels, "student": student}
+    return Recipe("banks", facts, {role: parent for role, parent in made_from.items() if parent is not None})
 
 
 def _labels(of: Ingredients, step: int) -> Recipe:
@@ -173,8 +233,14 @@ def _labels(of: Ingredients, step: int) -> Recipe:
     return Recipe("labels", {**facts, "prompts": words} if words else facts)
 
 
-def _step(of: Ingredients, step: int, previous: Recipe, labels: Parent | None, bank: Recipe | None) -> Recipe:
-    """The student of step t >= 1, and through its parents everything before it."""
+def _step(
+    of: Ingredients, step: int, previous: Recipe, labels: Parent | None, bank: Recipe | None, elsewhere: bool
+) -> Recipe:
+    """The student of step t >= 1, and through its parents everything before it.
+
+    Args:
+        elsewhere: what it is built upon tells nothing of this run's data.
+    """
     spec = of.spec
     facts: dict[str, Any] = {
         "version": ALGORITHM_VERSION,
@@ -186,8 +252,10 @@ def _step(of: Ingredients, step: int, previous: Recipe, labels: Parent | None, b
         "train": spec.step.plain(),
         "seed": spec.seed,
     }
-    if (data := of.lists.fingerprint(step)) != of.lists.source.fingerprint:
-        facts["data"] = data  # otherwise known through the base student
+    if elsewhere or of.lists.fingerprint(step) != of.lists.source.fingerprint:
+        facts["data"] = of.lists.fingerprint(step)  # otherwise known through the base student
+    if elsewhere:
+        facts |= {"scenario": spec.scenario, "canvas": spec.data.canvas, **_own_data(of)}
     if spec.step.tuning == "svf":
         facts["svf"] = "one set of bases for all steps"
     if spec.entry.settings is not None:

@@ -15,7 +15,7 @@ class Node:
     """The place of one artefact in a run.
 
     stage: what ``--again`` calls it. step: its step, where it has one. title: what it is, for people. optional: a run
-    is complete without it.
+    is complete without it. given: it stands, and is never made.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Node:
     title: str
     step: int | None = None
     optional: bool = False
+    given: bool = False
 
     @property
     def at(self) -> int:
@@ -32,7 +33,7 @@ class Node:
 
     def is_in(self, again: Iterable[str]) -> bool:
         """Whether it is among the stages that are to be made anew: "all", "labels" or "labels-1"."""
-        return bool({"all", self.stage, f"{self.stage}-{self.step}"} & set(again))
+        return not self.given and bool({"all", self.stage, f"{self.stage}-{self.step}"} & set(again))
 
 
 class Plan(Mapping[str, Node]):
@@ -76,7 +77,7 @@ class Plan(Mapping[str, Node]):
 
 def _names_of(nodes: Iterable[Node]) -> tuple[str, ...]:
     names = ["all"]
-    for node in nodes:
+    for node in (node for node in nodes if not node.given):
         names += [node.stage] if node.step is None else [node.stage, f"{node.stage}-{node.step}"]
     return tuple(dict.fromkeys(names))
 

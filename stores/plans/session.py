@@ -6,19 +6,19 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import uuid4
 
 from stores.artefacts import Anew, ArtefactRef, Manifest, Recipe, Store
 from stores.in_use import using
 from stores.plans.plan import Node, Plan
-from stores.progress import say
+from stores.progress import say, starter
 from wilss.custom import CustomBenchmark
 from wilss.data.families import open_source
 from wilss.data.gate import examine, lines_of, require_sound
+from wilss.data.listing import TaggedList
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
-from wilss.data.steps import TrainingList
 from wilss.device import require_device
 from wilss.errors import DamagedArtefactError, TornStateError
 from wilss.foundation.contracts import Grouper, Scorer
@@ -30,6 +30,14 @@ from wilss.settings import Settings
 T = TypeVar("T")
 
 
+class StageNote(NamedTuple):
+    """What became of a node. title: what it is. seconds: that making it took; None for one that was found."""
+
+    title: str
+    told: str
+    seconds: float | None = None
+
+
 class Session:
     """Data and models that the runs of one flow share. Open a new one to see what lies on the disk today.
 
@@ -37,10 +45,16 @@ class Session:
 
     Args:
         say: takes one line for people.
+
+    started_by: who or what started the flow, in words; "" where nobody tells. stages: what became of the nodes that
+    were asked for, by digest. several: its runs have to be told from each other.
     """
 
+    several = False
+
     def __init__(self, settings: Settings, say: Callable[[str], None] = say) -> None:
-        self.settings, self.say = settings, say
+        self.settings, self.say, self.started_by = settings, say, starter()
+        self.stages: dict[str, StageNote] = {}
         self.store = Store(settings.root)
         self.device = require_device(settings.device)
         self._opened: dict[Hashable, Any] = {}
@@ -64,9 +78,9 @@ class Session:
         key = ("source", family, base, custom, data)
         return self.once(key, lambda: open_source(family, data, self.settings, base, custom))
 
-    def training_list(self, source: Source) -> TrainingList:
+    def training_list(self, source: Source) -> TaggedList:
         """The training images of a data set and their tags."""
-        return self.once(("training list", id(source)), lambda: TrainingList.of(source))
+        return self.once(("training list", id(source)), lambda: TaggedList.of(source))
 
     def check(self, source: Source) -> None:
         """Look over a data set once, and say what is found. Raises DataError where something refuses it."""
@@ -83,7 +97,8 @@ class Session:
 
     def scorer(self, spec: FoundationSpec) -> Scorer:
         """The scorer of a specification."""
-        return self.once(("scorer", spec), lambda: build_scorer(spec, self.settings.weights, str(self.device)))
+        facts = spec, self.settings.weights, str(self.device), lambda: self.grouper(spec)
+        return self.once(("scorer", spec), lambda: build_scorer(*facts))
 
     def grouper(self, spec: FoundationSpec) -> Grouper:
         """The grouper of a specification."""
@@ -93,8 +108,10 @@ class Session:
         """What the store has of a node; None while it is to be made, or to be made anew.
 
         What ``--again`` names is made anew once a session, and so is what is built upon it. What is damaged is said,
-        and made again.
+        and made again. Raises DamagedArtefactError for a damaged one that is given, which nothing makes.
         """
+        if node.given:
+            return self.store.find(node.recipe)
         found, digest = self._sound(node), node.recipe.digest
         again = node.is_in(self.settings.again) or self._anew.keys() & set(node.recipe.parent_digests.values())
         if again and digest not in self._anew:
@@ -122,7 +139,9 @@ class Session:
         for kept in (node for plan in plans for node in plan.values() if node.optional):
             if self.store.was_set_aside(kept.recipe) and self._sound(kept) is None:
                 self._with_maker(kept)
-        nodes = {self.store.path(n.recipe.kind, n.recipe.digest): n for plan in plans for n in plan.values()}
+        nodes = {
+            self.store.path(n.recipe.kind, n.recipe.digest): n for plan in plans for n in plan.values() if not n.given
+        }
         while True:
             try:
                 return make()
@@ -146,7 +165,9 @@ class Session:
         manifest = self.standing(node)
         if manifest is None:
             return None
-        self.say(f"{node.title}: found, made {ago(manifest.created)}")
+        told = f"found, made {ago(manifest.created)}"
+        self.stages.setdefault(node.recipe.digest, StageNote(node.title, told))
+        self.say(f"{node.title}: {told}")
         return manifest.ref
 
     def obtain(self, node: Node, make: Callable[[Path], Manifest]) -> ArtefactRef:

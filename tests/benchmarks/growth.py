@@ -4,7 +4,8 @@
 For each size: seconds a row to write it and to draw it for training, bytes a row on the disk, seconds to open the set
 and to hold it against the step's tags, and memory of a process that trains on it: everything that a step draws from but
 the network and the photographs (one is shown again and again). "growth" is a cost a row over that of the next smaller
-set, the larger of both: 1 is flat.
+set, the larger of both: 1 is flat. "open" is the median of the seconds that fresh processes take to open a set of as
+many images as COCO has to train on, without their imports.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from wilss.measure.columns import COLUMNS
 CLASSES = 20
 BATCH, BATCHES = 16, 12
 POOL = 512
+COCO, OPENINGS = 118_000, 5
 COSTS = ("write_s", "draw_s", "bytes", "open_s", "memory_bytes")
 
 
@@ -120,8 +122,27 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def measure(sizes: list[int], canvas: int) -> dict[str, Any]:
-    """Costs by size, and how they grow."""
+def opening(images: int, canvas: int, pool: NDArray[np.uint8]) -> dict[str, Any]:
+    """Median seconds to open a set of so many images, each time in a process of its own."""
+    code = """
+import time
+from stores.labels.sets import LabelSet
+start = time.perf_counter()
+LabelSet.open(Path(sys.argv[1]))
+print(time.perf_counter() - start)
+"""
+    with tempfile.TemporaryDirectory() as name:
+        write(Path(name), index_of(images, canvas), pool)
+        command = [sys.executable, "-c", f"import sys; from pathlib import Path\n{code}", name]
+        runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(OPENINGS)]
+    seconds = sorted(float(out) for out in runs)
+    shown = ", ".join(f"{one:.3f}" for one in seconds)
+    print(f"{images:7} images are opened in {float(np.median(seconds)):.3f} s (of {shown})", flush=True)
+    return {"images": images, "seconds": float(np.median(seconds)), "all": seconds}
+
+
+def measure(sizes: list[int], canvas: int, opened: int = COCO) -> dict[str, Any]:
+    """Costs by size, and how they grow; and the opening of a set of ``opened`` images, none with 0."""
     pool, found = blobs(canvas), {}
     for images in sizes:
         index = index_of(images, canvas)
@@ -139,7 +160,8 @@ def measure(sizes: list[int], canvas: int) -> dict[str, Any]:
             f"{told['memory_bytes'] / 2**20:.0f} MiB, peak {told['peak_bytes'] / 2**20:.0f} MiB",
             flush=True,
         )
-    return {"sizes": {str(n): values for n, values in found.items()}, "growth": _growth(found), "canvas": canvas}
+    facts = {"sizes": {str(n): values for n, values in found.items()}, "growth": _growth(found), "canvas": canvas}
+    return {**facts, "open": opening(opened, canvas, pool) if opened else None}
 
 
 def _growth(found: dict[int, dict[str, float]]) -> dict[str, float]:
@@ -156,8 +178,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--canvas", type=int, default=512)
+    parser.add_argument("--open", type=int, default=COCO, help="images of the set that is opened alone; 0 opens none")
     options = parser.parse_args()
-    last_line("growth", measure(options.sizes, options.canvas))
+    last_line("growth", measure(options.sizes, options.canvas, options.open))
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.benchmarks import last_line
+from tests.wilss.factored import FactoredConv2d
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.pretrained import find_weights
-from wilss.nets.svf import FactoredConv2d, apply_svf, fold
+from wilss.nets.svf import apply_svf, fold
 
 FORMS = ("weights", "composed", "factored")
 

@@ -112,6 +112,24 @@ def test_two_runs_on_one_store_share_what_they_make(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*/.staging-*"))
 
 
+@pytest.mark.whole
+def test_eight_equal_commands_end_well_and_make_everything_once(tmp_path: Path) -> None:
+    runs = [start(tmp_path, "--set", "data.n_train=160") for _ in range(8)]
+    try:
+        outputs = [run.communicate(timeout=550)[0] for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
+    assert [run.returncode for run in runs] == [0] * 8, outputs
+    made = [path.parent.name for path in tmp_path.glob("*/??/*/manifest.json")]
+    assert len(made) == len(set(made))
+    assert len(list((tmp_path / "checkpoints").glob("??/*/manifest.json"))) == 2
+    assert not list(tmp_path.glob("*/.staging-*"))
+    assert not list(tmp_path.glob("quarantine/*/*"))
+    first = [output for output in outputs if "waiting for it" not in output and ": found, made" not in output]
+    assert len(first) <= 1, "the others say that they waited, or what they found"
+
+
 @pytest.mark.timeout(120)
 def test_control_c_ends_in_one_sentence(tmp_path: Path) -> None:
     def heed_control_c() -> None:  # what runs in the background of a shell, as CI may, is born deaf to it
@@ -141,6 +159,7 @@ def pretrain(out: Path, root: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*command, *arguments], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
+@pytest.mark.whole
 def test_killed_pretraining_ends_with_the_same_weights(tmp_path: Path) -> None:
     assert pretrain(tmp_path / "whole", tmp_path / "root").wait(240) == 0
     cut = tmp_path / "cut"

@@ -73,6 +73,7 @@ def test_coco_base_and_voc_step(real_data: Path, tmp_path: Path) -> None:
     assert labels["refined"] > 0.2  # the classifier knows what it looks for
 
 
+@pytest.mark.whole
 def test_compare_on_photographs(real_data: Path, tmp_path: Path) -> None:
     voc = few_of_voc(real_data, tmp_path / "voc", 60, 20)
     options = ["--weights", real_data / "weights", "--root", tmp_path / "root", "--seeds", "0", "--set", *SHORT]

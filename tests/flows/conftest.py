@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from flows.cli import benchmarks, few_shot, foundations
+from flows.cli import benchmarks, few_shot, foundations, retrain
 from tests.commands import command_line
 from tests.wilss.models.cards import SPEC, student_card
 from wilss.models.files import save_model
@@ -22,7 +22,7 @@ from wilss.nets.segmenter import build_segmenter
 def wilss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Run the command line in this process: (exit code, standard output, standard error)."""
     monkeypatch.delenv("WILSS_DATA", raising=False)
-    for module in (benchmarks, few_shot, foundations):  # the tests bring their own Prefect server
+    for module in (benchmarks, few_shot, foundations, retrain):  # the tests bring their own Prefect server
         monkeypatch.setattr(module, "server_at_hand", lambda root, verbose=False: nullcontext())
 
     return command_line(capsys, monkeypatch)

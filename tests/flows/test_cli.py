@@ -133,7 +133,7 @@ def repeated_line(root: Path) -> str:
 def scored_image_in_training(root: Path) -> str:
     path = root / "ImageSets" / "Segmentation" / "train_aug.txt"
     path.write_text(path.read_text() + "\n2007_000008")
-    return "'train_aug' holds images of 'dev', which is scored on (1, first '2007_000008')"
+    return "train_aug.txt' holds images of 'dev', which is scored on (1, first '2007_000008')"
 
 
 DAMAGE = [break_jpeg, remove_image, unknown_value, colour_mask, other_size, empty_list, repeated_line]
@@ -321,7 +321,7 @@ def test_a_named_server_that_does_not_answer_is_told(tmp_path: Path) -> None:
         env = {**os.environ, "PREFECT_API_URL": url}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"wilss: no Prefect server answers at {url} (")
+    assert f"\nwilss: no Prefect server answers at {url} (" in done.stderr
     assert "unset PREFECT_API_URL" in done.stderr
     assert "Traceback" not in done.stderr
 

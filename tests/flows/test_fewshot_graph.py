@@ -16,7 +16,7 @@ from stores.plans import fewshot_run
 from wilss.device import resolve_device
 from wilss.digest import canonical_json
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
-from wilss.report.records import FewShotReport
+from wilss.report.fewshot_records import FewShotReport
 from wilss.settings import Settings
 
 Finished = tuple[Path, UUID, FewShotReport]
@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, prefect_backend: None, sp
 
 
 def edges(flow_run: UUID) -> set[tuple[str, str]]:
-    """Pairs of task runs, the first of which handed something to the second; names without their random ends."""
+    """Pairs of task runs, the first of which handed something to the second."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
@@ -52,7 +52,7 @@ def edges(flow_run: UUID) -> set[tuple[str, str]]:
             if len(runs) == N_TASKS:
                 break
             time.sleep(0.5)  # the server records them one after the other
-    names = {run.id: run.name.rpartition("-")[0] or run.name for run in runs}
+    names = {run.id: run.name for run in runs}
     return {(names[i.id], names[run.id]) for run in runs for inputs in run.task_inputs.values() for i in inputs}  # type: ignore[union-attr]
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.hydration import HydrationContext, hydrate
 from prefect.utilities.schema_tools.validation import validate
 
+from deployments.catalogue import DEPLOYMENTS, Deployed, flow_of
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.presets import FEWSHOT_PRESETS
 from wilss.fewshot.spec import FAMILIES, FewShotSpec
@@ -22,14 +20,7 @@ from wilss.presets import PRESETS
 from wilss.section import Section
 from wilss.spec import RunSpec
 
-ROOT = Path(__file__).parents[2]
-DEPLOYMENTS = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text())["deployments"]
 NOTHING: Any = object()
-
-
-def flow_of(deployment: dict[str, Any]) -> Any:
-    path, name = deployment["entrypoint"].split(":")
-    return getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name)
 
 
 def posted(field: dict[str, Any], value: Any, definitions: dict[str, Any]) -> Any:
@@ -83,14 +74,16 @@ def form(flow: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     return sent
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: f"{d['entrypoint'].split(':')[1]} {d['name']}")
-def test_an_untouched_form_is_the_same_run(deployment: dict[str, Any]) -> None:
-    flow, given = flow_of(deployment), deployment["parameters"]
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda entry: entry.full_name)
+def test_an_untouched_form_is_the_same_run(deployment: Deployed) -> None:
+    flow, given = flow_of(deployment), dict(deployment.parameters)
     by_form, by_command = (flow.validate_parameters(parameters) for parameters in (form(flow, given), given))
-    what = "grid" if "grid" in given else "spec"
-    assert by_form[what].facts() == by_command[what].facts()
-    assert by_form.get("settings") == by_command.get("settings")
-    assert by_form.get("step") == by_command.get("step")
+    for name in flow.fn.__annotations__.keys() - {"return"}:
+        assert facts_of(by_form.get(name)) == facts_of(by_command.get(name)), name
+
+
+def facts_of(value: Any) -> Any:
+    return value.facts() if hasattr(value, "facts") else value
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -72,16 +72,20 @@ def test_a_checkpoint_learns_from_tagged_images_alone(wilss, tmp_path: Path) -> 
     (checkpoint,) = (root / "checkpoints").glob("??/*")
     data = own_folder(tmp_path / "data", masks=False)
     arguments = ["run", benchmark_file(tmp_path), "--data", data, "--start", checkpoint, *OPTIONS, "--root", root]
-    code, _, err = wilss(*arguments)
+    code, out, err = wilss(*arguments)
     assert code == 0, err
     assert "there is no memory bank: nothing is pasted" in err
+    assert "look: no image with a mask was kept to score on" in out
+    assert "  name some images with masks in eval.txt" in out
     (path,) = (root / "runs").glob("mine-*/report.json")
     report = json.loads(path.read_text())
     assert report["metrics"] == {"old": None, "new": None, "all": None}  # nothing to score on
     assert "memory bank" not in report["artefacts"]
     assert {stage for entry in report["label_sets"] for stage in entry["iou"]} == {"initial", "refined", "final"}
-    picture = next((root / "runs").glob("mine-*/report.html")).read_text()
-    assert picture.count("data:image/png;base64,") == 2
+    page = next((root / "runs").glob("mine-*/report.html")).read_text()
+    assert "Pseudo-labels of step 1" in page
+    assert "Predictions before and after the last step" in page
+    assert page.count("<img ") > 8
     checkpoint, image = report["artefacts"]["checkpoint 1"], data / "images" / "train-000003.png"
     code, _, err = wilss("predict", checkpoint, image, "-o", tmp_path / "o", "--root", root)
     assert code == 0, err

@@ -85,7 +85,7 @@ def test_two_files_of_one_name_and_one_that_is_not_there(wilss: Any, tmp_path: P
         wilss("run", *TINY, *options, "--import", tmp_path / "none.py")
     )
     line = told(wilss("run", *TINY, *options, "--method", "yours"))
-    assert "unknown method 'yours'. Known: finetune, fmwiss, joint, mine, wilson." in line
+    assert "unknown method 'yours'. Known: finetune, fmwiss, fmwiss+, joint, mine, wilson." in line
     assert not (tmp_path / "root").exists()
 
 

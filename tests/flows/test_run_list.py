@@ -11,7 +11,8 @@ import pytest
 from stores.reports import with_earlier_seconds
 from stores.run_list import list_runs
 from wilss.errors import FormatError
-from wilss.report.records import FewShotReport, Means, RunReport, SplitScores
+from wilss.report.fewshot_records import FewShotReport, SplitScores
+from wilss.report.records import Means, RunReport
 from wilss.spec import make_spec
 
 

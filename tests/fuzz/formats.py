@@ -31,6 +31,8 @@ prompts:
 ignore: [sofa]
 """
 RUN = ("scenes-15-5", "--preset", "tiny")
+TOOLS = {"coco": "instances.json", "cvat": "annotations.xml", "label-studio": "tasks.json"}
+"""Forms of other tools -> the file that is written in each."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,18 @@ class Examples:
     folder: Path
 
     @property
+    def labels(self) -> str:
+        """Digest of the label set that the last step learnt from."""
+        return self._artefact("labels 1")
+
+    @property
     def checkpoint(self) -> str:
         """Digest of the student of the last step."""
+        return self._artefact("checkpoint 1")
+
+    def _artefact(self, node: str) -> str:
         reports = (self.folder / "root" / "runs").glob("*/report.json")
-        return str(json.loads(next(reports).read_text())["artefacts"]["checkpoint 1"])
+        return str(json.loads(next(reports).read_text())["artefacts"][node])
 
 
 def make_examples(folder: Path, run: Callable[..., object]) -> Examples:
@@ -70,7 +80,12 @@ def make_examples(folder: Path, run: Callable[..., object]) -> Examples:
     voc_folder(folder / "voc")
     coco_folder(folder / "coco")
     run("run", *RUN, "--root", folder / "root")
-    return Examples(folder)
+    made, where = Examples(folder), ("--root", folder / "root")
+    for form in TOOLS:
+        run("labels", "export", made.labels, "--to", folder / form, "--format", form, *where)
+    run("labels", "review", made.labels, "--accept-above", "0.5", "--who", "ann", *where)
+    run("labels", "review", made.labels, "--export", folder / "review.zip", *where)
+    return made
 
 
 def _copy(source: Path, target: Path) -> Path:
@@ -225,10 +240,36 @@ def episodes(of: Examples, to: Path, rng: random.Random) -> list[Command]:
     ]
 
 
+def other_tool(of: Examples, to: Path, rng: random.Random) -> list[Command]:
+    """masks that another tool wrote"""
+    form = rng.choice(list(TOOLS))
+    path = _copy(of.folder / form, to / form) / TOOLS[form]
+    content, by_value = path.read_bytes(), path.suffix == ".json" and rng.random() < 0.7
+    _write(path, spoil_json(content.decode(), rng) if by_value else spoil_bytes(content, rng))
+    root = _copy(of.folder / "root", to / "root")
+    return [("labels", "import", str(path), "--parent", of.labels, "--root", str(root))]
+
+
+def review(of: Examples, to: Path, rng: random.Random) -> list[Command]:
+    """what people said of a label set, and a file in which it is moved"""
+    root = _copy(of.folder / "root", to / "root")
+    moved = to / "review.zip"
+    _write(moved, (of.folder / "review.zip").read_bytes())
+    path = rng.choice((moved, root / "reviews" / of.labels / "acts.jsonl"))
+    _write(path, spoil_bytes(path.read_bytes(), rng))
+    where = ("--root", str(root))
+    return [
+        ("labels", "review", of.labels, *where),
+        ("labels", "review", of.labels, "--import", str(moved), *where),
+        ("labels", "apply", of.labels, *where),
+        ("store", "repair", *where),
+    ]
+
+
 FORMATS = {
     made.__name__: made
     for made in (
         *(table, id_list, benchmark, mask, image, coco, setting),
-        *(manifest, checkpoint, label_set, report, episodes),
+        *(manifest, checkpoint, label_set, report, episodes, other_tool, review),
     )
 }

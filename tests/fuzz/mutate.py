@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -86,7 +87,7 @@ def spoil_json(text: str, rng: random.Random) -> bytes:
 
 def _spoilt_value(value: Any, rng: random.Random) -> Any:
     if not isinstance(value, (dict, list)) or not value or rng.random() < 0.1:
-        return rng.choice(ODD_VALUES)
+        return copy.deepcopy(rng.choice(ODD_VALUES))  # a second change must not reach the list itself
     keys = list(value) if isinstance(value, dict) else list(range(len(value)))
     key = rng.choice(keys)
     way = rng.random()

@@ -24,6 +24,7 @@ RECIPES: dict[str, Content] = {
         for scenario in ("overlap", "disjoint")
     },
     **{f"tiny {method}": {**TINY, "method": method} for method in ("wilson", "finetune", "joint")},
+    "fmwiss+ of six steps": {"benchmark": "scenes-15-1", "preset": "tiny", "method": "fmwiss+"},
     "joint of six steps": {"benchmark": "scenes-15-1", "preset": "tiny", "method": "joint"},
     "tiny seed 7": {**TINY, "seed": 7},
     "no teacher": {**TINY, "fmwiss": {"teacher": False}},

@@ -19,6 +19,8 @@ def test_digests_of_every_node(tmp_path: Path) -> None:
     assert found == KNOWN["digests"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("prefect_backend")
 def test_losses_and_scores_of_every_method_and_head(tmp_path: Path) -> None:
     """Losses to a thousandth, as other processors add up in another order; scores, of few pixels, to a hundredth.

@@ -54,6 +54,18 @@ def test_publish_and_find(tmp_path: Path) -> None:
     assert store.get("banks", RECIPE.digest[:8]).digest == RECIPE.digest
 
 
+@pytest.mark.parametrize("left", ["manifest.json.partial", "content.partial"])
+def test_half_a_file_of_a_killed_process_is_no_part_of_what_is_published(tmp_path: Path, left: str) -> None:
+    staging = Store(tmp_path).staging("banks", RECIPE.digest)
+    staging.mkdir(parents=True)
+    (staging / left).write_text("hal")
+    store = build(tmp_path)
+    found = store.find(RECIPE)
+    assert found is not None
+    assert [*found.files] == ["content"]
+    assert {path.name for path in store.path("banks", RECIPE.digest).iterdir()} == {"content", "manifest.json"}
+
+
 def test_publishing_twice_keeps_the_first(tmp_path: Path) -> None:
     store = build(tmp_path)
     first = (store.path("banks", RECIPE.digest) / "manifest.json").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 
 from stores.banks import load_bank, save_bank
 from wilss.errors import FormatError
-from wilss.learn.memory import MemoryBank
+from wilss.learn.memory import MemoryBank, Origin
 
 
 @pytest.fixture
@@ -23,6 +25,50 @@ def test_a_bank_comes_back(folder: Path) -> None:
     bank = load_bank(folder)
     assert bank.ids == ("a", "b")
     assert bank.counts() == {1: 1, 2: 1}
+    assert bank.origins == ()
+    assert (folder / "index.json").read_text() == '{"ids": ["a", "b"]}', "as it was before there were origins"
+
+
+def grown(folder: Path) -> MemoryBank:
+    """The bank of a folder with origins, written over it."""
+    origins = (Origin(), Origin("student", 0.75, 2, "5eed"))
+    bank = replace(load_bank(folder), origins=origins)
+    save_bank(bank, folder)
+    return bank
+
+
+def test_origins_come_back(folder: Path) -> None:
+    assert load_bank(folder).origin(1) == Origin()
+    assert grown(folder).origins == load_bank(folder).origins
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("made", "magic"),
+        ("score", 1.5),
+        ("score", "NaN"),
+        ("step", -1),
+        ("parent", "../../etc"),
+        ("parent", None),
+        ("more", 1),
+    ],
+)
+def test_damaged_origins_are_named(folder: Path, key: str, value: object) -> None:
+    grown(folder)
+    content = json.loads((folder / "index.json").read_text())
+    content["origins"][1][key] = value
+    (folder / "index.json").write_text(json.dumps(content))
+    with pytest.raises(FormatError, match=r"index.json' is damaged.*origins.*; take its folder anew"):
+        load_bank(folder)
+
+
+def test_an_origin_that_is_missing_is_damage(folder: Path) -> None:
+    grown(folder)
+    content = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps({**content, "origins": content["origins"][:1]}))
+    with pytest.raises(FormatError, match=r"index.json' is damaged.*1 origins for 2 instances"):
+        load_bank(folder)
 
 
 @pytest.mark.parametrize("name", ["index.json", "bank.safetensors"])

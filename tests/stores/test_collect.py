@@ -15,8 +15,10 @@ from stores.artefacts import ArtefactRef, Kind, Recipe, Store
 from stores.collect import collect, find_garbage
 from stores.in_use import alone_in, using
 from stores.locks import held
+from stores.registry import promote
 from stores.usage import usage
 from stores.verify import repair, verify
+from tests.stores.students import publish_student
 from wilss.report.records import Means, RunReport
 
 
@@ -57,9 +59,8 @@ def test_what_a_report_a_chain_a_child_or_a_name_needs_stays(tmp_path: Path) -> 
     store, recipe = Store(tmp_path), Recipe("labels", {"stage": "child"}, {"parent": parent})
     with store.build(recipe) as folder:
         store.publish(recipe, folder, {})
-    champion = publish(tmp_path, "checkpoints", 6)
-    (tmp_path / "aliases").mkdir()
-    (tmp_path / "aliases" / "champion").write_text(champion.digest)
+    champion = publish_student(tmp_path, 6)
+    promote(tmp_path, champion.digest, expected=None, who="ada", why="")
     free = publish(tmp_path, "evaluations", 7, {"checkpoint": base})
     path = report(
         tmp_path,
@@ -241,3 +242,18 @@ def test_commands_print_tables_and_json(
     publish(tmp_path, "banks", 1)
     assert "deleted" in call("gc", "--yes")[1]
     assert Store(tmp_path).find(bank) is None
+
+
+def test_what_the_inspector_made_to_look_at_may_go_at_any_time(tmp_path: Path) -> None:
+    picture = tmp_path / "inspector" / "pictures" / "ab" / "cd-thumb.jpg"
+    left = tmp_path / ".inspector-gone" / "half"
+    for path in (picture, left):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(bytes(500))
+    picture.with_name("ef-thumb.jpg.1.partial").write_bytes(bytes(70))
+    assert usage(tmp_path).kinds["inspector"] == (1, 570)
+    with using(tmp_path):
+        assert garbage(tmp_path) == [("cache", "inspector"), ("cache", "inspector-gone")]
+        assert sum(item.bytes for item in collect(tmp_path)) == 1070
+    assert [path.name for path in tmp_path.iterdir() if "inspector" in path.name] == []
+    assert garbage(tmp_path) == []

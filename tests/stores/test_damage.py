@@ -14,6 +14,7 @@ from PIL import Image
 from stores.artefacts import Store
 from tests.commands import Wilss, command_line
 from tests.stores.damage import DAMAGE, JSON_DAMAGE, results, run_without_server
+from tests.stores.matrix import Case, Matrix, in_passes, made, results_after
 from wilss.damage import mark_of, require_file, require_sizes
 from wilss.errors import DamagedArtefactError
 
@@ -63,93 +64,47 @@ def file_of(root: Path, kind: str, name: str, artefacts: dict[str, str]) -> Path
     return Store(root).path("labels" if kind == "teacher" else kind, digest) / name  # type: ignore[arg-type]
 
 
-def tried(wilss: Wilss, root: Path, artefacts: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """What every command that reads says or makes; each ends in words."""
-    photo = tmp_path / "photo.png"
+def commands(artefacts: dict[str, str], folder: Path) -> dict[str, list[object]]:
+    """Every command that reads what the run made."""
+    photo = folder / "photo.png"
     Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save(photo)
-    commands: dict[str, list[object]] = {
+    return {
         "runs": ["runs"],
         "list": ["labels", "list"],
-        "show": ["labels", "show", artefacts["labels 1"], "--out", tmp_path / "show.png"],
-        "export": ["labels", "export", artefacts["labels 1"], "--to", tmp_path / "export"],
-        "predict": ["predict", artefacts["checkpoint 1"], photo, "--out", tmp_path / "predict"],
-        "other": ["predict", artefacts["checkpoint 0"], photo, "--out", tmp_path / "other"],
+        "show": ["labels", "show", artefacts["labels 1"], "--out", folder / "show.png"],
+        "export": ["labels", "export", artefacts["labels 1"], "--to", folder / "export"],
+        "predict": ["predict", artefacts["checkpoint 1"], photo, "--out", folder / "predict"],
+        "other": ["predict", artefacts["checkpoint 0"], photo, "--out", folder / "other"],
     }
-    made: dict[str, str] = {}
-    for name, command in commands.items():
-        code, out, err = wilss(*command, "--root", root)
-        assert code in (0, 2), (command, out, err)
-        assert "Traceback" not in err
-        if code or "is damaged" in err:
-            assert "wilss: " in err
-            made[name] = "told"
-        elif name in ("runs", "list"):
-            made[name] = out
-        else:
-            files = sorted(path for path in tmp_path.glob(f"{name}*/**/*") if path.is_file())
-            made[name] = str([mark_of(path) for path in [*files, *tmp_path.glob(f"{name}.png")]])
-        for left in tmp_path.glob(f"{name}*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return made
 
 
-def is_sound(root: Path, wilss: Wilss) -> bool:
-    return wilss("store", "verify", "--root", root)[0] == 0
+def tried(wilss: Wilss, root: Path, artefacts: dict[str, str], folder: Path) -> dict[str, str]:
+    """What every command that reads says or makes."""
+    return {name: made(wilss, root, name, words, folder) for name, words in commands(artefacts, folder).items()}
 
 
-def damage_is_told_and_mended(
-    case: tuple[str, str, str],
-    finished: tuple[Path, dict[str, Any]],
-    wilss: Wilss,
-    tmp_path: Path,
-    thorough: bool = True,
-) -> None:
-    kind, name, how = case
-    root, right = tmp_path / "root", finished[1]
-    shutil.copytree(finished[0], root)
-    sound = tried(wilss, root, right["artefacts"], tmp_path)
-    path = file_of(root, kind, name, right["artefacts"])
-    before = path.read_bytes()
-    {**DAMAGE, **JSON_DAMAGE}[how](path)
-    assert not (path.is_file() and path.read_bytes() == before), "a damage that changes nothing tries nothing"
-    assert not is_sound(root, wilss)
-    found = tried(wilss, root, right["artefacts"], tmp_path)
-    listed = ("runs", "list")
-    wrong = [k for k, v in found.items() if k not in listed and v not in ("told", sound[k])]
-    assert not wrong, "silently wrong"
-    assert found["other"] == sound["other"], "another artefact is hidden"
-    again = tmp_path / "again"
-    shutil.copytree(root, again)
-    assert results(run_without_server(root)) == right, "the next run"
-    shutil.rmtree(root / "runs")  # whatever a report is made from is read
-    said: list[str] = []
-    assert results(run_without_server(root, said)) == right, said
-    for mended in (root, again) if thorough else ():
-        assert wilss("store", "repair", "--root", mended)[0] == 0
-        assert results(run_without_server(mended)) == right, "after the repair"
-        assert is_sound(mended, wilss)
-        after = tried(wilss, mended, right["artefacts"], tmp_path)
-        assert all(after[k] == v for k, v in sound.items() if k not in listed)
+MATRIX = Matrix(
+    run=lambda root, said=None: results(run_without_server(root, said)),
+    file_of=file_of,
+    tried=tried,
+    reports="runs",
+    listed=("runs", "list"),
+    other=lambda kind: ("other",),
+)
 
 
 @pytest.mark.parametrize("case", QUICK, ids=" ".join)
 def test_damage_is_told_and_mended(
-    case: tuple[str, str, str], finished: tuple[Path, dict[str, Any]], wilss: Wilss, tmp_path: Path
+    case: Case, finished: tuple[Path, dict[str, Any]], wilss: Wilss, tmp_path: Path
 ) -> None:
-    damage_is_told_and_mended(case, finished, wilss, tmp_path, thorough=False)
-
-
-def in_passes(cases: list[tuple[str, str, str]]) -> list[Any]:
-    """Every eleventh is tried by CI, so that each way has its turn; the others by ``pytest -m whole``."""
-    marks = [pytest.mark.slow if number % 11 == 0 else pytest.mark.whole for number in range(len(cases))]
-    return [pytest.param(case, marks=mark, id=" ".join(case)) for case, mark in zip(cases, marks, strict=True)]
+    assert results_after(MATRIX, case, finished, wilss, tmp_path, thorough=False) == finished[1]
 
 
 @pytest.mark.parametrize("case", in_passes(CASES))
 def test_every_damage_is_told_and_mended(
-    case: tuple[str, str, str], finished: tuple[Path, dict[str, Any]], wilss: Wilss, tmp_path: Path
+    case: Case, finished: tuple[Path, dict[str, Any]], wilss: Wilss, tmp_path: Path
 ) -> None:
-    damage_is_told_and_mended(case, finished, wilss, tmp_path)
+    assert results_after(MATRIX, case, finished, wilss, tmp_path) == finished[1]
 
 
 def test_marks_tell_a_file_that_is_gone_changed_or_unknown(tmp_path: Path) -> None:

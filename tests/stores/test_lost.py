@@ -111,7 +111,56 @@ def test_what_lies_elsewhere_replaces_nothing_that_is_right(tmp_path: Path, spoi
     if spoilt:
         shutil.rmtree(home)
         (place / "content").write_bytes(b"\1" * 1000)
-    (said,) = repair(tmp_path)
+    *moved, said = repair(tmp_path)
     assert "moved to" in said
+    assert [line.startswith("moved banks") for line in moved] == [True] * spoilt, "it is mended where it belongs"
     assert (store.find(right) is None) == spoilt
     assert verify(tmp_path).faults == ()
+
+
+@pytest.mark.parametrize("lost", ["content", "manifest.json"])
+def test_of_two_swapped_artefacts_the_whole_one_goes_back_though_the_other_is_damaged(
+    tmp_path: Path, lost: str
+) -> None:
+    store, (one, two) = Store(tmp_path), (publish(tmp_path, "checkpoints", number) for number in range(2))
+    whole, torn = store.folder(one), store.folder(two)
+    whole.rename(tmp_path / "held")
+    torn.rename(whole)
+    (tmp_path / "held").rename(torn)
+    (whole / lost).write_bytes(b"\1" * 1000)
+    told = " ".join(map(str, verify(tmp_path).faults))
+    assert all(str(folder) in told for folder in (whole, torn))
+    assert f"'{whole / lost}' is damaged" in told
+    said = "\n".join(repair(tmp_path))
+    assert f"moved checkpoints {one.digest[:12]} back, which lay in '{torn}'" in said
+    assert f"{lost}' is damaged" in said
+    assert store.find(one)
+    assert (whole / "content").read_bytes() == bytes(1000)
+    assert store.find(two) is None
+    assert verify(tmp_path).faults == ()
+    assert publish(tmp_path, "checkpoints", 1) == two
+
+
+def test_a_whole_artefact_elsewhere_takes_its_place_from_what_is_damaged_there(tmp_path: Path) -> None:
+    store, (right, wrong) = Store(tmp_path), (publish(tmp_path, "banks", number) for number in range(2))
+    home, place = store.folder(right), store.folder(wrong)
+    shutil.rmtree(place)
+    shutil.copytree(home, place)
+    (home / "content").unlink()
+    said = list(repair(tmp_path))
+    assert "moved to" in said[0]
+    assert said[1:] == [f"moved banks {right.digest[:12]} back, which lay in '{place}'"]
+    assert store.find(right)
+    assert verify(tmp_path).faults == ()
+
+
+def test_what_was_being_deleted_is_named_goes_and_comes_back_nowhere(tmp_path: Path) -> None:
+    for by in (repair, collect):
+        bank = publish(tmp_path, "banks", 1)
+        gone = tmp_path / "banks" / f".replaced-{bank.digest}-gone"
+        Store(tmp_path).folder(bank).rename(gone)
+        assert garbage(tmp_path) == [("replaced", named(bank))]
+        assert len(list(by(tmp_path))) == 1
+        assert not gone.exists()
+        assert verify(tmp_path).artefacts == 0
+        assert list((tmp_path / "banks").glob("*/*")) == []

@@ -146,6 +146,21 @@ def test_what_a_mask_refers_to_is_told_by_its_size_or_asked_for(tmp_path: Path, 
     assert found.image("head").shape == (3, 9, 10)
 
 
+@pytest.mark.parametrize("drawn", [None, "raw", "upright"])
+def test_a_turned_image_without_a_size_is_annotated_as_shown_which_is_told(tmp_path: Path, drawn: Drawn | None) -> None:
+    images = [entry(1, "lying.jpg", height=None, width=None)]
+    part = coco_file(tmp_path, [annotation(1)], images, {1: "cat"})
+    picture(tmp_path / "img/lying.jpg", orientation=6)
+    brought = build(from_coco([part], drawn=drawn), tmp_path / "out")
+    mask = source(brought).mask("lying")
+    assert mask.shape == (10, 9)
+    assert mask[1:4, 5:8].sum() == 9 if drawn == "raw" else mask[1:4, 1:4].sum() == 9
+    told = [finding for finding in brought.findings if finding.kind == "orientation"]
+    assert [f.severity for f in told] == ([] if drawn else ["warn"])
+    if not drawn:
+        assert "they are taken as made for the image as shown; say with --drawn raw" in str(told[0])
+
+
 def test_real_coco_images(tmp_path: Path, real_data: Path) -> None:
     part = Part(real_data / "coco128/annotations/instances_train2017.json", real_data / "coco128/train2017")
     brought = build(from_coco([part]), tmp_path / "out", hold_out=0.2)

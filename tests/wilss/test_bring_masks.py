@@ -106,7 +106,7 @@ def test_masks_of_numbers_whose_palette_has_another_order_are_read_by_their_colo
     told = {Path(finding.where).name: finding.seen for finding in brought.findings}
     assert set(told) == {"c.png", "d.png", "h.png"}
     assert "is read by its colours" in told["c.png"]
-    assert "2 has no colour of its own" in told["h.png"]
+    assert "has the colour (0, 0, 0) at index 2, which is background by" in told["h.png"]
     assert "has the colour (1, 2, 3) at index 1, which is no class" in told["d.png"]
 
 

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from tests.wilss.test_coco import coco_folder
-from wilss.data.check import check_folder, open_folder
+from wilss.data.any_folder import open_folder
+from wilss.data.check import check_folder
 from wilss.data.coco.names import COCO_CLASSES
 from wilss.data.coco.objects import CocoSource
 from wilss.data.coco.split import CocoSplit
 from wilss.data.mask_reading import Drawn
-from wilss.data.stamps import Stamps
+from wilss.data.spec import DataSpec
 from wilss.fewshot.episodes.lists import build_list, read_areas
 
 CROWD = {"counts": [0, 40, 560], "size": [20, 30]}
@@ -65,7 +66,7 @@ def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
 
 def test_a_folder_is_looked_over_without_a_benchmark(tmp_path: Path) -> None:
     root = coco_folder(tmp_path / "coco")
-    report = check_folder(open_folder(root, Stamps(None)), whole=True)
+    report = check_folder(open_folder(root), whole=True)
     assert (report.layout, report.images, report.labelled, report.sound, report.warned) == ("coco", 3, 2, True, False)
     assert report.classes == {"person": 1, "traffic light": 1, "truck": 1}
     assert set(report.shown) == {"", "person", "traffic light", "truck"}
@@ -73,15 +74,15 @@ def test_a_folder_is_looked_over_without_a_benchmark(tmp_path: Path) -> None:
     content = json.loads(path.read_text())
     content["annotations"][0]["segmentation"] = []
     path.write_text(json.dumps(content))
-    assert check_folder(open_folder(root, Stamps(None)), whole=True).warned
+    assert check_folder(open_folder(root), whole=True).warned
     path.write_text(path.read_text().replace('"name": "person"', '"name": "weed"'))
-    report = check_folder(open_folder(root, Stamps(None)), whole=True)
+    report = check_folder(open_folder(root), whole=True)
     assert (report.sound, report.images) == (False, 0)
     assert "wilss data import coco" in report.findings[0].cure
 
 
 @pytest.mark.parametrize("drawn", ["raw", "upright", None])
 def test_a_folder_is_looked_over_as_its_masks_were_drawn(tmp_path: Path, drawn: Drawn | None) -> None:
-    source = open_folder(coco_folder(tmp_path / "coco"), Stamps(None), drawn)
+    source = open_folder(coco_folder(tmp_path / "coco"), DataSpec(masks=drawn))
     assert isinstance(source, CocoSource)
     assert (source.train.drawn, source.evaluation.drawn) == (drawn, drawn)

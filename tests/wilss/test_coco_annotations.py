@@ -6,6 +6,7 @@ import json
 import resource
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.names import CLASS_OF_COCO
 from wilss.data.coco.objects import CocoSource
 from wilss.data.coco.split import CocoSplit
+from wilss.data.mask_reading import Drawn
 from wilss.errors import DataError, WilssError
 from wilss.fewshot.episodes.lists import read_areas
 
@@ -229,6 +231,25 @@ def test_a_size_that_is_none_is_that_of_the_file(tmp_path: Path, size: dict[str,
     split = split_of(tmp_path, [annotation(1), annotation(2)], lambda d: d["images"][0].update(size))
     assert pixels(split, "1") == 9
     assert kinds(split) == {("warn", "coco-size"): 1}
+
+
+@pytest.mark.parametrize("drawn", [None, "raw", "upright"])
+def test_a_size_that_is_none_is_that_of_the_file_as_shown(tmp_path: Path, drawn: Drawn | None) -> None:
+    def without_size(content: Any) -> None:
+        del content["images"][0]["height"], content["images"][0]["width"]
+
+    split = replace(split_of(tmp_path, [annotation(1)], without_size), drawn=drawn)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((9, 10, 3), np.uint8)).save(split.root / "val2017" / "1.jpg", exif=exif)
+    mask = split.mask("1")
+    assert mask.shape == (10, 9)
+    assert (mask[1:4, 5:8] if drawn == "raw" else mask[1:4, 1:4]).bool().all()
+    assert int(mask.bool().sum()) == 9
+    (told,) = [f for f in split.findings() if f.kind == "orientation"] or [None]
+    assert (told.severity if told else None) == {None: "warn", "raw": "note", "upright": None}[drawn]
+    if drawn is None:
+        assert "its annotations tell no size: they are taken as made for the image as shown; say" in str(told)
 
 
 def test_ids_may_be_text_and_files_lie_in_folders(tmp_path: Path) -> None:

@@ -71,6 +71,33 @@ class TestClipVitSmoothedAndDenoised(ScorerContract):
         return clip_scorer("vit", device, key_smoothing=0.9, denoise=0.2)
 
 
+class TestClipVitInWindows(ScorerContract):
+    def make(self, device: str) -> Scorer:
+        changes = {"block": "naclip", "window": (32, 16), "words": "max", "background": ("sky",), "key_smoothing": 0.9}
+        return clip_scorer("vit", device, compete="tagged", **changes)
+
+
+class TestClipVitProxy(ScorerContract):
+    def make(self, device: str) -> Scorer:
+        return clip_scorer("vit", device, block="proxy", proxy=attention(device).features, key_smoothing=0.9)
+
+
+class TestClipVitProxyInWindows(ScorerContract):
+    def make(self, device: str) -> Scorer:
+        proxy = attention(device, scale=2.0).features
+        return clip_scorer("vit", device, block="proxy", proxy=proxy, window=(32, 16), normalise="image", scale=1.5)
+
+
+class TestClipTimmVitSclip(ScorerContract):
+    def make(self, device: str) -> Scorer:
+        return clip_scorer("timm vit", device, block="sclip")
+
+
+class TestClipTimmSiglipClear(ScorerContract):
+    def make(self, device: str) -> Scorer:
+        return clip_scorer("timm siglip", device, block="clearclip")
+
+
 class TestClipResnet(ScorerContract):
     def make(self, device: str) -> Scorer:
         return clip_scorer("resnet", device, key_smoothing=1.0)
@@ -118,7 +145,7 @@ class TestDinoScenes(GrouperContract):
         return build_grouper(FoundationSpec(grouper_scale=2.0, precision="fp32"), None, device)
 
 
-def attention(device: str, **changes: Any) -> Grouper:
+def attention(device: str, **changes: Any) -> AttentionGrouper:
     torch.manual_seed(0)
     vit = timm.create_model("test_vit", num_classes=0, dynamic_img_size=True).eval().to(device)
     return AttentionGrouper(vit, "x", HALF, HALF, **changes)

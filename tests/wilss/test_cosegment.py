@@ -11,9 +11,11 @@ from torch import Tensor
 
 from wilss.errors import SpecError
 from wilss.foundation.cosegment import (
+    apartness,
     cosegment,
     mask_agreement,
     mass_level,
+    mass_share,
     normalised_scores,
     propagated,
     tag_slots,
@@ -41,6 +43,15 @@ def test_binarise_by_mass_keeps_the_smallest_sufficient_set(numbers: list[int], 
     affinity = torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1)
     mask = affinity >= mass_level(affinity, keep, "mass")
     assert set(mask.flatten().nonzero()[:, 0].tolist()) == mass_reference(values, keep)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 10_000), min_size=4, max_size=24, unique=True), st.floats(0.05, 0.99))
+def test_shares_of_mass_are_cut_where_the_mass_is_kept(numbers: list[int], keep: float) -> None:
+    affinity = torch.tensor(numbers, dtype=torch.float64).view(1, -1)
+    kept = mass_share(affinity) > 1 - keep * (1 - 1e-6)
+    assert set(kept.flatten().nonzero()[:, 0].tolist()) == mass_reference([float(n) for n in numbers], keep)
+    assert float(mass_share(affinity).max()) == 1.0
 
 
 def test_binarise_by_area_keeps_that_share_of_cells() -> None:
@@ -301,3 +312,61 @@ def test_refinement_may_fit_the_fused_mask_instead_of_the_scores() -> None:
     seeds = cosegment(image, tags, [["a"]], [], Corner(), Peak(), bare, noise).refined  # type: ignore[arg-type]
     assert torch.equal(found["scores"], seeds)  # the seeds' mask alone is left as it is
     assert not torch.equal(found["fused"], seeds)
+
+
+def test_apartness_is_that_of_its_slow_definition() -> None:
+    gen = torch.Generator().manual_seed(0)
+    inside, between = torch.rand(2, 3, 6, generator=gen), torch.rand(2, 6, 6, generator=gen)
+    between = between / between.sum(2, keepdim=True)
+    inside[1, 2] = 0
+    found = apartness(inside, between)
+    for n in range(2):
+        for t in range(3):
+            share = inside[n, t].double()
+            given = [
+                sum(float(between[n, cell, other]) * float(share[other]) for other in range(6)) for cell in range(6)
+            ]
+            of_mask = sum(g * float(s) for g, s in zip(given, share, strict=True)) / max(float(share.sum()), 1e-6)
+            outside = sum(g * (1 - float(s)) for g, s in zip(given, share, strict=True)) / float((1 - share).sum())
+            assert float(found[n, t]) == pytest.approx(of_mask - outside, abs=1e-6)
+    assert found[1, 2] == 0, "an empty mask stands for nothing"
+    whole = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+    blocks = torch.block_diag(torch.full((2, 2), 0.5), torch.full((2, 2), 0.5))[None]
+    assert float(apartness(whole, blocks)) == pytest.approx(1), "a thing of its own"
+    assert float(apartness(whole, torch.full((1, 4, 4), 0.25))) == pytest.approx(0), "nothing that the grouper sees"
+
+
+class Halves:
+    """ "a" is ahead on the left, another word on the right; everything has some score."""
+
+    def scores(self, images_N3HW: Tensor, prompts: list[list[str]]) -> Tensor:
+        scores = torch.full((len(images_N3HW), len(prompts), 4, 4), 0.2)
+        scores[:, 0] = torch.tensor([0.9, 0.8, 0.7, 0.1])
+        scores[:, 1:, :, 2:] = 0.75
+        return scores
+
+
+@pytest.mark.parametrize(("others", "share"), [([["b"]], 2 / 3), ([["b"], ["c"]], 2 / 3), ([], None)])
+def test_wins_is_the_share_of_the_mask_where_the_class_is_ahead(others: list[list[str]], share: float | None) -> None:
+    spec = CosegmentSpec(n_seeds=1, threshold=0.5, fusion="union", keep=0.1)
+    noise = seed_noise(["one"], 1, 1, 1)
+    images, tags = torch.rand(1, 3, 4, 4), torch.tensor([[True]])
+    labels = cosegment(images, tags, [["a"]], others, Halves(), Nothing(), spec, noise)  # type: ignore[arg-type]
+    assert labels.refined[0, 0, 0].tolist() == [True, True, True, False]
+    if share is None:
+        assert torch.isnan(labels.wins[0, 0]), "nothing to win against"
+    else:
+        assert float(labels.wins[0, 0]) == pytest.approx(share)
+    assert torch.isnan(labels.apart[0, 0]), "the grouper was not asked"
+
+
+class Nothing:
+    """All affinity in one cell, which every mask has."""
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        return 4, 4
+
+    def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
+        maps = torch.zeros(*seeds_NS2.shape[:2], 4, 4)
+        maps[..., 0, 0] = 1
+        return maps

@@ -9,7 +9,7 @@ import pytest
 
 from wilss.custom import CustomBenchmark, read_benchmark
 from wilss.errors import DataNotFoundError, SpecError
-from wilss.protocol import count_steps
+from wilss.protocol import step_images
 from wilss.spec import make_spec
 
 PETS: dict[str, Any] = {"name": "pets", "data": "folder", "steps": [["cat", "dog"], ["hamster"]]}
@@ -31,7 +31,8 @@ def test_classes_are_numbered_in_the_order_of_the_steps() -> None:
 def test_known_data_keep_their_own_class_ids() -> None:
     custom = CustomBenchmark(name="rails", data="voc", steps=(("train", "bus"), ("person",)))
     assert custom.benchmark().steps == ((19, 6), (15,))
-    assert [c.images for c in count_steps([(19,), (15, 6), (1,)], custom.benchmark(), "overlap")] == [(0, 1), (1,)]
+    tags = [(19,), (15, 6), (1,)]
+    assert [step_images(tags, custom.benchmark(), step, "overlap") for step in (0, 1)] == [(0, 1), (1,)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 
 from wilss.fewshot.scores import EpisodeScores, Gain, episode_counts, gain, summarise
 from wilss.report.fewshot import TuningGain, gain_table, grid_table, split_scores
-from wilss.report.records import FewShotReport, SplitScores
+from wilss.report.fewshot_records import FewShotReport, SplitScores
 from wilss.testing.foundations import needs_gpu
 
 

@@ -52,7 +52,7 @@ def test_type_checkers_are_told_the_same_names() -> None:
 
 
 def test_lists_name_what_there_is() -> None:
-    assert wilss.list_methods() == ["fmwiss", "wilson", "finetune", "joint"]
+    assert wilss.list_methods() == ["fmwiss", "fmwiss+", "wilson", "finetune", "joint"]
     assert "clip:scenes" in wilss.list_scorers()
     assert {"dino:scenes", "features:resnet50"} <= set(wilss.list_groupers())
     assert not set(wilss.list_scorers()) & set(wilss.list_groupers())

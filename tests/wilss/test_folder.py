@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from wilss.data.check import DataReport, check_folder, open_folder
+from wilss.data.any_folder import open_folder
+from wilss.data.check import DataReport, check_folder
 from wilss.data.folder import FolderSource
-from wilss.data.stamps import Stamps
 from wilss.data.steps import StepLists
 from wilss.data.tags import read_labels
 from wilss.data.voc import save_palette_png
@@ -40,7 +40,7 @@ def source(root: Path, **options: object) -> FolderSource:
 
 
 def looked_over(root: Path, classes: tuple[str, ...] = ()) -> DataReport:
-    return check_folder(FolderSource(root, classes, (1, 2)) if classes else open_folder(root, Stamps(None)), whole=True)
+    return check_folder(FolderSource(root, classes, (1, 2)) if classes else open_folder(root), whole=True)
 
 
 def told(report: DataReport) -> list[str]:
@@ -196,4 +196,4 @@ def test_check_lists_two_images_of_one_name_and_an_empty_folder_with_all_else(tm
 def test_check_refuses_a_folder_of_another_kind(tmp_path: Path) -> None:
     own_folder(tmp_path)
     with pytest.raises(DataNotFoundError, match="neither images/ nor JPEGImages/"):
-        open_folder(tmp_path / "images", Stamps(None))
+        open_folder(tmp_path / "images")

@@ -16,7 +16,7 @@ from torch import nn
 from wilss.errors import SpecError, WeightsNotFoundError
 from wilss.foundation.attention import AttentionGrouper, _sharpest
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names, match_prompts, require_matches
-from wilss.foundation.clip import _smoothed_by_keys, _without_weak_classes
+from wilss.foundation.clip import _smoothed_by_keys
 from wilss.foundation.clip_towers import dense_features
 from wilss.foundation.preprocess import cells, prepare
 from wilss.foundation.spec import FoundationSpec
@@ -142,15 +142,6 @@ def test_key_smoothing_averages_uncertain_cells_by_their_keys() -> None:
         _smoothed_by_keys(probability, None, 0.7)
 
 
-def test_prompt_denoising_takes_weak_classes_out_but_never_all() -> None:
-    logits = torch.tensor([2.0, 1.9, -3.0]).view(1, 3, 1, 1)
-    found = _without_weak_classes(logits, logits.softmax(1), 0.4)
-    assert float(found[0, 2]) == 0
-    assert float(found.sum()) == pytest.approx(1)
-    kept = _without_weak_classes(logits, logits.softmax(1), 0.9)
-    assert kept.flatten().tolist() == [1.0, 0.0, 0.0]
-
-
 def test_margin_counts_all_other_classes_against_a_match() -> None:
     net = nn.Module()
     scorer = ClassifierScorer(net, ("ram, tup", "sofa", "sky"), "x", HALF, HALF, 1, evidence="margin", competition=0.5)
@@ -172,6 +163,9 @@ SCORER_CHANGES: dict[str, object] = {
     "key_smoothing": 0.5,
     "denoise": 0.1,
     "precision": "bf16",
+    "words": "max",
+    "compete": "tagged",
+    "window": 64,
 }
 GROUPER_CHANGES: dict[str, object] = {
     "grouper_scale": 2.0,

@@ -31,7 +31,7 @@ def test_every_setting_has_a_meaning_and_says_what_it_takes(model: type[Section]
 def test_what_a_setting_takes() -> None:
     assert setting(RunSpec, "step.epochs").allowed == ">= 1, <= 100000"
     assert setting(RunSpec, "step.optimizer").allowed == "sgd | adamw"
-    assert setting(RunSpec, "method").allowed == "fmwiss | wilson | finetune | joint"
+    assert setting(RunSpec, "method").allowed == "fmwiss | fmwiss+ | wilson | finetune | joint"
     assert setting(RunSpec, "student.aspp_rates").allowed == "at least 1 entries, at most 16 entries"
     assert setting(RunSpec, "start").allowed == "str"
     assert setting(FewShotSpec, "augment.scale").allowed == "float, float"

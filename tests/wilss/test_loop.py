@@ -16,6 +16,7 @@ from tests.wilss.test_methods import segmenter
 from wilss.errors import FormatError, TornStateError, TrainingError
 from wilss.learn.base import joint_epochs
 from wilss.learn.loop import Training, Watch, _split, drawn
+from wilss.learn.schedule import iterations_of, passes_of
 from wilss.learn.spec import TrainSpec
 from wilss.nets.segmenter import Segmenter
 from wilss.state import last_good, read_state, write_state
@@ -221,3 +222,23 @@ def test_no_flipped_bit_of_a_state_is_taken_for_what_was_kept(tmp_path: Path) ->
 def test_joint_shows_as_many_images_as_all_steps() -> None:
     assert joint_epochs([9568, 2145], [30, 40], 10582) == 35  # (287,040 + 85,800) / 10,582 = 35.2
     assert joint_epochs([10], [1], 1000) == 1
+
+
+def test_few_images_are_passed_so_often_that_there_are_enough_iterations() -> None:
+    spec = TrainSpec(epochs=2, batch_size=4, min_iterations=13)  # ten images: three batches
+    assert (passes_of(10, spec), iterations_of(10, spec)) == (3, 18)
+    assert passes_of(1000, spec) == 1, "many images are passed as often as ever"
+    toy = training(segmenter(), spec)
+    batches: list[list[int]] = []
+    draw = toy.draw
+
+    def seen(positions: list[int]) -> tuple[list[int], Tensor]:
+        batches.append(positions)
+        return draw(positions)
+
+    toy.draw = seen
+    assert len(toy.run()) == 2, "an epoch is still what is told and kept"
+    assert len(batches) == toy.total == 18
+    shown = [position for positions in batches for position in positions]
+    assert {shown.count(position) for position in range(10)} == {6}
+    assert batches[:3] != batches[3:6], "each pass is shuffled anew"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from PIL import Image
 
 from tests.flows.test_cli import voc_folder
 from tests.wilss.odd_files import Array, corner, folder, in_palette, noise, opened, told
-from wilss.data.colours import read_labelmap
+from wilss.data.colours import read_labelmap, voc_table
 from wilss.data.files import read_mask
 from wilss.data.gate import examine
-from wilss.data.palette import palette
+from wilss.data.looks import MaskLook
+from wilss.data.mask_reading import reading_of
+from wilss.data.palette import Colour, palette
 from wilss.data.rules import BINARY
 from wilss.data.voc import VocSource
 from wilss.errors import DataError
@@ -154,6 +157,41 @@ def test_a_colour_at_another_index_of_few_masks_is_noticed(tmp_path: Path) -> No
         folder(tmp_path / "own", {**dict.fromkeys("abcdef", other), "x": in_palette(corner(), [0] * 3 + [*red])})
     )
     assert any("x.png" in line for line in told(source, "refuse"))
+
+
+RED, GREEN, BLACK = (128, 0, 0), (0, 128, 0), (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("index", "colour", "message"),
+    [
+        (5, BLACK, r"has the colour \(0, 0, 0\) at index 5, which is background by VOC's colours; save it"),
+        (5, None, "has no colour at index 5, which is no class by VOC's colours"),
+        (255, RED, r"has the colour \(128, 0, 0\) at index 255, which is 1 by VOC's colours"),
+        (255, (9, 9, 9), ""),
+        (255, BLACK, ""),
+        (255, None, ""),
+    ],
+)
+def test_an_index_that_a_moved_palette_does_not_tell(index: int, colour: Colour | None, message: str) -> None:
+    shown = {0: BLACK, 1: GREEN, 2: RED} | ({index: colour} if colour else {})
+    look = MaskLook((1, 9), "P", {0: 4, 1: 2, 2: 1, index: 2}, palette=shown)
+    reading = reading_of(look, voc_table(), strict=True)
+    assert re.match(message, reading.problem) if message else not reading.problem
+    if not message:
+        assert reading.values(look) == {0: 4, 2: 2, 1: 1, 255: 2}
+
+
+def test_a_used_black_entry_of_a_moved_palette_is_refused_by_name(tmp_path: Path) -> None:
+    both, moved = corner(value=1), corner(value=3)
+    both[20:28, 20:30] = 2
+    moved[20:28, 20:30], moved[:, -3:] = 1, 5
+    usual, odd = in_palette(both, [*BLACK, *RED, *GREEN]), in_palette(moved, [*BLACK, *GREEN, *[9] * 3, *RED, *[0] * 6])
+    source = opened(folder(tmp_path / "f", {**dict.fromkeys("abcdef", usual), "x": odd}))
+    (line,) = told(source, "refuse")
+    assert "x.png' has the colour (0, 0, 0) at index 5, which is background by the folder's other masks" in line
+    with pytest.raises(DataError, match="at index 5"):
+        source.mask("x")
 
 
 def test_a_palette_that_gives_classes_one_colour_tells_nothing_of_them(tmp_path: Path) -> None:

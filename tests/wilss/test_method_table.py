@@ -18,9 +18,9 @@ def spec_of(**given: Any) -> RunSpec:
 
 def test_every_entry_goes_by_its_name_and_its_section_too() -> None:
     assert all(name == entry.name for name, entry in METHODS.items())
-    sections = {name for name, entry in METHODS.items() if entry.settings}
-    assert sections == {"fmwiss", "wilson"}
-    assert all(RunSpec.model_fields[name].annotation is METHODS[name].settings for name in sections)
+    sections = {name: entry.reads for name, entry in METHODS.items() if entry.settings}
+    assert sections == {"fmwiss": "fmwiss", "fmwiss+": "fmwiss", "wilson": "wilson"}
+    assert all(RunSpec.model_fields[own].annotation is METHODS[name].settings for name, own in sections.items())
     assert RunSpec.model_json_schema()["properties"]["method"]["enum"] == list(METHODS)
 
 
@@ -28,6 +28,7 @@ def test_every_entry_goes_by_its_name_and_its_section_too() -> None:
     ("method", "uses_labels", "merged", "pastes", "warmup"),
     [
         ("fmwiss", True, False, True, 1),
+        ("fmwiss+", True, False, True, 1),
         ("wilson", False, False, False, 1),
         ("finetune", True, False, False, 0),
         ("joint", False, True, False, 0),
@@ -39,6 +40,19 @@ def test_what_a_run_asks(method: str, uses_labels: bool, merged: bool, pastes: b
     assert spec.method_settings.warmup == warmup
     assert spec.method_settings.without_bank().bank is None
     assert ("foundation" in spec.idle) is not uses_labels
+
+
+def test_fmwiss_plus_has_other_defaults_of_the_same_section() -> None:
+    plain, plus = spec_of().fmwiss, spec_of(method="fmwiss+").fmwiss
+    assert (plain.memory.grows, plus.memory.grows) == (False, True)
+    assert plus.warmup_epochs == plain.warmup_epochs
+    assert plus.memory.side == plain.memory.side
+    changed = spec_of(method="fmwiss+", fmwiss={"memory": {"grows": False}, "alpha": 0.25})
+    assert (changed.fmwiss.memory.grows, changed.fmwiss.alpha) == (False, 0.25)
+    assert changed.fmwiss.paste == plus.paste
+    assert "fmwiss" not in spec_of(method="fmwiss+").idle
+    with pytest.raises(SpecError, match=r"^fmwiss.warmup_epochs is 9"):
+        spec_of(method="fmwiss+", fmwiss={"warmup_epochs": 9})
 
 
 def test_a_method_without_settings_has_those_that_ask_for_nothing() -> None:

@@ -13,14 +13,15 @@ from safetensors import safe_open
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes)
 from wilss import precision
 from wilss.data.spec import World
-from wilss.errors import FormatError, SpecError
+from wilss.errors import FormatError, SpecError, TornStateError
 from wilss.foundation.clip_towers import new_scenes_clip
 from wilss.foundation.loading import load_clip
 from wilss.foundation.pretrain.clip import ClipTraining, Phase, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
-from wilss.foundation.pretrain.loop import set_output_stride
+from wilss.foundation.pretrain.loop import run_digest, set_output_stride
 from wilss.foundation.pretrain.pairs import Pairs, batch_index, draw_pairs
 from wilss.foundation.pretrain.run import pretrain, training_spec
+from wilss.state import write_state
 
 TINY = ClipTraining(
     phases=(
@@ -150,8 +151,12 @@ def test_a_damaged_result_is_told_in_words(tmp_path: Path) -> None:
 
 def test_damaged_state_is_told_in_words(pools: dict[str, Pairs], tmp_path: Path) -> None:
     (tmp_path / "state.pt").write_bytes(b"nonsense")
-    with pytest.raises(FormatError, match="is damaged; delete it to start again"):
+    with pytest.raises(TornStateError, match="is damaged; delete it to train from the start"):
         trained(pools, tmp_path / "state.pt")
+    spec = TINY.model_copy(update={"learning_rate": 1e-4})
+    write_state(tmp_path / "state.pt", {"digest": run_digest(spec), "step": 2, "parts": {}})
+    with pytest.raises(TornStateError, match="was left by another version of this training"):
+        train_clip(new_scenes_clip(), pools, spec, tmp_path / "state.pt")
 
 
 def test_output_stride_changes_the_grid_and_not_the_features() -> None:

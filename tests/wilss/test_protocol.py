@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from wilss.data.listing import TaggedList, list_steps
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World
 from wilss.data.steps import StepLists
 from wilss.data.tags import read_labels
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.errors import DataError, SpecError
-from wilss.protocol import SPLITS, Benchmark, benchmark, count_steps, output_channels, step_images, visible_tags
+from wilss.protocol import SPLITS, Benchmark, benchmark, output_channels, step_images, visible_tags
 
 TAGS = [(1,), (1, 16), (16, 17), (2, 3), (), (20,)]
 
@@ -42,11 +43,13 @@ def test_published_counts(real_data: Path, name: str, scenario: str, expected: t
     counts = tuple(len(step_images(tags, protocol, t, scenario)) for t in (0, 1))  # type: ignore[arg-type]
     assert counts == expected
     old = set(protocol.steps[0])
-    overlap, disjoint = (count_steps(tags, protocol, scenario)[1] for scenario in ("overlap", "disjoint"))
-    assert overlap.images == disjoint.images
-    assert overlap.labels == {"voc-15-5": (1973, 164, 8), "voc-10-10": (5067, 1651, 147, 11)}[name]
-    assert overlap.with_old == overlap.repeated == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
-    assert disjoint.repeated == 0
+    images = TaggedList(tuple(table), tuple(tags), tuple(VOC_PROMPTS))
+    overlap, disjoint = (list_steps(images, protocol, scenario)[1] for scenario in ("overlap", "disjoint"))
+    assert overlap.ids == disjoint.ids
+    shown = tuple(overlap.images_by_labels.values())
+    assert shown == {"voc-15-5": (1973, 164, 8), "voc-10-10": (5067, 1651, 147, 11)}[name]
+    assert overlap.with_old_class == overlap.in_earlier_step == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
+    assert disjoint.in_earlier_step == 0
     both = sum(bool(old & set(tags[i])) for i in step_images(tags, protocol, 1, "overlap"))
     assert both == {"voc-15-5": 1131, "voc-10-10": 2433}[name]
 
@@ -63,10 +66,11 @@ def test_disjoint_steps_hide_images_with_a_class_that_is_not_known_yet(
     real_data: Path, name: str, expected: tuple[int, ...]
 ) -> None:
     table = read_labels(real_data / "protocol" / "voc2012_train_aug_labels.csv", tuple(VOC_PROMPTS))
-    counts = count_steps(list(table.values()), benchmark(name), "disjoint")
-    assert tuple(len(c.images) for c in counts) == expected
+    images = TaggedList(tuple(table), tuple(table.values()), tuple(VOC_PROMPTS))
+    steps = list_steps(images, benchmark(name), "disjoint")
+    assert tuple(step.images for step in steps) == expected
     assert sum(expected) == len(table)
-    assert not any(c.repeated for c in counts)
+    assert not any(step.in_earlier_step for step in steps)
 
 
 @pytest.mark.parametrize("split", SPLITS)

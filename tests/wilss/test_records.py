@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wilss.errors import FormatError
-from wilss.report.records import FewShotComparisonReport, FewShotReport
+from wilss.report.fewshot_records import FewShotComparisonReport, FewShotReport
 
 SCORES = {"per_class_iou": {"mug": 0.5, "star": None}, "mean_iou": 0.5, "fb_iou": 0.6}
 MODEL: dict[str, Any] = {

@@ -10,10 +10,11 @@ import torch
 from timm.layers import Conv2dSame, ScaledStdConv2d
 from torch import nn
 
+from tests.wilss.factored import FactoredConv2d
 from wilss.errors import SpecError
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.pretrained import find_weights
-from wilss.nets.svf import FactoredConv2d, apply_svf, fold, last_stages, load_svf_state, svf_layers, svf_state
+from wilss.nets.svf import apply_svf, fold, last_stages, load_svf_state, svf_layers, svf_state
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -116,6 +116,43 @@ def test_classes_whose_names_look_like_numbers_or_lists_stay_whole(tmp_path: Pat
     assert cases == BOTH
 
 
+def test_classes_called_by_numbers_have_columns_too(tmp_path: Path) -> None:
+    assert read(tmp_path / "l.csv", "image,1,0\na,1,0\nb,0,1\n", ("1", "0")) == BOTH
+    with pytest.raises(DataError, match=r"begins with the labels of 'e.jpg'"):
+        read(tmp_path / "l.csv", "e.jpg,1,0\na,1,0\nb,0,1\n", ("1", "0"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "id,1,0,1\na,1,0,1\nb,0,1,0\n",
+            "l.csv' has only columns called by numbers, such as '1', which name no class; ",
+        ),
+        (
+            "id,cat,dog\na,0.5,0.9\nb,0.1,0\n",
+            "l.csv' holds only numbers, such as '0.5' in the column 'cat', which name",
+        ),
+        ("id,x,y\na,10,20\nb,1,2\n", "holds only numbers, such as '10' in the column 'x'"),
+        ("id,score\na,0.5\nb,1\n", "holds only numbers, such as '0.5' in the column 'score'"),
+    ],
+)
+def test_columns_of_numbers_are_no_classes_where_none_is_known(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "l.csv").write_text(content)
+    with pytest.raises(DataError, match=message):
+        label_table(tmp_path / "l.csv", (), NAMES)
+
+
+def test_a_column_of_whole_numbers_may_be_names_which_is_told(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("image,label\na,3\nb,7\n")
+    table = label_table(tmp_path / "l.csv", (), NAMES)
+    assert table.names == ("3", "7")
+    (finding,) = row_findings(table, (), NAMES)
+    assert (finding.severity, finding.kind) == ("warn", "numbers")
+    assert "calls all classes by numbers, such as '3'" in finding.seen
+    assert not row_findings(label_table(tmp_path / "l.csv", ("3", "7"), NAMES), (), NAMES)
+
+
 def test_a_table_of_columns_needs_no_known_class(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("image,cat,dog\na,1,0\nb,0,1\n")
     assert label_table(tmp_path / "l.csv").names == ("cat", "dog")

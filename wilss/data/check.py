@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from wilss.data.coco.objects import CocoSource, open_coco
+from wilss.data.coco.objects import CocoSource
+from wilss.data.coco.source import CocoToVocSource
 from wilss.data.findings import Finding
-from wilss.data.folder import LAYOUT, FolderSource
+from wilss.data.folder import FolderSource
 from wilss.data.gate import examine
-from wilss.data.id_lists import choose_lists, read_ids
-from wilss.data.mask_reading import Drawn
+from wilss.data.id_lists import read_ids
 from wilss.data.set_rules import refusal
 from wilss.data.source import Source
-from wilss.data.stamps import Stamps
-from wilss.data.voc import LISTS, VocSource
+from wilss.data.voc import VocSource
+from wilss.data.voc_lists import LISTS
 from wilss.errors import DataError, DataNotFoundError
 
 PER_CLASS = 6
@@ -53,40 +52,15 @@ class DataReport:
         return any(finding.severity == "warn" for finding in self.findings)
 
 
-def open_folder(root: Path, stamps: Stamps, drawn: Drawn | None = None) -> FolderSource | VocSource | CocoSource:
-    """A folder as it is looked over without a benchmark: any class name will do, and VOC's usual lists are taken.
-
-    Args:
-        drawn: see `wilss.data.pairs.PairedFiles`.
-
-    Raises DataNotFoundError for a folder of no such layout.
-    """
-    if (root / "JPEGImages").is_dir():
-        there = sorted(path.stem for path in (root / LISTS).glob("*.txt"))
-        train = next((name for name in ("train_aug", "train", *there) if name in there), "train_aug")
-        evaluation = choose_lists(root, None, None)[1] or ("val" if "val" in there else train)
-        return VocSource(root, train, evaluation, drawn=drawn, stamps=stamps)
-    if next((root / "annotations").glob("instances_*.json"), None):
-        coco = open_coco(root, stamps)
-        split = replace(coco.train, drawn=drawn)
-        same = coco.train is coco.evaluation  # one annotation file is read once
-        return CocoSource(split, split if same else replace(coco.evaluation, drawn=drawn))
-    if not (root / "images").is_dir():
-        raise DataNotFoundError(
-            f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
-        )
-    return FolderSource(root, (), (), drawn=drawn, stamps=stamps)
-
-
 def check_folder(source: Source, whole: bool = False) -> DataReport:
-    """Look over images, masks, lists and table of a folder of one's own, or of VOC's or COCO's layout.
+    """Look over images, masks, lists and table of a folder of one's own, or of VOC's or COCO's layout, or of both.
 
     Args:
         whole: look at the lists that the source does not use as well.
 
     Raises DataError for a source of another kind.
     """
-    if isinstance(source, CocoSource):
+    if isinstance(source, CocoSource | CocoToVocSource):
         return _check_coco(source)
     if not isinstance(source, FolderSource | VocSource):
         raise DataError(f"{type(source).__name__} is no folder that could be looked over; give images/ or JPEGImages/")
@@ -109,16 +83,16 @@ def check_folder(source: Source, whole: bool = False) -> DataReport:
     )
 
 
-def _check_coco(source: CocoSource) -> DataReport:
+def _check_coco(source: CocoSource | CocoToVocSource) -> DataReport:
     findings = examine(source)
     try:
         tags = source.shown
-    except DataError:  # said among the findings
+    except (DataError, DataNotFoundError):  # said among the findings
         tags = {}
     places = {finding.where for finding in findings}
     readable = {image_id: names for image_id, names in tags.items() if str(source.path(image_id)) not in places}
     return DataReport(
-        layout="coco",
+        layout="coco" if isinstance(source, CocoSource) else "coco-voc",
         images=len(tags),
         masks=len(tags),
         labelled=sum(bool(names) for names in tags.values()),

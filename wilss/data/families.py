@@ -10,7 +10,7 @@ from wilss.data.coco import names as coco_names
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.spec import DataSpec
 from wilss.data.stamps import NAME, Stamps
-from wilss.data.voc_names import VOC_PROMPTS
+from wilss.data.voc_names import VOC_PROMPTS, VOC_SYNONYMS
 from wilss.errors import DataNotFoundError, SpecError, did_you_mean
 from wilss.members import SOURCE, require_members
 
@@ -51,6 +51,7 @@ class Family:
     voc_option: which of them names a VOC folder, whose split files and table of labels may be chosen; "" for none.
     keeps_empty: of own benchmarks, see `wilss.protocol.Benchmark`.
     source: SHA-256 of the user's file that registered it; "" for ours.
+    synonyms: further words, for ``foundation.synonyms=many``; empty where there is no such table.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Family:
     voc_option: str = ""
     keeps_empty: bool = False
     source: str = ""
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def open_source(
@@ -78,17 +80,23 @@ def open_source(
     Raises DataNotFoundError, DataError or SpecError before any image is read.
     """
     entry = family_of(family)
-    if settings.labels_csv and not entry.voc_option:
-        raise SpecError(
-            f"'{settings.labels_csv}' would be ignored: only VOC's image-level labels can come from a file of their "
-            "own (those of a folder of yours stand in its labels.csv); leave out --labels-csv"
-        )
+    if not entry.voc_option:
+        refuse_labels(settings)
     for option, what in entry.needs.items():
         if getattr(settings, option) is None:
             raise DataNotFoundError(f"{custom.name if custom else family} {ASKS[option].format(what)}")
     source = entry.open(data, settings, base, custom)
     require_members(source, SOURCE, f"data family '{family}'")
     return source
+
+
+def refuse_labels(settings: Settings) -> None:
+    """Raise SpecError for a table of labels that data other than VOC's would not read."""
+    if settings.labels_csv:
+        raise SpecError(
+            f"'{settings.labels_csv}' would be ignored: only VOC's image-level labels can come from a file of their "
+            "own (those of a folder of yours stand in its labels.csv); leave out --labels-csv"
+        )
 
 
 def family_of(name: str) -> Family:
@@ -167,6 +175,7 @@ _ENTRIES = (
         open=_voc,
         classes=tuple(VOC_PROMPTS),
         prompts=VOC_PROMPTS,
+        synonyms=VOC_SYNONYMS,
         reads=LISTS,
         preset="small",
         fewshot_preset="small",
@@ -186,6 +195,7 @@ _ENTRIES = (
         open=_coco_voc,
         classes=coco_names.CLASSES,
         prompts=coco_names.PROMPTS,
+        synonyms=coco_names.SYNONYMS,
         reads=(*SPLITS, *LISTS),
         preset="small",
         fewshot_preset="small",

@@ -1,4 +1,4 @@
-"""Reading images and masks from files, with errors that name the file."""
+"""Reading images and masks from files, with errors that name the file. Only what returns tensors imports torch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from wilss.data.claims import most_pixels
 from wilss.data.depth import eight_bit
 from wilss.data.mask_pixels import decode_mask
 from wilss.errors import DataError, DataNotFoundError, WilssError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PIXEL_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 """Pillow refuses files of more than twice as many pixels: a small file may claim to be huge."""
@@ -29,6 +32,7 @@ BROKEN = (
     *(ZeroDivisionError, RuntimeError, struct.error, zlib.error),
 )
 """What Pillow raises for files that are damaged, or made to do damage."""
+REPLACE = "replace it, or leave such images out with --skip-unreadable"
 UPRIGHT = 4
 """EXIF orientations above it are turned by a right angle."""
 
@@ -59,6 +63,8 @@ def read_rgb(path: Path) -> Tensor:
 
 def as_rgb(image: Image.Image) -> Tensor:
     """An opened image as `read_rgb` gives it. Raises what `BROKEN` lists when it cannot be decoded."""
+    import torch
+
     decoded = eight_bit(ImageOps.exif_transpose(image)).convert("RGB")
     return torch.from_numpy(np.array(decoded, dtype=np.uint8)).permute(2, 0, 1)
 
@@ -66,6 +72,19 @@ def as_rgb(image: Image.Image) -> Tensor:
 def read_size(path: Path) -> tuple[int, int]:
     """Height and width that `read_rgb` gives, from the file's header alone. Raises as it does."""
     return read_header(path).size
+
+
+def annotated_size(path: Path, stored: bool) -> tuple[int, int]:
+    """Height and width that annotations mean which do not tell them; (0, 0) for an image that cannot be read.
+
+    Args:
+        stored: whether they were made for the pixels as stored, and not for the image as shown.
+    """
+    try:
+        header = read_header(path)
+    except (DataError, DataNotFoundError):
+        return 0, 0
+    return header.stored if stored else header.size
 
 
 def read_header(path: Path) -> Header:
@@ -86,6 +105,8 @@ def read_mask(path: Path) -> Tensor:
 
     Raises DataNotFoundError when there is no file, DataError for a colour image, ids above 255 or a broken file.
     """
+    import torch
+
     with opened(path) as image, decoding(path):
         mask = decode_mask(image)
     if mask.problem or mask.is_colour:
@@ -107,13 +128,25 @@ def opened(path: Path, content: bytes | None = None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are welcome
-            return Image.open(io.BytesIO(content) if content is not None else path, formats=FORMATS)
+            image = Image.open(io.BytesIO(content) if content is not None else path, formats=FORMATS)
+        _require_held(path, image)
+        return image
     except Image.DecompressionBombError as error:
         raise DataError(f"'{path}' is larger than {2 * PIXEL_LIMIT} pixels; shrink it first") from error
     except UnidentifiedImageError as error:
         raise DataError(_broken(path)) from error
+    except WilssError:  # a ValueError that says what is wrong itself
+        raise
     except BROKEN as error:
         raise DataError(_broken(path, error)) from error
+
+
+def _require_held(path: Path, image: ImageFile.ImageFile) -> None:
+    """Raise DataError for an opened image whose file is too small for its pixels."""
+    if image.fp is not None and image.width * image.height > most_pixels(image, image.fp):
+        image.close()
+        claim = f"it claims {image.width} x {image.height} pixels, more than its bytes can hold"
+        raise DataError(f"'{path}' cannot be decoded as an image ({claim}); {REPLACE}")
 
 
 @contextmanager
@@ -138,6 +171,4 @@ def missing(path: Path) -> str:
 
 def _broken(path: Path, error: BaseException | None = None) -> str:
     reason = f" ({str(error).splitlines()[0][:120]})" if error is not None and str(error).strip() else ""
-    return (
-        f"'{path}' cannot be decoded as an image{reason}; replace it, or leave such images out with --skip-unreadable"
-    )
+    return f"'{path}' cannot be decoded as an image{reason}; {REPLACE}"

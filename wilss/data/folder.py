@@ -13,7 +13,7 @@ from wilss.architecture import MOST_CLASSES
 from wilss.data.colours import LABELMAP, ColourTable, read_labelmap
 from wilss.data.findings import Finding
 from wilss.data.gate import require_sound
-from wilss.data.id_lists import read_ids
+from wilss.data.id_lists import IdList, look_at_list, with_files
 from wilss.data.index import FileIndex, index_images, index_masks
 from wilss.data.looks import Looks, in_threads
 from wilss.data.mask_reading import Drawn
@@ -127,23 +127,21 @@ class FolderSource:
 
     @cached_property
     def _splits(self) -> dict[str, tuple[str, ...]]:
-        require_sound(self._layout_findings)
-        held_out = self._held_out()
+        require_sound([*self._layout_findings, *self._eval_list.findings])
+        held_out = self._eval_list.ids
         ids = {"eval": held_out, "train": tuple(i for i in self._images.files if i not in set(held_out))}
         if self.skip_unreadable:
             ids = {split: self._readable(names, split == "eval") for split, names in ids.items()}
         return ids
 
-    def _held_out(self) -> tuple[str, ...]:
+    @cached_property
+    def _eval_list(self) -> IdList:
+        """What eval.txt lists; empty where there is none."""
         path = self.root / "eval.txt"
         if not path.is_file():
-            return ()
-        names = read_ids(path, self._images.names)
-        for name in names:
-            if name not in self._images.files or not self.files.has_mask(name):
-                lacks = "no mask" if name in self._images.files else "no image"
-                raise DataError(f"'{path}' lists '{name}', which has {lacks}; it needs both, or leave it out")
-        return names
+            return IdList()
+        listed = look_at_list(path, self._images.names)
+        return with_files(path, listed, self._images.files, self.files.masks.files)
 
     def _readable(self, ids: Sequence[str], mask: bool) -> tuple[str, ...]:
         problems = in_threads(lambda image_id: self.files.problem(image_id, mask), ids)
@@ -204,7 +202,8 @@ class FolderSource:
         except (DataError, DataNotFoundError) as error:
             found.append(refusal("labels", self.root / "labels.csv", error))
         try:
-            held_out = self._held_out()
+            held_out = self._eval_list.ids
+            found += self._eval_list.findings
         except (DataError, DataNotFoundError) as error:
             found.append(refusal("list", self.root / "eval.txt", error))
         try:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wilss.data.findings import Finding
+from wilss.data.gate import from_message, require_sound
 from wilss.data.image_names import MASK_ENDINGS, first_of_pair, image_id_of, known_id
 from wilss.data.text import read_text
-from wilss.errors import DataError
+
+SHOWN = 3
+"""Names of one finding."""
+MOST_FAULTS = 50
+"""Of one kind in one list that are told one by one; the others are counted."""
+
+
+@dataclass(frozen=True)
+class IdList:
+    """What a file lists. ids: each once, in its order, without those of faulty lines. findings: of all its lines."""
+
+    ids: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def read_ids(path: Path, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -19,29 +34,64 @@ def read_ids(path: Path, names: Mapping[str, str] | None = None) -> tuple[str, .
 
     Raises DataError for a list without ids, with one that stands in it twice, or whose two paths of a line differ.
     """
+    found = look_at_list(path, names)
+    require_sound(found.findings)
+    return found.ids
+
+
+def look_at_list(path: Path, names: Mapping[str, str] | None = None) -> IdList:
+    """The same with all faults of the list as findings. Raises DataError for what is no text."""
     text = read_text(path)
-    lines = [(number, line) for number, line in enumerate(text.content.split("\n"), start=1) if line.strip()]
-    ids = tuple(_id(path, number, line, names) for number, line in lines)
-    if not ids:
-        raise DataError(f"'{path}' is empty; it needs one image id a line")
+    ids: list[str] = []
+    wrong: list[Finding] = []
+    for number, line in enumerate(text.content.split("\n"), start=1):
+        if line.strip():
+            image_id, problem = _id(line, names)
+            ids += () if problem else (image_id,)
+            wrong += [from_message("refuse", "list-pair", f"{path}:{number}", problem)] if problem else ()
+    if not ids and not wrong:
+        wrong.append(Finding("refuse", "list-empty", str(path), "is empty", "it needs one image id a line"))
     again = [image_id for image_id, count in Counter(ids).items() if count > 1]
     if again:
-        raise DataError(
-            f"'{path}' lists images more than once ({len(again)}, first '{again[0]}'); leave one line of each"
-        )
-    return ids
+        seen = f"lists images more than once ({len(again)}, first {', '.join(map(repr, again[:SHOWN]))})"
+        wrong.append(Finding("refuse", "list-twice", str(path), seen, "leave one line of each"))
+    return IdList(tuple(dict.fromkeys(ids)), bounded(path, wrong))
 
 
-def _id(path: Path, number: int, line: str, names: Mapping[str, str] | None) -> str:
+def with_files(path: Path, listed: IdList, images: Collection[str], masks: Collection[str]) -> IdList:
+    """A list of images that all need a mask: those that lack a file are findings too."""
+    lacking = {i: "no image" for i in listed.ids if i not in images}
+    lacking |= {i: "no mask" for i in listed.ids if i not in lacking and i not in masks}
+    cure = "it needs both, or leave it out"
+    found = [
+        Finding("refuse", f"list-{lacks.replace(' ', '-')}", str(path), f"lists '{i}', which has {lacks}", cure)
+        for i, lacks in lacking.items()
+    ]
+    return IdList(tuple(i for i in listed.ids if i not in lacking), (*listed.findings, *bounded(path, found)))
+
+
+def bounded(path: Path, found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings of a list, and the number of those of one kind that are too many to be told one by one."""
+    counts = Counter(finding.kind for finding in found)
+    kept: list[Finding] = []
+    for kind, count in counts.items():
+        same = [finding for finding in found if finding.kind == kind]
+        kept += same[:MOST_FAULTS]
+        if count > MOST_FAULTS:
+            seen = f"has {count - MOST_FAULTS} more lines of this kind ({kind})"
+            kept.append(replace(same[0], where=str(path), seen=seen))
+    return tuple(kept)
+
+
+def _id(line: str, names: Mapping[str, str] | None) -> tuple[str, str]:
+    """The image that a line names, and what is wrong with it, "" nothing."""
     if names is not None and (whole := known_id(line, names)) is not None:
-        return whole
+        return whole, ""
     image, mask = first_of_pair(line)
     image_id = (known_id(image, names) if names is not None else None) or image_id_of(image).lstrip("/")
     if mask is not None and _name(mask) not in {_name(image) + ending for ending in ("", *MASK_ENDINGS)}:
-        raise DataError(
-            f"'{path}:{number}' pairs '{image}' with '{mask}'; an image and its mask have one name, rename the mask"
-        )
-    return image_id
+        return image_id, f"pairs '{image}' with '{mask}'; an image and its mask have one name, rename the mask"
+    return image_id, ""
 
 
 def _name(path: str) -> str:
@@ -49,21 +99,22 @@ def _name(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0].strip()
 
 
-def require_apart(training: tuple[str, ...], scored: tuple[str, ...], names: tuple[str, str]) -> None:
-    """Raise DataError when images of a training list are scored on as well.
+def overlap(training: IdList, scored: IdList, names: tuple[str, str], folder: Path) -> list[Finding]:
+    """A refusal where images of a training list are scored on as well.
 
     Lists of many origins overlap: SBD's own training list holds images of VOC's ``val``, which its users take out.
 
     Args:
-        names: the two lists' names, for the message.
+        names: the two lists' names in the folder.
     """
-    trained = set(training)
-    both = [image_id for image_id in scored if image_id in trained]
-    if both:
-        raise DataError(
-            f"the training list '{names[0]}' holds images of '{names[1]}', which is scored on ({len(both)}, first "
-            f"'{both[0]}'); take them out of one of the two"
-        )
+    trained = set(training.ids)
+    both = [image_id for image_id in scored.ids if image_id in trained]
+    if not both:
+        return []
+    shown = ", ".join(map(repr, both[:SHOWN]))
+    seen = f"holds images of '{names[1]}', which is scored on ({len(both)}, first {shown})"
+    where = str(folder / f"{names[0]}.txt")
+    return [Finding("refuse", "list-overlap", where, seen, "take them out of one of the two")]
 
 
 def choose_lists(root: Path | None, train: str | None, evaluation: str | None) -> tuple[str | None, str | None]:

@@ -8,17 +8,19 @@ later step is new for its own step, as ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from wilss.data.findings import Finding
-from wilss.data.steps import StepLists
 from wilss.digest import digest_of
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json, require_format
+
+if TYPE_CHECKING:
+    from wilss.data.steps import StepLists
 
 FOLDER = "learnt-from"
 FORMAT = 1
@@ -63,15 +65,15 @@ def newcomers(step: int, note: Path, ids: frozenset[str]) -> Finding:
     return Finding("note", "came-later", f"step {step}", seen, f"to learn from them too, delete '{note}'")
 
 
-def note_lists(folder: Path, lists: StepLists, last_step: int) -> None:
+def note_lists(folder: Path, lists: StepLists, learnt: Iterable[int]) -> None:
     """Note the photographs of the steps that have been learnt; what an earlier run noted stays."""
-    for step in range(last_step + 1):
+    for step in learnt:
         path = folder / _name(lists, step)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            learnt = LearntFrom(format=FORMAT, steps=len(lists.protocol.steps), ids=lists.ids(step))
+            note = LearntFrom(format=FORMAT, steps=len(lists.protocol.steps), ids=lists.ids(step))
             with whole_file(path, shared=True) as partial:
-                partial.write_text(learnt.model_dump_json())
+                partial.write_text(note.model_dump_json())
 
 
 def folder_of(root: Path, data: Path) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wilss.data.source import Source
 from wilss.data.tags import read_labels
 from wilss.outputs import writable_folder
-from wilss.protocol import Benchmark, Scenario, count_steps
+from wilss.protocol import Benchmark, Scenario, step_images
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,11 @@ class TaggedList:
     ids: tuple[str, ...]
     tags: tuple[tuple[int, ...], ...]
     classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, source: Source) -> TaggedList:
+        """Those of a data set; read once for all runs over it."""
+        return cls(source.ids("train"), source.tags("train"), tuple(source.classes))
 
 
 @dataclass(frozen=True)
@@ -45,18 +52,27 @@ def read_list(labels: Path, classes: Sequence[str], ignore: Sequence[str] = ()) 
 
 def list_steps(images: TaggedList, protocol: Benchmark, scenario: Scenario) -> list[StepList]:
     """Every step of a benchmark over these images."""
-    return [
-        StepList(
-            step=counts.step,
-            classes=tuple(images.classes[c - 1] for c in protocol.steps[counts.step]),
-            images=len(counts.images),
-            with_old_class=counts.with_old,
-            in_earlier_step=counts.repeated,
-            images_by_labels={str(k): n for k, n in enumerate(counts.labels, start=1)},
-            ids=tuple(images.ids[i] for i in counts.images),
-        )
-        for counts in count_steps(images.tags, protocol, scenario)
-    ]
+    cut = [step_images(images.tags, protocol, step, scenario) for step in range(len(protocol.steps))]
+    return [_listed(images, protocol, step, at, set().union(*cut[:step])) for step, at in enumerate(cut)]
+
+
+def _listed(images: TaggedList, protocol: Benchmark, step: int, at: Sequence[int], earlier: set[int]) -> StepList:
+    """A step that has the images at these positions.
+
+    Args:
+        earlier: positions of those that steps before it have.
+    """
+    old, own = set(protocol.seen(step - 1)) if step else set(), set(protocol.steps[step])
+    shown = Counter(len(own & set(images.tags[i])) for i in at)
+    return StepList(
+        step=step,
+        classes=tuple(images.classes[c - 1] for c in protocol.steps[step]),
+        images=len(at),
+        with_old_class=sum(bool(old & set(images.tags[i])) for i in at),
+        in_earlier_step=len(earlier & set(at)),
+        images_by_labels={str(k): shown[k] for k in range(1, max(shown, default=0) + 1)},
+        ids=tuple(images.ids[i] for i in at),
+    )
 
 
 def write_lists(steps: Sequence[StepList], folder: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wilss.data.ahead import MANY, look_ahead
 from wilss.data.depth import eight_bit, raw_mode
 from wilss.data.files import Header, decoding, header_of, opened, read_header
 from wilss.data.mask_pixels import MaskPixels, decode_mask
@@ -27,6 +28,8 @@ IMAGE_LOOK, MASK_LOOK, HEADER = "image 1", "mask 1", "header 1"
 MOST_BYTES = 1 << 30
 MOST_COLOURS = 512
 """Colours of a mask that are counted; more are no classes."""
+MOST_AT_ONCE = 64
+"""Things that a thread takes at once."""
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -63,6 +66,12 @@ class Looks:
     def __init__(self, stamps: Stamps) -> None:
         self.stamps = stamps
 
+    def ahead(self, images: Iterable[Path] = (), masks: Iterable[Path] = ()) -> None:
+        """Look at many files in several processes, where that pays, before they are asked for one by one."""
+        for kind, paths in ((IMAGE_LOOK, images), (MASK_LOOK, masks)):
+            if len(unknown := self.stamps.unknown(paths, kind)) >= MANY:
+                look_ahead(self.stamps, kind, unknown)
+
     def image(self, path: Path) -> ImageLook:
         """What an image file holds; one that is missing or damaged has a problem."""
         try:
@@ -93,9 +102,17 @@ class Looks:
 
 
 def in_threads(look: Callable[[K], T], things: Iterable[K]) -> list[T]:
-    """What a look finds of each thing, in their order."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(look, things))
+    """What a look finds of each thing, in their order; a thread takes several at once, as handing one over costs."""
+    listed, threads = list(things), min(8, os.cpu_count() or 1)
+    size = max(1, min(MOST_AT_ONCE, len(listed) // (4 * threads)))
+    parts = [listed[start : start + size] for start in range(0, len(listed), size)]
+    with ThreadPoolExecutor(threads) as pool:
+        return [found for part in pool.map(lambda part: [look(thing) for thing in part], parts) for found in part]
+
+
+def facts_of(kind: str, path: Path) -> dict[str, str]:
+    """Facts about a file by their kind, of which one is asked for: `IMAGE_LOOK` or `MASK_LOOK`."""
+    return {IMAGE_LOOK: _look_at_image, MASK_LOOK: _look_at_mask}[kind](path)
 
 
 def _look_at_image(path: Path) -> dict[str, str]:
@@ -103,6 +120,7 @@ def _look_at_image(path: Path) -> dict[str, str]:
         content = _content(path)
         with opened(path, content) as image, decoding(path):
             header, deep = header_of(image), _is_deep(image)
+            image.draft(None, (1, 1))  # of a JPEG all is read, an eighth of its pixels is made: faults are the same
             image.load()
             brightest = _brightest(image) if deep else None
         look = ImageLook(header.stored, header.size, header.orientation, brightest)
@@ -160,10 +178,10 @@ def _facts_of(mask: MaskPixels, path: Path) -> MaskLook:
 def counts_of(values: NDArray[np.uint8]) -> dict[int, int]:
     """Values of ``(H, W)`` and their pixels, ascending; by runs, of which masks have few."""
     flat = values.ravel()
-    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
-    lengths = np.diff(starts, append=flat.size)
-    counts = np.bincount(flat[starts], weights=lengths, minlength=256).astype(np.int64).tolist()
-    return {value: count for value, count in enumerate(counts) if count}
+    bounds = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [flat.size]))
+    counts = np.bincount(flat[bounds[:-1]], weights=bounds[1:] - bounds[:-1])
+    found = counts.nonzero()[0]
+    return dict(zip(found.tolist(), counts[found].astype(np.int64).tolist(), strict=True))
 
 
 def colours_of(values: NDArray[np.uint8]) -> dict[Colour, int]:

@@ -85,17 +85,30 @@ def reading_of(look: MaskLook, table: ColourTable, strict: bool) -> Reading:
     if not wrong:
         return PLAIN
     unknown = [colour for colour in own.values() if colour not in table.ids]
-    if not unknown and len(set(own.values())) == len(own):
-        indices = {value: table.ids[colour] for value, colour in own.items()}
-        if VOID in look.values and VOID not in own:
-            indices[VOID] = VOID
-        return Reading(indices, note=f"has other indices than class ids; it is read by its colours, by {table.origin}")
-    value = wrong[0]
-    meant = table.ids.get(own[value])
-    other = "no class" if meant is None else f"{meant}"
+    if unknown or len(set(own.values())) < len(own):
+        return _refused(wrong[0], own[wrong[0]], table)
+    return _by_colours(look, own, table)
+
+
+def _by_colours(look: MaskLook, own: Mapping[int, Colour], table: ColourTable) -> Reading:
+    """How a palette in another order is read; refused where it shows an index that its colours do not tell."""
+    indices = {value: table.ids[colour] for value, colour in own.items()}
+    for value in look.values.keys() - own.keys():
+        colour = look.palette.get(value)
+        if value != VOID or table.ids.get(colour or BLACK, VOID) not in (0, VOID):
+            return _refused(value, colour, table)
+        indices[VOID] = VOID
+    return Reading(indices, note=f"has other indices than class ids; it is read by its colours, by {table.origin}")
+
+
+def _refused(value: int, colour: Colour | None, table: ColourTable) -> Reading:
+    """Of a mask whose palette and the table do not agree about an index."""
+    meant = table.ids.get(colour) if colour is not None else None
+    other = "no class" if meant is None else "background" if meant == 0 else f"{meant}"
+    seen = f"no colour at index {value}" if colour is None else f"the colour {colour} at index {value}"
     return Reading(
-        problem=f"has the colour {own[value]} at index {value}, which is {other} by {table.origin}; save it with the "
-        "palette of the others, or as grey PNG of class ids"
+        problem=f"has {seen}, which is {other} by {table.origin}; save it with the palette of the others, or as grey "
+        "PNG of class ids"
     )
 
 
@@ -156,3 +169,16 @@ def lies_on(
     if drawn is None:
         return False, f"is turned by its EXIF orientation {orientation}, and its mask fits it both ways; {TURN}"
     return drawn == "raw", ""
+
+
+def assumed(stored: tuple[int, int], size: tuple[int, int], orientation: int, drawn: Drawn | None) -> str:
+    """What is taken for granted of annotations that tell no size of a turned image; "" where nothing is.
+
+    Where both sizes are equal, `lies_on` asks. Arguments as there.
+    """
+    if drawn is not None or stored == size:
+        return ""
+    return (
+        f"is turned by its EXIF orientation {orientation}, and its annotations tell no size: they are taken as made "
+        "for the image as shown"
+    )

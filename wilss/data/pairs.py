@@ -44,11 +44,11 @@ class PairedFiles:
 
     def image_path(self, image_id: str) -> Path:
         """Where an image is, or would be."""
-        return self.images.files.get(image_id, self.images.folder / f"{image_id}.jpg")
+        return self.images.files.get(image_id) or self.images.folder / f"{image_id}.jpg"
 
     def mask_path(self, image_id: str) -> Path:
         """Where a mask is, or would be."""
-        return self.masks.files.get(image_id, self.masks.folder / f"{image_id}.png")
+        return self.masks.files.get(image_id) or self.masks.folder / f"{image_id}.png"
 
     def has_mask(self, image_id: str) -> bool:
         """Whether an image has one."""
@@ -97,6 +97,7 @@ class PairedFiles:
         """What colours of masks stand for."""
         if self.table is not None:
             return self.table()
+        self.looks.ahead(masks=self.masks.files.values())
         return table_of_masks(in_threads(self.mask_look, self.masks.files))
 
     def pair(self, image_id: str) -> Pair:
@@ -127,6 +128,8 @@ class PairedFiles:
             need_mask: ids of images that cannot be used without one.
         """
         needing = frozenset(need_mask)
+        masks = [self.masks.files[image_id] for image_id in ids if self.has_mask(image_id)]
+        self.looks.ahead([self.image_path(image_id) for image_id in ids], masks)
         _ = self.colour_table
         pairs = in_threads(self.pair, ids)
         found = [finding for pair in pairs for finding in self.findings_of(pair, pair.image_id in needing)]

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -22,18 +22,19 @@ SETTLED_NS = 2_000_000_000
 BATCH = 5_000
 TABLE = "CREATE TABLE IF NOT EXISTS facts (path TEXT, kind TEXT, stamp TEXT, value TEXT, PRIMARY KEY (path, kind))"
 FIND = "SELECT value FROM facts WHERE path = ? AND kind = ? AND stamp = ?"
+FIND_BELOW = "SELECT path, stamp, value FROM facts WHERE path >= ? AND path < ? AND kind = ?"
 KEEP = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
 Key = tuple[str, str, str]
 """Path, kind, stamp."""
 
 
-def stamp_of(path: Path) -> tuple[str, bool]:
+def stamp_of(path: Path | str) -> tuple[str, bool]:
     """A file's size, times of change and inode, and whether they can be trusted to change with it.
 
     Raises DataNotFoundError where there is no file.
     """
     try:
-        facts = path.stat()
+        facts = os.stat(path)  # noqa: PTH116 - a Path costs as much again, and there are many
     except OSError as error:
         raise DataNotFoundError(f"'{path}' does not exist; is a file missing, or a link's target?") from error
     changed = max(facts.st_mtime_ns, facts.st_ctime_ns)
@@ -53,6 +54,7 @@ class Stamps:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._new: dict[Key, str] = {}
+        self._read: dict[Key, str] = {}
         self._unsaved: list[Key] = []
         self._lock = threading.Lock()
         self._base: sqlite3.Connection | None = None
@@ -70,7 +72,7 @@ class Stamps:
             find: facts by kind that follow from the file's contents; all of them are remembered.
         """
         stamp, settled = stamp_of(path)
-        key = (os.path.abspath(path), kind, stamp)  # noqa: PTH100 - resolve() asks the disk for every folder above
+        key = (_absolute(path), kind, stamp)
         if settled and (known := self._recall(key)) is not None:
             return known
         found = find(path)
@@ -79,6 +81,48 @@ class Stamps:
                 self._remember((key[0], name, stamp), value)
         return found[kind]
 
+    def unknown(self, paths: Iterable[Path], kind: str) -> list[Path]:
+        """Files of which a fact is not remembered, though it could be; what is known of their folders is read at once.
+
+        Those that do not exist, or were just written, are not among them.
+        """
+        listed = list(paths)
+        for folder in {os.path.dirname(_absolute(path)) for path in listed}:  # noqa: PTH120 - a Path costs ten times as much
+            self._read_folder(folder, kind)
+        return [path for path in listed if not self._knows(path, kind)]
+
+    def remember(self, path: Path, stamp: str, found: Mapping[str, str]) -> None:
+        """Remember facts that were found elsewhere, unless the file has changed or may change unseen.
+
+        Args:
+            stamp: of `stamp_of`, before they were found.
+        """
+        try:
+            now, settled = stamp_of(path)
+        except DataNotFoundError:
+            return
+        if settled and now == stamp:
+            for name, value in found.items():
+                self._remember((_absolute(path), name, stamp), value)
+
+    def _knows(self, path: Path, kind: str) -> bool:
+        try:
+            stamp, settled = stamp_of(path)
+        except DataNotFoundError:
+            return True  # there is nothing to be found
+        return not settled or self._recall((_absolute(path), kind, stamp)) is not None
+
+    def _read_folder(self, folder: str, kind: str) -> None:
+        beginning = folder.rstrip(os.sep) + os.sep
+        with self._lock:
+            base = self._connected()
+            try:
+                rows = base.execute(FIND_BELOW, (beginning, beginning + "\U0010ffff", kind)).fetchall() if base else []
+            except sqlite3.Error:
+                self._drop()
+                return
+            self._read.update({(path, kind, stamp): value for path, stamp, value in rows})
+
     def save(self) -> None:
         """Write what is new to the file."""
         with self._lock:
@@ -86,8 +130,8 @@ class Stamps:
 
     def _recall(self, key: Key) -> str | None:
         with self._lock:
-            if key in self._new:
-                return self._new[key]
+            if (known := self._new.get(key) or self._read.get(key)) is not None:
+                return known
             base = self._connected()
             try:
                 row = base.execute(FIND, key).fetchone() if base else None
@@ -139,6 +183,10 @@ class Stamps:
         if self._base is not None:
             self._base.close()
         self._base, self._closed = None, True
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() asks the disk for every folder above
 
 
 def sha256(path: Path) -> str:

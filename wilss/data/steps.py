@@ -9,23 +9,11 @@ from functools import cached_property
 import torch
 
 from wilss.data.images import ImageTable, MaskedImages, TaggedImages
+from wilss.data.listing import TaggedList
 from wilss.data.source import VOID, Source
 from wilss.digest import digest_of
 from wilss.errors import DataError
 from wilss.protocol import Benchmark, Scenario, output_channels, step_images, visible_tags
-
-
-@dataclass(frozen=True)
-class TrainingList:
-    """The training images of a data set and their class ids; read once for all runs over it."""
-
-    ids: tuple[str, ...]
-    tags: tuple[tuple[int, ...], ...]
-
-    @classmethod
-    def of(cls, source: Source) -> TrainingList:
-        """Read it from a data set."""
-        return cls(source.ids("train"), source.tags("train"))
 
 
 @dataclass(frozen=True)
@@ -39,7 +27,7 @@ class StepLists:
     """
 
     source: Source
-    training: TrainingList
+    training: TaggedList
     protocol: Benchmark
     scenario: Scenario
     later: Mapping[int, Set[str]] = field(default_factory=dict)
@@ -47,7 +35,7 @@ class StepLists:
     @classmethod
     def open(cls, source: Source, protocol: Benchmark, scenario: Scenario) -> StepLists:
         """Read the training list of a data set and cut it."""
-        return cls(source, TrainingList.of(source), protocol, scenario)
+        return cls(source, TaggedList.of(source), protocol, scenario)
 
     def of(self, protocol: Benchmark) -> StepLists:
         """The same data cut by another benchmark."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from wilss.data.image_names import image_id_of
 from wilss.data.text import Text, read_text
 from wilss.errors import DataError
 
@@ -19,6 +20,7 @@ SEP = re.compile(r'"?sep=([,;|:\t])"?', re.IGNORECASE)
 MARKS = frozenset({"x", "+", "-", "*", "\u2713", "\u2714", "y", "n"})
 """By which people tick a column of a class."""
 NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?(?:e[-+]?[0-9]+)?")
+WHOLE = re.compile(r"[0-9]+")
 YES, NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
 PLAIN = frozenset(
     f"{word}{end}"
@@ -81,6 +83,7 @@ def require_labels(table: Table, classes: Collection[str]) -> None:
     """
     if not classes:
         _require_one_kind(table.path, table.header, table.records)
+        _require_names(table)
     if table.one_hot:
         _require_full_rows(table.path, table.header, table.records)
 
@@ -133,6 +136,8 @@ def _has_columns_of_classes(
     cells = {cell.casefold() for record in body for cell in record.cells[1:]}
     named = [name for name in columns if name.casefold() in known]
     odd = cells - YES - NO
+    if len(columns) > 1 and len({*named}) == len(columns) and not odd and image_id_of(header[0]) == header[0]:
+        return True  # also of classes that are called 0 and 1
     of_classes = bool(named) or (not classes and len(columns) > 1)
     if odd and odd <= MARKS and of_classes and not cells & known and header[0] not in names:
         raise DataError(_odd_cell(path, columns, body, odd))
@@ -170,6 +175,26 @@ def _require_one_kind(path: Path, header: Sequence[str], body: Sequence[Record])
         raise DataError(
             f"'{path}' holds '{cell}' in the column '{column}', and something else in another; all hold names, or "
             "every column is a class and holds 0 or 1: remove the columns that are no labels, or name the classes"
+        )
+
+
+def _require_names(table: Table) -> None:
+    """Raise DataError for columns of numbers alone, which are scores or places, and for classes called by numbers.
+
+    Whole numbers in a single column may be names; that is told (`wilss.data.tags.row_findings`).
+    """
+    columns = table.header[1:]
+    cells = [(column, cell) for r in table.records for column, cell in zip(columns, r.cells[1:], strict=False) if cell]
+    if table.one_hot:
+        cells = [(column, column) for column in columns if column]
+    odd = [(column, cell) for column, cell in cells if table.one_hot or len(columns) > 1 or not WHOLE.fullmatch(cell)]
+    if odd and all(NUMBER.fullmatch(cell) for _, cell in cells):
+        column, cell = odd[0]
+        what = "has only columns called by numbers" if table.one_hot else "holds only numbers"
+        where = f"'{cell}'" if table.one_hot else f"'{cell}' in the column '{column}'"
+        raise DataError(
+            f"'{table.path}' {what}, such as {where}, which name no class; write class names in the header and 0 or 1 "
+            "below, or a column of names, or name the classes if they are called so"
         )
 
 

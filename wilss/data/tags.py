@@ -11,7 +11,7 @@ from pathlib import Path
 from wilss.data.class_names import ANY, BACKGROUND, ClassNames, folded, is_several
 from wilss.data.findings import Finding, Severity
 from wilss.data.image_names import image_id_of, known_id
-from wilss.data.tables import YES, Table, read_table, require_labels
+from wilss.data.tables import NUMBER, YES, Table, read_table, require_labels
 from wilss.errors import DataError, did_you_mean
 
 NEAR = 0.8
@@ -33,7 +33,7 @@ class Labels:
     """A table of labels.
 
     several: whether names are parted by separators or columns. doubt: what to add to messages about names.
-    respelt: written -> name, where they differ by case.
+    respelt: written -> name, where they differ by case. numbered: whether no class is known, and all names are numbers.
     """
 
     path: Path
@@ -41,6 +41,7 @@ class Labels:
     several: bool
     doubt: str
     respelt: Mapping[str, str]
+    numbered: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,7 +72,9 @@ def label_table(
     rows = tuple(_rows(table, known, names))
     written = {cell for cell in (*cells, *(table.header[1:] if table.one_hot else ())) if known.known(cell)}
     respelt = {cell: name for cell in written if (name := known.known(cell)) is not None and name != cell}
-    return Labels(path, rows, several, table.text.doubt, respelt)
+    found = {name for row in rows for name in row.names}
+    numbered = bool(found) and not classes and all(NUMBER.fullmatch(name) for name in found)
+    return Labels(path, rows, several, table.text.doubt, respelt, numbered)
 
 
 def _rows(table: Table, known: ClassNames, names: Mapping[str, str] | None) -> Iterator[LabelRow]:
@@ -124,6 +127,10 @@ def row_findings(
 ) -> list[Finding]:
     """What is wrong with rows, and what was read otherwise than written; arguments as of `read_labels`."""
     found = [*_image_findings(table, names, where), *_class_findings(table, classes, ignore)]
+    if table.numbered:
+        seen = f"calls all classes by numbers, such as '{table.names[0]}', and images are scored by the words of a name"
+        cure = "write names, unless the classes are called so"
+        found.append(Finding("warn", "numbers", str(table.path), seen, cure))
     if table.doubt:
         seen = f"is not UTF-8 and was read as cp1252, {len(table.rows)} rows"
         found.append(Finding("note", "encoding", str(table.path), seen, "save it as UTF-8 where names look odd"))

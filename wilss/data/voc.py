@@ -15,7 +15,7 @@ from wilss.data.colours import LABELMAP, ColourTable, read_labelmap, voc_table
 from wilss.data.findings import Finding
 from wilss.data.folder import left_out
 from wilss.data.gate import require_sound
-from wilss.data.id_lists import read_ids, require_apart
+from wilss.data.id_lists import IdList
 from wilss.data.index import index_images, index_masks
 from wilss.data.looks import Looks, in_threads
 from wilss.data.mask_reading import Drawn
@@ -25,14 +25,14 @@ from wilss.data.set_rules import against_tags, equal_files, refusal
 from wilss.data.source import Split
 from wilss.data.stamps import Stamps
 from wilss.data.tags import Labels, class_ids, label_table, row_findings
+from wilss.data.voc_lists import LISTS, look_at_splits
 from wilss.data.voc_names import VOC_PROMPTS
 from wilss.digest import hasher
-from wilss.errors import DataError, DataNotFoundError, did_you_mean
+from wilss.errors import DataError, DataNotFoundError
 
 VOC_VERSION = 2
 """Raised whenever the same files give other images, masks or tags."""
 LAYOUT = "JPEGImages/ID.jpg, SegmentationClassAug/ID.png (or SegmentationClass) and ImageSets/Segmentation/LIST.txt"
-LISTS = "ImageSets/Segmentation"
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,13 @@ class VocSource:
 
     @cached_property
     def _listed(self) -> dict[str, tuple[str, ...]]:
-        lists = {"train": self._read_list(self.train_list), "eval": self._read_list(self.eval_list)}
-        if self.train_list != self.eval_list:
-            require_apart(lists["train"], lists["eval"], (self.train_list, self.eval_list))
-        return lists
+        lists, found = self._looked
+        require_sound(found)
+        return {split: listed.ids for split, listed in lists.items()}
+
+    @cached_property
+    def _looked(self) -> tuple[dict[str, IdList], list[Finding]]:
+        return look_at_splits(self.root / LISTS, self.train_list, self.eval_list, self.files.images.names)
 
     @cached_property
     def _lists(self) -> dict[str, tuple[str, ...]]:
@@ -133,8 +136,8 @@ class VocSource:
     def _tags(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         scored = tuple(in_threads(self.files.shown, self.ids("eval")))
         if self.labels_csv:
-            require_sound(self._row_findings)
             rows = class_ids(self._labels, self.classes)
+            require_sound(self._of_table({"train": IdList(self.ids("train"))}))
             return {"train": tuple(rows[image_id] for image_id in self.ids("train")), "eval": scored}
         return {"train": tuple(in_threads(self.files.shown, self.ids("train"))), "eval": scored}
 
@@ -179,22 +182,43 @@ class VocSource:
         except DataError as error:
             found.append(refusal("label-map", self.root / LABELMAP, error))
             return found
-        listed: dict[str, tuple[str, ...]] = {}
-        try:
-            listed = self._listed
-            found += self._row_findings if self.labels_csv else ()
-        except (DataError, DataNotFoundError) as error:
-            found.append(refusal("list", self.root / LISTS, error))
-        return [*found, *self.pixel_findings(tuple(dict.fromkeys(i for ids in listed.values() for i in ids)))]
+        lists, of_lists = self._looked
+        found += of_lists
+        return [*found, *self._of_table(lists), *self._of_pixels(lists)]
 
-    def pixel_findings(self, ids: Sequence[str]) -> list[Finding]:
+    def _of_table(self, lists: Mapping[str, IdList]) -> list[Finding]:
+        """Of the table of labels."""
+        if not self.labels_csv:
+            return []
+        try:
+            found = row_findings(self._labels, self.classes, self.files.images.names, (), self.files.images.folder)
+        except (DataError, DataNotFoundError) as error:
+            return [refusal("labels", self.labels_csv, error)]
+        rows = class_ids(self._labels, self.classes)
+        missing = [image_id for image_id in lists.get("train", IdList()).ids if image_id not in rows]
+        if missing:
+            seen = (
+                f"has no row for {len(missing)} images of the training list '{self.train_list}', first '{missing[0]}'"
+            )
+            found.append(Finding("refuse", "no-row", str(self.labels_csv), seen, "add one for each"))
+        return found
+
+    def _of_pixels(self, lists: Mapping[str, IdList]) -> list[Finding]:
         """Of listed images and their masks, which all must have."""
-        held_out = self._listed["eval"] if ids and self.train_list != self.eval_list else ()
+        ids = tuple(dict.fromkeys(i for listed in lists.values() for i in listed.ids))
+        held_out = lists["eval"].ids if "eval" in lists and self.train_list != self.eval_list else ()
         pairs, found = self.files.examine(ids, ids)
         found = left_out(found) if self.skip_unreadable else found
-        rows = class_ids(self._labels, self.classes) if self.labels_csv else {}
-        found += against_tags(pairs, rows, self.classes, range(1, len(self.classes) + 1))
+        found += against_tags(pairs, self._rows, self.classes, range(1, len(self.classes) + 1))
         return [*found, *equal_files(pairs, self.stamps, held_out)]
+
+    @cached_property
+    def _rows(self) -> Mapping[str, tuple[int, ...]]:
+        """Image id -> class ids of the table; none where there is none that can be read."""
+        try:
+            return class_ids(self._labels, self.classes) if self.labels_csv else {}
+        except (DataError, DataNotFoundError):  # said among the findings
+            return {}
 
     def tag_names(self) -> dict[str, tuple[str, ...]]:
         """Image id -> class names of the listed images whose masks can be read."""
@@ -208,30 +232,6 @@ class VocSource:
     def _labels(self) -> Labels:
         assert self.labels_csv is not None
         return label_table(self.labels_csv, self.classes, self.files.images.names)
-
-    @cached_property
-    def _row_findings(self) -> list[Finding]:
-        """Of the table of labels."""
-        found = row_findings(self._labels, self.classes, self.files.images.names, (), self.files.images.folder)
-        rows = class_ids(self._labels, self.classes)
-        missing = [image_id for image_id in self._listed["train"] if image_id not in rows]
-        if missing:
-            seen = (
-                f"has no row for {len(missing)} images of the training list '{self.train_list}', first '{missing[0]}'"
-            )
-            found.append(Finding("refuse", "no-row", str(self.labels_csv), seen, "add one for each"))
-        return found
-
-    def _read_list(self, name: str) -> tuple[str, ...]:
-        folder = self.root / LISTS
-        path = folder / f"{name}.txt"
-        if path.parent != folder or not path.is_file():
-            known = [p.stem for p in folder.glob("*.txt")]
-            raise DataNotFoundError(
-                f"split file '{path}' does not exist.{did_you_mean(name, known)} Choose one with "
-                "--train-list and --eval-list"
-            )
-        return read_ids(path, self.files.images.names)
 
 
 def save_palette_png(mask: Tensor, path: Path, own: Mapping[int, Colour] | None = None) -> None:

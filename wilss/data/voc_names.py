@@ -25,3 +25,31 @@ VOC_PROMPTS: dict[str, tuple[str, ...]] = {
     "tvmonitor": ("tv monitor", "television", "monitor", "CRT screen"),
 }
 """The ontology of the twenty VOC classes in the order of their ids."""
+
+VOC_SYNONYMS: dict[str, tuple[str, ...]] = {
+    "aeroplane": ("aircraft", "jet plane", "propeller plane"),
+    "bicycle": ("bike", "racing bike"),
+    "bird": ("bird avian", "songbird", "water bird"),
+    "boat": ("sailing boat", "rowing boat", "motor boat", "ferry"),
+    "bottle": ("glass bottle", "plastic bottle"),
+    "bus": ("double-decker bus", "city bus"),
+    "car": ("automobile", "sedan", "hatchback"),
+    "cat": ("kitten", "cat face"),
+    "chair": ("chair seat", "armchair", "office chair", "wooden chair"),
+    "cow": ("cattle", "calf"),
+    "diningtable": ("kitchen table", "table with dishes", "restaurant table"),
+    "dog": ("young dog", "dog face"),
+    "horse": ("pony", "foal"),
+    "motorbike": ("motor bike", "dirt bike"),
+    "person": ("person with clothes", "people", "human", "man", "woman", "child"),
+    "pottedplant": ("houseplant", "plant in a pot", "flowers in a pot"),
+    "sheep": ("lamb", "ewe"),
+    "sofa": ("settee", "loveseat"),
+    "train": ("locomotive", "railway carriage", "subway train"),
+    "tvmonitor": ("tv monitor screen", "computer monitor", "flat screen"),
+}
+"""Further words of each class, for CLIP; they match no class of ImageNet-1k that `VOC_PROMPTS` does not.
+
+"bird avian", "chair seat", "person with clothes", "people", "human" and "tv monitor screen" are CLIP-ES's (Lin et al.
+2023); the others are ours.
+"""

@@ -1,16 +1,21 @@
-"""Scores of few-shot segmentation: mean IoU over the classes of a fold, FB-IoU, and how far episodes let them swing."""
+"""Scores of few-shot segmentation: mean IoU over the classes of a fold, FB-IoU, and how far episodes let them swing.
+
+Imports no torch: pages draw with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from wilss.data.source import VOID
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 N_RESAMPLES = 500
 
@@ -27,9 +32,7 @@ def episode_counts(prediction: Tensor, truth: Tensor) -> tuple[int, int, int, in
         raise ValueError(f"truth has shape {tuple(truth.shape)}, prediction {tuple(prediction.shape)}")
     keep = truth != VOID
     found, wanted = prediction.bool() & keep, (truth == 1) & keep
-    both, either, all_pixels = (
-        int(x) for x in torch.stack([(found & wanted).sum(), (found | wanted).sum(), keep.sum()])
-    )
+    both, either, all_pixels = (int(part.sum()) for part in (found & wanted, found | wanted, keep))
     return both, either, all_pixels - either, all_pixels - both
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import wilss._torchvision  # noqa: F401
@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from timm.layers import apply_rot_embed_cat
 from timm.models.eva import Eva
-from torch import Tensor
+from torch import Tensor, nn
 
+from wilss.foundation.passes import KeptPass
 from wilss.foundation.preprocess import cells, prepare, prepared_size
 from wilss.precision import autocast
 from wilss.section import Precision
@@ -48,6 +49,7 @@ class AttentionGrouper:
     source: Literal["attention", "keys"] = "attention"
     n_heads: int | None = None
     precision: Precision = "fp32"
+    kept: KeptPass[tuple[Tensor, Tensor | None]] = field(default_factory=KeptPass, compare=False, repr=False)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """See `wilss.foundation.contracts.Grouper.grid`."""
@@ -59,25 +61,39 @@ class AttentionGrouper:
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
         """See `wilss.foundation.contracts.Grouper.affinity`."""
         h, w = self.grid(images_N3HW.shape[-2], images_N3HW.shape[-1])
-        images = prepare(images_N3HW, self.mean, self.std, self.scale, self.vit.patch_embed.patch_size[0])
-        with autocast(self.precision, images.device):
-            tokens, rope = before_last_block(self.vit, images)
+        tokens, rope = self.kept.take(images_N3HW) or self._before_last_block(images_N3HW)
         rows = self._seed_rows(tokens.float(), rope, cells(seeds_NS2, h, w))
         total = rows.sum(-1, keepdim=True).clamp(min=1e-12)
         return (rows / total).unflatten(-1, (h, w))
+
+    @torch.inference_mode()
+    def features(self, images_N3HW: Tensor) -> Tensor:
+        """See `wilss.foundation.contracts.Featured.features`: the normed patch tokens."""
+        grid = self.grid(images_N3HW.shape[-2], images_N3HW.shape[-1])
+        found = self.kept.take(images_N3HW) or self._before_last_block(images_N3HW)
+        tokens, rope = self.kept.keep(images_N3HW, found)
+        with autocast(self.precision, tokens.device):
+            last = self.vit.blocks[-1]
+            patches = self.vit.norm(last(tokens) if rope is None else last(tokens, rope=rope))
+        return patches[:, self.vit.num_prefix_tokens :].float().transpose(1, 2).unflatten(2, grid)
+
+    def _before_last_block(self, images_N3HW: Tensor) -> tuple[Tensor, Tensor | None]:
+        images = prepare(images_N3HW, self.mean, self.std, self.scale, self.vit.patch_embed.patch_size[0])
+        with autocast(self.precision, images.device):
+            return before_last_block(self.vit, images)
 
     def _seed_rows(self, tokens: Tensor, rope: Tensor | None, cells_NS: Tensor) -> Tensor:
         """Softmax rows over all tokens, patch columns only, float32 ``(N, S, h * w)``."""
         block = self.vit.blocks[-1]
         prefix = self.vit.num_prefix_tokens
         normed = block.norm1(tokens)
-        key = _project(block.attn, normed, 1)
+        key = project_heads(block.attn, normed, 1)
         if self.source == "keys":
             unit = F.normalize(key[:, :, prefix:].transpose(1, 2).flatten(2), dim=-1)
             picked = unit.gather(1, cells_NS[..., None].expand(-1, -1, unit.shape[-1]))
             return (picked @ unit.transpose(1, 2) / self.temperature).softmax(-1)
         index = (cells_NS + prefix)[..., None].expand(-1, -1, normed.shape[-1])
-        query = _project(block.attn, normed.gather(1, index), 0)
+        query = project_heads(block.attn, normed.gather(1, index), 0)
         if rope is not None:
             key, query = _rotated(block.attn, key, query, rope, cells_NS, prefix)
         factor = block.attn.scale / self.temperature
@@ -104,13 +120,12 @@ def before_last_block(vit: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
     return tokens, rope[len(vit.blocks) - 1] if mixed else rope
 
 
-def _project(attn: Any, tokens: Tensor, which: int) -> Tensor:
-    """Queries (0) or keys (1) of all heads, ``(N, heads, T, d)``; the values are never computed."""
+def project_heads(attn: Any, tokens: Tensor, which: int) -> Tensor:
+    """Queries (0), keys (1) or values (2) of all heads of a timm attention, ``(N, heads, T, d)``; only these."""
+    norm = (attn.q_norm, attn.k_norm, nn.Identity())[which]
     if attn.qkv is None:
-        layer, norm = ((attn.q_proj, attn.q_norm), (attn.k_proj, attn.k_norm))[which]
-        projected = layer(tokens)
+        projected = (attn.q_proj, attn.k_proj, attn.v_proj)[which](tokens)
     else:
-        norm = (attn.q_norm, attn.k_norm)[which]
         bias = attn.qkv.bias
         if bias is None and getattr(attn, "q_bias", None) is not None:
             bias = torch.cat([attn.q_bias, attn.k_bias, attn.v_bias])

@@ -10,7 +10,7 @@ import wilss._torchvision  # noqa: F401
 import timm
 
 from wilss.foundation.kinds import GROUPERS, SCORERS, WELL_KNOWN, kind_of
-from wilss.foundation.loading import SCENES_FILE
+from wilss.foundation.loading import SCENES_FILES
 from wilss.nets.pretrained import SHIPPED, pretrained_config
 
 
@@ -44,8 +44,9 @@ def describe(name: str, folder: Path | None) -> Entry:
     kind, _, model = name.partition(":")
     role = "grouper" if kind in GROUPERS else "scorer"
     kind_of(name, GROUPERS if role == "grouper" else SCORERS, role)
-    shipped = {"clip:scenes": SCENES_FILE, "dino:scenes": SHIPPED / "dino_scenes.safetensors"}
-    if name in shipped:
+    shipped = {f"clip:{scenes}": path for scenes, path in SCENES_FILES.items()}
+    shipped["dino:scenes"] = SHIPPED / "dino_scenes.safetensors"
+    if name in shipped and shipped[name].is_file():
         return Entry(name, role, "shipped", "Apache-2.0", shipped[name].stat().st_size)
     path = _local_file(kind, model, folder)
     where = str(path) if path else "hub"

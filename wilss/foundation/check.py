@@ -26,13 +26,15 @@ from wilss.foundation.quality import HELD_OUT, image_level_recall, label_quality
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
 from wilss.outputs import writable_folder
-from wilss.report.pictures import contact_sheet
+from wilss.report.pictures import View
 from wilss.report.records import share
+from wilss.report.sheets import contact_sheet
 from wilss.spec import make_spec
 
 Watch = Callable[[str], AbstractContextManager[Callable[[str, int, int, float], None]]]
 """Shows the progress of a titled stage: what it opens is called with (part, done, total, loss)."""
 BUILDERS: dict[str, Callable[..., Any]] = {"scorer": build_scorer, "grouper": build_grouper}
+OURS = ("clip:scenes", "clip:scenes-vit", "dino:scenes")
 BUILT_IN = make_spec({"benchmark": "scenes-15-5"}).foundation
 """The settings of the demo, in which the small models are measured."""
 
@@ -80,14 +82,14 @@ def check_foundation(
     facts["seconds"] = round(time.monotonic() - start, 3)
     facts["grid"] = list(maps.shape[-2:])
     facts["picture"] = str(_draw(picture, maps.cpu(), titles, out))
-    if name.partition("@")[0] in ("clip:scenes", "dino:scenes"):
+    if name.partition("@")[0] in OURS:
         facts["metrics"] = _measure(spec, {facts["role"]: model}, device, folder, count, watch)
     return facts
 
 
 def _spec_for(name: str, role: str) -> FoundationSpec:
     """Demo settings for the small models, defaults for all others."""
-    if name.partition("@")[0] in ("clip:scenes", "dino:scenes"):
+    if name.partition("@")[0] in OURS:
         return BUILT_IN.model_copy(update={role: name})
     return FoundationSpec.model_validate({role: name})
 
@@ -142,5 +144,5 @@ def _draw(picture: Tensor, maps: Tensor, titles: list[str], out: Path) -> Path:
     large = F.interpolate(grey[None], picture.shape[-2:], mode="bilinear", align_corners=False)[0]
     tiles = [(layer[None].expand(3, -1, -1) * 255).to(torch.uint8) for layer in large]
     writable_folder(out.parent)
-    contact_sheet([[picture, *tiles]], ["image", *titles], [""], tile=192).save(out)
+    contact_sheet([[View(picture) for picture in (picture, *tiles)]], ["image", *titles], [out.stem]).save(out)
     return out

@@ -5,8 +5,8 @@ Shape suffixes: N images, C classes, S seeds, H and W pixels, h and w coarse gri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -39,6 +39,22 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class TagScorer(Protocol):
+    """What a scorer may offer beside its contract: a competition that not all words take part in."""
+
+    def scores_among(self, images_N3HW: Tensor, prompts: Prompts, allowed_NC: Tensor) -> Tensor:
+        """Like `Scorer.scores`, where the settings say so over the words of the allowed classes alone.
+
+        Args:
+            allowed_NC: bool, the classes that compete in each image; words that are no class of ``prompts`` always do.
+
+        Returns:
+            as `Scorer.scores`; 0 for a class that is not allowed, where only allowed ones compete.
+        """
+        ...
+
+
 class Grouper(Protocol):
     """Category-agnostic foundation model: which pixels belong together with a seed?"""
 
@@ -62,6 +78,30 @@ class Grouper(Protocol):
             float32 ``(N, S, h, w)``, not negative, each map summing to 1, without gradient.
         """
         ...
+
+
+class Featured(Protocol):
+    """What a grouper may offer beside its contract: its features, for a scorer that follows them."""
+
+    def features(self, images_N3HW: Tensor) -> Tensor:
+        """Features ``(N, D, h, w)``, float32 without gradient, of images float32 in [0, 1] of any size.
+
+        What it made on the way may be kept for `Grouper.affinity` of the same tensor, which usually comes next.
+        """
+        ...
+
+
+def features_of(grouper: object) -> Callable[[Tensor], Tensor] | None:
+    """`Featured.features` of a grouper that has it."""
+    found: Callable[[Tensor], Tensor] | None = getattr(grouper, "features", None)
+    return found
+
+
+def scores_among(scorer: Scorer, images_N3HW: Tensor, prompts: Prompts, allowed_NC: Tensor) -> Tensor:
+    """`TagScorer.scores_among` of a scorer that has it, else its scores."""
+    if isinstance(scorer, TagScorer):
+        return scorer.scores_among(images_N3HW, prompts, allowed_NC)
+    return scorer.scores(images_N3HW, prompts)
 
 
 def require_prompts(prompts: Prompts) -> None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.errors import SpecError
-from wilss.foundation.contracts import Grouper, Prompts, Scorer
+from wilss.foundation.contracts import Grouper, Prompts, Scorer, scores_among
 from wilss.foundation.refine import fit_to_image
 from wilss.foundation.seeds import choose_seeds
 from wilss.foundation.spec import CosegmentSpec
@@ -25,12 +25,61 @@ class PseudoLabels:
 
     initial, refined: bool ``(N, C, H, W)``. soft: float32 ``(N, C, h, w)`` in [0, 1], the normalised score.
     agreement: float32 ``(N, C)``, IoU of the scorer's and the grouper's mask, NaN for absent classes.
+    wins: share of the refined mask in which the class beats every other word of the ontology at the scorer, float32
+    ``(N, C)``; NaN where there is no other word. apart: see `apartness`; NaN where scores are not spread.
     """
 
     initial: Tensor
     refined: Tensor
     soft: Tensor
     agreement: Tensor
+    wins: Tensor
+    apart: Tensor
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What scorer and grouper say of the tags of a batch, before any second mask is made.
+
+    slots, used: see `tag_slots`. soft: float32 ``(N, T, h, w)`` in [0, 1]. ahead: bool of the same shape, where a class
+    beats every other word; None for a single word. points: seeds, float32 ``(N, T, S, 2)`` as
+    (x, y) in [0, 1). affinity: mean over a class's seeds, float32 ``(N, T, h, w)`` on the grouper's grid. between:
+    every cell's to every other ``(N, hw, hw)``, where the recipe spreads scores along it.
+    """
+
+    slots: Tensor
+    used: Tensor
+    soft: Tensor
+    ahead: Tensor | None
+    points: Tensor
+    affinity: Tensor
+    between: Tensor | None
+
+
+@torch.inference_mode()
+def look(
+    images_N3HW: Tensor,
+    tags_NC: Tensor,
+    prompts: Prompts,
+    others: Prompts,
+    scorer: Scorer,
+    grouper: Grouper,
+    spec: CosegmentSpec,
+    noise_NCS: Tensor,
+) -> Looked:
+    """What `cosegment` makes masks of. Takes what it takes, and raises as it does."""
+    if not prompts:
+        raise SpecError("the ontology is empty: there is no class to label; give at least one class with a prompt")
+    if tags_NC.shape != (len(images_N3HW), len(prompts)):
+        raise ValueError(f"tags have shape {tuple(tags_NC.shape)}; expected ({len(images_N3HW)}, {len(prompts)})")
+    tags_NC = tags_NC.to(images_N3HW.device)
+    slots_NT, used_NT = tag_slots(tags_NC)
+    allowed = F.pad(tags_NC, (0, len(others)), value=True)
+    scores = scores_among(scorer, images_N3HW, [*prompts, *others], allowed)
+    soft = normalised_scores(_pick(scores, slots_NT), used_NT)
+    points = choose_seeds(soft, _pick(noise_NCS.to(soft.device), slots_NT), spec)
+    affinity, between = _group(images_N3HW, points, grouper, spec.propagate > 0)
+    return Looked(slots_NT, used_NT, soft, _ahead(scores, slots_NT), points, affinity, between)
 
 
 @torch.inference_mode()
@@ -55,26 +104,19 @@ def cosegment(
 
     Raises SpecError without any class, ValueError when ``tags_NC`` and ``prompts`` disagree.
     """
-    if not prompts:
-        raise SpecError("the ontology is empty: there is no class to label; give at least one class with a prompt")
-    n, size = len(images_N3HW), images_N3HW.shape[-2:]
-    if tags_NC.shape != (n, len(prompts)):
-        raise ValueError(f"tags have shape {tuple(tags_NC.shape)}; expected ({n}, {len(prompts)})")
-    tags_NC = tags_NC.to(images_N3HW.device)
-    slots_NT, used_NT = tag_slots(tags_NC)
-    scores = scorer.scores(images_N3HW, [*prompts, *others])
-    soft = normalised_scores(_pick(scores, slots_NT), used_NT)
+    size = images_N3HW.shape[-2:]
+    looked = look(images_N3HW, tags_NC, prompts, others, scorer, grouper, spec, noise_NCS)
+    soft, used_NT, affinity, between = looked.soft, looked.used, looked.affinity, looked.between
     initial = F.interpolate(soft, size, mode="bilinear", align_corners=False) > spec.threshold
-    points = choose_seeds(soft, _pick(noise_NCS.to(soft.device), slots_NT), spec)
-    affinity, between = _group(images_N3HW, points, grouper, spec.propagate > 0)
     kept = (affinity >= mass_level(affinity, spec.keep, spec.keep_by)).float()
     seeds = F.interpolate(kept, size, mode="bilinear", align_corners=False) >= 0.5
     seen_NT = used_NT & (soft.amax((2, 3)) > 0)  # a class of which nothing is seen has no seeds either
     initial, seeds = ((mask & seen_NT[..., None, None]) for mask in (initial, seeds))
     spread = soft if between is None else propagated(soft, between, grouper.grid(*size), spec.propagate)
     refined = _refined(spread, seeds, images_N3HW, spec) & seen_NT[..., None, None]
-    found = ((initial, False), (refined, False), (soft, 0.0), (mask_agreement(initial, seeds), torch.nan))
-    return PseudoLabels(*(_spread(values, slots_NT, used_NT, len(prompts), fill) for values, fill in found))
+    numbers = (mask_agreement(initial, seeds), _wins(refined, looked.ahead), _apart(refined, between, grouper))
+    found = ((initial, False), (refined, False), (soft, 0.0), *((values, torch.nan) for values in numbers))
+    return PseudoLabels(*(_spread(values, looked.slots, used_NT, len(prompts), fill) for values, fill in found))
 
 
 def tag_slots(tags_NC: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,11 +164,61 @@ def mass_level(affinity_NChw: Tensor, keep: float, keep_by: str) -> Tensor:
     return ordered.gather(-1, count[..., None] - 1)[..., None]
 
 
+def mass_share(affinity_hw: Tensor) -> Tensor:
+    """How much of the mass lies in cells that are not higher: 1 in the highest cell, float32 ``(h, w)`` in [0, 1].
+
+    Cells of at least ``1 - keep`` are those that `mass_level` keeps by "mass".
+    """
+    flat = affinity_hw.flatten()
+    ordered, order = flat.sort(descending=True, stable=True)
+    share = torch.empty_like(flat)
+    share[order] = 1 - (ordered.cumsum(0) - ordered) / ordered.sum().clamp(min=1e-12)
+    return share.clamp(0, 1).unflatten(0, tuple(affinity_hw.shape))
+
+
 def mask_agreement(first_NCHW: Tensor, second_NCHW: Tensor) -> Tensor:
     """IoU of two bool masks per class, NaN where both are empty; float32 ``(N, C)``."""
     both = (first_NCHW & second_NCHW).sum((2, 3)).float()
     either = (first_NCHW | second_NCHW).sum((2, 3)).float()
     return both / either.where(either > 0, torch.nan)
+
+
+def _ahead(scores_NWhw: Tensor, slots_NT: Tensor) -> Tensor | None:
+    """Where each slot's class scores higher than every other word, bool ``(N, T, h, w)``; None for a single word."""
+    if scores_NWhw.shape[1] < 2:
+        return None
+    best, of = scores_NWhw.topk(2, dim=1)
+    others = torch.where(of[:, :1] == slots_NT[..., None, None], best[:, 1:], best[:, :1])
+    return _pick(scores_NWhw, slots_NT) > others
+
+
+def _wins(masks_NTHW: Tensor, ahead_NThw: Tensor | None) -> Tensor:
+    """Share of each mask that lies where its class is ahead, float32 ``(N, T)``; 0 for an empty mask."""
+    if ahead_NThw is None:
+        return torch.full(masks_NTHW.shape[:2], torch.nan, device=masks_NTHW.device)
+    inside = F.adaptive_avg_pool2d(masks_NTHW.float(), (ahead_NThw.shape[2], ahead_NThw.shape[3]))
+    return (inside * ahead_NThw).sum((2, 3)) / inside.sum((2, 3)).clamp(min=1e-6)
+
+
+def _apart(masks_NTHW: Tensor, between_Npp: Tensor | None, grouper: Grouper) -> Tensor:
+    if between_Npp is None:
+        return torch.full(masks_NTHW.shape[:2], torch.nan, device=masks_NTHW.device)
+    inside = F.adaptive_avg_pool2d(masks_NTHW.float(), grouper.grid(*masks_NTHW.shape[-2:]))
+    return apartness(inside.flatten(2), between_Npp)
+
+
+def apartness(inside_NTp: Tensor, between_Npp: Tensor) -> Tensor:
+    """How much more of its affinity a cell of the mask gives to the mask than a cell outside does, float32 ``(N, T)``.
+
+    1 for a mask that the grouper takes for a thing of its own, 0 for one that it does not see, or that is empty.
+
+    Args:
+        inside_NTp: share of each cell that the mask covers. between_Npp: see `propagated`.
+    """
+    given = inside_NTp @ between_Npp.transpose(1, 2)
+    outside = 1 - inside_NTp
+    of_mask = (given * inside_NTp).sum(2) / inside_NTp.sum(2).clamp(min=1e-6)
+    return of_mask - (given * outside).sum(2) / outside.sum(2).clamp(min=1e-6)
 
 
 def _group(

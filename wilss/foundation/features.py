@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wilss.foundation.passes import KeptPass
 from wilss.foundation.preprocess import cells, prepare, prepared_size
 from wilss.precision import autocast
 from wilss.section import Precision
@@ -35,6 +36,7 @@ class FeatureGrouper:
     temperature: float = 0.1
     centred: bool = False
     precision: Precision = "fp32"
+    kept: KeptPass[Tensor] = field(default_factory=KeptPass, compare=False, repr=False)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """See `wilss.foundation.contracts.Grouper.grid`."""
@@ -44,9 +46,7 @@ class FeatureGrouper:
     @torch.inference_mode()
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
         """See `wilss.foundation.contracts.Grouper.affinity`."""
-        images = prepare(images_N3HW, self.mean, self.std, self.scale, self.stride)
-        with autocast(self.precision, images.device):
-            features = self.net(images).float()
+        features = self._map(images_N3HW)
         h, w = features.shape[-2:]
         if self.centred:
             features = features - features.mean((2, 3), keepdim=True)
@@ -54,6 +54,19 @@ class FeatureGrouper:
         index = cells(seeds_NS2, h, w)[:, None].expand(-1, unit.shape[1], -1)
         cosine = unit.gather(2, index).transpose(1, 2) @ unit
         return (cosine / self.temperature).softmax(-1).unflatten(-1, (h, w))
+
+    @torch.inference_mode()
+    def features(self, images_N3HW: Tensor) -> Tensor:
+        """See `wilss.foundation.contracts.Featured.features`; never centred."""
+        return self.kept.keep(images_N3HW, self._map(images_N3HW))
+
+    def _map(self, images_N3HW: Tensor) -> Tensor:
+        kept = self.kept.take(images_N3HW)
+        if kept is not None:
+            return kept
+        images = prepare(images_N3HW, self.mean, self.std, self.scale, self.stride)
+        with autocast(self.precision, images.device):
+            return self.net(images).float()
 
 
 class LastMap(nn.Module):

@@ -18,7 +18,7 @@ class Kind:
 
     build: makes it from its settings, a local folder of weights or None, and the device's name.
     version, source: of its code, see `wilss.digest.code_version`; our own builders put them into their digests, those
-    of a kind that was registered are put into its.
+    of a kind that was registered are put into its. background: whether a scorer reads ``foundation.background``.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Kind:
     version: int = 1
     source: str = ""
     registered: bool = False
+    background: bool = True
 
     @property
     def code(self) -> dict[str, int | str]:
@@ -73,7 +74,10 @@ def _features(spec: FoundationSpec, folder: Path | None, device: str) -> Any:
     return feature_grouper(spec, folder, device)
 
 
-SCORERS: dict[str, Kind] = {"clip": Kind("clip", _clip), "classifier": Kind("classifier", _classifier)}
+SCORERS: dict[str, Kind] = {
+    "clip": Kind("clip", _clip),
+    "classifier": Kind("classifier", _classifier, background=False),
+}
 GROUPERS: dict[str, Kind] = {"dino": Kind("dino", _attention), "features": Kind("features", _features)}
 WELL_KNOWN = (
     "clip:scenes",

@@ -103,7 +103,7 @@ class Labelling:
         def padded_look(batch: list[int], images: Tensor) -> tuple[Tensor, ...]:
             found = self.look(data, batch, images)
             initial, refined = (padded(masks, self.canvas) for masks in (found.initial, found.refined))
-            return initial, refined, found.soft, found.agreement
+            return initial, refined, found.soft, found.agreement, found.wins, found.apart
 
         return PseudoLabels(*in_batches(data.images, rows, padded_look, progress))
 

@@ -18,10 +18,11 @@ from wilss._logs import quiet_logs
 from wilss.digest import digest_of, file_digest
 from wilss.errors import SpecError, WeightsNotFoundError, did_you_mean
 from wilss.foundation.clip_config import require_plain_clip
-from wilss.foundation.clip_towers import dense_features, new_scenes_clip
+from wilss.foundation.clip_towers import SCENES_MODELS, Tower, dense_features, new_scenes_clip
 from wilss.nets.pretrained import SHIPPED, read_weights, require_any_size
 
 SCENES_FILE = SHIPPED / "clip_scenes.safetensors"
+SCENES_FILES = {"scenes": SCENES_FILE, "scenes-vit": SHIPPED / "clip_scenes_vit.safetensors"}
 FOLDER_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 """The two that open_clip takes before all others, in its order; it would take pickles too."""
 
@@ -42,13 +43,17 @@ class LoadedClip(NamedTuple):
 def load_clip(name: str, folder: Path | None) -> LoadedClip:
     """The CLIP of a name: "scenes", "scenes@FILE", "MODEL/TAG", "MODEL/FILE" or a folder with open_clip_config.json.
 
+    "scenes-vit" is the built-in world's with a ViT, of which "scenes@FILE" knows files too.
+
     Args:
         folder: local weights, looked for as ``MODEL-TAG.safetensors`` or ``.pt`` before the hub is asked.
 
     Raises SpecError for an unknown model, WeightsNotFoundError when weights are missing: never random ones.
     """
-    if name == "scenes" or name.startswith("scenes@"):
-        return _scenes(Path(name.partition("@")[2]).expanduser() if "@" in name else SCENES_FILE)
+    if name in SCENES_FILES:
+        return _scenes(SCENES_FILES[name])
+    if name.startswith(tuple(f"{known}@" for known in SCENES_FILES)):
+        return _scenes(Path(name.partition("@")[2]).expanduser())
     if name.endswith("/") or name.startswith(("/", ".", "~")) or Path(name).is_dir():
         model, tokenizer, facts = _from_folder(Path(name).expanduser())
     else:
@@ -66,16 +71,20 @@ def load_clip(name: str, folder: Path | None) -> LoadedClip:
 def _scenes(path: Path) -> LoadedClip:
     if not path.is_file():
         raise WeightsNotFoundError(f"weights file '{path}' does not exist; make one with wilss pretrain clip")
-    model = new_scenes_clip()
-    state, wanted = read_weights(path), model.state_dict()
+    state = read_weights(path)
+    tower: Tower = "vit" if "visual.conv1.weight" in state else "resnet"
+    model = new_scenes_clip(tower)
+    wanted = model.state_dict()
     odd = [key for key in state if key not in wanted or wanted[key].shape != state[key].shape]
     odd += [key for key in wanted if key not in state and not key.endswith(("attn_mask", "num_batches_tracked"))]
     if odd:
         raise WeightsNotFoundError(
-            f"'{path}' does not fit clip_scenes.json, first at '{odd[0]}'; make a file with wilss pretrain clip"
+            f"'{path}' does not fit {SCENES_MODELS[tower]}.json, first at '{odd[0]}'; make a file with wilss pretrain "
+            "clip"
         )
     model.load_state_dict(state, strict=False)
-    tokenizer = open_clip.get_tokenizer("clip_scenes")
+    with quiet_logs():
+        tokenizer = open_clip.get_tokenizer(SCENES_MODELS[tower])
     return LoadedClip(_frozen(model), tokenizer, file_digest(path), (0.5,) * 3, (0.25,) * 3, 8, "scenes", 30.0)
 
 

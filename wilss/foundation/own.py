@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from wilss.digest import digest_of
-from wilss.foundation.contracts import Grouper, Prompts, Scorer
+from wilss.foundation.contracts import Grouper, Prompts, Scorer, features_of, scores_among
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class OwnScorer:
     def scores(self, images_N3HW: Tensor, prompts: Prompts) -> Tensor:
         """See `wilss.foundation.contracts.Scorer.scores`."""
         return self.scorer.scores(images_N3HW, prompts)
+
+    def scores_among(self, images_N3HW: Tensor, prompts: Prompts, allowed_NC: Tensor) -> Tensor:
+        """See `wilss.foundation.contracts.TagScorer.scores_among`; the scores of one that does not offer it."""
+        return scores_among(self.scorer, images_N3HW, prompts, allowed_NC)
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,11 @@ class OwnGrouper:
     def affinity(self, images_N3HW: Tensor, seeds_NS2: Tensor) -> Tensor:
         """See `wilss.foundation.contracts.Grouper.affinity`."""
         return self.grouper.affinity(images_N3HW, seeds_NS2)
+
+    @property
+    def features(self) -> Callable[[Tensor], Tensor]:
+        """See `wilss.foundation.contracts.Featured.features`. Raises AttributeError for one that does not offer it."""
+        found = features_of(self.grouper)
+        if found is None:
+            raise AttributeError("features")
+        return found

@@ -17,6 +17,11 @@ def prepare(
 
     Raises ValueError for anything that is not a float batch of RGB images.
     """
+    return normalised(resized(images_N3HW, scale, multiple), mean, std)
+
+
+def resized(images_N3HW: Tensor, scale: float, multiple: int) -> Tensor:
+    """The first half of `prepare`; the very tensor where its size stays. Raises as it does."""
     if images_N3HW.ndim != 4 or images_N3HW.shape[1] != 3 or not images_N3HW.is_floating_point():
         raise ValueError(
             f"images have shape {tuple(images_N3HW.shape)} and dtype {images_N3HW.dtype}; "
@@ -25,6 +30,11 @@ def prepare(
     height, width = prepared_size(images_N3HW.shape[-2], images_N3HW.shape[-1], scale, multiple)
     if (height, width) != tuple(images_N3HW.shape[-2:]):
         images_N3HW = F.interpolate(images_N3HW, (height, width), mode="bilinear", antialias=True)
+    return images_N3HW
+
+
+def normalised(images_N3HW: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """The second half of `prepare`."""
     shift = torch.tensor(mean, device=images_N3HW.device).view(3, 1, 1)
     spread = torch.tensor(std, device=images_N3HW.device).view(3, 1, 1)
     return (images_N3HW - shift) / spread

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.scenes.world import draw
+from wilss.data.source import VOID
 from wilss.data.spec import World
 from wilss.foundation.clip import ClipScorer
 from wilss.foundation.contracts import Grouper, Scorer
@@ -74,24 +75,33 @@ def label_quality(
     world: World = HELD_OUT,
     progress: Callable[[int, int], None] | None = None,
     device: str = "cpu",
+    old: int = 0,
 ) -> LabelQuality:
-    """Co-segment ``count`` scenes from their true tags, all twenty classes competing, and compare with the truth."""
+    """Co-segment ``count`` scenes from their true tags, all twenty classes competing, and compare with the truth.
+
+    Args:
+        old: so many of the first classes compete by name alone, as in an incremental step: they are not tagged, and
+            their pixels are to have no mask.
+    """
     scenes = draw(world, "held out", 0, count)
-    n, tags_of_scene = len(CLASSES), scenes.tags()
+    n, tags_of_scene = len(CLASSES) - old, scenes.tags()
     sums = {"initial": torch.zeros(n + 1, 2, dtype=torch.int64), "refined": torch.zeros(n + 1, 2, dtype=torch.int64)}
+    others = [[name] for name in CLASSES[:old]]
     agreement: list[Tensor] = []
     for start in range(0, count, BATCH):
         part = slice(start, min(start + BATCH, count))
         tags = torch.zeros(part.stop - part.start, n, dtype=torch.bool)
         for row, present in enumerate(tags_of_scene[part]):
-            tags[row, [c - 1 for c in present]] = True
+            tags[row, [c - old - 1 for c in present if c > old]] = True
         noise = seed_noise([str(i) for i in range(part.start, part.stop)], n, spec.n_seeds, world.seed)
-        prompts = [[name] for name in CLASSES]
+        prompts = [[name] for name in CLASSES[old:]]
         images = (scenes.images[part].float() / 255).to(device)
-        labels = cosegment(images, tags, prompts, [], scorer, grouper, spec, noise)
+        labels = cosegment(images, tags, prompts, others, scorer, grouper, spec, noise)
+        truth = scenes.masks[part].long() - old
+        truth = torch.where(truth == VOID - old, VOID, truth.clamp(min=0))
         for stage, masks in (("initial", labels.initial), ("refined", labels.refined)):
             layers = torch.cat([~masks.any(1, keepdim=True), masks], 1).cpu()
-            sums[stage] += mask_iou(layers, scenes.masks[part], tuple(range(n + 1)))
+            sums[stage] += mask_iou(layers, truth, tuple(range(n + 1)))
         agreement.append(labels.agreement[~labels.agreement.isnan()].cpu())
         if progress:
             progress(part.stop, count)

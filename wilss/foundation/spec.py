@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from wilss.architecture import MOST_PIXELS, Dilation
-from wilss.section import Section
+from wilss.section import LATER, Section
 
+AUTO = "auto"
+"""In place of a scorer's name: the one at hand that knows most of the classes, see `wilss.foundation.choose`."""
+Block = Literal["auto", "value", "sclip", "clearclip", "naclip", "proxy"]
+"""See `wilss.foundation.last_block`."""
 Scale = Annotated[float, Field(gt=0, le=4)]
 
 
@@ -68,7 +72,8 @@ class FoundationSpec(Section):
 
     scorer: str = Field(
         "clip:scenes",
-        description="clip:scenes, clip:MODEL/TAG, clip:MODEL/FILE, clip:FOLDER or classifier:TIMM_MODEL",
+        description="clip:scenes, clip:MODEL/TAG, clip:MODEL/FILE, clip:FOLDER or classifier:TIMM_MODEL; auto: of "
+        "those in the folder of weights the one that knows most of the classes",
     )
     grouper: str = Field("dino:scenes", description="dino:TIMM_VIT, dino:scenes or features:TIMM_MODEL")
     scorer_scales: tuple[Scale, ...] = Field(
@@ -85,13 +90,44 @@ class FoundationSpec(Section):
         "probability", description="classifier: softmax, or matched logit minus background evidence"
     )
     competition: float = Field(0.3, ge=0, description="classifier: weight of all other classes against the margin")
-    scorer_temperature: float | None = Field(None, gt=0, description="None takes the scorer's own default")
+    scorer_temperature: float | None = Field(
+        None, gt=0, description="factor on the logits (CLIP's logit scale); None takes the scorer's own default"
+    )
     normalise: Literal["cell", "image"] = Field("cell", description="CLIP: cosine per cell, or parts of the image's")
     templates: Literal["auto", "scenes", "simple", "imagenet"] = Field(
         "auto", description="CLIP's prompt templates; auto takes those of the model's captions"
     )
     background: tuple[str, ...] = Field(
-        ("background", "texture"), max_length=1000, description="words that compete without a map"
+        ("background", "texture"),
+        max_length=1000,
+        description="words that compete without a map; 'photographs' stands for a list of what is around things in "
+        "photographs, without words that name a class of the benchmark",
+    )
+    block: Annotated[Block, LATER] = Field(
+        "auto",
+        description="CLIP's ViT: what its last block does, of MaskCLIP (value, recalled), SCLIP, ClearCLIP, NACLIP or "
+        "ProxyCLIP, whose proxy is the grouper; auto: the value path of open_clip's ViT, timm's towers as they are",
+    )
+    window: Annotated[int | None, Field(ge=16, le=MOST_PIXELS), LATER] = Field(
+        None,
+        description="CLIP sees an image that is larger, at its scale, in windows of this side in px, and their cosines "
+        "are averaged (SCLIP's, NACLIP's and ProxyCLIP's evaluation); None: as a whole (recalled)",
+    )
+    stride: Annotated[int | None, Field(ge=1, le=MOST_PIXELS), LATER] = Field(
+        None, description="px from one window to the next; None takes half of the window"
+    )
+    words: Annotated[Literal["mean", "max"], LATER] = Field(
+        "mean",
+        description="CLIP: several words of a class are averaged (ours), or compete one by one, the best counting "
+        "(SCLIP's, NACLIP's and ProxyCLIP's evaluation)",
+    )
+    synonyms: Annotated[Literal["few", "many"], LATER] = Field(
+        "few", description="VOC, COCO: words of each class, or further ones (ours; some of CLIP-ES)"
+    )
+    compete: Annotated[Literal["all", "tagged"], LATER] = Field(
+        "all",
+        description="CLIP: all new classes compete for an image's pixels (recalled), or only those of its tags "
+        "(FreeCP, CLIP-ES); old names and background words always do",
     )
     old_names: bool = Field(True, description="names of old classes compete for pixels (names are no labels)")
     key_smoothing: float = Field(
@@ -115,3 +151,11 @@ class FoundationSpec(Section):
     cosegment: CosegmentSpec = CosegmentSpec()
 
     _lists = field_validator("scorer_scales", "background", mode="before")(split_text)
+
+    @model_validator(mode="after")
+    def _windows_that_meet(self) -> FoundationSpec:
+        if self.stride and not self.window:
+            raise ValueError(f"stride is {self.stride} px without a window; give window too, or leave stride out")
+        if self.stride and self.window and self.stride > self.window:
+            raise ValueError(f"stride {self.stride} leaves gaps between windows of {self.window} px; take at most that")
+        return self

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import wilss._torchvision  # noqa: F401
 
-import timm
 import torch
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
@@ -19,7 +19,8 @@ from wilss.errors import SpecError
 from wilss.foundation.attention import AttentionGrouper
 from wilss.foundation.classifier import ClassifierScorer, imagenet_names, require_matches
 from wilss.foundation.clip import TEMPLATES, ClipScorer
-from wilss.foundation.contracts import Grouper, Scorer, require_prompts
+from wilss.foundation.clip_towers import require_block
+from wilss.foundation.contracts import Grouper, Scorer, TagScorer, features_of, require_prompts
 from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
 from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
 from wilss.foundation.kinds import GROUPERS, SCORERS, kind_of
@@ -27,24 +28,59 @@ from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
 from wilss.foundation.own import OwnGrouper, OwnScorer
 from wilss.foundation.spec import FoundationSpec
+from wilss.foundation.vocabulary import background_words
+from wilss.foundation.windows import require_windows
 from wilss.members import GROUPER, SCORER, require_members
-from wilss.nets.pretrained import Weights, build, find_weights, require_any_size
+from wilss.nets.pretrained import Weights, build, find_weights, model_class, require_any_size
 from wilss.precision import resolved
 
 
-def build_scorer(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Scorer:
+def build_scorer(
+    spec: FoundationSpec,
+    folder: Path | None = None,
+    device: str = "cpu",
+    grouper: Callable[[], Grouper] | None = None,
+) -> Scorer:
     """The scorer ``spec.scorer``: "clip:scenes", "clip:MODEL/TAG", "classifier:TIMM_MODEL" or a registered kind's.
 
     Args:
         folder: local weights folder.
+        grouper: gives the one that is used beside it, for a scorer that follows its features (the block "proxy"): so
+            an image goes through it once. Left out, such a scorer gets one of its own.
 
-    Raises SpecError for an unknown name, or one that lacks a member of its contract, WeightsNotFoundError when weights
-    are missing.
+    Raises SpecError for an unknown name, one that lacks a member of its contract, or settings that it cannot do,
+    WeightsNotFoundError when weights are missing.
     """
     kind = kind_of(spec.scorer, SCORERS, "scorer")
     scorer: Scorer = kind.build(spec, folder, device)
     require_members(scorer, SCORER, f"scorer '{kind.name}'")
+    one = scorer.scorers[0] if isinstance(scorer, MultiScaleScorer) else scorer
+    if spec.compete == "tagged" and not isinstance(one, TagScorer):
+        raise SpecError(
+            f"foundation.compete=tagged leaves out words by an image's tags, and '{spec.scorer}' has no scores_among "
+            "to do so; leave it out or take a clip: scorer"
+        )
+    if spec.block == "proxy" and isinstance(one, ClipScorer):
+        scorer = _with_proxy(scorer, spec, grouper() if grouper else build_grouper(spec, folder, device))
     return OwnScorer(scorer, kind.code) if kind.registered else scorer
+
+
+def _with_proxy(scorer: Scorer, spec: FoundationSpec, grouper: Grouper) -> Scorer:
+    """A CLIP whose last block follows a grouper's features."""
+    features = features_of(grouper)
+    if features is None:
+        raise SpecError(
+            f"foundation.block=proxy follows the features of the grouper, and '{spec.grouper}' offers none; take a "
+            "dino: or features: grouper, or another block"
+        )
+
+    def following(one: Scorer) -> Scorer:
+        digest = digest_of({"scorer": one.digest, "proxy": grouper.digest})
+        if isinstance(one, MultiScaleScorer):
+            return replace(one, scorers=tuple(map(following, one.scorers)), digest=digest)
+        return replace(one, proxy=features, digest=digest) if isinstance(one, ClipScorer) else one
+
+    return following(scorer)
 
 
 def build_grouper(spec: FoundationSpec, folder: Path | None = None, device: str = "cpu") -> Grouper:
@@ -82,14 +118,16 @@ def clip_scorer(spec: FoundationSpec, folder: Path | None, device: str) -> Score
     loaded = load_clip(spec.scorer.partition(":")[2], folder)
     templates = TEMPLATES[loaded.templates if spec.templates == "auto" else spec.templates]
     temperature = spec.scorer_temperature or loaded.temperature
+    require_block(loaded.model.visual, spec.block)
     settings: dict[str, Any] = {
         "temperature": temperature,
         "normalise": spec.normalise,
         "templates": templates,
-        "background": spec.background,
+        "background": background_words(spec.background, {}).kept,
         "key_smoothing": spec.key_smoothing,
         "denoise": spec.denoise,
         "precision": resolved(spec.precision, torch.device(device)),
+        **_later_settings(spec, loaded.stride),
     }
     model = loaded.model.to(device)
     texts: dict[Any, Any] = {}  # one cache for all scales
@@ -102,8 +140,24 @@ def clip_scorer(spec: FoundationSpec, folder: Path | None, device: str) -> Score
     return _at_scales(spec, at_scale)
 
 
+def _later_settings(spec: FoundationSpec, patch: int) -> dict[str, Any]:
+    """Those that came when digests were in use already, where they are set."""
+    found: dict[str, Any] = {name: getattr(spec, name) for name in ("block", "words", "compete")}
+    found = {name: value for name, value in found.items() if value != FoundationSpec.model_fields[name].default}
+    if spec.compete == "tagged" and not spec.background:
+        raise SpecError(
+            "with foundation.compete=tagged an image's tags, old names and background words compete, and there are no "
+            "background words, so that a single tag would win everywhere; give foundation.background"
+        )
+    window = require_windows(spec.window, spec.stride, patch)
+    return {**found, "window": window} if window else found
+
+
 def classifier_scorer(spec: FoundationSpec, folder: Path | None, device: str) -> Scorer:
-    """A classifier of ImageNet as a scorer."""
+    """A classifier of ImageNet as a scorer. Raises SpecError for settings of CLIP's last block."""
+    if spec.block != "auto" or spec.window:
+        told = f"block={spec.block}" if spec.block != "auto" else f"window={spec.window}"
+        raise SpecError(f"foundation.{told} is for clip: scorers; leave it out with '{spec.scorer}'")
     weights = find_weights(spec.scorer.partition(":")[2], "auto", folder)
     net, stride = _classifier_net(weights, spec.scorer_stride)
     settings: dict[str, Any] = {
@@ -126,7 +180,7 @@ def classifier_scorer(spec: FoundationSpec, folder: Path | None, device: str) ->
 
 def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, int]:
     """A frozen classifier that takes any image size, and the stride of its grid."""
-    if issubclass(_model_class(weights.model), (VisionTransformer, Eva)):
+    if issubclass(model_class(weights.model), (VisionTransformer, Eva)):
         vit: Any = build(weights, dynamic_img_size=True)
         patch = int(vit.patch_embed.patch_size[0])
         if output_stride:
@@ -143,7 +197,7 @@ def attention_grouper(spec: FoundationSpec, folder: Path | None, device: str) ->
     name = spec.grouper.partition(":")[2]
     scenes, _, file = name.partition("@")
     weights = find_weights("vit_scenes" if scenes == "scenes" else name, file or "auto", folder)
-    if not issubclass(_model_class(weights.model), (VisionTransformer, Eva)):
+    if not issubclass(model_class(weights.model), (VisionTransformer, Eva)):
         raise SpecError(f"'{weights.model}' is no plain ViT with attention to read; use features:{weights.model}")
     vit = build(weights, dynamic_img_size=True, num_classes=0).eval().requires_grad_(False).to(device)
     settings: dict[str, Any] = {
@@ -174,7 +228,7 @@ def feature_grouper(spec: FoundationSpec, folder: Path | None, device: str) -> G
 
 def _feature_net(weights: Weights) -> tuple[nn.Module, int]:
     """Images -> last feature map, and its stride: normed patch tokens of a ViT, output stride 16 of a ResNet."""
-    if issubclass(_model_class(weights.model), (VisionTransformer, Eva)):
+    if issubclass(model_class(weights.model), (VisionTransformer, Eva)):
         vit: Any = build(weights, dynamic_img_size=True, num_classes=0)
         return PatchTokens(vit), int(vit.patch_embed.patch_size[0])
     try:
@@ -185,8 +239,3 @@ def _feature_net(weights: Weights) -> tuple[nn.Module, int]:
     features = LastMap(net).eval()
     require_any_size(features, weights.model, stride)
     return features, stride
-
-
-def _model_class(name: str) -> type:
-    with torch.device("meta"):
-        return type(timm.create_model(name, pretrained=False))

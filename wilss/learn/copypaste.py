@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from wilss.device import to_device
 from wilss.learn.memory import MemoryBank
+from wilss.learn.placing import Scene, background_centres, draw_instances, hides_too_much
 from wilss.learn.spec import PasteSpec
 
 
@@ -26,12 +28,17 @@ class Pasted:
     layers: Tensor | None
 
 
+Look = Callable[[Tensor], Tensor]
+"""Images in [0, 1] -> the old model's outputs with the highest score, int64 ``(N, h, w)``, and no gradient."""
+
+
 def paste(
     images: Tensor,
     layers: Tensor | None,
     bank: MemoryBank,
     spec: PasteSpec,
     generator: torch.Generator,
+    look: Look | None = None,
 ) -> Pasted:
     """Paste instances at random places; every instance keeps its true class as a hard label.
 
@@ -40,25 +47,37 @@ def paste(
         layers: pseudo-label layers ``(N, C, H, W)`` of the new classes; set to 0 under an instance. None if there are
             none.
         generator: on the CPU.
+        look: what rules of ``spec`` ask (`PasteSpec.looks`); they want nothing where it is None.
     """
     n, _, height, width = images.shape
-    images = images.clone()
-    layers = layers if layers is None else layers.clone()
     channels = torch.zeros(n, height, width, dtype=torch.int64, device=images.device)
+    result = Pasted(images.clone(), channels, layers if layers is None else layers.clone())
     rows = (torch.rand(n, generator=generator) < spec.probability).nonzero()[:, 0]
     if len(rows) == 0:
-        return Pasted(images, channels, layers)
+        return result
+    into = to_device(rows, images.device)
+    whole = None if layers is None else layers[into]
+    scene = Scene.of(look(images[into]), whole, bank, (height, width)) if look is not None and spec.looks else None
+    wanted = scene.wanted if scene and spec.seen_first else None
     for _ in range(spec.count):
-        index = torch.randint(len(bank), (len(rows),), generator=generator)
-        warped = _place(bank, index, (height, width), spec, generator, images.device)
+        index = draw_instances(bank, len(rows), wanted, spec.by_class, generator)
+        warped = _place(bank, index, (height, width), spec, generator, images.device, scene)
         inside = warped[:, 3:] > 0.5
-        into = to_device(rows, images.device)
-        images[into] = torch.where(inside, warped[:, :3], images[into])
-        if layers is not None:
-            layers[into] = layers[into] * ~inside
-        own = to_device(bank.channels[index], images.device)
-        channels[into] = torch.where(inside[:, 0], own[:, None, None], channels[into])
-    return Pasted(images, channels, layers)
+        if whole is not None and result.layers is not None and spec.max_hidden < 1:
+            inside &= ~hides_too_much(inside, whole, result.layers[into], spec.max_hidden)[:, None, None, None]
+        _put(result, into, warped[:, :3], inside, bank.channels[index])
+        if scene:
+            scene.note(inside[:, 0], bank.channels[index])
+    return result
+
+
+def _put(into: Pasted, rows: Tensor, pixels_N3HW: Tensor, inside_N1HW: Tensor, channels_N: Tensor) -> None:
+    """Write instances over these images, what is known of their pixels and their labels."""
+    into.images[rows] = torch.where(inside_N1HW, pixels_N3HW, into.images[rows])
+    if into.layers is not None:
+        into.layers[rows] = into.layers[rows] * ~inside_N1HW
+    own = to_device(channels_N, into.images.device)
+    into.channels[rows] = torch.where(inside_N1HW[:, 0], own[:, None, None], into.channels[rows])
 
 
 def _place(
@@ -68,6 +87,7 @@ def _place(
     spec: PasteSpec,
     generator: torch.Generator,
     device: torch.device,
+    scene: Scene | None,
 ) -> Tensor:
     """Warp instances into the image frame: pixels in [0, 1] and coverage, float32 ``(n, 4, H, W)``."""
     n = len(index)
@@ -76,7 +96,10 @@ def _place(
     scale = torch.empty(n).uniform_(spec.min_scale, spec.max_scale, generator=generator)
     scale = torch.minimum(scale, (0.9 * frame / box).amin(1))  # an instance never fills the whole image
     flip = torch.where(torch.rand(n, generator=generator) < spec.flip, -1.0, 1.0)
-    centre = torch.rand(n, 2, generator=generator) * frame - 0.5  # (y, x) pixel in the image
+    if scene and spec.on_background:
+        centre = background_centres(scene.occupied, scale[:, None] * box, generator)
+    else:
+        centre = torch.rand(n, 2, generator=generator) * frame - 0.5  # (y, x) pixel in the image
     middle = (box - 1) / 2  # centre pixel of the instance in the bank
     matrix = torch.zeros(n, 2, 3)
     matrix[:, 0, 0], matrix[:, 1, 1] = scale * flip, scale

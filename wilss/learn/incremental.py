@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -15,14 +16,16 @@ from wilss.data.images import TaggedImages
 from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
 from wilss.errors import SpecError
-from wilss.learn.copypaste import Pasted, paste
+from wilss.learn.copypaste import Look, Pasted, paste
 from wilss.learn.loop import Training, Watch
 from wilss.learn.memory import MemoryBank
-from wilss.learn.methods import build_method
+from wilss.learn.methods import METHODS, build_method
 from wilss.learn.methods.contract import Method, StepBatch, StepContext
 from wilss.learn.spec import MethodSettings, PasteSpec, TrainSpec
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
+from wilss.precision import autocast
+from wilss.section import Precision
 from wilss.state import History
 
 
@@ -92,14 +95,21 @@ def train_step(
     if method.paste and data.bank is None:
         raise SpecError(
             f"method '{method_name}' pastes old instances but there is no memory bank; build one first, or switch "
-            f"pasting off with --set {method_name}.paste.probability=0"
+            f"pasting off with --set {METHODS[method_name].reads}.paste.probability=0"
         )
     device = next(student.parameters()).device
-    batches = StepBatches(data, method.paste, augment, draws, device)
+    batches = StepBatches(data, method.paste, augment, draws, device, partial(highest_outputs, old, spec.precision))
     ids = data.images.images.ids
     watch, vectors = watch or Watch("step"), chain.vectors if chain else {}
     training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch, vectors=vectors)
     return StepResult(student, method, training.run(), training.vectors)
+
+
+@torch.inference_mode()
+def highest_outputs(model: Segmenter, precision: Precision, images: Tensor) -> Tensor:
+    """Output with the highest score in every cell, int64 ``(N, h, w)``."""
+    with autocast(precision, images.device):
+        return model(images).argmax(1)
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,7 @@ class StepBatches:
     augment: AugmentSpec
     generator: torch.Generator
     device: torch.device
+    look: Look | None = None
 
     def draw(self, positions: list[int]) -> StepBatch:
         """Crop images and masks with the same view, and paste."""
@@ -124,7 +135,7 @@ class StepBatches:
             nothing = torch.zeros(len(images), *images.shape[-2:], dtype=torch.int64, device=self.device)
             pasted = Pasted(images, nothing, masks)
         else:
-            pasted = paste(images, masks, self.data.bank, self.paste, self.generator)
+            pasted = paste(images, masks, self.data.bank, self.paste, self.generator, self.look)
         return StepBatch(
             pasted.images,
             pasted.layers,

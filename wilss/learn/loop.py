@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from wilss.errors import TornStateError, TrainingError
 from wilss.learn.schedule import (
-    Progress,
     Rule,
     batches_per_epoch,
     epoch_batches,
+    passes_of,
     rules_of,
 )
 from wilss.learn.spec import TrainSpec
@@ -27,6 +27,7 @@ from wilss.nets.spec import Form
 from wilss.nets.svf import apply_svf, fold, folded_state, last_stages, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
 from wilss.precision import autocast
+from wilss.progress import Progress
 from wilss.state import History, read_state, write_state
 
 SVF_STAGES = 3
@@ -102,7 +103,8 @@ class Training(Generic[B]):
             apply_svf(self.backbone, names, self.svf_form)
             if self.vectors:
                 load_svf_state(self.backbone, self.vectors)
-        self.per_epoch = batches_per_epoch(len(self.ids), self.spec.batch_size)
+        self.passes = passes_of(len(self.ids), self.spec)
+        self.per_epoch = self.passes * batches_per_epoch(len(self.ids), self.spec.batch_size)
         self.total = self.spec.epochs * self.per_epoch
         self.rules = self.make_rules(self.total) if self.make_rules else self._usual_rules()
 
@@ -133,7 +135,8 @@ class Training(Generic[B]):
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         self._train_mode()
-        batches = list(epoch_batches(len(self.ids), self.spec.batch_size, self.generators[0]))
+        passes = [epoch_batches(len(self.ids), self.spec.batch_size, self.generators[0]) for _ in range(self.passes)]
+        batches = [positions for one in passes for positions in one]
         parts = [part for positions in batches for part in _split(positions, self.spec.accumulate)]
         draws = drawn(parts, self.draw, ahead=self.device.type == "cuda")
         sums: dict[str, Tensor] = {}

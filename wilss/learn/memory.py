@@ -1,13 +1,18 @@
-"""Memory bank: foreground instances of old classes, cropped with the masks of the base step (FMWISS sec. 3.5)."""
+"""Memory bank: foreground instances of old classes, cropped with the masks of the base step (FMWISS sec. 3.5).
+
+`wilss.learn.growth` adds those of the classes of later steps, which have no masks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
@@ -16,6 +21,23 @@ from wilss.data.source import VOID
 from wilss.errors import DataError
 from wilss.learn.spec import MemorySpec
 
+Made = Literal["masks", "labels", "student"]
+"""What an instance was cut out by: true masks, a label set, or what a student sees."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an instance comes from.
+
+    made: what cut it out. score: how sure that was, in [0, 1]; 1 for true masks. step: that brought it.
+    parent: digest of the label set or student behind ``made``; "" for true masks.
+    """
+
+    made: Made = "masks"
+    score: float = 1.0
+    step: int = 0
+    parent: str = ""
+
 
 @dataclass(frozen=True)
 class MemoryBank:
@@ -23,7 +45,7 @@ class MemoryBank:
 
     images: uint8 ``(M, 3, side, side)``. masks: bool ``(M, side, side)``, the instance's own pixels.
     sizes: int64 ``(M, 2)`` true (height, width). channels: int64 ``(M,)`` output channel of the class.
-    ids: the image each instance was cut from.
+    ids: the image each instance was cut from. origins: of each; empty where all come from masks of the base step.
     """
 
     images: Tensor
@@ -31,9 +53,27 @@ class MemoryBank:
     sizes: Tensor
     channels: Tensor
     ids: tuple[str, ...]
+    origins: tuple[Origin, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def origin(self, row: int) -> Origin:
+        """Where one instance comes from."""
+        return self.origins[row] if self.origins else Origin()
+
+    def chosen(self, rows: Sequence[int]) -> MemoryBank:
+        """The bank of these instances, in this order."""
+        kept, ids = list(rows), tuple(self.ids[row] for row in rows)
+        origins = tuple(self.origin(row) for row in rows) if self.origins else ()
+        return MemoryBank(self.images[kept], self.masks[kept], self.sizes[kept], self.channels[kept], ids, origins)
+
+    def joined(self, more: MemoryBank) -> MemoryBank:
+        """This bank and another one of the same side."""
+        images, masks = torch.cat([self.images, more.images]), torch.cat([self.masks, more.masks])
+        sizes, channels = torch.cat([self.sizes, more.sizes]), torch.cat([self.channels, more.channels])
+        origins = tuple(one.origin(row) for one in (self, more) for row in range(len(one)))
+        return MemoryBank(images, masks, sizes, channels, self.ids + more.ids, origins)
 
     def counts(self) -> dict[int, int]:
         """Number of instances of each output channel that has any."""
@@ -48,8 +88,8 @@ def build_bank(data: MaskedImages, spec: MemorySpec, seed: int) -> MemoryBank:
     """
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).tolist()
     n_classes = max(data.channels[:VOID])
-    whole: dict[int, list[_Instance]] = {c: [] for c in range(1, n_classes + 1)}
-    cut: dict[int, list[_Instance]] = {c: [] for c in whole}
+    whole: dict[int, list[Instance]] = {c: [] for c in range(1, n_classes + 1)}
+    cut: dict[int, list[Instance]] = {c: [] for c in whole}
     for position in order:
         if all(len(found) >= spec.per_class for found in whole.values()):
             break
@@ -60,35 +100,58 @@ def build_bank(data: MaskedImages, spec: MemorySpec, seed: int) -> MemoryBank:
     kept = [i for c in whole for i in [*whole[c], *cut[c]][: spec.per_class]]
     if not kept:
         raise DataError(f"none of the {len(data)} base images holds an instance of {spec.min_pixels} pixels or more")
-    return _stack(kept, spec.side)
+    return within_budget(stack_instances(kept, spec.side), spec.budget)
+
+
+def within_budget(bank: MemoryBank, budget: int) -> MemoryBank:
+    """At most ``budget`` instances, taken class by class in rounds, in each class the first ones first; 0 takes all."""
+    if not 0 < budget < len(bank):
+        return bank
+    ranks, seen = [], dict.fromkeys(bank.counts(), 0)
+    for channel in bank.channels.tolist():
+        ranks.append(seen[channel])
+        seen[channel] += 1
+    by_rounds = sorted(range(len(bank)), key=lambda row: (ranks[row], int(bank.channels[row]), row))
+    return bank.chosen(sorted(by_rounds[:budget]))
 
 
 @dataclass(frozen=True)
-class _Instance:
+class Instance:
+    """One instance before it is fitted to the bank: pixels uint8 ``(3, h, w)`` and mask bool ``(h, w)`` of its box."""
+
     image: Tensor
     mask: Tensor
     channel: int
     image_id: str
     touches_border: bool
+    origin: Origin = Origin()
 
 
-def _instances(data: MaskedImages, position: int, spec: MemorySpec) -> Iterator[_Instance]:
-    """Connected components of every class in one image (8-neighbourhood)."""
+def _instances(data: MaskedImages, position: int, spec: MemorySpec) -> Iterator[Instance]:
+    """Connected components of every class in one image."""
     mask = data.mask(position).numpy()
     image = data.images.image(position)
     for channel in np.unique(mask):
         if channel in (0, VOID):
             continue
-        components, _ = ndimage.label(mask == channel, structure=np.ones((3, 3)))
-        for index, box in enumerate(ndimage.find_objects(components), start=1):
-            own = torch.from_numpy(components[box] == index)
-            if int(own.sum()) < spec.min_pixels:
-                continue
-            edge = any(s.start == 0 or s.stop == n for s, n in zip(box, mask.shape, strict=True))
-            yield _Instance(image[:, box[0], box[1]], own, int(channel), data.images.ids[position], edge)
+        for box, own, edge in components(mask == channel, spec.min_pixels):
+            yield Instance(image[:, box[0], box[1]], own, int(channel), data.images.ids[position], edge)
 
 
-def _stack(instances: list[_Instance], side: int) -> MemoryBank:
+def components(mask_HW: NDArray[np.bool_], min_pixels: int) -> Iterator[tuple[tuple[slice, slice], Tensor, bool]]:
+    """Connected components (8-neighbourhood) of ``min_pixels`` or more.
+
+    Yields its box, its mask bool ``(h, w)`` within, and whether it touches the image's border.
+    """
+    labels, _ = ndimage.label(mask_HW, structure=np.ones((3, 3)))
+    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+        own = torch.from_numpy(labels[box] == index)
+        if int(own.sum()) >= min_pixels:
+            yield box, own, any(s.start == 0 or s.stop == n for s, n in zip(box, mask_HW.shape, strict=True))
+
+
+def stack_instances(instances: Sequence[Instance], side: int) -> MemoryBank:
+    """A bank of instances; those larger than ``side`` are shrunk."""
     images = torch.zeros(len(instances), 3, side, side, dtype=torch.uint8)
     masks = torch.zeros(len(instances), side, side, dtype=torch.bool)
     sizes = torch.zeros(len(instances), 2, dtype=torch.int64)
@@ -97,8 +160,10 @@ def _stack(instances: list[_Instance], side: int) -> MemoryBank:
         height, width = mask.shape
         images[row, :, :height, :width], masks[row, :height, :width] = image, mask
         sizes[row] = torch.tensor([height, width])
-    channels = torch.tensor([i.channel for i in instances])
-    return MemoryBank(images, masks, sizes, channels, tuple(i.image_id for i in instances))
+    channels = torch.tensor([i.channel for i in instances], dtype=torch.int64)
+    origins = tuple(i.origin for i in instances)
+    of_masks = all(origin == Origin() for origin in origins)
+    return MemoryBank(images, masks, sizes, channels, tuple(i.image_id for i in instances), () if of_masks else origins)
 
 
 def _shrink(image: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:

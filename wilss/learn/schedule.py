@@ -13,9 +13,6 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from wilss.learn.spec import TrainSpec
 
-Progress = Callable[[str, int, int, float], None]
-"""Called with (stage, done, total, loss)."""
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -87,3 +84,16 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
     if count < batch_size:
         return 1
     return count // batch_size + (count % batch_size >= 2)
+
+
+def passes_of(count: int, spec: TrainSpec) -> int:
+    """How often an epoch passes ``count`` images: once, or so often that there are ``min_iterations`` in all.
+
+    Warm-up and constant rates are counted in epochs, so that they grow with it.
+    """
+    return max(1, math.ceil(spec.min_iterations / (spec.epochs * batches_per_epoch(count, spec.batch_size))))
+
+
+def iterations_of(count: int, spec: TrainSpec) -> int:
+    """Iterations of a whole training on ``count`` images."""
+    return spec.epochs * passes_of(count, spec) * batches_per_epoch(count, spec.batch_size)

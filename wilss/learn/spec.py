@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from wilss.architecture import MOST_PIXELS
-from wilss.section import Precision, Section
+from wilss.section import LATER, Precision, Section
 
 MOST_EPOCHS, MOST_BATCH = 100_000, 4096
 Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS, description="passes over the training images")]
@@ -44,6 +44,12 @@ class TrainSpec(Section):
         le=MOST_BATCH,
         description="parts in which a batch goes through the network, for little memory (BatchNorm sees parts)",
     )
+    min_iterations: Annotated[int, LATER] = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="few images are passed several times an epoch, until the training has so many iterations (ours)",
+    )
 
     @property
     def nesterov(self) -> bool:
@@ -64,6 +70,27 @@ class MemorySpec(Section):
         64, ge=1, description="smaller connected components are no instances (unknown in the paper)"
     )
     whole: bool = Field(True, description="prefer instances that do not touch the image border (unknown in the paper)")
+    budget: Annotated[int, LATER] = Field(
+        0, ge=0, le=10_000_000, description="instances of all classes together, class by class in rounds (SSUL); 0: any"
+    )
+    grows: Annotated[bool, LATER] = Field(
+        False, description="after every step the bank gets instances of its classes, without masks (SSUL; here ours)"
+    )
+    cut_by: Annotated[Literal["labels", "student", "both"], LATER] = Field(
+        "both",
+        description="what cuts them out: the step's label set, what the trained student sees of the tagged classes "
+        "(SSUL), or where both agree (ours); the student alone where a method learns from no label set",
+    )
+    min_quality: Annotated[float, LATER] = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="the student's mean probability of the class over an instance is at least this (SSUL)",
+    )
+
+    def of_masks(self) -> dict[str, Any]:
+        """Plain data that determine the bank of the base classes."""
+        return self.plain({"grows", "cut_by", "min_quality"})
 
 
 class PasteSpec(Section):
@@ -76,6 +103,23 @@ class PasteSpec(Section):
         1.25, gt=0, le=16, description="see min_scale; no side grows beyond 0.9 of the image's, whatever is drawn"
     )
     flip: float = Field(0.5, ge=0, le=1, description="probability that an instance is mirrored")
+    by_class: Annotated[bool, LATER] = Field(
+        False, description="a class is drawn before its instance, so that classes of few instances come as often (ours)"
+    )
+    seen_first: Annotated[bool, LATER] = Field(
+        False, description="first the classes that the old model sees in the image, which nobody labels (EIR)"
+    )
+    on_background: Annotated[bool, LATER] = Field(
+        False, description="of eight random places the one with most background (after EIR, which tries all)"
+    )
+    max_hidden: Annotated[float, LATER] = Field(
+        1.0, ge=0, le=1, description="an instance is left out where more of a new object would be hidden (ours)"
+    )
+
+    @property
+    def looks(self) -> bool:
+        """Whether a rule asks what the old model sees in the images."""
+        return self.seen_first or self.on_background
 
     @model_validator(mode="after")
     def _smaller_first(self) -> PasteSpec:

@@ -23,12 +23,15 @@ def mask_quality(
     first_RHW: Tensor | None = None,
     *,
     learnt: bool = False,
+    wins_R: Tensor | None = None,
+    apart_R: Tensor | None = None,
 ) -> NDArray[np.float32]:
-    """The `wilss.measure.columns.COLUMNS` of masks, float32 ``(R, 7)``, NaN for what is not known.
+    """The `wilss.measure.columns.COLUMNS` of masks, float32 ``(R, 9)``, NaN for what is not known.
 
     agreement: IoU of the two sources of the mask. unchanged: IoU with what it was before it was refined. softmin: see
     `softmin`. uncertain: share of the scores within `MARGIN` of the threshold. area: share of the image. fragments:
     connected parts, corners joined. border: share of the image's outermost pixels that the mask has.
+    wins, apart: see `wilss.foundation.cosegment.PseudoLabels`.
 
     Args:
         masks_RHW: bool, over the image alone. scores_Rhw: float in [0, 1] that the masks come from, on any grid over
@@ -42,7 +45,8 @@ def mask_quality(
     kept = unknown if first_RHW is None else row_iou(masks, first_RHW.bool()).nan_to_num(0.0)  # empty from the start
     near = unknown if scores_Rhw is None else ((scores_Rhw.float() - threshold).abs() < MARGIN).float().mean((1, 2))
     parts = torch.tensor([ndimage.label(mask, SIDES)[1] for mask in masks.cpu().numpy()], dtype=torch.float32)
-    columns = [agreement_R, kept, smooth, near, masks.float().mean((1, 2)), parts, _on_border(masks)]
+    seen = [unknown if values is None else values for values in (wins_R, apart_R)]
+    columns = [agreement_R, kept, smooth, near, masks.float().mean((1, 2)), parts, _on_border(masks), *seen]
     return torch.stack([column.float().cpu() for column in columns], 1).numpy()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,8 +10,7 @@ from wilss.data.images import MaskedImages, same_size_batches
 from wilss.measure.confusion import confusion
 from wilss.nets.segmenter import Segmenter
 from wilss.precision import autocast
-
-Progress = Callable[[str, int, int, float], None]
+from wilss.progress import Progress
 
 
 @torch.inference_mode()

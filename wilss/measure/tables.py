@@ -1,12 +1,15 @@
-"""Means of old, new and all classes in the three conventions of the published tables, and what was forgotten."""
+"""Means of old, new and all classes in the three conventions of the published tables, and what was forgotten.
+
+Imports no torch: pages draw with it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Convention = Literal["A", "B", "C"]
 CONVENTIONS: dict[Convention, str] = {
@@ -52,7 +55,7 @@ def metrics(per_class: Tensor, n_old: int, convention: Convention = "C") -> Metr
 
 def group_means(per_class: Tensor, sizes: tuple[int, ...]) -> tuple[float, ...]:
     """Mean IoU of the classes of every step, background in none of them; NaN for a step without a scored class."""
-    return tuple(float(part.nanmean()) for part in torch.split(per_class[1:], list(sizes)))
+    return tuple(float(part.nanmean()) for part in per_class[1:].split(list(sizes)))
 
 
 def forgetting(per_class: Tensor, base_per_class: Tensor, n_base: int) -> float:

@@ -92,6 +92,12 @@ def pretrained_config(model: str) -> Any:
         raise SpecError(f"timm has no weights '{model}'.{did_you_mean(model, tags)}") from error
 
 
+def model_class(model: str) -> type:
+    """The class of a timm model, built without memory."""
+    with torch.device("meta"):
+        return type(timm.create_model(model, pretrained=False))
+
+
 def require_any_size(run: Callable[[Tensor], object], name: str, stride: int) -> None:
     """Raise SpecError for a model that cannot take an image of another size and shape than it was built for."""
     try:

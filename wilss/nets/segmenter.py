@@ -7,7 +7,6 @@ from math import log
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wilss.errors import SpecError
@@ -79,11 +78,6 @@ class Segmenter(nn.Module):
         joined = nn.Conv2d(weight.shape[1], len(weight), 1).to(weight.device)
         joined.load_state_dict({"weight": weight.detach(), "bias": bias.detach()})
         self.classifiers = nn.ModuleList([joined])
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Label map int64 ``(N, H, W)`` at the size of the images: argmax of the bilinearly enlarged logits."""
-        logits = F.interpolate(self(images).float(), images.shape[-2:], mode="bilinear", align_corners=False)
-        return logits.argmax(1)
 
     def _classifier(self, channels: int) -> nn.Conv2d:
         layer = nn.Conv2d(self.spec.aspp_channels, channels, 1)

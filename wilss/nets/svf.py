@@ -5,21 +5,15 @@ convolution. U and V stay fixed. What is trained is a factor g on s, initially 1
 S itself (as the released code does); the two differ under gradient descent, since dL/dg = s dL/dS.
 
 In the composed form, the default, the layer keeps its kind and computes W = (U * s) V^T before its one convolution, in
-float32 also under autocast; `fold` leaves a plain layer. The factored form of the released code, two convolutions, is
-there for comparison.
+float32 also under autocast; `fold` leaves a plain layer.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-import wilss._torchvision  # noqa: F401
-
 import torch
-import torch.nn.functional as F
-from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -188,33 +182,6 @@ def decomposition(layer: nn.Module) -> SingularValues:
     """U, S and V of a decomposed layer."""
     found: SingularValues = _parametrisation(layer)[0]
     return found
-
-
-class FactoredConv2d(nn.Module):
-    """The released code's form of a decomposed convolution: V^T (k x k), the singular values, U (1 x 1).
-
-    For comparison only: it is slower and larger than the composed form, and equal to it. Raises SpecError for a layer
-    with a forward of its own, other than timm's with TensorFlow's padding.
-    """
-
-    def __init__(self, layer: nn.Conv2d) -> None:
-        super().__init__()
-        if type(layer) not in (nn.Conv2d, Conv2dSame):
-            raise SpecError(f"the factored form is of Conv2d and Conv2dSame, not {type(layer).__name__}; compose it")
-        groups = layer.groups
-        decomposed = SingularValues(layer.weight, groups, "direct")
-        rank = decomposed.values.shape[1]
-        self.layer = layer.requires_grad_(False)
-        self.first = copy.deepcopy(layer)  # pads as the layer does
-        right = decomposed.right.reshape(groups * rank, *layer.weight.shape[1:]).contiguous()
-        self.first.weight, self.first.bias = nn.Parameter(right, requires_grad=False), None
-        self.register_buffer("last", decomposed.left.reshape(-1, rank, 1, 1).contiguous())
-        self.values = nn.Parameter(decomposed.values.clone())
-
-    def forward(self, images: Tensor) -> Tensor:
-        """See the class."""
-        scaled = self.first(images) * self.values.flatten()[:, None, None]
-        return F.conv2d(scaled, cast(Tensor, self.last), self.layer.bias, groups=self.layer.groups)
 
 
 def _batchnorms(module: nn.Module) -> Iterator[nn.Module]:

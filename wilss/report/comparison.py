@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 from wilss.escapes import csv_text
 from wilss.measure.tables import CONVENTIONS, scoring_title
-from wilss.report.pages import render
-from wilss.report.pictures import svg, svg_figure
+from wilss.report.charts import LineChart, line_chart
+from wilss.report.gallery import Gallery
+from wilss.report.pages import ENVIRONMENT, plain_style, render
 from wilss.report.records import ComparisonReport, Means, RunReport, Table, percent
 
 KEYS = ("old", "new", "all")
+ROW, GROUP_GAP = 18, 8
+"""Pixels of a bar with its gap in ``plot.svg``, and between old, new and all."""
 Reports = Mapping[str, Sequence[RunReport]]
 """Method or variant name -> the reports of its seeds."""
 
@@ -86,13 +90,13 @@ def _many_step_tables(reports: Reports) -> list[Table]:
     return [
         Table(
             key="steps",
-            title="Convention C, full-size images: all classes seen so far, after every step",
+            title="After every step: all classes seen so far in convention C, full-size images",
             columns=steps,
             rows=curves,
         ),
         Table(
             key="groups",
-            title="Full-size images: classes of each step without background, after the last step",
+            title="Classes of each step: without background, after the last step, full-size images",
             columns=tuple(f"step {t}'s" for t in range(longest)),
             rows=tuple(groups),
         ),
@@ -109,13 +113,19 @@ def markdown(title: str, tables: Sequence[Table]) -> str:
     return "\n".join(lines)
 
 
-def comparison_page(title: str, report: ComparisonReport, plot: str, pictures: Sequence[tuple[str, bytes]]) -> str:
+def comparison_page(title: str, report: ComparisonReport, reports: Reports, pictures: Gallery) -> str:
     """The page of a comparison.
 
     Args:
-        plot: an SVG element made by `plot`. pictures: (caption, PNG bytes).
+        reports: of its runs, for the charts. pictures: what the methods make of the same images.
     """
-    return render("compare.html.j2", title, pictures, facts=report, plot=plot)
+    return render("compare.html.j2", title, "comparison", **comparison_content(report, reports, pictures))
+
+
+def comparison_content(report: ComparisonReport, reports: Reports, pictures: Gallery) -> dict[str, Any]:
+    """What ``compare.html.j2`` names; see `comparison_page`."""
+    drawn = {"bars": bars(reports), "curve": curve_chart(reports), "pictures": pictures}
+    return {"facts": report, "shown": shown, **drawn}
 
 
 def step_curves(reports: Reports) -> dict[str, list[Spread | None]]:
@@ -158,29 +168,28 @@ def csv_classes(reports: Reports) -> str:
 
 
 def plot(title: str, reports: Reports) -> str:
-    """Bars of old, new and all with the spread over seeds, and for many steps their curve; an SVG element."""
-    curves = step_curves(reports)
-    many = any(len(curve) > 2 for curve in curves.values())
-    figure = svg_figure((11.0 if many else 7.0, 3.6))
-    axes = figure.add_subplot(1, 2 if many else 1, 1)
+    """Bars of old, new and all with the spread over seeds, and for many steps their curve; an SVG file."""
+    rows = [(key, name, value) for key, values in bars(reports).items() for name, value in values]
+    curve = curve_chart(reports)
+    height = max(len(rows) * ROW + len(KEYS) * GROUP_GAP + 60, curve.height + 50 + ROW * len(reports) if curve else 0)
+    drawn = {"rows": rows, "curve": curve, "row": ROW, "gap": GROUP_GAP, "shown": shown, "height": height}
+    content = {"style": plain_style("charts.css"), "title": f"{title}: after the last step", **drawn}
+    return ENVIRONMENT.get_template("plot.svg.j2").render(width=920 if curve else 500, **content)
+
+
+def bars(reports: Reports) -> dict[str, list[tuple[str, Spread | None]]]:
+    """Old, new and all of every method in convention C on full-size images."""
     table = summary(reports, "full", "C")
-    width = 0.8 / len(table)
-    for number, (name, row) in enumerate(table.items()):
-        places = [k + (number - (len(table) - 1) / 2) * width for k in range(len(KEYS))]
-        means = [100 * value.mean if (value := row[key]) else 0.0 for key in KEYS]
-        errors = [100 * (value.std or 0.0) if (value := row[key]) else 0.0 for key in KEYS]
-        axes.bar(places, means, 0.92 * width, yerr=errors if any(errors) else None, capsize=2, label=name)
-    axes.set(title=f"{title}: after the last step", ylabel="mIoU %", xticks=range(len(KEYS)), xticklabels=KEYS)
-    axes.set_ylim(0, 100)
-    axes.grid(alpha=0.3, axis="y")
-    axes.legend(fontsize=7)
-    if many:
-        axes = figure.add_subplot(1, 2, 2)
-        for name, curve in curves.items():
-            points = [(t, 100 * value.mean) for t, value in enumerate(curve) if value]
-            axes.plot([t for t, _ in points], [v for _, v in points], marker="o", label=name)
-        axes.set(title="all classes seen so far", xlabel="step", ylabel="mIoU %")
-        axes.set_ylim(0, 100)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
-    return svg(figure)
+    return {key: [(name, row[key]) for name, row in table.items()] for key in KEYS}
+
+
+def curve_chart(reports: Reports) -> LineChart | None:
+    """All classes seen so far after every step; none where no method has more than two."""
+    curves = step_curves(reports)
+    if not any(len(curve) > 2 for curve in curves.values()):
+        return None
+    series = {  # a method of a single step has no line, but keeps its colour
+        name: [(float(t), 100 * value.mean) for t, value in enumerate(curves.get(name, [])) if value]
+        for name in reports
+    }
+    return line_chart("All classes seen so far", series, "step", "mIoU, %", limits=(0, 100))

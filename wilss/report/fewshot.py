@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot, sqrt
 from statistics import fmean
+from typing import Any
 
 from wilss.escapes import csv_text
 from wilss.fewshot.scores import Gain, Summary
 from wilss.report.comparison import spread
+from wilss.report.fewshot_records import FewShotComparisonReport, FewShotReport, SplitScores
+from wilss.report.gallery import Gallery
 from wilss.report.pages import render
-from wilss.report.records import FewShotComparisonReport, FewShotReport, SplitScores, Table, percent, share
+from wilss.report.records import Table, percent, share
+from wilss.report.run import History, loss_charts
 
 
 def split_scores(summary: Summary, names: Mapping[int, str]) -> SplitScores:
@@ -26,18 +30,14 @@ def split_scores(summary: Summary, names: Mapping[int, str]) -> SplitScores:
 
 
 def run_tables(report: FewShotReport) -> list[Table]:
-    """Scores of one model, and of each of its classes."""
+    """Scores of one model."""
     columns = ("mIoU", "standard error", "FB-IoU", "episodes")
     rows = tuple(
         (title, (*map(percent, (part.mean_iou, part.standard_error, part.fb_iou)), str(part.episodes)))
         for title, part in (("novel classes", report.novel), ("base classes, training images", report.base))
     )
-    classes = tuple((name, (percent(value),)) for name, value in report.novel.per_class_iou.items())
     title = f"Foreground IoU, scored at {report.resolution} size, %"
-    return [
-        Table(key="scores", title=title, columns=columns, rows=rows),
-        Table(key="classes", title="Novel classes, IoU in %", columns=("IoU",), rows=classes),
-    ]
+    return [Table(key="scores", title=title, columns=columns, rows=rows)]
 
 
 def grid_table(reports: Mapping[str, Sequence[FewShotReport]], folds: Sequence[int], shots: Sequence[int]) -> Table:
@@ -113,14 +113,59 @@ def page(
     title: str,
     notes: Sequence[str],
     tables: Sequence[Table],
-    curves: str,
-    pictures: Sequence[tuple[str, bytes]],
+    histories: Mapping[str, History],
+    pictures: Gallery,
     facts: FewShotReport | FewShotComparisonReport,
 ) -> str:
     """The page of a model or a comparison.
 
     Args:
-        curves: an SVG element of our own, or "". pictures: (caption, PNG bytes). facts: whose settings, command and
-            versions are told.
+        histories: losses by training. pictures: of a few episodes. facts: whose settings, command and versions are
+            told.
     """
-    return render("fewshot.html.j2", title, pictures, notes=notes, tables=tables, curves=curves, facts=facts)
+    kind = "few-shot model" if isinstance(facts, FewShotReport) else "few-shot comparison"
+    return render("fewshot.html.j2", title, kind, **page_content(notes, tables, histories, pictures, facts))
+
+
+def page_content(
+    notes: Sequence[str],
+    tables: Sequence[Table],
+    histories: Mapping[str, History],
+    pictures: Gallery,
+    facts: FewShotReport | FewShotComparisonReport,
+) -> dict[str, Any]:
+    """What ``fewshot.html.j2`` names; see `page`."""
+    one = facts if isinstance(facts, FewShotReport) else None
+    return {
+        "notes": notes,
+        "tables": tables,
+        "charts": loss_charts(histories),
+        "pictures": pictures,
+        "cards": _cards(one) if one else [],
+        "classes": one.novel.per_class_iou if one else {},
+        "facts": facts,
+    }
+
+
+def model_page_head(report: FewShotReport) -> tuple[str, list[str]]:
+    """Title and notes of a model's page."""
+    title = f"{report.benchmark} fold {report.fold}: {report.head} ({report.tuning}), {report.shots} shot"
+    return title, [
+        f"seed {report.seed}, {report.lists} lists, query drawn by {report.rule}; the model of the last epoch"
+    ]
+
+
+def _cards(report: FewShotReport) -> list[tuple[str, str, str, bool]]:
+    """What a model's page says first: label, number, explanation, whether it is the main one."""
+    novel, base = report.novel, report.base
+    return [
+        (
+            "novel classes",
+            f"{percent(novel.mean_iou)} ± {percent(novel.standard_error)}",
+            "mIoU, %, over episodes",
+            True,
+        ),
+        ("FB-IoU", percent(novel.fb_iou), "foreground and background", False),
+        ("base classes", percent(base.mean_iou), "training images", False),
+        ("episodes", str(novel.episodes), "of novel classes", False),
+    ]

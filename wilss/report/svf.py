@@ -8,6 +8,7 @@ from typing import Any
 
 from wilss.escapes import csv_text
 from wilss.measure.vectors import LayerMoves
+from wilss.report.gallery import Gallery
 from wilss.report.pages import render
 
 
@@ -17,10 +18,12 @@ def layers_csv(moves: Sequence[LayerMoves]) -> str:
     return csv_text([columns, *(asdict(row).values() for row in moves)])
 
 
-def svf_page(report: Mapping[str, Any], pictures: Sequence[tuple[str, bytes]]) -> str:
+def svf_page(report: Mapping[str, Any], galleries: Mapping[str, Gallery]) -> str:
     """The page of a report.
 
     Args:
-        report: the content of ``report.json``. pictures: (caption, PNG bytes).
+        report: the content of ``report.json``. galleries: of what has risen and fallen, by that word.
     """
-    return render("svf.html.j2", f"Singular values: {report['title']}", pictures, r=report)
+    largest = max((layer["mean"] for layer in report["layers"]), default=0.0) or 1.0
+    title = f"Singular values: {report['title']}"
+    return render("svf.html.j2", title, "singular values", r=report, galleries=galleries, largest=largest)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 
 from stores.artefacts import Manifest, Recipe, Store
 from stores.labels.card import FORMAT as CARD_FORMAT
-from stores.labels.export import export_labels
+from stores.labels.export import Format, export_labels
 from stores.labels.filling import ShardFill
 from stores.labels.imports import import_labels
 from stores.labels.index import LabelIndex
@@ -23,9 +23,9 @@ from stores.labels.names import mask_names
 from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter
 from wilss.errors import DataError, FormatError, SpecError, WilssError
+from wilss.measure.columns import COLUMNS
 
-Form = Literal["palette", "coco"]
-FORMS: list[Form] = ["palette", "coco"]
+FORMS = get_args(Format)
 CLASSES = tuple(f"class {k}" for k in range(11))
 CLASS_IDS = tuple(range(5, 16))
 IDS = ("ring", "ab c", "50%#1", "-x", "a.b.c", "sub/im", "ä" * 120, "AB C", "thin", "none")
@@ -68,7 +68,7 @@ def parent(tmp_path: Path) -> tuple[Store, Manifest]:
             elif image == 4:
                 rows[:] = False
             if tags[image].any():
-                told = np.full((len(rows), 7), np.nan, np.float32)
+                told = np.full((len(rows), len(COLUMNS)), np.nan, np.float32)
                 fill.add([image], {"refined": torch.from_numpy(rows)}, told)
         fill.sizes[:] = sizes
         LabelWriter.begin(folder, of).write(0, fill.content())
@@ -87,7 +87,7 @@ def masks(store: Store, manifest: Manifest) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_masks_come_back_exactly(parent: tuple[Store, Manifest], tmp_path: Path, form: Form) -> None:
+def test_masks_come_back_exactly(parent: tuple[Store, Manifest], tmp_path: Path, form: Format) -> None:
     store, manifest = parent
     assert export_labels(manifest.digest, tmp_path / "one", None, store.root, form) == len(IDS)
     child = import_labels(tmp_path / "one", manifest.digest[:12], store.root)
@@ -101,8 +101,8 @@ def test_masks_come_back_exactly(parent: tuple[Store, Manifest], tmp_path: Path,
 
 def test_other_tools_see_the_same(parent: tuple[Store, Manifest], tmp_path: Path) -> None:
     store, manifest = parent
-    for form in FORMS:
-        export_labels(manifest.digest, tmp_path / form, None, store.root, form)
+    export_labels(manifest.digest, tmp_path / "palette", None, store.root)
+    export_labels(manifest.digest, tmp_path / "coco", None, store.root, "coco")
     flat = np.array(Image.open(tmp_path / "palette/ring.png"))
     assert flat.shape == (101, 101)
     assert set(np.unique(flat)) == {0, 8}
@@ -133,9 +133,10 @@ def test_files_named_as_images_are_taken_too(parent: tuple[Store, Manifest], tmp
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_there_is_never_replaced(parent: tuple[Store, Manifest], tmp_path: Path, form: Form) -> None:
+def test_what_is_there_is_never_replaced(parent: tuple[Store, Manifest], tmp_path: Path, form: Format) -> None:
     store, manifest = parent
-    name = "50%#1.png" if form == "palette" else "instances.json"
+    names = {"palette": "50%#1.png", "coco": "instances.json", "cvat": "annotations.xml", "label-studio": "tasks.json"}
+    name = names[form]
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / name).write_text("mine")
     before = files(tmp_path / "own")

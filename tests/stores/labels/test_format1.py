@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +41,15 @@ def test_a_missing_or_cut_shard_is_no_background(tmp_path: Path) -> None:
         with pytest.raises(DamagedArtefactError, match=r"refined/c/1/0/0/0' is damaged .shard 1 of 2"):
             labels.read("refined", 0, 150)
         assert list(labels.stored.damage()) == [1]
+
+
+def test_a_shard_of_background_alone_has_no_file_and_cannot_be_told_from_a_lost_one(tmp_path: Path) -> None:
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    write_format1(empty, replace(index(150), tags=np.arange(150)[:, None] < np.full(len(index(150).classes), 128)))
+    write_format1(full, index(150))
+    assert not (empty / "labels.zarr/refined/c/1/0/0/0").exists(), "zarr writes none"
+    (full / "labels.zarr/refined/c/1/0/0/0").unlink()
+    for folder in (empty, full):
+        fault = LabelSet.open(folder).stored.damage()[1]
+        assert "shard 1 of 2: it is missing" in str(fault)
+        assert LabelSet.open(folder).read("refined", 0, 128).any(), "the other one is there"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -13,10 +14,12 @@ import numpy as np
 import pytest
 
 from stores.artefacts import Recipe, Store
+from stores.in_use import IN_USE, using
 from stores.labels.filling import ShardFill
 from stores.labels.index import LabelIndex
 from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter
+from tests.commands import Wilss, command_line
 from tests.stores.labels.sets import index, shard_rows
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
@@ -102,3 +105,46 @@ def require_kept(folder: Path, before: dict[int, tuple[int, int]]) -> dict[int, 
     now = {shard: (found.st_ino, found.st_mtime_ns) for shard, found in files.items()}
     assert before.items() <= now.items()
     return now
+
+
+def label(root: Path, seed: int) -> None:
+    """What a run does to a label set, of one of three recipes."""
+    store, recipe = Store(root), Recipe("labels", {"scorer": seed % 3})
+    with using(root), store.alone(recipe), store.build(recipe) as folder:
+        writer = LabelWriter.begin(folder, large())
+        for shard in range(writer.index.n_shards):
+            with store.build(recipe, part=f"shard {shard}"):
+                if not writer.is_done(shard):
+                    writer.write(shard, written_by(writer.index, shard, seed).content())
+        store.publish(recipe, folder, {"images": IMAGES})
+
+
+def test_whatever_kills_leave_is_named_and_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wilss, gen, seen = command_line(capsys, monkeypatch), random.Random(0), set[str]()
+    for seed in range(14):  # what a killed one left is there at the end
+        process = FORK.Process(target=label, args=(tmp_path, seed))
+        process.start()
+        if seed % 5 < 4:  # the fifth may finish
+            time.sleep(gen.random() * 0.2)
+            assert process.pid
+            os.kill(process.pid, signal.SIGKILL)
+        process.join(30)
+        if tmp_path.is_dir():
+            seen |= require_named(tmp_path, wilss)
+    assert {"artefact", "unfinished"} <= seen
+    assert wilss("store", "gc", "--yes", "--root", tmp_path)[0] == 0
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["gate.lock"]
+
+
+def require_named(root: Path, wilss: Wilss) -> set[str]:
+    """Every file is part of something that may go, or of the gate; returns what there is to go."""
+    code, out, _ = wilss("store", "gc", "--dry-run", "--json", "--root", root)
+    assert code == 0
+    listed = json.loads(out)
+    items = {item["path"]: item["what"] for item in listed["items"]}
+    for path in (path for path in root.rglob("*") if path.is_file() and path.parent.name != IN_USE):
+        owners = [str(path), *map(str, path.parents), f"{path.parent}/{'.'.join(path.name.split('.')[:2])}"]
+        assert any(owner in items for owner in owners), (path, listed)  # the last: a lock beside unfinished work
+    return set(items.values())

@@ -86,7 +86,7 @@ def test_errors_name_what_is_there(tmp_path: Path) -> None:
         labels.position("img1")
     with pytest.raises(ValueError, match="holds another label set"):
         LabelWriter.begin(tmp_path, index(4))
-    with pytest.raises(ValueError, match=r"'quality' has shape \(3, 7\); the shard needs \(4, 7\)"):
+    with pytest.raises(ValueError, match=r"'quality' has shape \(3, 9\); the shard needs \(4, 9\)"):
         LabelWriter.begin(tmp_path / "b", index(5, images=4)).write(0, _with_less_quality())
 
 

@@ -13,7 +13,7 @@ import torch
 from stores.labels.filling import ShardFill
 from stores.labels.index import LabelIndex
 from stores.labels.sets import LabelSet
-from stores.labels.stats import label_stats, mean_quality, worst_images
+from stores.labels.stats import label_stats, mean_quality, row_score, worst_images
 from stores.labels.writer import LabelWriter
 from wilss.measure.columns import COLUMNS
 
@@ -73,3 +73,11 @@ def test_the_worst_come_first(tmp_path: Path) -> None:
     assert mean_quality(labels)["unchanged"] == pytest.approx(0.8667, abs=1e-4)
     assert mean_quality(labels)["softmin"] is None
     assert all(row.iou is None for row in stats.worst)
+
+
+def test_rows_are_sorted_by_the_mean_of_what_is_known(tmp_path: Path) -> None:
+    nan = float("nan")
+    columns = {"unchanged": [0.8, 0.8, 0.8, nan], "fragments": [1, 4, 1, 1], "wins": [0.6, 0.6, nan, nan]}
+    score = row_score(labelled(tmp_path, **columns, apart=[0.1, -0.5, nan, nan]))
+    assert score[:3].tolist() == pytest.approx([(0.8 + 0.6 + 0.1) / 3, (0.4 + 0.6 + 0) / 3, 0.8])
+    assert np.isnan(score[3])

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from stores.artefacts import Recipe
+from stores.plans.forecast import outlook
 from stores.plans.run import Run
 from stores.plans.session import Session
 from wilss.digest import digest_of
+from wilss.learn.schedule import passes_of
 from wilss.protocol import Scenario, step_images
 from wilss.settings import Settings
 from wilss.spec import make_spec
@@ -67,3 +69,37 @@ def test_what_pamr_and_wilson_compute_otherwise_counts_only_where_they_are_used(
     wilson, finetune = (opened(tmp_path, "scenes-15-5", method=method) for method in ("wilson", "finetune"))
     assert recipe(wilson, "checkpoint 1").facts["code"] == 2
     assert "code" not in recipe(finetune, "checkpoint 1").facts
+
+
+def test_few_images_that_are_passed_more_often_count_in_digests_joint_and_estimates(tmp_path: Path) -> None:
+    plain, longer = (opened(tmp_path, "scenes-15-5", base={"min_iterations": n}) for n in (0, 60))
+    assert recipe(plain, "checkpoint 0").digest == recipe(opened(tmp_path, "scenes-15-5"), "checkpoint 0").digest
+    assert recipe(longer, "checkpoint 0").digest != recipe(plain, "checkpoint 0").digest
+    images = len(longer.lists.positions(0))
+    passes = passes_of(images, longer.spec.base)
+    assert passes > 1
+    amounts = [{one.node.name: one.amount for one in outlook(run)}["checkpoint 0"] for run in (plain, longer)]
+    assert amounts == [images, images * passes]
+    joint = [opened(tmp_path, "scenes-15-5", method="joint", base={"min_iterations": n}) for n in (0, 60)]
+    epochs = [run.ingredients.base_training.epochs for run in joint]
+    assert epochs[1] > epochs[0], "it sees as many images as the steps together"
+
+
+def test_a_scorer_that_is_left_open_is_chosen_once_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mobilenetv2_100.safetensors").write_bytes(b"not loaded to choose")
+    spec = make_spec({"benchmark": "scenes-15-5", "preset": "tiny", "foundation": {"scorer": "auto"}})
+    run = Run(spec, Session(Settings(root=tmp_path / "root", weights=tmp_path)))
+    assert run.spec.foundation.scorer == run.foundation.scorer == "classifier:mobilenetv2_100"
+    assert capsys.readouterr().err.count("scorer classifier:mobilenetv2_100: it knows ") == 1
+    finetune = spec.model_copy(update={"method": "wilson"})
+    open_still = Run(finetune, Session(Settings(root=tmp_path / "root", weights=tmp_path)))
+    assert open_still.spec.foundation.scorer == "auto", "a method without labels asks no scorer"
+
+
+def test_folders_of_ones_own_train_longer_than_the_measured_tables() -> None:
+    own = {"name": "pets", "data": "folder", "steps": [["cat"], ["dog"]]}
+    pets = make_spec({"benchmark": "pets", "custom": own})
+    assert (pets.base.min_iterations, pets.step.min_iterations, pets.foundation.scorer) == (400, 200, "auto")
+    voc = make_spec({"benchmark": "voc-15-5"})
+    assert (voc.base.min_iterations, voc.step.min_iterations) == (0, 0)
+    assert voc.foundation.scorer == "classifier:mobilenetv2_100"

@@ -56,7 +56,7 @@ def digests(run: Run) -> dict[str, str]:
 def learn(run: Run) -> dict[str, str]:
     """What a finished run notes."""
     assert run.notes is not None
-    note_lists(run.notes, run.lists, run.last_step)
+    note_lists(run.notes, run.lists, range(run.last_step + 1))
     return digests(run)
 
 

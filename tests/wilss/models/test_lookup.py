@@ -45,7 +45,7 @@ def test_what_is_no_student_is_told(tmp_path: Path) -> None:
     for name, message in (
         (labels, f"'{labels}' is one of the labels in .*, no student; name one of checkpoints"),
         ("0123abc", f"'0123abc' does not exist among the checkpoints .*; there: {student[:12]}"),
-        ("no/where", "there is no folder 'no/where'; name a student's folder, a run's, or a digest"),
+        ("no/where", "there is no folder 'no/where'; name a student's folder, a run's, an alias or a digest"),
         (write_report(tmp_path, {"labels 1": labels}, "a"), "the report of .* names no student"),
         (write_report(tmp_path, {"checkpoint 1": "../../x"}, "b"), "'../../x' does not exist among the checkpoints"),
     ):

@@ -18,6 +18,8 @@ from wilss.data.image_names import composed, without_suffix
 from wilss.errors import SpecError
 
 Drawn = Literal["raw", "upright"]
+DRAWN = "say with --drawn raw (it was annotated as stored) or --drawn upright (as shown), or save the image upright"
+"""What to do where an EXIF orientation leaves it open."""
 LONGEST = 60
 """Letters of a class name, as benchmarks have it."""
 PARTING = ";|"

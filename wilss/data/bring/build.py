@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import ImageOps
 
-from wilss.data.bring.batch import Batch, Item, left, target_names
+from wilss.data.bring.batch import DRAWN, Batch, Item, left, target_names
 from wilss.data.bring.text import write_benchmark, write_labels
 from wilss.data.files import Header, decoding, opened, read_header, read_rgb
 from wilss.data.findings import Finding
@@ -30,8 +30,6 @@ from wilss.outputs import writable_folder
 
 SUFFIX = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
 """By what a file holds, whatever it is called."""
-
-DRAWN = "say with --drawn raw (it was annotated as stored) or --drawn upright (as shown), or save the image upright"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wilss.data.bring.batch import Batch, Drawn, Item, chosen_classes, is_background, left, softened
+from wilss.data.bring.batch import DRAWN, Batch, Drawn, Item, chosen_classes, is_background, left, softened
 from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.entries import CocoImage
-from wilss.data.files import read_size
+from wilss.data.files import annotated_size, read_header
 from wilss.data.findings import Finding
+from wilss.data.mask_reading import assumed
 from wilss.data.source import VOID
 from wilss.errors import DataError, DataNotFoundError
 
@@ -41,7 +42,7 @@ def from_coco(parts: Sequence[Part], wanted: Sequence[str] = (), drawn: Drawn | 
 
     Raises DataError for a file that is none of COCO's, DataNotFoundError for a folder that is not there.
     """
-    opened = [(part, _read(part)) for part in parts]
+    opened = [(part, _read(part, drawn)) for part in parts]
     names: dict[str, None] = {}
     for _, file in opened:
         names |= dict.fromkeys(file.categories[key] for key in sorted(file.categories, key=_rank))
@@ -54,6 +55,7 @@ def from_coco(parts: Sequence[Part], wanted: Sequence[str] = (), drawn: Drawn | 
         findings += softened(file.strays())
         for image in file.images.values():
             findings += softened(file.object_findings(image))
+            findings += _turned(file.find(image, part.images), image, drawn)
             items.append(_item(part, file, image, classes, len(parts) > 1))
     unused = [name for name in names if name not in used]
     if unused and not wanted:
@@ -69,21 +71,26 @@ def from_coco(parts: Sequence[Part], wanted: Sequence[str] = (), drawn: Drawn | 
     return Batch(classes, frozenset(masked), tuple(items), tuple(findings), drawn, lost)
 
 
-def _read(part: Part) -> CocoFile:
+def _read(part: Part, drawn: Drawn | None) -> CocoFile:
     if not part.images.is_dir():
         raise DataNotFoundError(f"'{part.images}' is no folder; name that of the images with --images")
     file = read_annotations(part.annotations)
     for finding in file.findings:
         if finding.kind in FATAL:
             raise DataError(str(finding))
-    return file.with_sizes(part.images, _size_of)
+    return file.with_sizes(part.images, partial(annotated_size, stored=drawn == "raw"))
 
 
-def _size_of(path: Path) -> tuple[int, int]:
+def _turned(path: Path, image: CocoImage, drawn: Drawn | None) -> list[Finding]:
+    """A warning where it is a guess what annotations of a turned image refer to."""
+    if image.size is not None or not path.is_file():
+        return []
     try:
-        return read_size(path)
-    except (DataError, DataNotFoundError):
-        return 0, 0
+        header = read_header(path)
+    except DataError:  # told when it is placed
+        return []
+    seen = assumed(header.stored, header.size, header.orientation, drawn)
+    return [Finding("warn", "orientation", str(path), seen, DRAWN)] if seen else []
 
 
 def _item(part: Part, file: CocoFile, image: CocoImage, classes: tuple[str, ...], several: bool) -> Item:

@@ -19,7 +19,7 @@ from wilss.data.findings import Finding
 from wilss.data.gate import from_message
 from wilss.data.index import index_masks
 from wilss.data.looks import Looks, in_threads, packed_colours
-from wilss.data.mask_pixels import MaskPixels, decode_mask
+from wilss.data.mask_pixels import decode_mask
 from wilss.data.mask_reading import PLAIN, Reading, reading_of
 from wilss.data.stamps import Stamps
 from wilss.errors import DataError, DataNotFoundError
@@ -115,18 +115,8 @@ def _pixels(path: Path, coloured: bool, reading: Reading) -> NDArray[Any]:
         if mask.problem:
             raise DataError(f"'{path}' {mask.problem}")
         if not coloured:
-            return _numbers(path, mask.values if reading.indices is None else _by_colours(path, mask, reading))
+            return _numbers(path, mask.values if reading.indices is None else reading.apply(mask))
         return mask.values if mask.is_colour else np.array(image.convert("RGB"))
-
-
-def _by_colours(path: Path, mask: MaskPixels, reading: Reading) -> NDArray[np.uint8]:
-    """Numbers that the colours of a palette stand for. Raises DataError where one tells nothing."""
-    if unknown := sorted({*np.unique(mask.values).tolist()} - {*(reading.indices or {})}):
-        raise DataError(
-            f"'{path}' has other indices than its colours stand for, and {unknown[0]} has no colour of its own; "
-            "save it with the palette of the others, or as grey PNG of class ids"
-        )
-    return reading.apply(mask)
 
 
 def _numbers(path: Path, values: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wilss.data.source import VOID
-from wilss.data.voc_names import VOC_PROMPTS
+from wilss.data.voc_names import VOC_PROMPTS, VOC_SYNONYMS
 
 COCO_IDS: dict[int, str] = {
     1: "person", 2: "bicycle", 3: "car", 4: "motorcycle", 5: "airplane", 6: "bus", 7: "train", 8: "truck", 9: "boat",
@@ -41,6 +41,71 @@ COCO_CLASSES: tuple[str, ...] = tuple(COCO_IDS.values())
 PROMPTS: dict[str, tuple[str, ...]] = {name: (name,) for name in CLASSES}
 for _words, _coco_id in zip(VOC_PROMPTS.values(), VOC_TO_COCO, strict=True):
     PROMPTS[COCO_IDS[_coco_id]] = tuple(dict.fromkeys((COCO_IDS[_coco_id], *_words)))
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    **{COCO_IDS[i]: words for i, words in zip(VOC_TO_COCO, VOC_SYNONYMS.values(), strict=True)},
+    "truck": ("lorry", "pickup truck", "delivery truck"),
+    "traffic light": ("traffic signal", "stoplight"),
+    "fire hydrant": ("hydrant",),
+    "stop sign": ("red stop sign",),
+    "parking meter": ("coin parking meter",),
+    "bench": ("park bench", "wooden bench"),
+    "elephant": ("elephant calf",),
+    "bear": ("brown bear", "polar bear"),
+    "zebra": ("zebra with stripes",),
+    "giraffe": ("giraffe with a long neck",),
+    "backpack": ("rucksack", "school bag"),
+    "umbrella": ("parasol",),
+    "handbag": ("purse", "shoulder bag"),
+    "tie": ("necktie", "bow tie"),
+    "suitcase": ("luggage", "travel bag"),
+    "frisbee": ("flying disc",),
+    "skis": ("pair of skis",),
+    "snowboard": ("snow board",),
+    "sports ball": ("ball", "soccer ball", "tennis ball", "baseball"),
+    "kite": ("flying kite",),
+    "baseball bat": ("bat of a baseball player",),
+    "baseball glove": ("baseball mitt",),
+    "skateboard": ("skate board",),
+    "surfboard": ("surf board",),
+    "tennis racket": ("racket",),
+    "wine glass": ("goblet", "glass of wine"),
+    "cup": ("mug", "drinking glass", "cup of coffee"),
+    "fork": ("table fork",),
+    "knife": ("kitchen knife",),
+    "spoon": ("teaspoon", "wooden spoon"),
+    "bowl": ("soup bowl", "bowl of food"),
+    "banana": ("bunch of bananas",),
+    "apple": ("red apple", "green apple"),
+    "sandwich": ("burger", "sub sandwich"),
+    "orange": ("orange fruit", "mandarin"),
+    "broccoli": ("broccoli florets",),
+    "carrot": ("carrots",),
+    "hot dog": ("sausage in a bun",),
+    "pizza": ("slice of pizza",),
+    "donut": ("doughnut",),
+    "cake": ("birthday cake", "slice of cake"),
+    "bed": ("bed with pillows", "bunk bed"),
+    "toilet": ("toilet seat", "toilet bowl"),
+    "laptop": ("laptop computer", "notebook computer"),
+    "mouse": ("computer mouse",),
+    "remote": ("remote control", "game controller"),
+    "keyboard": ("computer keyboard",),
+    "cell phone": ("mobile phone", "smartphone"),
+    "microwave": ("microwave oven",),
+    "oven": ("kitchen stove", "oven door"),
+    "toaster": ("bread toaster",),
+    "sink": ("washbasin", "kitchen sink"),
+    "refrigerator": ("fridge",),
+    "book": ("books on a shelf", "open book"),
+    "clock": ("wall clock", "clock face"),
+    "vase": ("flower vase",),
+    "scissors": ("pair of scissors",),
+    "teddy bear": ("stuffed bear", "soft toy"),
+    "hair drier": ("hair dryer",),
+    "toothbrush": ("tooth brush",),
+}
+"""Further words of all 80, for CLIP: those of `VOC_SYNONYMS` by COCO's names, the others are ours."""
 
 
 def coco_lookup() -> tuple[int, ...]:

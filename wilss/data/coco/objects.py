@@ -16,7 +16,6 @@ from wilss.data.files import read_rgb
 from wilss.data.findings import Finding
 from wilss.data.gate import require_sound
 from wilss.data.source import Split
-from wilss.data.stamps import Stamps
 from wilss.digest import code_version, digest_of
 
 
@@ -110,15 +109,3 @@ class CocoSource:
 def _rank() -> Tensor:
     """Labels of `CocoSplit.mask` -> class ids here, uint8 ``(256,)``."""
     return torch.tensor(coco_lookup(), dtype=torch.uint8)
-
-
-def open_coco(root: Path, stamps: Stamps) -> CocoSource:
-    """The splits of a COCO folder as they are looked over without a run: one to train on, and one to score on.
-
-    Raises DataNotFoundError where there is none.
-    """
-    found = sorted(path.stem.removeprefix("instances_") for path in (root / "annotations").glob("instances_*.json"))
-    train = next((name for name in found if "train" in name), found[0] if found else "train2017")
-    evaluation = next((name for name in found if "val" in name), train)
-    first, second = (CocoSplit(root, name, stamps=stamps) for name in (train, evaluation))
-    return CocoSource(second if train == evaluation else first, second)

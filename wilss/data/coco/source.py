@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -84,10 +85,25 @@ class CocoToVocSource:
         train = (*(self.coco_train.tags(i) for i in self._base_ids), *voc)
         return {"train": train, "eval": tuple(self.coco_eval.tags(i) for i in self.coco_eval.ids)}
 
+    @property
+    def shown(self) -> dict[str, tuple[str, ...]]:
+        """Image id -> class names, of every image once. Raises DataError for annotations that a run refuses."""
+        ids, tags = [*self.ids("train"), *self.ids("eval")], [*self.tags("train"), *self.tags("eval")]
+        found = dict(zip(ids, tags, strict=True))
+        scored = zip(self.further_eval["voc"], self.voc.tags("eval"), strict=True)
+        found |= {image_id: tuple(sorted(CLASS_OF_VOC[c - 1] for c in shown)) for image_id, shown in scored}
+        if self.coco_train == self.coco_eval:
+            found = {image_id: shown for image_id, shown in found.items() if not image_id.startswith("coco/")}
+        return {image_id: tuple(self.classes[c - 1] for c in shown) for image_id, shown in found.items()}
+
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
+        return read_rgb(self.path(image_id))
+
+    def path(self, image_id: str) -> Path:
+        """The file of an image."""
         part, _, name = image_id.partition("/")
-        return self.voc.image(name) if part == "voc" else read_rgb(self._coco(part).path(name))
+        return self.voc.files.image_path(name) if part == "voc" else self._coco(part).path(name)
 
     def has_mask(self, image_id: str) -> bool:
         """Every image has one."""

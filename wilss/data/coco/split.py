@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import compress
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from torch import Tensor
 from wilss.data.coco.annotations import CocoFile, read_annotations
 from wilss.data.coco.entries import CocoImage
 from wilss.data.coco.names import CLASS_OF_COCO, COCO_IDS
-from wilss.data.files import read_header, read_rgb, read_size
+from wilss.data.files import annotated_size, read_header, read_rgb
 from wilss.data.findings import Finding, plain
+from wilss.data.folder import left_out
 from wilss.data.gate import from_message, require_sound
-from wilss.data.mask_reading import Drawn, lies_on, turned
+from wilss.data.mask_reading import TURN, Drawn, assumed, lies_on, turned
 from wilss.data.source import VOID
 from wilss.data.stamps import Stamps
 from wilss.errors import DataError, DataNotFoundError
@@ -69,7 +70,8 @@ class CocoSplit:
 
     @cached_property
     def _file(self) -> CocoFile:
-        return read_annotations(self.annotations).with_sizes(self.root / self.name, _size_of)
+        size_of = partial(annotated_size, stored=self.drawn == "raw")
+        return read_annotations(self.annotations).with_sizes(self.root / self.name, size_of)
 
     @cached_property
     def _sound(self) -> CocoFile:
@@ -102,6 +104,7 @@ class CocoSplit:
         if any(finding.severity == "refuse" for finding in found):
             return
         yield from self._file.strays()
+        yield from left_out([*self._unused()])
         ids = self.ids if ids is None else ids
         with ThreadPoolExecutor(2) as pool:
             for image_id, wrong in zip(ids, pool.map(self._image_finding, ids), strict=True):
@@ -109,6 +112,18 @@ class CocoSplit:
                     yield wrong
                 if wrong is None or wrong.severity != "refuse":
                     yield from self._file.object_findings(self._image(image_id))
+
+    def _unused(self) -> Iterator[Finding]:
+        """Why images are left out: what is told of their headers, or by decoding them."""
+        used = frozenset(self.ids)
+        for image_id in sorted(self._sound.images.keys() - used):
+            if found := self._image_finding(image_id):
+                yield found
+                continue
+            try:
+                read_rgb(self.path(image_id))
+            except (DataError, DataNotFoundError) as error:
+                yield from_message("refuse", "coco-unreadable", str(self.path(image_id)), str(error))
 
     def check(self, ids: Sequence[str]) -> None:
         """Look at the header of every image and at the outlines drawn on it.
@@ -173,8 +188,8 @@ class CocoSplit:
         return self.stamps.digest(path) if path.is_file() else ""
 
     def _image_finding(self, image_id: str) -> Finding | None:
-        path, size = self.path(image_id), self._file.size(self._image(image_id))
-        where = str(path)
+        path, image = self.path(image_id), self._image(image_id)
+        size, where = self._file.size(image), str(path)
         if not path.is_file():
             seen = "does not exist, but the annotations list it"
             return Finding(
@@ -184,7 +199,10 @@ class CocoSplit:
             header = read_header(path)
         except DataError as error:
             return from_message("refuse", "coco-unreadable", where, str(error))
-        turn, problem = lies_on(header.stored, header.size, header.orientation, size, self.drawn)
+        places = (header.stored, header.size, header.orientation)
+        if image.size is None and (seen := assumed(*places, self.drawn)):
+            return Finding("warn", "orientation", where, seen, TURN)
+        turn, problem = lies_on(*places, size, self.drawn)
         if problem and size not in (header.stored, header.size):
             seen = f"is {header.size}, its annotations are made for {size} (height, width)"
             cure = "take the images as COCO ships them, or leave such images out with --skip-unreadable"
@@ -217,13 +235,6 @@ class CocoSplit:
         if image_id not in self._sound.images:
             raise DataNotFoundError(f"'{self.annotations}' has no image '{image_id}'; is its id of another data set?")
         return self._sound.images[image_id]
-
-
-def _size_of(path: Path) -> tuple[int, int]:
-    try:
-        return read_size(path)
-    except (DataError, DataNotFoundError):
-        return 0, 0
 
 
 def import_command(annotations: Path, images: Path) -> str:

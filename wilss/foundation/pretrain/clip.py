@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import wilss._torchvision  # noqa: F401
 
@@ -17,9 +17,12 @@ import timm
 import torch
 import torch.nn.functional as F
 from open_clip.loss import ClipLoss
+from open_clip.transformer import VisionTransformer
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from wilss._logs import quiet_logs
+from wilss.foundation.clip_towers import SCENES_MODELS, Tower, pooled
 from wilss.foundation.pretrain.loop import (
     Progress,
     State,
@@ -32,7 +35,7 @@ from wilss.foundation.pretrain.loop import (
 from wilss.foundation.pretrain.pairs import Pairs, batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
 from wilss.precision import autocast
-from wilss.section import Section, Seed
+from wilss.section import LATER, Section, Seed
 
 
 class Phase(Section):
@@ -62,6 +65,9 @@ class ClipTraining(Section):
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     token_weight: float = Field(1.0, ge=0, description="weight of the caption-token classification")
+    tower: Annotated[Tower, LATER] = Field(
+        "resnet", description="of the images: the one that ships, or a ViT, whose last block can be changed"
+    )
     save_every: int = Field(200, ge=1, description="steps between two states that a killed run goes on from")
     seed: Seed = 0
 
@@ -111,7 +117,7 @@ def train_clip(
     progress: Progress | None = None,
     device: str = "cpu",
 ) -> None:
-    """Train an open_clip model with a timm ResNet trunk in place; it ends in evaluation mode at output stride 8.
+    """Train a model of `new_scenes_clip` in place; it ends in evaluation mode, a ResNet trunk at output stride 8.
 
     Args:
         pools: the pairs of every kind that the phases name.
@@ -122,11 +128,12 @@ def train_clip(
     """
     torch.manual_seed(spec.seed)
     place = torch.device(device)
-    tokenizer = open_clip.get_tokenizer("clip_scenes")
+    with quiet_logs():
+        tokenizer = open_clip.get_tokenizer(SCENES_MODELS[spec.tower])
     tokens = {name: tokenizer(pairs.captions) for name, pairs in pools.items()}
     words = TokenTargets(torch.cat(list(tokens.values())))
     model.to(place, memory_format=torch.channels_last).train()
-    classify = nn.Linear(model.visual.trunk.num_features, words.count).to(place)
+    classify = nn.Linear(_width(model.visual), words.count).to(place)
     learnt = [*model.parameters(), *classify.parameters()]
     optimiser = torch.optim.AdamW(learnt, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
     parts = {"model": model, "classify": classify, "optimiser": optimiser}
@@ -174,17 +181,29 @@ def _objective(
     tokens: Tensor,
 ) -> Tensor:
     with autocast("auto", view.device):
-        pooled = model.visual.trunk(view.contiguous(memory_format=torch.channels_last))
+        seen = _pooled(model.visual, view.contiguous(memory_format=torch.channels_last)).float()
     # early embeddings differ by less than bf16 resolves, so both projections stay in float32
-    image = F.normalize(model.visual.head(pooled.float()), dim=-1)
+    visual = model.visual
+    image = F.normalize(seen @ visual.proj if isinstance(visual, VisionTransformer) else visual.head(seen), dim=-1)
     text = model.encode_text(tokens.to(view.device), normalize=True)
     loss: Tensor = contrast(image, text, model.logit_scale.exp())
     if weight:
-        loss = loss + weight * F.cross_entropy(classify(pooled.float()), words.target(tokens).to(view.device))
+        loss = loss + weight * F.cross_entropy(classify(seen), words.target(tokens).to(view.device))
     return loss
 
 
+def _pooled(visual: Any, view: Tensor) -> Tensor:
+    """What stands for an image before its projection, ``(N, D)``."""
+    return pooled(visual, view) if isinstance(visual, VisionTransformer) else visual.trunk(view)
+
+
+def _width(visual: Any) -> int:
+    return int(visual.proj.shape[0] if isinstance(visual, VisionTransformer) else visual.trunk.num_features)
+
+
 def _to_stride(model: Any, stride: int) -> int:
+    if isinstance(model.visual, VisionTransformer):  # whose patches stay what they are
+        return stride
     template = timm.create_model("resnet_scenes", pretrained=False, num_classes=0, output_stride=stride)
     template.reset_classifier(0, "avg")
     set_output_stride(model.visual.trunk, template)

@@ -61,16 +61,21 @@ class State:
     def load(self) -> int:
         """Restore every part; the number of steps already done, 0 without a file.
 
-        Raises FormatError when the file belongs to other settings.
+        Raises FormatError when the file belongs to other settings, TornStateError when it is damaged.
         """
         if self.path is None or not self.path.is_file():
             return 0
-        try:
-            saved = read_state(self.path)
-        except TornStateError as error:
-            raise FormatError(f"'{self.path}' is damaged; delete it to start again") from error
-        if saved["digest"] != self.digest:
+        saved = read_state(self.path)
+        if saved.get("digest") != self.digest:
             raise FormatError(f"'{self.path}' was left by other settings; delete it or choose another folder")
+        try:
+            return self._restore(saved)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise TornStateError(
+                f"'{self.path}' was left by another version of this training; delete it to train from the start"
+            ) from error
+
+    def _restore(self, saved: dict[str, Any]) -> int:
         for name, part in self.parts.items():
             if isinstance(part, torch.Tensor):
                 part.copy_(saved["parts"][name])

@@ -63,7 +63,8 @@ def pretrain(
         folder: where weights and state go. A finished file is returned as it is, a state is taken up again.
         progress: gives the progress callback of a stage by its name.
     """
-    path = folder / FILE_NAMES[model]
+    vit = isinstance(spec, ClipTraining) and spec.tower == "vit"
+    path = folder / ("clip_scenes_vit.safetensors" if vit else FILE_NAMES[model])
     if path.is_file():
         _require_same(path, spec)
         return path
@@ -98,7 +99,7 @@ def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
 
 def _clip(spec: ClipTraining, folder: Path, progress: Callable[[str], Progress], device: str) -> nn.Module:
     torch.manual_seed(spec.seed)
-    net: Any = new_scenes_clip()
+    net: Any = new_scenes_clip(spec.tower)
     drawn = progress("draw pairs")
     total = spec.n_easy + spec.n_scenes
     easy = draw_pairs(EASY_WORLD, spec.n_easy, progress=lambda done, _: drawn(done, total, 0.0))

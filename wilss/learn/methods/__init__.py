@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from wilss.errors import SpecError, did_you_mean
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
@@ -20,9 +20,10 @@ class MethodEntry:
     """A method by name.
 
     build: makes it for a step t >= 1; None for a method that has none. settings: its section of a run's specification,
-    which bears its name; None for a method without any. uses_labels: whether it learns from label sets.
-    merged: whether it learns all classes at once, in one step with masks. version, source: of its code, see
-    `wilss.digest.code_version`.
+    which bears its name; None for a method without any. section: of another method, which it reads in place of one of
+    its own. values: of that section, over those of the preset and below what is given.
+    uses_labels: whether it learns from label sets. merged: whether it learns all classes at once, in one step with
+    masks. version, source: of its code, see `wilss.digest.code_version`.
     """
 
     name: str
@@ -32,6 +33,13 @@ class MethodEntry:
     merged: bool = False
     version: int = 1
     source: str = ""
+    section: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> str:
+        """Name of the section that it reads."""
+        return self.section or self.name
 
 
 def _fmwiss(context: StepContext) -> Method:
@@ -52,10 +60,13 @@ def _finetune(context: StepContext) -> Method:
     return Finetune(context)
 
 
+PLUS: Mapping[str, Any] = {"memory": {"grows": True}, "paste": {"by_class": True, "on_background": True}}
+"""What FMWISS+ switches on (see docs/fidelity.md)."""
 METHODS: dict[str, MethodEntry] = {
     entry.name: entry
     for entry in (
         MethodEntry("fmwiss", _fmwiss, FmwissSpec),
+        MethodEntry("fmwiss+", _fmwiss, FmwissSpec, section="fmwiss", values=PLUS),
         MethodEntry("wilson", _wilson, WilsonSpec, uses_labels=False, version=2),
         MethodEntry("finetune", _finetune),
         MethodEntry("joint", None, uses_labels=False, merged=True),

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from wilss.learn.arbitration import affine_regions, arbitrate, without_conflicts
 from wilss.learn.losses import (
     dense_contrastive_loss,
     distillation_loss,
@@ -40,6 +41,8 @@ class Fmwiss:
         if self.spec.teacher and self.spec.teacher_start == "old":
             self.teacher.start_from(context.old)
         self.paste = spec.paste if spec.paste.probability > 0 else None
+        if spec.old_rows == "frozen":
+            student.classifiers[:-1].requires_grad_(False)
 
     def heads(self) -> Iterable[nn.Module]:
         """The plug-in teacher."""
@@ -51,7 +54,7 @@ class Fmwiss:
         old_features, old = self.context.look_back(batch.images)
         features = self.context.features(batch.images, old_features)
         size = features.shape[-2:]
-        masks = layer_shares(batch.require_masks(), size)
+        masks = without_conflicts(layer_shares(batch.require_masks(), size), old, self.spec.most_contradiction)
         known = self._overrule_pasted(old, batch.pasted)
         terms: dict[str, Tensor] = {}
         if self.spec.encoder_weight:
@@ -73,6 +76,7 @@ class Fmwiss:
         else:
             mix = torch.cat([(1 - masks.amax(1, keepdim=True)), torch.zeros_like(known[:, 1:]), masks], 1)
         if epoch >= self.spec.warmup_epochs:
+            mix, known = self._arbitrated(mix, known, masks, old_features)
             target = student_target(self._erase_new(mix, batch.pasted), known)
             terms["student"] = student_loss(student.classify(features), target)
         return terms
@@ -109,6 +113,17 @@ class Fmwiss:
         free = shares[:, :1]  # channel 0 of ``pasted`` means untouched
         hard = torch.cat([torch.zeros_like(free), shares[:, 1:]], 1)
         return old * free + hard
+
+    def _arbitrated(self, mix: Tensor, known: Tensor, masks: Tensor, old_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix and old probabilities where each place has one owner; background stays as it is."""
+        if self.spec.arbitration == "none":
+            return mix, known
+        cells = self.spec.arbitration == "cells"
+        regions = affine_regions(old_features, 2.0 if cells else self.spec.region_cosine)  # a cosine above 1 joins none
+        new, old = arbitrate(masks, known, regions, self.spec.region_share)
+        n_old = self.context.n_old
+        mix = torch.cat([mix[:, :n_old], mix[:, n_old:] * new], 1)
+        return mix, torch.cat([known[:, :1], known[:, 1:] * old], 1)
 
     def _erase_new(self, mix: Tensor, pasted: Tensor) -> Tensor:
         """No new class and no background where an instance was pasted."""

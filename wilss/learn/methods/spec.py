@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from wilss.architecture import Channels, Dilation
 from wilss.learn.spec import MemorySpec, MethodSettings, PasteSpec, TrainSpec
+from wilss.section import LATER
 
 
 class FmwissSpec(MethodSettings):
@@ -37,6 +38,29 @@ class FmwissSpec(MethodSettings):
     )
     old_in_mix: bool = Field(
         True, description="old classes take part in that argmax (recalled equation; WILSON's code removes them)"
+    )
+    old_rows: Annotated[Literal["trained", "frozen"], LATER] = Field(
+        "trained", description="the student's classifier rows of old classes (frozen: after RevisitingCSS)"
+    )
+    arbitration: Annotated[Literal["none", "cells", "regions"], LATER] = Field(
+        "none",
+        description="who owns a place in the student's target, new classes or the old model (SASA): nobody alone (the "
+        "paper's target), decided cell by cell, or by regions of cells whose old features are alike (ours)",
+    )
+    region_share: Annotated[float, LATER] = Field(
+        0.6, ge=0, lt=1, description="a region is new where its pseudo-mask has more of it (SASA 0.6)"
+    )
+    region_cosine: Annotated[float, LATER] = Field(
+        0.9,
+        ge=-1,
+        le=1,
+        description="neighbouring cells are of one region if the cosine of their features is this or more (ours)",
+    )
+    most_contradiction: Annotated[float, LATER] = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="pseudo-masks lose cells to which the old model gives an old class with more (Teddy); 1: none",
     )
     memory: MemorySpec = MemorySpec()
     paste: PasteSpec = PasteSpec()

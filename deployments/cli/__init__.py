@@ -1,0 +1,1 @@
+"""Commands of ``wilss`` that need the room of deployments; one file a group of commands."""

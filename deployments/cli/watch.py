@@ -1,0 +1,109 @@
+"""``wilss watch``: one event when enough new tagged images of a folder have settled."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from flows.cli.options import Flag
+from flows.cli.printing import show
+from stores.progress import say
+from wilss.errors import DataError, SpecError
+from wilss.layout import default_root
+
+if TYPE_CHECKING:
+    from deployments.watching import Watched, Watcher
+
+LONGEST_POLL, SHORTEST_POLL = 5.0, 0.2
+ARRIVAL = 30.0
+"""Seconds in which the server has to keep what was posted; then it is posted again."""
+
+
+def watch(
+    folder: Path,
+    *,
+    at_least: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
+    settle: Annotated[float, Parameter(validator=Number(gte=0, lte=86400))] = 60.0,
+    name: str | None = None,
+    once: Flag = False,
+    root: Path | None = None,
+) -> None:
+    """Watch a folder of images/ and labels.csv; tell the service when enough new tagged images have settled.
+
+    What 'wilss deploy' attached to the event then runs. What was told is remembered, also over a restart.
+
+    Args:
+        folder: with images/ and labels.csv, as docs/data.md has it
+        at_least: new tagged images that make an event
+        settle: seconds for which size and time of a file must stay as they are
+        name: of the watch, as 'wilss deploy' named your folder; the folder's own when left out
+        once: end when an event was told, or nothing changes any more and there are too few
+        root: of the service; WILSS_ROOT or ./wilss-data when left out
+    """
+    from deployments.watching import Watcher, read_watched, require_folder, watch_file
+    from flows.service import require_service
+    from stores.locks import held_now
+
+    root = root or default_root()
+    found = require_folder(folder)
+    named = name or re.sub("[^a-z0-9]+", "-", found.name.lower()).strip("-")
+    require_service(root)
+    path = watch_file(root, named)
+    with held_now(path.with_suffix(".lock")) as held:
+        if not held:
+            raise SpecError(f"'{named}' is watched already by another process; end that one, or give another --name")
+        watched = read_watched(path, found)
+        say(f"watching '{found}' as {named}: {at_least} new tagged images, settled for {settle:g} s, make an event")
+        _watch(Watcher(found, settle), watched, path, at_least, once, root)
+
+
+def _watch(watcher: Watcher, watched: Watched, path: Path, at_least: int, once: bool, root: Path) -> None:
+    from deployments.watching import begin_event, told_in_words
+
+    last, poll = "", min(LONGEST_POLL, max(SHORTEST_POLL, watcher.settle / 4))
+    while True:
+        look = None if watched.pending else watcher.look(watched.told)
+        if look is not None and (words := told_in_words(look, at_least)) != last:
+            last = words
+            say(words)
+        if look is not None and len(look.new) >= at_least:
+            watched = begin_event(path, watched, look)
+        if watched.pending:
+            watched = _told(path, watched, root)
+            if once and not watched.pending:
+                return
+        elif once and look is not None and not look.moving:
+            if look.problem:
+                raise DataError(look.problem)
+            return
+        time.sleep(poll)
+
+
+def _told(path: Path, watched: Watched, root: Path) -> Watched:
+    """Post the pending event, and see that it has arrived; the same one stays pending where the server is away."""
+    from deployments.watching import finish_event, payload
+    from flows.events import IMAGES_SETTLED, arrived, folder_resource, post
+    from flows.service import require_service
+    from wilss.errors import ServerNotFoundError
+
+    assert watched.pending is not None
+    content, event_id = payload(path.stem, watched), watched.pending.id
+    try:
+        url = require_service(root)
+        post(url, IMAGES_SETTLED, folder_resource(path.stem), content, event_id)
+        begun = time.monotonic()
+        while not arrived(url, event_id):
+            if time.monotonic() - begun > ARRIVAL:
+                return watched
+            time.sleep(0.5)
+    except ServerNotFoundError as error:
+        say(f"the event waits, as {error}")
+        time.sleep(LONGEST_POLL)
+        return watched
+    show(f"told: {IMAGES_SETTLED} of {folder_resource(path.stem)}, {content['images']} images (event {event_id})")
+    return finish_event(path, watched)

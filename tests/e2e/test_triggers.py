@@ -1,0 +1,73 @@
+"""A folder of one's own from ``wilss deploy`` to a run that new photographs began: real service, worker, processes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.serving import Serving
+from tests.flows.test_own_data import OPTIONS, benchmark_file, own_folder
+
+pytestmark = [pytest.mark.slow, pytest.mark.whole, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    service = Serving(tmp_path / "service")
+    service.up()
+    yield service
+    service.down()
+
+
+def said(done: subprocess.CompletedProcess[str], code: int = 0) -> str:
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_two_triggers_share_their_work_and_photographs_begin_a_step(serving: Serving, tmp_path: Path) -> None:
+    data, benchmark = own_folder(tmp_path / "pets", masks=True), benchmark_file(tmp_path)
+    deployed = said(serving.wilss("deploy", str(benchmark), "--data", str(data), *OPTIONS))
+    assert "step/mine: new" in deployed
+    assert "new images of mine (wilss.images.settled) start relabel, then step" in deployed
+    step0 = ["trigger", "step", "--deployment", "mine", "--step", "0"]
+    first = said(serving.wilss(*step0, "--detach"))
+    second = serving.wilss(*step0)  # the same, while the first is at work
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "waits for run" in second.stderr
+    assert "nothing to do" in second.stdout.lower()
+    logged = said(serving.wilss("logs", run_id(first), "--follow"))
+    assert "base student" in logged
+    assert len(list((serving.root / "checkpoints").glob("??/*/manifest.json"))) == 1
+
+    told = said(serving.wilss("watch", str(data), "--name", "mine", "--settle", "1", "--once", "--at-least", "5"))
+    assert "told: wilss.images.settled of wilss.folder.mine" in told
+    step1 = finished(serving, "step 1 of mine")
+    assert "begun by event wilss.images.settled of wilss.folder.mine" in step1
+    assert "completed" in step1
+    assert list((serving.root / "runs").glob("mine-*/report.html"))
+    assert "0 of 5 new tagged" in said(
+        serving.wilss("watch", str(data), "--name", "mine", "--settle", "1", "--once", "--at-least", "5")
+    )
+    assert "step/mine is removed" in said(serving.wilss("deploy", str(benchmark), "--remove"))
+
+
+def run_id(out: str) -> str:
+    found = re.search(r"\(([0-9a-f-]{36})\)", out)
+    assert found, out
+    return found[1]
+
+
+def finished(serving: Serving, name: str, seconds: float = 200) -> str:
+    """What ``wilss logs`` says of the last run, once it is the one of that name and has ended."""
+    end = time.monotonic() + seconds
+    while True:
+        done = serving.wilss("logs")
+        if name in done.stderr.splitlines()[0] and ": completed" in done.stderr.splitlines()[0]:
+            return done.stderr
+        assert time.monotonic() < end, done.stdout + done.stderr + serving.logs()
+        time.sleep(2)

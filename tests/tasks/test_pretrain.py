@@ -1,0 +1,24 @@
+"""The pretraining task goes on, or starts anew where what was kept is torn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.pretrain import pretrain_model
+from wilss.foundation.pretrain.run import STATE_NAME
+
+TINY = {"steps": 1, "batch_size": 2, "n_images": 8, "n_local": 1, "prototypes": 16}
+
+
+def test_a_torn_state_is_said_and_the_training_starts_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    torn.mkdir()
+    (torn / STATE_NAME).write_bytes(b"nonsense")
+    first, second = (pretrain_model.fn("dino", TINY, tmp_path, folder, "cpu") for folder in (whole, torn))
+    assert first.read_bytes()[-1000:] == second.read_bytes()[-1000:], "the weights of an undisturbed training"
+    assert [path.name for path in torn.iterdir()] == [second.name]
+    said = capsys.readouterr().err
+    assert f"pretrain dino: '{torn / STATE_NAME}', kept by a training that was stopped, is damaged" in said
+    assert "training from the start" in said

@@ -1,0 +1,93 @@
+"""Rules for many steps inside FMWISS: who owns a place, what is frozen, and that they are off by default."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+import wilss.learn.methods.fmwiss as module
+from tests.wilss.test_methods import batch, context
+from wilss.learn.methods.fmwiss import Fmwiss
+
+N_OLD = 16
+
+
+def targets(monkeypatch: object, old: Tensor, **settings: object) -> tuple[Tensor, Tensor]:
+    """The student's target at the cells, without a teacher, for an old model that says this everywhere.
+
+    Returns the target and the share of the new class's pseudo-mask in each cell.
+    """
+    method = Fmwiss(context(teacher=False, warmup_epochs=0, alpha=1.0, encoder_weight=0.0, **settings))
+    kept: dict[str, Tensor] = {}
+
+    def keep(logits: Tensor, target: Tensor) -> Tensor:
+        kept["target"] = target
+        return logits.sum()
+
+    features = torch.ones(3, method.context.student.in_channels, 4, 4)
+    probability = old[None, :, None, None].expand(3, -1, 4, 4)
+    object.__setattr__(method.context, "look_back", lambda images: (features, probability))
+    monkeypatch.setattr(module, "student_loss", keep)  # type: ignore[attr-defined]
+    shown = batch()
+    method.losses(shown, epoch=0)
+    masks = torch.nn.functional.adaptive_avg_pool2d(shown.require_masks()[:, 1].float(), (4, 4))
+    return kept["target"], masks
+
+
+def seeing(channel: int, probability: float) -> Tensor:
+    old = torch.full((N_OLD,), 0.01)
+    old[channel] = probability
+    return old
+
+
+def test_by_default_old_and_new_may_both_have_a_place(monkeypatch: object) -> None:
+    target, masks = targets(monkeypatch, seeing(5, 0.9))
+    free = target[1:]  # nothing is pasted into these
+    assert torch.allclose(free[:, 5], torch.full_like(free[:, 5], 0.9))
+    assert torch.allclose(free[:, N_OLD + 1], masks[1:])
+
+
+def test_cell_by_cell_a_place_has_one_owner(monkeypatch: object) -> None:
+    target, masks = targets(monkeypatch, seeing(5, 0.9), arbitration="cells")
+    new = (masks > 0.6)[1:]
+    assert new.any()
+    assert (masks[1:][~new] > 0).any()
+    assert (target[1:, 5][new] == 0).all()
+    assert (target[1:, N_OLD + 1][new] > 0.6).all()
+    assert torch.allclose(target[1:, 5][~new], torch.tensor(0.9))
+    assert (target[1:, N_OLD + 1][~new] == 0).all()
+
+
+def test_where_the_old_model_sees_background_a_new_class_keeps_what_it_has(monkeypatch: object) -> None:
+    target, masks = targets(monkeypatch, seeing(0, 0.9), arbitration="cells")
+    assert torch.allclose(target[1:, N_OLD + 1], masks[1:])
+
+
+def test_a_region_is_decided_as_a_whole(monkeypatch: object) -> None:
+    """All features are alike, so that an image is one region, of which the pseudo-mask has a quarter."""
+    target, _ = targets(monkeypatch, seeing(5, 0.9), arbitration="regions")
+    assert (target[1:, N_OLD + 1] == 0).all()
+    target, masks = targets(monkeypatch, seeing(5, 0.9), arbitration="regions", region_share=0.1)
+    assert (target[1:, 5] == 0).all()
+    assert torch.allclose(target[1:, N_OLD + 1], masks[1:])
+
+
+def test_pseudo_masks_that_contradict_the_old_model_go(monkeypatch: object) -> None:
+    for probability, gone in ((0.9, True), (0.6, False)):
+        target, masks = targets(monkeypatch, seeing(5, probability), most_contradiction=0.7)
+        assert torch.allclose(target[1:, N_OLD + 1], torch.zeros_like(masks[1:]) if gone else masks[1:])
+
+
+def test_pasted_instances_keep_their_class_whoever_owns_the_rest(monkeypatch: object) -> None:
+    for arbitration in ("none", "cells"):
+        target, _ = targets(monkeypatch, seeing(5, 0.9), arbitration=arbitration)
+        assert (target[0, 3, 2:, 2:] == 1).all(), "the batch has an instance of channel 3 there"
+
+
+def test_frozen_rows_are_those_of_old_classes() -> None:
+    for rows, frozen in (("trained", False), ("frozen", True)):
+        method = Fmwiss(context(old_rows=rows))
+        first, last = method.context.student.classifiers
+        assert [p.requires_grad for p in first.parameters()] == [not frozen] * 2
+        assert all(p.requires_grad for p in last.parameters())
+        assert all(p.requires_grad for p in method.context.student.aspp.parameters())
