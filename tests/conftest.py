@@ -14,6 +14,8 @@ from wilss._torchvision import make_torchvision_importable
 import pytest
 import torch
 
+pytest_plugins = ["tests.budget"]
+
 make_torchvision_importable()
 torch.set_num_threads(1)
 

@@ -29,6 +29,7 @@ from tests.deployments.pictures import (
     republish_with,
     spec_of_scenes,
 )
+from tests.pace import within
 from wilss.data.palette import class_look
 from wilss.data.source import Source
 from wilss.foundation.cosegment import look
@@ -138,12 +139,9 @@ def test_a_click_marks_what_is_alike_and_is_quick(
     found = click(0)
     assert (found.shape, found.dtype) == (mask.shape, np.uint8)
     assert found[mask].mean() > found[~mask].mean() + 40, "what is clicked is marked before the rest"
-    times = []
-    for dx in range(-4, 5):
-        start = time.perf_counter()
-        click(dx)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.3
+    with within(9 * 0.3):
+        for dx in range(-4, 5):
+            click(dx)
 
 
 def test_seeds_are_those_of_the_co_segmentation(
@@ -222,11 +220,10 @@ def test_weights_that_are_not_here_are_told_at_once_and_asked_for_nowhere(
 ) -> None:
     spec = {**BENCHMARK, "foundation": {"grouper": "dino:deit_tiny_patch16_224"}}
     other = republish_with(root, Store(root).path("labels", digest), spec=make_spec(spec).model_dump(mode="json"))
-    start = time.perf_counter()
-    problem = refused(pictures, Want(other, "affinity", 0, (("x", "1"), ("y", "1"))))
+    with within(15, "what asks no hub"):
+        problem = refused(pictures, Want(other, "affinity", 0, (("x", "1"), ("y", "1"))))
     assert problem.kind == "weights"
     assert "deit_tiny_patch16_224.safetensors" in problem.reason
-    assert time.perf_counter() - start < 15, "the hub is not waited for"
 
 
 def test_a_process_that_is_killed_is_told_and_started_again(pictures: Pictures, root: Path, digest: str) -> None:
@@ -266,10 +263,9 @@ def test_the_end_does_not_wait_for_a_picture(root: Path, digest: str) -> None:
     waiting = pictures.begin(Want(digest, "image", 1))  # its process loads torch for seconds
     while pictures._worker.pid is None:
         time.sleep(0.01)
-    begun = time.monotonic()
-    pictures.end()
-    asyncio.run(pictures.close())
-    assert time.monotonic() - begun < 1
+    with within(1):
+        pictures.end()
+        asyncio.run(pictures.close())
     assert pictures._worker.pid is None
     assert waiting.result(0) == Problem("the inspector is ending; start it again", "process")
 

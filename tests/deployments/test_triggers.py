@@ -30,6 +30,7 @@ from flows.api import Api
 from flows.api import Api as Server
 from flows.events import IMAGES_SETTLED, REVIEW_FINISHED, event_behind, folder_resource, labels_resource, post
 from tests.commands import command_line
+from tests.pace import wait_for
 from wilss.errors import ArtefactNotFoundError, ServerNotFoundError, SpecError
 
 pytestmark = pytest.mark.usefixtures("prefect_backend")
@@ -70,14 +71,6 @@ def planned_by(api: Api) -> set[str]:
 def runs_of(api: Api, deployment: dict[str, Any], **filters: Any) -> list[dict[str, Any]]:
     chosen = {"deployment_id": {"any_": [deployment["id"]]}, **filters}
     return list(api.post("/flow_runs/filter", {"flow_runs": chosen}))
-
-
-def soon(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
-    return found
 
 
 def test_a_trigger_makes_one_run_and_says_who_began_it(api: Api, wilss: Any) -> None:
@@ -279,13 +272,13 @@ def test_events_start_what_is_deployed_once_each(api: Api, tmp_path: Path) -> No
     for event_id in [UUID(int=7), UUID(int=7)]:
         post(api.url, IMAGES_SETTLED, folder_resource("pets"), {"images": 12}, event_id)
     post(api.url, IMAGES_SETTLED, folder_resource("others"), {"images": 12})
-    (run,) = soon(lambda: runs_of(api, step), "a run that the event began")
+    (run,) = wait_for(lambda: runs_of(api, step), 30, "a run that the event began")
     assert (run["parameters"]["step"], run["parameters"]["spec"]["benchmark"]) == (1, "scenes-15-5")
     assert run["created_by"]["display_value"] == "new images of pets"
-    heard = soon(lambda: event_behind(api.url, run["id"]), "the event behind the run")
+    heard = wait_for(lambda: event_behind(api.url, run["id"]), 30, "the event behind the run")
     assert heard.words == f"event {IMAGES_SETTLED} of wilss.folder.pets, 12 images ({UUID(int=7)})"
     post(api.url, REVIEW_FINISHED, labels_resource("mine"), {"step": 1, "images": 3}, uuid4())
-    both = soon(lambda: [*found] if len(found := runs_of(api, step)) == 2 else None, "a run of the review")
+    both = wait_for(lambda: [*found] if len(found := runs_of(api, step)) == 2 else None, 30, "a run of the review")
     reviewed = next(one for one in both if one["id"] != run["id"])
     assert (reviewed["parameters"]["step"], reviewed["parameters"]["spec"]["labels"]) == (1, "reviewed")
     for one in both:

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,12 +99,3 @@ class Watched:
             act()
         content: dict[str, Any] = told.value.json()
         return content
-
-
-def until(what: Any, seconds: float = 20) -> Any:
-    """Wait for something to be true."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
-    return found

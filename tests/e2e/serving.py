@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from deployments.service.processes import runs_alive
 from flows.api import Api
 from flows.service import Service, auth_of, service_of
+from tests.pace import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 TINY = {"benchmark": "scenes-15-5", "preset": "tiny"}
@@ -94,14 +95,18 @@ class Serving:
 
     def finish(self, run_id: str, seconds: float = 400) -> dict[str, Any]:
         """The run when it has ended well; one that has crashed may be taken up again by the janitor."""
-        deadline, crashed = time.monotonic() + seconds, 0.0
-        while (found := self.run(run_id))["state_type"] != "COMPLETED":
-            assert time.monotonic() < deadline, f"waited {seconds} s for the end of {run_id}\n{self.logs()}"
+        crashed = 0.0
+
+        def ended() -> dict[str, Any] | None:
+            nonlocal crashed
+            if (found := self.run(run_id))["state_type"] == "COMPLETED":
+                return found
             crashed = (crashed or time.monotonic()) if found["state_type"] == "CRASHED" else 0.0
             given_up = found["state_type"] in ("FAILED", "CANCELLED") or (crashed and time.monotonic() - crashed > 25)
             assert not given_up, f"{found['state']}\n{self.logs()}"
-            time.sleep(0.2)
-        return found
+            return None
+
+        return wait_for(ended, seconds, f"the end of {run_id}", self.logs)
 
     def child(self, module: str) -> int:
         """Process id of the one child of the service that runs a module."""
@@ -178,10 +183,3 @@ def kill(pid: int) -> None:
 
 def has_process(run_id: str) -> bool:
     return run_id in (runs_alive() or ())
-
-
-def wait_for(condition: Callable[[], object], seconds: float, what: str, why: Callable[[], str] = lambda: "") -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}\n{why()}"
-        time.sleep(0.2)

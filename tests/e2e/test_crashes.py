@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.serving import Serving, kill, serving, wait_for
+from tests.e2e.serving import Serving, kill, serving
+from tests.pace import wait_for
 from wilss.aliases import aliases_of, moves_of
 from wilss.layout import KINDS
 

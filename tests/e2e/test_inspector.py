@@ -15,7 +15,8 @@ import pytest
 from stores.labels.review import Review
 from stores.labels.view import LabelView
 from tests.e2e.browser import Seen, browser, page_of, problems, program
-from tests.e2e.inspected import Server, Watched, served, start, until, wilss
+from tests.e2e.inspected import Server, Watched, served, start, wilss
+from tests.pace import wait_for
 
 RUN = ("scenes-15-5", "--preset", "tiny")
 pytestmark = [
@@ -77,7 +78,7 @@ def test_browse_filter_sort_and_open(page: Watched, root: Path, digest: str) -> 
     rows = [int(row) for row in shown(page, "row")]
     assert rows == [int(row) for row in score.argsort(kind="stable")[: len(rows)]]
     first = page.page.locator("#tiles li:first-child img")
-    until(lambda: all(image.evaluate("e => e.naturalWidth") for image in first.all()), 60)
+    wait_for(lambda: all(image.evaluate("e => e.naturalWidth") for image in first.all()), 60, "pictures")
     name = view.labels.index.classes[0]
     with page.page.expect_navigation():
         page.page.locator(f'input[name="class"][value="{name}"]').check()
@@ -90,7 +91,11 @@ def test_browse_filter_sort_and_open(page: Watched, root: Path, digest: str) -> 
     page.page.wait_for_selector("#viewer")
     page.ready()
     assert page.page.locator('[data-pane="refined"] .pane-layer').count() >= 1
-    until(lambda: page.page.locator('[data-pane="truth"] .pane-layer').first.evaluate("e => e.naturalWidth"), 60)
+    wait_for(
+        lambda: page.page.locator('[data-pane="truth"] .pane-layer').first.evaluate("e => e.naturalWidth"),
+        60,
+        "pictures",
+    )
 
 
 def test_ten_images_by_keys_alone_and_back_again(page: Watched, root: Path, digest: str) -> None:
@@ -144,7 +149,7 @@ def test_a_stroke_of_the_brush_is_kept_and_taken_back(page: Watched, root: Path,
     channel = int(item.get_attribute("data-channel") or -1)
     page.page.keyboard.press("e")
     canvas = page.page.locator("#editor .editor-stage")
-    box = until(canvas.bounding_box)
+    box = wait_for(canvas.bounding_box, 20, "a box")
     page.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.5)
     page.page.mouse.down()
     page.page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5, steps=8)
@@ -170,7 +175,7 @@ def test_a_click_marks_a_region(page: Watched, root: Path, digest: str) -> None:
     page.open(f"/labels/{digest}/images/{image}")
     page.page.keyboard.press("e")
     page.page.keyboard.press("g")
-    box = until(page.page.locator("#editor .editor-stage").bounding_box)
+    box = wait_for(page.page.locator("#editor .editor-stage").bounding_box, 20, "a box")
     at = xs[len(xs) // 2] / width, ys[len(ys) // 2] / height
     where = box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1]
     answer = page.saved(lambda: page.page.mouse.click(*where), "/paint/")

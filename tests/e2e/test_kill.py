@@ -15,6 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.pace import within
+
 ROOT = Path(__file__).parents[2]
 SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shards of labels
 
@@ -139,15 +141,14 @@ def test_control_c_ends_in_one_sentence(tmp_path: Path) -> None:
     try:
         read_until(process, "base student: base")
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all processes of the command
-        sent = time.monotonic()
-        output, _ = process.communicate(timeout=60)
+        with within(15):
+            output, _ = process.communicate(timeout=150)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert "Traceback" not in output
     assert output.strip().splitlines()[-1] == "wilss: stopped; the same command goes on where it stopped"
-    assert time.monotonic() - sent < 15
     with pytest.raises(ProcessLookupError):  # its server is gone with it
         os.killpg(process.pid, 0)
 

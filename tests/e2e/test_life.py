@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from stores.gates import read_gates
-from tests.e2e.serving import CHECKOUT, Serving, serving, wait_for
+from tests.e2e.serving import CHECKOUT, Serving, serving
+from tests.pace import wait_for
 from wilss.aliases import aliases_of, moves_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.e2e.serving import Serving
 from tests.flows.test_own_data import OPTIONS, benchmark_file, own_folder
+from tests.pace import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.whole, pytest.mark.timeout(600)]
 
@@ -64,10 +64,9 @@ def run_id(out: str) -> str:
 
 def finished(serving: Serving, name: str, seconds: float = 200) -> str:
     """What ``wilss logs`` says of the last run, once it is the one of that name and has ended."""
-    end = time.monotonic() + seconds
-    while True:
-        done = serving.wilss("logs")
-        if name in done.stderr.splitlines()[0] and ": completed" in done.stderr.splitlines()[0]:
-            return done.stderr
-        assert time.monotonic() < end, done.stdout + done.stderr + serving.logs()
-        time.sleep(2)
+
+    def ended() -> str:
+        said = serving.wilss("logs").stderr
+        return said if name in (first := said.splitlines()[0]) and ": completed" in first else ""
+
+    return wait_for(ended, seconds, f"the end of {name}", serving.logs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from stores.labels.cache import LayerCache
 from stores.labels.index import LabelIndex
 from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter
+from tests.pace import within
 from tests.stores.labels.sets import index, shard_rows, whole_set
 from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, DataError
 
@@ -181,9 +181,8 @@ def test_a_large_set_opens_at_once(tmp_path: Path) -> None:
         tuple(f"COCO_train2014_{i:012d}" for i in range(n)), tuple(map(str, range(80))), tags, 512, (64, 64), ("final",)
     )
     LabelWriter.begin(tmp_path, of)
-    start = time.perf_counter()
-    labels = LabelSet.open(tmp_path)
-    assert time.perf_counter() - start < 1.0  # 0.1 s alone, and other tests may run beside this one
+    with within(0.5):  # it takes 0.1 s
+        labels = LabelSet.open(tmp_path)
     assert len(labels) == n
     assert labels.index.shard_images == 128
 
