@@ -26,6 +26,7 @@ class TestKeepOld(MethodContract):
         return build_method("keep-old", replace(context, settings=own()))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("registrations", "prefect_backend")
 def test_it_is_compared_beside_the_others(wilss: Any, tmp_path: Path) -> None:
     options = ["--preset", "tiny", "--seeds", 0, "--root", tmp_path, "--set", "keep-old.weight=0.5"]

@@ -111,6 +111,7 @@ def test_running_again_redoes_nothing_and_gives_the_same(finished: tuple[Path, d
     assert again["metrics"] == report["metrics"]
 
 
+@pytest.mark.slow
 def test_another_root_gives_identical_metrics(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     from flows.benchmark import run_benchmark
 
@@ -161,6 +162,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_student(
     assert not list(tmp_path.glob("checkpoints/.staging-*/last-good"))
 
 
+@pytest.mark.slow
 def test_steps_one_by_one_equal_the_benchmark(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     from flows.benchmark import run_step
 
@@ -180,6 +182,7 @@ def test_finetune_shares_base_and_labels(finished: tuple[Path, dict[str, Any]]) 
     assert other["artefacts"]["checkpoint 1"] != report["artefacts"]["checkpoint 1"]
 
 
+@pytest.mark.slow
 def test_many_steps_grow_the_student(tmp_path: Path) -> None:
     from flows.benchmark import run_benchmark
 

@@ -25,6 +25,7 @@ def to_be_made(out: str) -> list[str]:
     return titles(out, "to be made")
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_settings_plan_and_estimate_and_makes_nothing(wilss: Wilss, tmp_path: Path) -> None:
     root = tmp_path / "root"
     code, out, _ = wilss("run", *TINY, "--root", root)

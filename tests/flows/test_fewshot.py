@@ -180,6 +180,7 @@ def test_another_fold_than_the_trained_one_is_refused(wilss, root: Path) -> None
     assert "no 'bam + svf, 2 shots' of scenes-5i fold 2" in err
 
 
+@pytest.mark.slow
 def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> None:  # type: ignore[no-untyped-def]
     arguments = (*COMPARED, "--root", root)
     code, out, _ = wilss("few-shot", "compare", *arguments)
@@ -203,6 +204,7 @@ def test_compare_meets_every_model_with_the_same_episodes(wilss, root: Path) -> 
     assert again[1] == out, "nothing is trained twice, and the table stays the same"
 
 
+@pytest.mark.slow
 def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp_path: Path) -> None:
     from flows.fewshot import run_fewshot
 
@@ -302,6 +304,7 @@ def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytes
         assert said.pop().endswith(" (or a scene of silhouettes)") == (shapes is not None)
 
 
+@pytest.mark.slow
 def test_only_fold_3_may_start_15_5(wilss, root: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert wilss("few-shot", "compare", *COMPARED, "--root", root)[0] == 0
     frozen = compared_heads(newest_comparison(root), root)[0]

@@ -28,6 +28,7 @@ def test_evaluation_names_images_that_are_gone(wilss, tmp_path: Path) -> None:  
     assert gone.name in err
 
 
+@pytest.mark.slow
 def test_a_head_is_trained_on_a_voc_folder_and_scored(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     data = ("--data", voc_squares(tmp_path / "voc"), "--root", tmp_path)
     lists = ("--set", "data.train_list=dev", "data.eval_list=dev", "min_area=20")
@@ -61,6 +62,7 @@ def test_an_object_too_small_for_the_canvas_is_named_before_anything_is_trained(
     assert not (tmp_path / "root" / "heads").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", ["coco-20i", "coco-to-pascal"])
 def test_coco_and_the_way_to_pascal(  # type: ignore[no-untyped-def]
     wilss, benchmark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

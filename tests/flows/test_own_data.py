@@ -65,6 +65,7 @@ def test_a_folder_with_masks_runs_from_base_to_report(wilss, tmp_path: Path) -> 
     assert report["label_sets"][0]["iou"]["refined"] is not None  # some step images have masks to compare with
 
 
+@pytest.mark.slow
 def test_a_checkpoint_learns_from_tagged_images_alone(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     root = tmp_path / "root"
     code, _, err = wilss("step", "scenes-15-5", "--step", 0, *OPTIONS, "--root", root)
@@ -105,6 +106,7 @@ def test_a_checkpoint_of_other_classes_is_refused(wilss, tmp_path: Path) -> None
     assert "knows 10 classes, 15 are expected" in err
 
 
+@pytest.mark.slow
 def test_a_student_of_several_steps_may_stand_for_step_zero(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     root = tmp_path / "root"
     code, _, err = wilss("run", "scenes-10-5-5", "--method", "wilson", *OPTIONS, "--root", root)

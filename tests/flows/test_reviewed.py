@@ -134,6 +134,7 @@ def test_reports_without_a_review_are_read_as_before(finished: Finished) -> None
     RunReport.read(root / "runs" / report["run"] / "report.json")
 
 
+@pytest.mark.slow
 def test_before_and_after_are_compared_by_name(reviewed: tuple[Path, dict[str, Any], Any]) -> None:
     from flows.compare import run_comparison
 
@@ -186,6 +187,7 @@ def test_a_set_that_is_made_anew_keeps_its_review(reviewed: tuple[Path, dict[str
     assert {key: Review.open(root, digest).state(*key) for key in said} == states == said
 
 
+@pytest.mark.slow
 def test_new_labels_tell_of_corrections_that_hold_for_them_too(
     reviewed: tuple[Path, dict[str, Any], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,6 +124,7 @@ def test_weights_in_another_precision_are_refused() -> None:
         apply_svf(convolution().double(), ["0"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count"), [("resnet50d", 12_544), ("resnet101d", 25_600)])
 def test_trainable_counts_of_deep_stem_resnets(name: str, count: int) -> None:
     backbone = timm.create_model(name, features_only=True)
