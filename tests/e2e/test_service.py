@@ -6,7 +6,9 @@ import json
 import os
 import re
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -187,3 +189,22 @@ def test_what_is_killed_hard_ends_with_all_its_processes(tmp_path: Path) -> None
         found.finish(run)
         found.finish(found.trigger("benchmark/nightly"))
         assert "taken up again after a crash, 1 of 2" in found.logs()
+
+
+def test_runs_past_their_days_are_deleted(tmp_path: Path) -> None:
+    home = tmp_path / "root" / "service" / "prefect"
+    home.mkdir(parents=True)  # the server looks every two seconds here, instead of every hour
+    own = 'active = "quick"\n[profiles.quick]\nPREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS = "2"\n'
+    (home / "profiles.toml").write_text(own)
+    with serving(tmp_path, "--keep-days", "1") as found:
+        deployment = found.api.get("/deployments/name/gc/default")["id"]
+        old, new = (found.api.post(f"/deployments/{deployment}/create_flow_run", {})["id"] for _ in range(2))
+        for run in (old, new):
+            found.api.post(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+        with closing(sqlite3.connect(home / "prefect.db", timeout=20)) as database, database:
+            database.execute("update flow_run set end_time = datetime(end_time, '-25 hours') where id = ?", (old,))
+        wait_for(lambda: kept_by(found) == {new}, 30, "the end of the old run alone", found.logs)
+
+
+def kept_by(found: Serving) -> set[str]:
+    return {run["id"] for run in found.api.post("/flow_runs/filter", {})}
