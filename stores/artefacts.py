@@ -18,6 +18,7 @@ from typing import Any
 
 from stores.locks import held
 from stores.manifests import FORMAT, ArtefactRef, Manifest, read_manifest, sound_manifest
+from stores.quarantine import place_in_quarantine
 from wilss.damage import mark_all, require_file, seal_of
 from wilss.digest import digest_of
 from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, FormatError
@@ -266,8 +267,6 @@ def _start_over(staging: Path, anew: Anew) -> None:
 
 def quarantine(root: Path, kind: Kind, digest: str) -> Path:
     """Move an artefact out of the way, where nothing finds it, and return where it is."""
-    made = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    place = root / QUARANTINE / kind / f"{digest}-{made}"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    place = place_in_quarantine(root, kind, digest)
     artefact_folder(root, kind, digest).replace(place)
     return place

@@ -39,7 +39,7 @@ def gate_path(root: Path, report: GateReport) -> Path:
 def write_gate(root: Path, report: GateReport) -> GateReport:
     """Write a record and its page, in place of what was known of it before."""
     sealed, path = report.sealed(), gate_path(root, report)
-    write_run(path.parent, {path.name: sealed.text(), path.with_suffix(".html").name: gate_page(sealed)})
+    write_run(path.parent, {path.name: sealed.text(), path.with_suffix(".html").name: gate_page(sealed)}, root)
     return sealed
 
 

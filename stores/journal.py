@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from stores.locks import held
+from stores.quarantine import place_in_quarantine
 from wilss.errors import FormatError
-from wilss.layout import QUARANTINE
 from wilss.outputs import flush, whole_file, writing
 from wilss.sealed import LINE_BYTES, Entry, Form, SealedLines, seal_in
 
@@ -96,8 +95,6 @@ def write_anew(path: Path, form: Form[Entry], entries: Sequence[Entry]) -> None:
 
 def put_aside(root: Path, kind: str, name: str, path: Path) -> Path:
     """Copy a damaged file to quarantine, and return where it lies."""
-    made = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    place = root / QUARANTINE / kind / f"{name}-{made}{path.suffix}"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    place = place_in_quarantine(root, kind, name, path.suffix)
     place.write_bytes(path.read_bytes())
     return place

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stores.quarantine import place_in_quarantine
 from wilss.digest import digest_of
 from wilss.fewshot.grid import FewShotGrid
 from wilss.fewshot.spec import FewShotSpec
@@ -50,9 +51,15 @@ def _ending(facts: dict[str, Any], settings: Settings) -> str:
     return digest_of({**facts, "sources": settings.sources} if settings.sources else facts)[:8]
 
 
-def write_run(folder: Path, files: dict[str, str]) -> None:
-    """Write the files of a run; each appears whole or not at all, in the given order."""
+def write_run(folder: Path, files: dict[str, str], root: Path | None = None) -> None:
+    """Write the files of a run; each appears whole or not at all, in the given order.
+
+    Args:
+        root: of the store that the folder belongs to; a folder in the place of a file goes to its quarantine.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
+        if root and (folder / name).is_dir():
+            (folder / name).replace(place_in_quarantine(root, "reports", f"{folder.name}-{name}"))
         with whole_file(folder / name, shared=True) as partial:
             partial.write_text(content, encoding="utf-8")

@@ -52,7 +52,11 @@ def write_comparison(grid: Comparison, runs: Sequence[Run], reports: Sequence[Ru
         sources=runs[0].settings.sources,
         spec=spec.shown(),
     ).sealed()
-    write_run(folder, {"compare.json": content.text(), **_files(content, by_name, _pictures(grid, runs))})
+    write_run(
+        folder,
+        {"compare.json": content.text(), **_files(content, by_name, _pictures(grid, runs))},
+        runs[0].settings.root,
+    )
     return content
 
 

@@ -21,7 +21,7 @@ def write_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[s
     """Gather what is stored of a model, and write ``fewshot.json`` and ``fewshot.html``."""
     report = gather_fewshot_report(run, model, seconds)
     files = {"fewshot.json": report.text(), "fewshot.html": fewshot_page(run, model, report)}
-    write_run(fewshot_folder(run.settings, run.spec), files)
+    write_run(fewshot_folder(run.settings, run.spec), files, run.settings.root)
     return report
 
 
@@ -61,7 +61,7 @@ def write_fewshot_comparison(
         "scores.csv": scores_csv(reports),
         "compare.html": page(title, _notes(grid), tables, {}, _pictures(grid, runs, models), content),
     }
-    write_run(fewshot_comparison_folder(runs[0].settings, grid), files)
+    write_run(fewshot_comparison_folder(runs[0].settings, grid), files, runs[0].settings.root)
     return content
 
 

@@ -28,5 +28,9 @@ def write_report(
     folder: Path = run_folder(run.settings, run.spec)
     if run.notes:
         note_lists(run.notes, run.lists, range(run.first_step + 1 if run.given else 0, last_step + 1))
-    write_run(folder, {"report.json": report.text(), "report.html": report_page(run, last_step, report)})
+    write_run(
+        folder,
+        {"report.json": report.text(), "report.html": report_page(run, last_step, report)},
+        run.session.settings.root,
+    )
     return report

@@ -95,6 +95,8 @@ def disk_problem(error: Exception, path: Path | None = None) -> str:
         return f"'{named}' cannot be written ({os.strerror(number)}); make room, and the same command goes on"
     if number in REFUSED:
         return f"'{named}' cannot be used ({os.strerror(number)}); change its rights, or choose another folder"
+    if number == errno.EISDIR:
+        return f"'{path or named}' is a folder where a file is to be written; move it away, or choose another name"
     return ""
 
 

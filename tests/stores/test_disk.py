@@ -20,6 +20,7 @@ from flows.cli import app
 from stores.artefacts import Recipe, Store
 from stores.runs import write_run
 from wilss.errors import StorageError
+from wilss.layout import QUARANTINE
 from wilss.outputs import disk_problem, require_room, whole_file
 from wilss.state import read_state, write_state
 from wilss.tensors import read_tensors
@@ -104,6 +105,21 @@ def test_a_full_disk_is_told_by_its_own_error(tmp_path: Path) -> None:
             require_room(disk, 16_000_000)
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with pytest.raises(StorageError, match=r"x' is a folder where a file is to be written; move it away"):
+        write_run(tmp_path, {"x": "text"})
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_folder_in_the_place_of_a_report_goes_to_quarantine(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "a"
+    (run / "report.json" / "kept").mkdir(parents=True)
+    write_run(run, {"report.json": "text"}, tmp_path)
+    assert (run / "report.json").read_text() == "text"
+    assert [path.name for path in (tmp_path / QUARANTINE / "reports").glob("a-report.json-*/*")] == ["kept"]
 
 
 def test_other_errors_are_not_taken_for_the_disk(tmp_path: Path) -> None:
