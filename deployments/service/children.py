@@ -7,10 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 LOG_BYTES = 10 << 20
@@ -26,8 +25,8 @@ KNOWN = {
     "No space left on device": "the disk is full: make room",
 }
 """What stands in the log of a child that ended for a known reason, and how that is said."""
-RESTARTS, WITHIN = 5, 600.0
-"""How often a child may end by itself within so many seconds before it is given up."""
+RESTARTS, SOON = 5, 30.0
+"""How often in a row a child may end by itself within so many seconds of its start before it is given up."""
 
 
 @dataclass
@@ -48,7 +47,8 @@ class Child:
     started: float = 0.0
     process: subprocess.Popen[bytes] | None = None
     _begins: int = 0
-    _ends: deque[float] = field(default_factory=lambda: deque(maxlen=RESTARTS))
+    _begun: float = 0.0
+    _in_a_row: int = 0
 
     @property
     def pid(self) -> int:
@@ -66,7 +66,7 @@ class Child:
         self._begins = self.log.stat().st_size if self.log.is_file() else 0
         words = [sys.executable, "-P", "-m", "deployments.service.leash", self.module, *self.arguments]
         with self.log.open("ab") as log:
-            self.started = time.time()
+            self.started, self._begun = time.time(), time.monotonic()
             self.process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -79,10 +79,10 @@ class Child:
             )
 
     def may_start_again(self) -> bool:
-        """Note that it has ended; whether that was seldom enough."""
-        now = time.monotonic()
-        self._ends.append(now)
-        return len(self._ends) < RESTARTS or now - self._ends[0] > WITHIN
+        """Note that it has ended; whether to start another: what worked for a while was killed from outside."""
+        soon = time.monotonic() - self._begun < SOON
+        self._in_a_row = self._in_a_row + 1 if soon else 0
+        return self._in_a_row < RESTARTS
 
     def ask_to_end(self) -> None:
         """Send SIGTERM to it alone."""

@@ -85,15 +85,20 @@ def test_a_child_has_its_arguments_its_log_and_an_end(tmp_path: Path) -> None:
 def test_a_child_that_ends_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(children.time, "monotonic", lambda: now[0])
-    child, told = child_of(tmp_path), []
-    for _ in range(children.RESTARTS):
-        now[0] += 1
-        told.append(child.may_start_again())
-    assert told == [True, True, True, True, False]
-    seldom = child_of(tmp_path)
-    for _ in range(20):
-        now[0] += children.WITHIN / 2
-        assert seldom.may_start_again()
+
+    def ends_after(seconds: float) -> bool:
+        child.start()
+        child.end(0)
+        now[0] += seconds
+        return child.may_start_again()
+
+    sleeper(tmp_path)
+    child = child_of(tmp_path, {"WILSS_LEASH": str(os.getpid())})
+    assert [ends_after(children.SOON - 1) for _ in range(children.RESTARTS)] == [True, True, True, True, False]
+    assert all(ends_after(children.SOON + 1) for _ in range(20)), (
+        "what worked is started again"
+    )
+    assert [ends_after(1) for _ in range(children.RESTARTS)] == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize(
