@@ -95,9 +95,7 @@ def test_a_child_that_ends_again_and_again_is_given_up(tmp_path: Path, monkeypat
     sleeper(tmp_path)
     child = child_of(tmp_path, {"WILSS_LEASH": str(os.getpid())})
     assert [ends_after(children.SOON - 1) for _ in range(children.RESTARTS)] == [True, True, True, True, False]
-    assert all(ends_after(children.SOON + 1) for _ in range(20)), (
-        "what worked is started again"
-    )
+    assert all(ends_after(children.SOON + 1) for _ in range(20)), "what worked is started again"
     assert [ends_after(1) for _ in range(children.RESTARTS)] == [True, True, True, True, False]
 
 
