@@ -131,6 +131,15 @@ def test_mix_gives_nothing_to_outputs_that_are_not_allowed(gen: torch.Generator)
     assert float(mix[1, 0].min()) >= 0.5  # the only allowed output wins everywhere
 
 
+def test_background_of_the_old_model_where_no_new_class_is() -> None:
+    old = torch.tensor([0.9, 0.2, 0.0, 0.7]).reshape(1, 1, 1, 4)  # the third cell is pasted over
+    mix_background, new = torch.tensor([0.3, 0.3, 0.0, 0.1]), torch.tensor([0.0, 0.1, 0.0, 0.8])
+    mix = torch.stack([mix_background, new]).reshape(1, 2, 1, 4)
+    assert student_target(mix, old)[0, 0, 0].tolist() == pytest.approx([0.3, 0.2, 0.0, 0.1])
+    assert student_target(mix, old, "old")[0, 0, 0].tolist() == pytest.approx([0.9, 0.2, 0.0, 0.2])
+    assert student_target(mix, old, "old")[0, 1, 0].tolist() == pytest.approx(new.tolist())
+
+
 def test_student_target(gen: torch.Generator) -> None:
     mix, old = torch.rand(2, 5, 3, 3, generator=gen), torch.rand(2, 3, 3, 3, generator=gen)
     target = student_target(mix, old)

@@ -6,6 +6,8 @@ D embedding width, P sampled points. All losses are float32 scalars.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -115,15 +117,21 @@ def soft_hard_mix(teacher_NKhw: Tensor, alpha: float, allowed_NK: Tensor | None 
     return alpha * hard + (1 - alpha) * probability
 
 
-def student_target(mix_NKhw: Tensor, old_probability_NOhw: Tensor) -> Tensor:
+def student_target(
+    mix_NKhw: Tensor, old_probability_NOhw: Tensor, background_of: Literal["both", "old"] = "both"
+) -> Tensor:
     """Target of the student (WILSON sec. 2.3c, FMWISS sec. 3.4): float32 ``(N, K, h, w)`` in [0, 1].
 
-    Background: the minimum of the old model's and the mix's; old classes: the old model; new classes: the mix.
+    Old classes: the old model; new classes: the mix.
+
+    Args:
+        background_of: background is the minimum of the old model's and the mix's ("both"), or the old model's where no
+            new class is: min(old background, 1 - strongest new class) ("old").
     """
     n_old = old_probability_NOhw.shape[1]
-    old = old_probability_NOhw.detach().float()
-    background = torch.minimum(old[:, :1], mix_NKhw[:, :1])
-    return torch.cat([background, old[:, 1:], mix_NKhw[:, n_old:]], 1)
+    old, new = old_probability_NOhw.detach().float(), mix_NKhw[:, n_old:]
+    free = mix_NKhw[:, :1] if background_of == "both" else 1 - new.amax(1, keepdim=True)
+    return torch.cat([torch.minimum(old[:, :1], free), old[:, 1:], new], 1)
 
 
 def student_loss(logits_NKhw: Tensor, target_NKhw: Tensor) -> Tensor:

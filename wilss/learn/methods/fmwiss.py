@@ -77,7 +77,7 @@ class Fmwiss:
             mix = torch.cat([(1 - masks.amax(1, keepdim=True)), torch.zeros_like(known[:, 1:]), masks], 1)
         if epoch >= self.spec.warmup_epochs:
             mix, known = self._arbitrated(mix, known, masks, old_features)
-            target = student_target(self._erase_new(mix, batch.pasted), known)
+            target = student_target(self._erase_new(mix, batch.pasted), known, self.spec.student_background)
             terms["student"] = student_loss(student.classify(features), target)
         return terms
 
