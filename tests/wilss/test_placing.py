@@ -110,22 +110,9 @@ def test_rules_act_together_in_a_paste() -> None:
     assert float(pasted(on_background=True)[1].mean()) < 0.5 * float(hidden.mean())
 
 
-def test_what_a_new_object_is_taken_for_is_pasted_first() -> None:
-    images, layers = torch.zeros(24, 3, 32, 32), torch.zeros(24, 1, 32, 32, dtype=torch.uint8)
-    layers[:, :, 8:24, 8:24] = 1  # 2 x 2 of the old model's cells
-    seen = torch.ones(24, 4, 4, dtype=torch.int64)
-    seen[:, 1:3, 1:3] = torch.tensor([[0, 0], [0, 2]])
-    spec = PasteSpec(probability=1.0, count=1, confused_first=True)
-    result = paste(images, layers, bank_of([1, 1, 1, 2]), spec, generator(), lambda part: seen[: len(part)])
-    assert (result.channels == 2).flatten(1).any(1).all(), "not 1, which lies beside it"
-    few = Scene.of(seen, torch.ones(24, 1, 32, 32), bank_of([1, 2]), (32, 32), spec)
-    assert few.wanted[0].tolist() == [False, True, False], "a sixteenth is no confusion, twelve of them are"
-    assert not Scene.of(seen, torch.zeros(24, 1, 32, 32), bank_of([1, 2]), (32, 32), spec).wanted.any()
-
-
 def test_a_class_is_wanted_until_it_is_pasted() -> None:
     seen = torch.tensor([[[0, 3], [0, 1]]])
-    scene = Scene.of(seen, None, bank_of([1, 4]), (4, 4), PasteSpec(seen_first=True))
+    scene = Scene.of(seen, None, bank_of([1, 4]), (4, 4))
     assert scene.wanted.tolist() == [[False, True, False, True, False]]
     assert scene.occupied[0].int().tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]] * 2
     scene.note(torch.ones(1, 4, 4, dtype=torch.bool), torch.tensor([1]))

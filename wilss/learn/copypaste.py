@@ -57,8 +57,8 @@ def paste(
         return result
     into = to_device(rows, images.device)
     whole = None if layers is None else layers[into]
-    scene = Scene.of(look(images[into]), whole, bank, (height, width), spec) if look and spec.looks else None
-    wanted = scene.wanted if scene and (spec.seen_first or spec.confused_first) else None
+    scene = Scene.of(look(images[into]), whole, bank, (height, width)) if look is not None and spec.looks else None
+    wanted = scene.wanted if scene and spec.seen_first else None
     for _ in range(spec.count):
         index = draw_instances(bank, len(rows), wanted, spec.by_class, generator)
         warped = _place(bank, index, (height, width), spec, generator, images.device, scene)

@@ -9,14 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.learn.memory import MemoryBank
-from wilss.learn.spec import PasteSpec
 
 PLACES = 8
 """Random places among which the one with most background is taken."""
 SHOWN = 0.01
 """Share of an image that the old model gives to a class which it sees there."""
-CONFUSED = 0.2
-"""Share of an image's new objects that the old model gives to a class which it takes them for."""
 
 
 @dataclass
@@ -24,31 +21,21 @@ class Scene:
     """What is known of the images that get instances.
 
     occupied: bool ``(n, H, W)``, pixels that are not background, as the old model, the pseudo-labels and earlier pastes
-    say. wanted: bool ``(n, O)``, old classes that the old model sees, or takes new objects for, and that were not
-    pasted yet; column 0 is False.
+    say. wanted: bool ``(n, O)``, old classes that the old model sees and that were not pasted yet; column 0 is False.
     """
 
     occupied: Tensor
     wanted: Tensor
 
     @classmethod
-    def of(
-        cls, seen_Nhw: Tensor, layers: Tensor | None, bank: MemoryBank, size: tuple[int, int], spec: PasteSpec
-    ) -> Scene:
+    def of(cls, seen_Nhw: Tensor, layers: Tensor | None, bank: MemoryBank, size: tuple[int, int]) -> Scene:
         """From the old model's outputs with the highest score, int64 on any grid, and pseudo-label layers."""
         large = F.interpolate(seen_Nhw[:, None].float(), size, mode="nearest")[:, 0]
         occupied = large > 0
         if layers is not None:
             occupied |= layers.amax(1) > 0
         n_outputs = 1 + max(int(seen_Nhw.max()), int(bank.channels.max()))
-        shown = F.one_hot(seen_Nhw.flatten(1), n_outputs).float()
-        wanted = torch.zeros(len(seen_Nhw), n_outputs, dtype=torch.bool, device=seen_Nhw.device)
-        if spec.seen_first:
-            wanted |= shown.mean(1) >= SHOWN
-        if spec.confused_first and layers is not None:
-            height, width = seen_Nhw.shape[-2:]
-            new = F.adaptive_avg_pool2d(layers.amax(1, keepdim=True).float(), (height, width)).flatten(2)
-            wanted |= ((new @ shown) / new.sum(2, keepdim=True).clamp(min=1e-6))[:, 0] >= CONFUSED
+        wanted = F.one_hot(seen_Nhw.flatten(1), n_outputs).float().mean(1) >= SHOWN
         wanted[:, 0] = False
         return cls(occupied, wanted.cpu())
 

@@ -109,9 +109,6 @@ class PasteSpec(Section):
     seen_first: Annotated[bool, LATER] = Field(
         False, description="first the classes that the old model sees in the image, which nobody labels (EIR)"
     )
-    confused_first: Annotated[bool, LATER] = Field(
-        False, description="first the classes that the old model takes new objects of the image for (ours)"
-    )
     on_background: Annotated[bool, LATER] = Field(
         False, description="of eight random places the one with most background (after EIR, which tries all)"
     )
@@ -122,7 +119,7 @@ class PasteSpec(Section):
     @property
     def looks(self) -> bool:
         """Whether a rule asks what the old model sees in the images."""
-        return self.seen_first or self.confused_first or self.on_background
+        return self.seen_first or self.on_background
 
     @model_validator(mode="after")
     def _smaller_first(self) -> PasteSpec:
