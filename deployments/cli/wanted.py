@@ -51,7 +51,7 @@ class RunWanted:
     benchmark: str | None = None
     "its name, or the path of a YAML file; left out, what the deployment named by --deployment has"
     method: str | None = None
-    "fmwiss (when left out), wilson, finetune or joint"
+    "fmwiss (when left out), fmwiss+, wilson, finetune or joint"
     seed: int | None = None
     "seed of everything random; 0 when left out"
     again: Again = ()

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import flows.fewshot
-from stores.artefacts import ArtefactRef, Manifest, Store
+from stores.artefacts import Manifest, Store
 from stores.episodes import load_episodes
 from stores.models import subject
 from stores.models.fewshot import load_model
@@ -21,11 +21,10 @@ from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Plan
 from stores.plans.run import Run
 from stores.plans.session import Session
-from stores.plans.shapes import shapes_list
 from tasks import fewshot, fewshot_train
-from wilss.errors import ArtefactNotFoundError, DataError
+from wilss.errors import DataError
 from wilss.fewshot import shipped
-from wilss.fewshot.episodes.batches import DrawEpisodes, evaluation_batch
+from wilss.fewshot.episodes.batches import evaluation_batch
 from wilss.fewshot.grid import make_fewshot_grid
 from wilss.fewshot.spec import FewShotSpec, make_fewshot_spec
 from wilss.foundation.pretrain.run import write_weights
@@ -233,75 +232,6 @@ def test_a_model_is_the_same_after_loading_and_for_the_same_seed(root: Path, tmp
             model.predict(evaluation_batch(run.test, episodes[1:2], spec.size, False, run.device)),
         )
     assert torch.allclose(whole[1], single[0], atol=1e-4)
-
-
-def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fewshot_train, "train_stage1", lambda *_: [])  # networks stay as they start
-    given = {"fold": 0, "head": "cwt", "seed": 1}
-    changed: tuple[dict[str, Any], ...] = ({}, {"stage1": {"decoder": "new"}}, {"psp": {"channels": 8}})
-    for changes in changed:
-        run, empty = (opened(root, **given, **changes) for root in (tmp_path, tmp_path / "empty"))
-        lost = ArtefactRef(kind="heads", digest=run.plan["silhouettes"].recipe.digest)
-        with pytest.raises(ArtefactNotFoundError, match=r"pretrained on silhouettes .* train it"):
-            fewshot_train.stage1_net.fn(empty, lost)
-        before = fewshot_train.shapes_net.fn(run)
-        after = fewshot_train.stage1_net.fn(run, before)
-        shapes, stage1 = (load_state(run.store.folder(ref)) for ref in (before, after))
-        assert torch.equal(shapes["backbone.body.conv1.0.weight"], stage1["backbone.body.conv1.0.weight"])
-        assert torch.equal(shapes["decoder.join.0.weight"], stage1["decoder.join.0.weight"]) == (changes == {})
-        assert run.store.get("heads", after.digest).parents == {"shapes": before.digest}
-        cards = [load_card(run.store.folder(ref), FewShotCard) for ref in (before, after)]
-        assert [card.kind for card in cards] == ["silhouettes", "stage 1"]
-        assert (cards[0].fold, cards[0].classes) == (None, ()), "silhouettes belong to no fold"
-        assert (cards[1].fold, len(cards[1].classes)) == ("scenes-5i fold 0", 15)
-
-
-def test_heads_meet_silhouettes_and_pretraining_and_baselines_do_not_depend_on_how_many(tmp_path: Path) -> None:
-    def digest(run: FewShotRun, node: str = "head") -> str:
-        return run.plan[node].recipe.digest
-
-    def open_with(share: float, head: str = "aspp") -> FewShotRun:
-        return opened(tmp_path, head=head, shapes={"share": share})
-
-    some, more = open_with(0.25), open_with(0.5)
-    assert digest(some, "silhouettes") == digest(more, "silhouettes"), "the same pretraining"
-    assert digest(some) != digest(more)
-    assert digest(open_with(0.25, "prior")) == digest(open_with(0.5, "prior"))
-    assert "silhouettes" not in open_with(0).plan["head"].recipe.facts
-    shapes = more.spec.shapes
-    assert shapes is not None
-    lists = shapes_list(more.session, shapes, shots=3)
-    assert lists.min_area == 39  # what 2,048 of 473 x 473 pixels are of 65 x 65
-    assert min(len(lists.by_class[c]) for c in lists.wanted) > 3
-    full: dict[str, Any] = {"start": "base", "train": {"tuning": "full"}}
-    learning = opened(tmp_path, **full, backbone={"train_batchnorm": True})
-    assert digest(opened(tmp_path, **full), "stage 1") == digest(learning, "stage 1"), "BatchNorm always learns there"
-    with pytest.raises(DataError, match="no silhouette is in more than 40 of the 64 images"):
-        shapes_list(more.session, shapes, shots=40)
-
-
-def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batches that reach the training: episodes of base classes know their class's place, others have none.
-
-    What is said of images when a loss breaks allows for silhouettes.
-    """
-    seen: list[int] = []
-    said: list[str] = []
-
-    def look(model: object, draw: DrawEpisodes, names: tuple[str, ...], *_: object) -> None:
-        said.append(names[0])
-        for _k in range(12):
-            seen.append(int(draw([0, 1]).base_class.max()))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fewshot_train, "train_episodic", look)
-    for shapes, expected in ((None, {False}), ({"share": 0.5, "images": 64, "silhouettes": 8}, {False, True})):
-        seen.clear()
-        monkeypatch.setattr(fewshot_train, "untrained_model", lambda *_: torch.nn.Identity())
-        with pytest.raises(KeyboardInterrupt):
-            fewshot_train.fewshot_head.fn(opened(tmp_path, shapes=shapes, head="aspp"), None, None)
-        assert {place < 0 for place in seen} == expected
-        assert said.pop().endswith(" (or a scene of silhouettes)") == (shapes is not None)
 
 
 @pytest.mark.slow
