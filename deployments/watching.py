@@ -92,12 +92,14 @@ class Look:
 class Watcher:
     """Looks at a folder again and again.
 
-    settle: seconds for which a file must stay as it is.
+    settle: seconds for which a file must stay as it is. before: called before every look, as a bucket's copy is brought
+    up to date.
     """
 
     folder: Path
     settle: float
     clock: Callable[[], float] = time.time
+    before: Callable[[], object] | None = None
     _first: dict[Path, tuple[Seen, float]] = field(default_factory=dict)
     _rows: tuple[tuple[Seen, tuple[str, ...]], tuple[LabelRow, ...]] | None = None
     _readable: dict[Path, tuple[Seen, bool]] = field(default_factory=dict)
@@ -106,6 +108,8 @@ class Watcher:
         """Look once. A table that changes, or cannot be read, lets everything wait."""
         table = self.folder / TABLE
         try:
+            if self.before is not None:
+                self.before()
             if not self._settled(table):
                 return Look({}, (TABLE,))
             images = index_images(self.folder / "images")

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import socket
 import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
+from importlib.metadata import version
 from pathlib import Path
 
+NAMED = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 KEPT_RUNS = 100
 """Finished runs whose records are kept; of older ones only what Prefect still works on."""
 FORGOTTEN_DAYS = 30
@@ -36,14 +40,25 @@ def main(listening: int, starter: int) -> None:
     stop = _Stop()
     threading.Thread(target=_follow, args=(starter, stop), daemon=True).start()
     database = Path("prefect.db")
+    empty = empty_database()
     if database.is_file():
         tidy(database)
+    elif os.environ.get(NAMED, "").endswith(f"/{database}"):
+        begin_with(empty, database)
+    is_new = not database.is_file()
     import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            """Nothing can be written between the end of this and the copy, as the loop is not given back."""
+            await super().startup(sockets)
+            if is_new and self.started and database.is_file():
+                keep_empty(database, empty)
 
     config = uvicorn.Config(
         "prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on", access_log=False
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     stop.gently = lambda: setattr(server, "should_exit", True)
     server.run(sockets=[socket.socket(fileno=listening)])
     if not server.started:
@@ -65,6 +80,51 @@ def _follow(starter: int, stop: _Stop) -> None:
         stop.gently()
         time.sleep(GRACE)
     os._exit(0)
+
+
+def empty_database() -> Path:
+    """Where this user's caches keep a database of this release of Prefect without any history."""
+    caches = os.environ.get("XDG_CACHE_HOME")
+    with suppress(RuntimeError):  # a user without a home
+        caches = caches or str(Path.home() / ".cache")
+    return Path(caches or "caches").resolve() / "wilss" / f"prefect-{version('prefect')}.db"
+
+
+def begin_with(empty: Path, database: Path) -> None:
+    """Copy the empty database: all of Prefect's migrations take six seconds. Remove it where it is damaged."""
+    if not empty.is_file():
+        return
+    partial = database.with_name(f"{database.name}.{os.getpid()}.partial")
+    try:
+        with closing(sqlite3.connect(f"{empty.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            pages, of, checked, runs = (
+                connection.execute(question).fetchone()[0]
+                for question in (
+                    "PRAGMA page_count",
+                    "PRAGMA page_size",
+                    "PRAGMA quick_check",
+                    "SELECT count(*) FROM flow_run",
+                )
+            )
+        if (pages * of, checked, runs) == (empty.stat().st_size, "ok", 0):
+            shutil.copyfile(empty, partial)
+            partial.replace(database)
+            return
+    except (sqlite3.DatabaseError, OSError):
+        partial.unlink(missing_ok=True)
+    with suppress(OSError):
+        empty.unlink()
+
+
+def keep_empty(database: Path, empty: Path) -> None:
+    """Keep a copy of a database that was just made; where caches cannot be written to, the next one is made too."""
+    partial = empty.with_name(f"{empty.name}.{os.getpid()}.partial")
+    with suppress(sqlite3.Error, OSError):
+        empty.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(partial)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")
+        partial.replace(empty)
 
 
 def tidy(database: Path, kept: int = KEPT_RUNS) -> None:

@@ -17,6 +17,7 @@ from wilss.errors import DataError, SpecError
 from wilss.layout import default_root
 
 if TYPE_CHECKING:
+    from deployments.mirroring import Mirror
     from deployments.watching import Watched, Watcher
 
 LONGEST_POLL, SHORTEST_POLL = 5.0, 0.2
@@ -25,20 +26,22 @@ ARRIVAL = 30.0
 
 
 def watch(
-    folder: Path,
+    place: str,
     *,
+    into: Path | None = None,
     at_least: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
     settle: Annotated[float, Parameter(validator=Number(gte=0, lte=86400))] = 60.0,
     name: str | None = None,
     once: Flag = False,
     root: Path | None = None,
 ) -> None:
-    """Watch a folder of images/ and labels.csv; tell the service when enough new tagged images have settled.
+    """Watch images/ and labels.csv of a folder or bucket; tell the service when enough new tagged images have settled.
 
     What 'wilss deploy' attached to the event then runs. What was told is remembered, also over a restart.
 
     Args:
-        folder: with images/ and labels.csv, as docs/data.md has it
+        place: a folder with images/ and labels.csv, as docs/data.md has it; or s3://, gs://, az:// with bucket, prefix
+        into: folder that a bucket is copied into; it is the one that 'wilss deploy --data' takes
         at_least: new tagged images that make an event
         settle: seconds for which size and time of a file must stay as they are
         name: of the watch, as 'wilss deploy' named your folder; the folder's own when left out
@@ -50,7 +53,8 @@ def watch(
     from stores.locks import held_now
 
     root = root or default_root()
-    found = require_folder(folder)
+    mirror = _mirror(place, into)
+    found = require_folder(mirror.folder if mirror else Path(place))
     named = name or re.sub("[^a-z0-9]+", "-", found.name.lower()).strip("-")
     require_service(root)
     path = watch_file(root, named)
@@ -59,7 +63,23 @@ def watch(
             raise SpecError(f"'{named}' is watched already by another process; end that one, or give another --name")
         watched = read_watched(path, found)
         say(f"watching '{found}' as {named}: {at_least} new tagged images, settled for {settle:g} s, make an event")
-        _watch(Watcher(found, settle), watched, path, at_least, once, root)
+        watcher = Watcher(found, settle, before=mirror.refresh if mirror else None)
+        _watch(watcher, watched, path, at_least, once, root)
+
+
+def _mirror(place: str, into: Path | None) -> Mirror | None:
+    """Of a bucket, filled once; None for a folder."""
+    from deployments.mirroring import Mirror, is_address
+
+    if not is_address(place):
+        if into is not None:
+            raise SpecError(f"--into is for buckets, and '{place}' is a folder; leave it out")
+        return None
+    if into is None:
+        raise SpecError(f"'{place}' is a bucket; name the folder that its photographs are copied into by --into")
+    mirror = Mirror(place, into)
+    say(f"{mirror.refresh()} files copied from '{place}' into '{into}'")
+    return mirror
 
 
 def _watch(watcher: Watcher, watched: Watched, path: Path, at_least: int, once: bool, root: Path) -> None:

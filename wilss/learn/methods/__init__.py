@@ -60,7 +60,11 @@ def _finetune(context: StepContext) -> Method:
     return Finetune(context)
 
 
-PLUS: Mapping[str, Any] = {"memory": {"grows": True}, "paste": {"by_class": True, "on_background": True}}
+PLUS: Mapping[str, Any] = {
+    "student_background": "old",
+    "memory": {"grows": True},
+    "paste": {"by_class": True, "on_background": True},
+}
 """What FMWISS+ switches on (see docs/fidelity.md)."""
 METHODS: dict[str, MethodEntry] = {
     entry.name: entry
