@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from cyclopts import Parameter
 
 from deployments.catalogue import DEFAULT
-from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, Again, MachineOptions, RunOptions
+from flows.cli.options import NO_MACHINE_OPTIONS, NO_RUN_OPTIONS, Again, From, MachineOptions, RunOptions
 from wilss.errors import SpecError
 
 
@@ -118,14 +118,21 @@ class StepWanted(RunWanted):
 
     step: int | None = None
     "its number; 0 is the base step; left out, what the deployment named by --deployment has"
+    from_: From = None
+    "alias or digest of the student that the step is learnt from, such as champion; looked up when the run begins"
 
     def wanted(self, deployment: str) -> Wanted:
         """See `RunWanted.wanted`."""
         if self.step is None and deployment == DEFAULT:
             raise SpecError(f"a {self.kind} is of one step; name it with --step, e.g. --step 1")
         found = super().wanted(deployment)
-        require_step(self.step, found.parameters.get("spec"))
-        return found
+        spec = found.parameters.get("spec")
+        require_step(self.step, spec)
+        if self.from_ is None:
+            return found
+        if not self.step or spec is None:
+            raise SpecError("--from is for a step that has one before it; name benchmark and step, e.g. --step 2")
+        return replace(found, parameters={**found.parameters, "spec": _starting_from(spec, self.step, self.from_)})
 
     def _own(self) -> dict[str, Any]:
         return {} if self.step is None else {"step": self.step}
@@ -141,6 +148,15 @@ class RelabelWanted(StepWanted):
 
     kind: ClassVar[str] = "relabel"
     does: ClassVar[str] = "the pseudo-labels of one step, without training"
+
+
+def _starting_from(spec: Mapping[str, Any], step: int, student: str) -> dict[str, Any]:
+    """With the student that stands for the step before. Raises SpecError where another one is given too."""
+    from wilss.spec import make_spec
+
+    started = {**spec, "students": {**spec.get("students", {}), str(step - 1): student}}
+    make_spec(started)
+    return started
 
 
 def require_step(step: int | None, spec: Mapping[str, Any] | None) -> None:

@@ -63,6 +63,28 @@ def test_a_step_is_that_of_wilss_step(tmp_path: Path, benchmark: str) -> None:
     assert wanted.title == f"step 1 of {Path(benchmark).stem}"
 
 
+def test_a_step_that_is_learnt_from_the_model_in_use_names_its_alias() -> None:
+    """A schedule learns from what is in use when it comes round."""
+    for kind in (StepWanted, RelabelWanted):
+        posted = kind("scenes-15-1", options=TINY, step=2, from_="champion").wanted("default").parameters
+        assert RunSpec.model_validate(posted["spec"]).students == {1: "champion"}
+        assert refused(kind.kind, posted) == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (StepWanted("scenes-15-1", step=0, from_="champion"), "--from is for a step that has one before it"),
+        (StepWanted(step=1, from_="champion"), "--from is for a step that has one before it; name benchmark and step"),
+        (StepWanted("scenes-15-1", step=9, from_="champion"), "step 9 does not exist"),
+        (StepWanted("scenes-15-1", "joint", step=1, from_="champion"), "joint learns all classes at once"),
+    ],
+)
+def test_where_no_student_can_be_learnt_from(wanted: StepWanted, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        wanted.wanted("default" if wanted.benchmark else "mine")
+
+
 def test_wrong_parameters_are_named_by_the_schema() -> None:
     assert "spec.step.epochs" in refused(
         "step", {"spec": {"benchmark": "scenes-15-5", "step": {"epochs": -1}}, "step": 1}
