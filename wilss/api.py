@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,9 +229,10 @@ def _labels(spec: RunSpec, data: TaggedImages, weights: str | Path | None, devic
     assert spec.custom is not None
     *earlier, new = spec.custom.steps
     words, folder = spec.custom.prompts, weights_folder(Path(weights) if weights else None)
-    foundation = benchmark_words(spec.foundation, tuple(words), words, {}, {}).settings(spec.foundation)
+    vocabulary = benchmark_words(spec.foundation, tuple(words), words, {}, {})
+    foundation, why = vocabulary.settings(spec.foundation), ""
     if foundation.scorer == AUTO:
-        chosen, _ = choose_scorer(foundation, {name: words[name] for name in new}, folder)
+        chosen, why = choose_scorer(foundation, {name: words[name] for name in new}, folder)
         foundation = foundation.model_copy(update={"scorer": chosen})
     grouper = build_grouper(foundation, folder, str(device))
     scorer = build_scorer(foundation, folder, str(device), lambda: grouper)
@@ -239,7 +241,8 @@ def _labels(spec: RunSpec, data: TaggedImages, weights: str | Path | None, devic
     canvas = data.images.canvas
     own = [words[name] for name in new]
     how = (foundation.cosegment, own, old, canvas, grid_of(canvas), spec.seed, device)
-    return Labelling(scorer, grouper, *how).labels(data, new)
+    notes = tuple(note for note in (why, vocabulary.background.sentence) if note)
+    return replace(Labelling(scorer, grouper, *how).labels(data, new), notes=notes)
 
 
 def _require_of(labels: Labels, data: TaggedImages, classes: tuple[str, ...]) -> None:

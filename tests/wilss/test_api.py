@@ -76,6 +76,10 @@ def test_settings_and_words_of_ones_own_are_taken(scenes: wilss.Source) -> None:
     plain = wilss.label(images, tags, classes, "tiny")
     other = {"foundation": {"cosegment": {"refine_threshold": 0.9}}}
     assert not torch.equal(wilss.label(images, tags, classes, "tiny", settings=other).masks, plain.masks)
+    around = {"foundation": {"background": ["background", "photographs"]}}
+    (note,) = wilss.label(images, tags, classes, "tiny", settings=around).notes
+    assert note == "background words that name a class are left out: tree (tree)"
+    assert plain.notes == ()
     words = dict.fromkeys(classes, "tree")
     assert not torch.equal(wilss.label(images, tags, words, "tiny").scores, plain.scores)
     assert not torch.equal(

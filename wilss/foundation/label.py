@@ -38,6 +38,7 @@ class Labels:
     agreement: float32 ``(N, C)`` in [0, 1], IoU of the scorer's and the grouper's mask: low where a mask is doubtful;
         NaN for absent classes.
     sizes, originals: int64 ``(N, 2)``, (height, width) on the canvas and of the image.
+    notes: what was chosen on the way, in words: the scorer, background words that were left out.
     """
 
     classes: tuple[str, ...]
@@ -48,6 +49,7 @@ class Labels:
     agreement: Tensor
     sizes: Tensor
     originals: Tensor
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
