@@ -18,6 +18,7 @@ from wilss.learn.losses import (
     student_loss,
     student_target,
 )
+from wilss.learn.targets import sure_cells
 
 
 def bce(logit: float, target: float) -> float:
@@ -48,6 +49,19 @@ def test_new_class_loss_is_a_mean_over_classes_and_pixels(gen: torch.Generator) 
     logits, masks = torch.randn(2, 3, 2, 2, generator=gen), (torch.rand(2, 3, 2, 2, generator=gen) > 0.5).float()
     expected = sum(bce(a, b) for a, b in zip(logits.flatten().tolist(), masks.flatten().tolist(), strict=True)) / 24
     assert float(new_class_loss(logits, masks)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_cells_on_a_border_teach_the_teacher_nothing(gen: torch.Generator) -> None:
+    logits = torch.randn(2, 3, 2, 2, generator=gen)
+    masks = torch.tensor([0.0, 0.1, 0.11, 0.5, 0.89, 0.9, 1.0, 0.3]).repeat(3).view(2, 3, 2, 2)
+    kept = [
+        (a, b)
+        for a, b in zip(logits.flatten().tolist(), masks.flatten().tolist(), strict=True)
+        if b < 0.105 or b > 0.895
+    ]
+    expected = sum(bce(a, b) for a, b in kept) / len(kept)
+    assert float(new_class_loss(logits, masks, sure_cells(masks, 0.1))) == pytest.approx(expected, rel=1e-5)
+    assert sure_cells(masks, 0.0) is None
 
 
 def test_distillation_is_bce_against_the_old_model(gen: torch.Generator) -> None:

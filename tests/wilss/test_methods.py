@@ -136,6 +136,34 @@ def test_a_teacher_may_start_as_a_copy_of_the_old_model() -> None:
         Fmwiss(context(teacher_start="old", teacher_channels=16))
 
 
+def test_the_average_of_the_teacher_labels_and_learns_from_no_gradient() -> None:
+    """Against a transcription: a_t = k a_(t-1) + (1 - k) w_t, of weights and of BatchNorm's statistics."""
+    method = Fmwiss(context(teacher_average=0.9))
+    average = method.teacher.average
+    assert average is not None
+    expected = {name: value.clone() for name, value in average.state_dict().items()}
+    optimizer = torch.optim.SGD(method.teacher.parameters(), lr=1.0)
+    for _ in range(3):
+        terms = method.losses(batch(), epoch=5)
+        own = method.teacher.state_dict()
+        for name, value in expected.items():
+            if value.is_floating_point():
+                expected[name] = 0.9 * value + 0.1 * own[name]
+        optimizer.zero_grad()
+        torch.stack(list(terms.values())).sum().backward()
+        optimizer.step()
+    for name, value in average.state_dict().items():
+        if value.is_floating_point():
+            assert torch.allclose(value, expected[name], atol=1e-6), name
+    assert not torch.allclose(average.classifier.weight, method.teacher.classifier.weight, atol=1e-4)
+    assert all(p.grad is None for p in average.parameters())
+    features = method.context.student.eval().features(batch().images)
+    logits = average.eval()(features)[0][:, 16:]
+    found = method.final_masks(batch().images)
+    assert found is not None
+    assert torch.allclose(found, logits.sigmoid(), atol=1e-6)
+
+
 def test_q_of_untagged_new_classes_is_zero() -> None:
     allowed = Fmwiss(context())._allowed(batch().tags)
     assert allowed[0].tolist() == [True] * 16 + [False, True, False, False, False]

@@ -26,13 +26,16 @@ def base_loss(logits_NKhw: Tensor, target_NKhw: Tensor, valid_Nhw: Tensor | None
     return _weighted_mean(loss, valid_Nhw)
 
 
-def new_class_loss(teacher_NChw: Tensor, masks_NChw: Tensor, valid_Nhw: Tensor | None = None) -> Tensor:
+def new_class_loss(teacher_NChw: Tensor, masks_NChw: Tensor, valid_NChw: Tensor | None = None) -> Tensor:
     """FMWISS L_new: pixel-wise BCE of the teacher's new-class logits against the refined masks.
 
     Mean over new classes and pixels (recalled; see docs/fidelity.md).
+
+    Args:
+        valid_NChw: weight of each class in each cell, in [0, 1]; None counts all alike.
     """
-    loss = F.binary_cross_entropy_with_logits(teacher_NChw.float(), masks_NChw.float(), reduction="none").mean(1)
-    return _weighted_mean(loss, valid_Nhw)
+    loss = F.binary_cross_entropy_with_logits(teacher_NChw.float(), masks_NChw.float(), reduction="none")
+    return loss.mean(1).mean() if valid_NChw is None else _weighted_mean(loss, valid_NChw)
 
 
 def distillation_loss(logits_NOhw: Tensor, old_probability_NOhw: Tensor) -> Tensor:
@@ -139,7 +142,8 @@ def student_loss(logits_NKhw: Tensor, target_NKhw: Tensor) -> Tensor:
     return base_loss(logits_NKhw, target_NKhw)
 
 
-def _weighted_mean(loss_Nhw: Tensor, weight_Nhw: Tensor | None) -> Tensor:
-    if weight_Nhw is None:
-        return loss_Nhw.mean()
-    return (loss_Nhw * weight_Nhw).sum() / weight_Nhw.sum().clamp(min=1e-6)
+def _weighted_mean(loss: Tensor, weight: Tensor | None) -> Tensor:
+    """Of two tensors of one shape."""
+    if weight is None:
+        return loss.mean()
+    return (loss * weight).sum() / weight.sum().clamp(min=1e-6)

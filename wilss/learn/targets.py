@@ -29,3 +29,14 @@ def class_shares(labels_NHW: Tensor, n_outputs: int, size: tuple[int, int] | tor
 def layer_shares(layers_NCHW: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
     """Mean of each layer over the pixels of every cell; float32 ``(N, C, h, w)``."""
     return F.adaptive_avg_pool2d(layers_NCHW.float(), (size[0], size[1]))
+
+
+def sure_cells(shares_NChw: Tensor, unsure: float) -> Tensor | None:
+    """Cells that a mask covers to at most the share ``unsure``, or all but that; None where ``unsure`` is 0: all are.
+
+    Returns:
+        float32 ``(N, C, h, w)``, 1 or 0.
+    """
+    if unsure == 0:
+        return None
+    return ((shares_NChw <= unsure) | (shares_NChw >= 1 - unsure)).float()

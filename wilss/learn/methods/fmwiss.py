@@ -20,7 +20,7 @@ from wilss.learn.losses import (
 )
 from wilss.learn.methods.contract import StepBatch, StepContext
 from wilss.learn.methods.spec import FmwissSpec
-from wilss.learn.targets import class_shares, layer_shares
+from wilss.learn.targets import class_shares, layer_shares, sure_cells
 from wilss.learn.teacher import Teacher
 
 
@@ -40,6 +40,8 @@ class Fmwiss:
         ).to(context.device)
         if self.spec.teacher and self.spec.teacher_start == "old":
             self.teacher.start_from(context.old)
+        if spec.teacher_average:
+            self.teacher.keep_average()
         self.paste = spec.paste if spec.paste.probability > 0 else None
         if spec.old_rows == "frozen":
             student.classifiers[:-1].requires_grad_(False)
@@ -61,7 +63,7 @@ class Fmwiss:
             terms["encoder"] = self.spec.encoder_weight * encoder_loss(features, old_features)
         if self.spec.teacher:
             logits, embedding = self.teacher(features if self.spec.teacher_to_backbone else features.detach())
-            terms["new"] = new_class_loss(logits[:, n_old:], masks)
+            terms["new"] = new_class_loss(logits[:, n_old:], masks, sure_cells(masks, self.spec.teacher_sure))
             terms["old"] = distillation_loss(logits[:, :n_old], self._teacher_target(known, masks))
             if self.spec.contrastive_weight:
                 dcl = dense_contrastive_loss(
@@ -72,7 +74,7 @@ class Fmwiss:
                     self.context.generator,
                 )
                 terms["contrastive"] = self.spec.contrastive_weight * dcl
-            mix = soft_hard_mix(logits, self.spec.alpha, self._allowed(batch.tags))
+            mix = soft_hard_mix(self._labelling(features, logits), self.spec.alpha, self._allowed(batch.tags))
         else:
             mix = torch.cat([(1 - masks.amax(1, keepdim=True)), torch.zeros_like(known[:, 1:]), masks], 1)
         if epoch >= self.spec.warmup_epochs:
@@ -86,8 +88,17 @@ class Fmwiss:
         """The trained teacher's probability of every new class, float32 ``(N, C, h, w)``."""
         if not self.spec.teacher:
             return None
-        logits, _ = self.teacher.eval()(self.context.student.eval().features(images))
+        teacher = self.teacher.average or self.teacher
+        logits, _ = teacher.eval()(self.context.student.eval().features(images))
         return logits[:, self.context.n_old :].float().sigmoid()
+
+    def _labelling(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Logits that the student learns from: the teacher's own, or those of its average over the iterations."""
+        if self.teacher.average is None:
+            return logits
+        self.teacher.update_average(self.spec.teacher_average)
+        with torch.no_grad():
+            return cast(Tensor, self.teacher.average.eval()(features.detach())[0])
 
     def _allowed(self, tags: Tensor) -> Tensor:
         """Outputs that may carry probability in q: background, old classes if wanted, new classes as tagged."""

@@ -32,6 +32,20 @@ class FmwissSpec(MethodSettings):
         "masked",
         description="teacher's background target: the old model's, but zero inside new masks (ours), or as it is",
     )
+    teacher_average: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="the student learns from the exponential average of the teacher, of which an iteration keeps this "
+        "share (ours, after mean teachers); 0: from the teacher as it is",
+    )
+    teacher_sure: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="cells of which a pseudo-mask covers more than this share, and leaves more than this, teach the "
+        "teacher nothing of its class (ours): borders are where masks are wrong",
+    )
     compete: Literal["all", "tagged"] = Field(
         "tagged",
         description="who may win the argmax of q: all (recalled equation), or only tagged ones of the new classes",
