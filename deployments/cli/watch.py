@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from deployments.watching import Watched, Watcher
 
 LONGEST_POLL, SHORTEST_POLL = 5.0, 0.2
+BUCKET_POLL = 30.0
+"""Seconds between two lists of a bucket, each of which is paid for."""
 ARRIVAL = 30.0
 """Seconds in which the server has to keep what was posted; then it is posted again."""
 
@@ -85,7 +87,8 @@ def _mirror(place: str, into: Path | None) -> Mirror | None:
 def _watch(watcher: Watcher, watched: Watched, path: Path, at_least: int, once: bool, root: Path) -> None:
     from deployments.watching import begin_event, told_in_words
 
-    last, poll = "", min(LONGEST_POLL, max(SHORTEST_POLL, watcher.settle / 4))
+    longest = BUCKET_POLL if watcher.before else LONGEST_POLL
+    last, poll = "", min(longest, max(SHORTEST_POLL, watcher.settle / 4))
     while True:
         look = None if watched.pending else watcher.look(watched.told)
         if look is not None and (words := told_in_words(look, at_least)) != last:
