@@ -43,7 +43,7 @@ def main(listening: int, starter: int) -> None:
     empty = empty_database()
     if database.is_file():
         tidy(database)
-    elif os.environ.get(NAMED, "").endswith(f"/{database}"):
+    elif os.environ.get(NAMED) == f"sqlite+aiosqlite:///{database}":
         begin_with(empty, database)
     is_new = not database.is_file()
     import uvicorn

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deployments.bucket import Bucket
 from tests.e2e.serving import Serving
 from tests.flows.test_own_data import OPTIONS, benchmark_file, own_folder
 from tests.pace import wait_for
@@ -53,7 +54,26 @@ def test_two_triggers_share_their_work_and_photographs_begin_a_step(serving: Ser
     assert "0 of 5 new tagged" in said(
         serving.wilss("watch", str(data), "--name", "mine", "--settle", "1", "--once", "--at-least", "5")
     )
+    through_a_bucket(serving, data)
     assert "step/mine is removed" in said(serving.wilss("deploy", str(benchmark), "--remove"))
+
+
+def through_a_bucket(serving: Serving, data: Path) -> None:
+    """One more photograph and its row come through a bucket, and another step begins."""
+    bucket = Bucket.begin()
+    serving.env.update(bucket.environment)
+    photograph = next((data / "images").iterdir())
+    bucket.put("pets/images/another.png", photograph.read_bytes())
+    rows = (data / "labels.csv").read_text()
+    tags = next(row.partition(",")[2] for row in rows.splitlines()[1:] if row.partition(",")[2])
+    bucket.put("pets/labels.csv", f"{rows}another.png,{tags}\n".encode())
+    runs = len(serving.api.post("/flow_runs/filter", {}))
+    options = ("--into", str(data), "--name", "mine", "--settle", "1", "--once", "--at-least", "1")
+    told = said(serving.wilss("watch", bucket.address("pets"), *options))
+    assert "2 files copied from 's3://photographs/pets' into" in told
+    assert "told: wilss.images.settled of wilss.folder.mine, 1 images" in told
+    wait_for(lambda: len(serving.api.post("/flow_runs/filter", {})) > runs, 60, "a run", serving.logs)
+    bucket.stop()
 
 
 def run_id(out: str) -> str:
