@@ -1,28 +1,38 @@
 """A bucket's photographs in a folder: what is new there is copied, so that the folder can be watched and learnt from.
 
-Needs the extra ``buckets``. Nothing is kept about what was copied: a copy has the size and the time of its object, and
-one that was changed here is never written over. What leaves the bucket stays in the folder.
+Needs the extra ``buckets``. What was copied is noted in a file of the folder, so that what was changed or put there by
+others is never written over. What leaves the bucket stays in the folder.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from wilss.errors import DataError, SpecError, WilssError
-from wilss.outputs import whole_file, writable_folder
+from pydantic import BaseModel, ConfigDict
+
+from stores.locks import held_now
+from wilss.errors import DataError, SpecError
+from wilss.outputs import require_room, whole_file, writable_folder
+from wilss.outside import checked, read_json
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 SCHEMES = ("s3", "gs", "az")
-LAST = "labels.csv"
-"""Copied after what it names."""
+TABLE = "labels.csv"
+FOLDERS, FILES = ("images", "masks"), (TABLE, "eval.txt", "labelmap.txt")
+"""What a folder of one's own is made of; nothing else is copied."""
+NOTES, LOCK = ".wilss-bucket.json", ".wilss-bucket.lock"
+ADVICE = "remove it: what lies in the folder is then held against the bucket once more"
+EVERY = 30.0
+"""Seconds between two lists of a bucket, each of which is paid for."""
 LONGEST = 300
 """Letters of a provider's answer that are passed on."""
 PIECE = 8 << 20
@@ -34,111 +44,197 @@ def is_address(place: str) -> bool:
     return "://" in place
 
 
+class Notes(BaseModel):
+    """What was copied. copied: name of an object -> size and time in nanoseconds of its copy, and the object's tag."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    address: str
+    copied: dict[str, tuple[int, int, str | None]] = {}
+
+
 class Mirror:
     """A prefix of a bucket and the folder that follows it.
 
     Args:
         address: ``s3://``, ``gs://`` or ``az://`` with bucket and prefix. Credentials come from the environment, as the
             provider's own tools read them.
-        folder: is made where it is missing.
+        folder: is made by the first `refresh`.
+        every: seconds in which the bucket is not asked again.
 
-    Raises:
-        SpecError: an address of another kind, or with a user, a password or a query in it; the extra is missing.
+    Raises SpecError for an address of another kind, or with a user, a password or a query in it, which no message then
+    shows, and where the extra is missing.
     """
 
-    def __init__(self, address: str, folder: Path, store: ObjectStore | None = None) -> None:
-        self.address, self.folder = address, writable_folder(folder)
-        self._store = store or _store(address)
-        self._copied: dict[str, object] = {}
+    def __init__(
+        self, address: str, folder: Path, every: float = EVERY, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self.address, self.folder = _store(address), address, folder
+        self._every, self._clock, self._asked = every, clock, float("-inf")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from copying into the folder. Raises SpecError where one does."""
+        writable_folder(self.folder)
+        with held_now(self.folder / LOCK) as held:
+            if not held:
+                raise SpecError(
+                    f"another process copies a bucket into '{self.folder}'; end that one, or give another --into"
+                )
+            yield
 
     def refresh(self) -> int:
         """Copy what is new; returns how many files that were.
 
         Raises:
-            DataError: the bucket cannot be read, holds nothing of use, or would write over what was changed here.
+            DataError: the bucket cannot be read or holds nothing of use, or single objects cannot be copied: the others
+                are.
+            StorageError: there is no room.
         """
+        if self._clock() - self._asked < self._every:
+            return 0
+        self._asked, notes = self._clock(), self._notes()
+        found = self._listed()
+        wanted, problems = list[Mapping[str, Any]](), list[str]()
+        for meta in found:
+            with _told(problems):
+                if self._differs(meta, notes.copied):
+                    wanted.append(meta)
+        require_room(writable_folder(self.folder), sum(meta["size"] for meta in wanted))
+        copied = dict(notes.copied)
+        for meta in wanted:
+            with _told(problems):
+                copied[meta["path"]] = self._copy(meta)
+        if copied != notes.copied:
+            with whole_file(self.folder / NOTES) as partial:
+                partial.write_text(notes.model_copy(update={"copied": copied}).model_dump_json(), encoding="utf-8")
+        if problems:
+            more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
+            raise DataError(problems[0] + more)
+        return len(wanted)
+
+    def _notes(self) -> Notes:
+        """Raises SpecError for those of another bucket, FormatError for damaged ones."""
+        path = self.folder / NOTES
+        if not path.is_file():
+            return Notes(address=self.address)
+        notes = checked(Notes, read_json(path, ADVICE), path, ADVICE)
+        if notes.address != self.address:
+            raise SpecError(
+                f"'{self.folder}' has copies of '{notes.address}', not of '{self.address}'; give another --into"
+            )
+        return notes
+
+    def _listed(self) -> list[Mapping[str, Any]]:
+        """Objects that are part of a folder of one's own, the table last. Empty ones mark folders in consoles."""
         import obstore
 
         with self._readable():
-            found = {meta["path"]: meta for page in obstore.list(self._store) for meta in page if meta["size"]}
-            if not found:
-                raise DataError(
-                    f"'{self.address}' holds no object; name the prefix that has images/ and {LAST} below it"
-                )
-            wanted = [
-                path for path in sorted(found, key=lambda path: (path == LAST, path)) if self._differs(found[path])
+            found = [
+                meta for page in obstore.list(self._store) for meta in page if meta["size"] and _is_part(meta["path"])
             ]
-            for path in wanted:
-                self._copy(found[path])
-        return len(wanted)
+        if not found:
+            raise DataError(f"'{self.address}' holds no images/ and no {TABLE}; name the prefix that has them below it")
+        return sorted(found, key=lambda meta: (meta["path"] == TABLE, meta["path"]))
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """What the provider or the network refuses becomes one sentence; what the disk refuses has its own."""
+        """What the provider or the network refuses becomes one sentence."""
         from obstore.exceptions import BaseError
 
         try:
             yield
-        except WilssError:
-            raise
-        except (BaseError, OSError) as error:
+        except BaseError as error:
             raise DataError(
-                f"'{self.address}' cannot be read ({_first_line(error)}); see that bucket, prefix, credentials and "
-                "network are right"
+                f"'{self.address}' cannot be read ({_first_line(error)}); see that bucket, prefix, credentials, "
+                "network and the names of its objects are right"
             ) from error
 
-    def _differs(self, meta: Mapping[str, Any]) -> bool:
-        """Whether an object is to be copied. Raises DataError where what was changed here stands in its place."""
-        path, modified = self._place(meta["path"]), _nanoseconds(meta["last_modified"])
-        if not path.exists():
+    def _differs(self, meta: Mapping[str, Any], copied: Mapping[str, tuple[int, int, str | None]]) -> bool:
+        """Whether an object is to be copied. Raises DataError where something stands there that is no copy."""
+        path, now = self._place(meta["path"]), (meta["size"], _nanoseconds(meta["last_modified"]))
+        if not os.path.lexists(path):
             return True
-        stat = path.stat()
-        if stat.st_mtime_ns > modified:
+        stat, (*before, tag) = path.lstat(), copied.get(meta["path"], (*now, meta["e_tag"]))
+        if path.is_symlink() or (stat.st_size, stat.st_mtime_ns) not in (tuple(before), now):
             raise DataError(
-                f"'{path}' was changed after '{self.address}' had it last, and is not written over; move it away, or "
-                "put it into the bucket"
+                f"'{path}' is no copy of '{self.address}', or was changed here, and is not written over; move it away, "
+                "or put it into the bucket"
             )
-        known = self._copied.get(meta["path"], meta["e_tag"])
-        return (stat.st_size, stat.st_mtime_ns, known) != (meta["size"], modified, meta["e_tag"])
+        return (*before, tag) != (*now, meta["e_tag"])
 
-    def _copy(self, meta: Mapping[str, Any]) -> None:
-        """Copy one object, with its time. A version that came after the list was made is left to the next look."""
+    def _copy(self, meta: Mapping[str, Any]) -> tuple[int, int, str | None]:
+        """Copy one object, with its time; what is to be noted. A version that came meanwhile is for the next look."""
         import obstore
 
-        path = self._place(meta["path"])
-        writable_folder(path.parent)
-        with whole_file(path) as partial:
+        path, moment = self._place(meta["path"]), _nanoseconds(meta["last_modified"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f"{path.name}.partial").unlink(missing_ok=True)
+        with self._readable(), whole_file(path) as partial:
             with partial.open("wb") as file:
                 for piece in obstore.get(self._store, meta["path"]).stream(min_chunk_size=PIECE):
                     file.write(piece)
-            moment = _nanoseconds(meta["last_modified"])
+            size = partial.stat().st_size
             os.utime(partial, ns=(moment, moment))
-        self._copied[meta["path"]] = meta["e_tag"]
+        return size, moment, meta["e_tag"]
 
     def _place(self, key: str) -> Path:
         """Where an object lies in the folder. Raises DataError for a name that leads out of it."""
-        parts = PurePosixPath(key).parts
-        if not parts or any(part in ("..", "/") or "\\" in part or "\0" in part for part in parts):
-            raise DataError(f"'{self.address}' has an object '{key}', which has no place in a folder; rename it")
-        return self.folder.joinpath(*parts)
+        path = self.folder.joinpath(*key.split("/"))
+        if "\0" in key or not path.parent.resolve().is_relative_to(self.folder.resolve()) or ".." in path.parts:
+            raise DataError(f"the object '{key}' of '{self.address}' has no place in '{self.folder}'; rename it")
+        return path
+
+
+@contextmanager
+def _told(problems: list[str]) -> Iterator[None]:
+    """What is wrong with one object is collected, as the others can be copied."""
+    try:
+        yield
+    except DataError as error:
+        problems.append(str(error))
+    except OSError as error:
+        if error.filename is None:  # a full disk, which the next object meets too
+            raise
+        problems.append(
+            f"'{error.filename}' cannot be written ({error.strerror}); rename the object or move what is there"
+        )
+
+
+def _is_part(key: str) -> bool:
+    first, *rest = key.split("/")
+    parts = [first, *rest]
+    if any(part.startswith(".") or not part for part in parts) or parts[-1].endswith(".partial"):
+        return False
+    return first in FOLDERS if rest else first in FILES
 
 
 def _store(address: str) -> ObjectStore:
-    said = urlsplit(address)
-    if said.scheme not in SCHEMES or not said.netloc:
-        raise SpecError(f"'{address}' is no bucket; they are named as {', '.join(f'{one}://...' for one in SCHEMES)}")
-    if "@" in said.netloc or said.query or said.fragment:
+    kinds = ", ".join(f"{scheme}://BUCKET/PREFIX" for scheme in SCHEMES)
+    try:
+        said = urlsplit(address)
+        plain = said.scheme in SCHEMES and said.hostname and not ("@" in address or said.query or said.fragment)
+    except ValueError:
+        plain = False
+    if not plain:
         raise SpecError(
-            f"the address of '{said.scheme}://{said.hostname}' has a user or options in it; credentials come from the "
-            "environment, as the provider's own tools read them"
+            f"the address is none of a bucket, which are {kinds}, without a user, a password or options: credentials "
+            "come from the environment, as the provider's own tools read them ('#' and '?' of a prefix are %23 and %3F)"
         )
     try:
+        from obstore.exceptions import BaseError
         from obstore.store import from_url
     except ModuleNotFoundError as error:
         raise SpecError(
             f"'{address}' is read by obstore, which is not installed; pip install 'wilss[buckets]'"
         ) from error
-    return from_url(address)
+    try:
+        return from_url(address)
+    except (BaseError, ValueError) as error:
+        raise SpecError(
+            f"'{address}' cannot be opened ({_first_line(error)}); what the provider needs is read from the "
+            "environment, such as AWS_REGION, AWS_ENDPOINT_URL or AZURE_STORAGE_ACCOUNT_NAME"
+        ) from error
 
 
 def _nanoseconds(moment: datetime) -> int:

@@ -20,7 +20,7 @@ from flows.service import service_folder
 from wilss.data.files import decoding, opened
 from wilss.data.index import FileIndex, index_images
 from wilss.data.tags import LabelRow, label_table
-from wilss.errors import DataError, DataNotFoundError, SpecError
+from wilss.errors import DataError, DataNotFoundError, SpecError, WilssError
 from wilss.outputs import whole_file, writable_folder
 from wilss.outside import checked, read_json
 
@@ -78,7 +78,8 @@ class Look:
     """What a look at a folder found.
 
     new: image id -> what is seen of it, settled and not told yet. moving: files that may still change. broken: settled
-    ones that cannot be read; they wait too. tagged: images with tags, told ones too. problem: of the table.
+    ones that cannot be read; they wait too. tagged: images with tags, told ones too. problem: of the table or the
+    bucket.
     """
 
     new: Mapping[str, str]
@@ -106,16 +107,14 @@ class Watcher:
 
     def look(self, told: Mapping[str, str]) -> Look:
         """Look once. A table that changes, or cannot be read, lets everything wait."""
-        table = self.folder / TABLE
+        table, problem = self.folder / TABLE, self._brought_up_to_date()
         try:
-            if self.before is not None:
-                self.before()
             if not self._settled(table):
-                return Look({}, (TABLE,))
+                return Look({}, (TABLE,), problem=problem)
             images = index_images(self.folder / "images")
             rows = self._tagged(table, images)
         except (DataError, DataNotFoundError, OSError) as error:
-            return Look({}, (), (TABLE,), problem=str(error))
+            return Look({}, (), (TABLE,), problem=problem or str(error))
         new, moving, broken, tagged = dict[str, str](), list[str](), list[str](), 0
         for row in rows:
             if row.image_id is None or not row.names:
@@ -134,7 +133,16 @@ class Watcher:
                     new[row.image_id] = seen
             except OSError:  # it has gone again
                 continue
-        return Look(new, tuple(moving), tuple(broken), tagged)
+        return Look(new, tuple(moving), tuple(broken), tagged, problem)
+
+    def _brought_up_to_date(self) -> str:
+        """What stood in the way of it; what is there is looked at all the same."""
+        try:
+            if self.before is not None:
+                self.before()
+        except (WilssError, OSError) as error:
+            return str(error)
+        return ""
 
     def _tagged(self, table: Path, images: FileIndex) -> tuple[LabelRow, ...]:
         """Rows of the table, read again only where it or the names of the images are others than before."""

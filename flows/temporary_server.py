@@ -108,10 +108,18 @@ def begin_with(empty: Path, database: Path) -> None:
             )
         if (pages * of, checked, runs) == (empty.stat().st_size, "ok", 0):
             shutil.copyfile(empty, partial)
+            for ending in (
+                "-wal",
+                "-shm",
+            ):  # of a database that somebody took away: SQLite would write them into this one
+                database.with_name(database.name + ending).unlink(missing_ok=True)
             partial.replace(database)
             return
-    except (sqlite3.DatabaseError, OSError):
+    except sqlite3.DatabaseError:
+        pass
+    except OSError:  # of the disk or of rights, and no fault of what is kept
         partial.unlink(missing_ok=True)
+        return
     with suppress(OSError):
         empty.unlink()
 
@@ -121,10 +129,13 @@ def keep_empty(database: Path, empty: Path) -> None:
     partial = empty.with_name(f"{empty.name}.{os.getpid()}.partial")
     with suppress(sqlite3.Error, OSError):
         empty.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(partial)) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE")
-        partial.replace(empty)
+        try:
+            with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(partial)) as target:
+                source.backup(target)
+                target.execute("PRAGMA journal_mode=DELETE")
+            partial.replace(empty)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def tidy(database: Path, kept: int = KEPT_RUNS) -> None:

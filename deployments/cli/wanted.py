@@ -130,8 +130,11 @@ class StepWanted(RunWanted):
         require_step(self.step, spec)
         if self.from_ is None:
             return found
-        if not self.step or spec is None:
-            raise SpecError("--from is for a step that has one before it; name benchmark and step, e.g. --step 2")
+        if not self.step or spec is None or not self.from_:
+            raise SpecError(
+                f"--from '{self.from_}' is the student that a step is learnt from; name it, the benchmark and a step "
+                f"that has one before it, such as --from champion --benchmark mine.yaml --step 2, not step {self.step}"
+            )
         return replace(found, parameters={**found.parameters, "spec": _starting_from(spec, self.step, self.from_)})
 
     def _own(self) -> dict[str, Any]:
@@ -154,7 +157,9 @@ def _starting_from(spec: Mapping[str, Any], step: int, student: str) -> dict[str
     """With the student that stands for the step before. Raises SpecError where another one is given too."""
     from wilss.spec import make_spec
 
-    started = {**spec, "students": {**spec.get("students", {}), str(step - 1): student}}
+    if spec.get("students"):
+        raise SpecError(f"--from {student} and --set students={spec['students']} both name a student; leave one out")
+    started = {**spec, "students": {str(step - 1): student}}
     make_spec(started)
     return started
 

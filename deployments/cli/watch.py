@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from deployments.watching import Watched, Watcher
 
 LONGEST_POLL, SHORTEST_POLL = 5.0, 0.2
-BUCKET_POLL = 30.0
-"""Seconds between two lists of a bucket, each of which is paid for."""
 ARRIVAL = 30.0
 """Seconds in which the server has to keep what was posted; then it is posted again."""
 
@@ -56,39 +55,41 @@ def watch(
 
     root = root or default_root()
     mirror = _mirror(place, into)
-    found = require_folder(mirror.folder if mirror else Path(place))
+    source = mirror.folder if mirror else Path(place)
+    found = source.resolve() if mirror else require_folder(source)
     named = name or re.sub("[^a-z0-9]+", "-", found.name.lower()).strip("-")
     require_service(root)
     path = watch_file(root, named)
-    with held_now(path.with_suffix(".lock")) as held:
+    with held_now(path.with_suffix(".lock")) as held, mirror.alone() if mirror else nullcontext():
         if not held:
             raise SpecError(f"'{named}' is watched already by another process; end that one, or give another --name")
         watched = read_watched(path, found)
+        if mirror:
+            say(f"{mirror.refresh()} files copied from '{place}' into '{into}'")
+            require_folder(found)
         say(f"watching '{found}' as {named}: {at_least} new tagged images, settled for {settle:g} s, make an event")
         watcher = Watcher(found, settle, before=mirror.refresh if mirror else None)
         _watch(watcher, watched, path, at_least, once, root)
 
 
 def _mirror(place: str, into: Path | None) -> Mirror | None:
-    """Of a bucket, filled once; None for a folder."""
+    """Of a bucket; None for a folder."""
     from deployments.mirroring import Mirror, is_address
 
     if not is_address(place):
         if into is not None:
             raise SpecError(f"--into is for buckets, and '{place}' is a folder; leave it out")
         return None
+    mirror = Mirror(place, into or Path())
     if into is None:
         raise SpecError(f"'{place}' is a bucket; name the folder that its photographs are copied into by --into")
-    mirror = Mirror(place, into)
-    say(f"{mirror.refresh()} files copied from '{place}' into '{into}'")
     return mirror
 
 
 def _watch(watcher: Watcher, watched: Watched, path: Path, at_least: int, once: bool, root: Path) -> None:
     from deployments.watching import begin_event, told_in_words
 
-    longest = BUCKET_POLL if watcher.before else LONGEST_POLL
-    last, poll = "", min(longest, max(SHORTEST_POLL, watcher.settle / 4))
+    last, poll = "", min(LONGEST_POLL, max(SHORTEST_POLL, watcher.settle / 4))
     while True:
         look = None if watched.pending else watcher.look(watched.told)
         if look is not None and (words := told_in_words(look, at_least)) != last:

@@ -98,6 +98,8 @@ def main() -> None:
     results = {}
     with tempfile.TemporaryDirectory() as temporary:
         place = given.keep or Path(temporary)
+        if place.is_dir() and any(place.iterdir()):
+            parser.error(f"'{place}' is not empty; name another folder with --keep")
         for method in given.methods:
             folder = make_folder(given.data, place / f"photographs-{method}", method == "joint")
             found = results[method] = run(folder, place / f"root-{method}", given.weights, method)

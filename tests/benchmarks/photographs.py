@@ -75,9 +75,10 @@ def main() -> None:
     parser.add_argument("--list", default="dev", help="split file of the images")
     parser.add_argument("--choose", type=int, metavar="COUNT", help="training images on which settings are chosen")
     parser.add_argument("--seed", type=int, default=0, help="of the draw of --choose")
-    parser.add_argument("--rows", nargs="*", help="only these rows")
+    parser.add_argument("--rows", nargs="*", choices=ROWS, help="only these rows")
     given = parser.parse_args()
     results = {}
+    print("| setting | initial mIoU | refined mIoU |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         voc = chosen(given.data, Path(folder), given.choose, given.seed) if given.choose else given.data
         content = {"benchmark": "voc-15-5"} if not given.choose else base_classes_as_new()

@@ -74,8 +74,13 @@ def test_a_step_that_is_learnt_from_the_model_in_use_names_its_alias() -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (StepWanted("scenes-15-1", step=0, from_="champion"), "--from is for a step that has one before it"),
-        (StepWanted(step=1, from_="champion"), "--from is for a step that has one before it; name benchmark and step"),
+        (StepWanted("scenes-15-1", step=0, from_="champion"), "--from 'champion' is the student .* not step 0"),
+        (StepWanted("scenes-15-1", step=1, from_=""), "--from '' is the student that a step is learnt from; name it"),
+        (StepWanted(step=1, from_="champion"), "--from 'champion' .* name it, the benchmark"),
+        (
+            StepWanted("scenes-15-1", options=RunOptions(set=("students.1=abc",)), step=2, from_="champion"),
+            "both name a student; leave one out",
+        ),
         (StepWanted("scenes-15-1", step=9, from_="champion"), "step 9 does not exist"),
         (StepWanted("scenes-15-1", "joint", step=1, from_="champion"), "joint learns all classes at once"),
     ],

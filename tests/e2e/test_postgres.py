@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,14 +27,12 @@ def program(name: str) -> str:
 
 
 @pytest.fixture
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of an empty database."""
-    folder = tmp_path_factory.mktemp("postgres")
+def database() -> Iterator[str]:
+    """Address of an empty database, in a folder that another user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     command: tuple[str, ...] = ()
     if os.getuid() == 0:  # PostgreSQL does not run as root
         shutil.chown(folder, "postgres")
-        for parent in folder.parents[:3]:
-            parent.chmod(0o755)
         command = ("runuser", "-u", "postgres", "--")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -49,6 +48,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         subprocess.run([*command, program("pg_ctl"), "-D", str(folder / "data"), "stop", "-m", "fast"], **quiet)  # type: ignore[call-overload]
         server.wait(60)
+        shutil.rmtree(folder)
 
 
 def test_runs_and_schedules_are_kept_in_postgresql(database: str, tmp_path: Path) -> None:

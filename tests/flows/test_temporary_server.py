@@ -44,6 +44,31 @@ def test_one_that_is_damaged_or_has_a_history_is_removed(tmp_path: Path, fault: 
     assert (empty.exists(), database.exists()) == (False, False)
 
 
+def test_what_is_left_of_a_database_that_was_taken_away_is_not_written_into_the_new_one(tmp_path: Path) -> None:
+    empty, database = made(tmp_path / "empty.db"), tmp_path / "prefect.db"
+    with closing(sqlite3.connect(made(tmp_path / "old.db"))) as connection, connection:
+        connection.execute("INSERT INTO flow_run VALUES (1)")
+        connection.commit()
+        left = (tmp_path / "old.db-wal").read_bytes()
+    assert left
+    (tmp_path / "prefect.db-wal").write_bytes(left)
+    begin_with(empty, database)
+    assert runs_in(database) == 0
+    assert not (tmp_path / "prefect.db-wal").exists()
+
+
+def test_a_full_disk_is_no_fault_of_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = made(tmp_path / "empty.db")
+
+    def full(*paths: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("flows.temporary_server.shutil.copyfile", full)
+    begin_with(empty, tmp_path / "prefect.db")
+    assert empty.is_file()
+    assert not (tmp_path / "prefect.db").exists()
+
+
 def test_without_caches_every_database_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))

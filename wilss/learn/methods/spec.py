@@ -36,8 +36,8 @@ class FmwissSpec(MethodSettings):
         0.0,
         ge=0,
         lt=1,
-        description="the student learns from the exponential average of the teacher, of which an iteration keeps this "
-        "share (ours, after mean teachers); 0: from the teacher as it is",
+        description="the student learns from the exponential average of the teacher, of which each batch (each part of "
+        "one that is accumulated) keeps this share (ours, after mean teachers); 0: from the teacher as it is",
     )
     teacher_sure: Annotated[float, LATER] = Field(
         0.0,
@@ -100,6 +100,11 @@ class FmwissSpec(MethodSettings):
 
     def check(self, name: str, step: TrainSpec) -> None:
         """Without a teacher the encoder loss is all there is in the warm-up, and it needs a backbone that learns."""
+        if not self.teacher and (self.teacher_average or self.teacher_sure):
+            raise ValueError(
+                f"{name}.teacher_average and {name}.teacher_sure are of a teacher, and {name}.teacher is false; leave "
+                "them out"
+            )
         trains = self.encoder_weight and step.tuning != "frozen"
         if self.warmup_epochs and not self.teacher and not trains:
             raise ValueError(
