@@ -24,6 +24,8 @@ BUSY = (429, 502, 503)
 """What a server answers that has not done what was asked: SQLite's database was locked, or it is starting."""
 WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before a busy server is asked again."""
+BREAKS = (0.1, 0.4)
+"""Seconds before a question is asked again whose connection broke; what listens may be no server at all."""
 
 
 class Api:
@@ -113,12 +115,19 @@ class Api:
             raise no_server(self.url, "what it answers is no JSON") from error
 
     def _answer(self, method: str, path: str, body: object) -> httpx.Response:
+        """Questions are asked again where a connection breaks: a server that is there may drop one that idled."""
         import httpx
 
-        try:
-            return self._client.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise no_server(self.url, str(error) or type(error).__name__) from error
+        question = method == "GET" or path.endswith(("/filter", "/count"))
+        for seconds in (*BREAKS, None):
+            try:
+                return self._client.request(method, path, json=body)
+            except httpx.HTTPError as error:
+                broken = isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError)
+                if not (question and broken) or seconds is None:
+                    raise no_server(self.url, str(error) or type(error).__name__) from error
+                time.sleep(seconds)
+        raise AssertionError("the last round returns or raises")
 
     def _refusal(self, answer: httpx.Response) -> str:
         """What the server says of a request, in one sentence."""
