@@ -29,10 +29,16 @@ LITE2 = {"scorer": "classifier:tf_efficientnet_lite2"}
 ROWS: dict[str, dict[str, Any]] = {
     "MobileNetV2": {"scorer": "classifier:mobilenetv2_100"},
     "EfficientNet-Lite2": LITE2,
-    "... 30 words": LITE2 | {"synonyms": "many"},
+    "... further words": LITE2 | {"synonyms": "many"},
     "... and the mirror image": LITE2 | {"scorer_flip": True},
     "... spread twice": LITE2 | {"cosegment": {"propagate": 2}},
     "... PAMR": LITE2 | {"cosegment": {"refine": "pamr"}},
+    "... competition 0.5": LITE2 | {"competition": 0.5},
+    "... competition 0.15": LITE2 | {"competition": 0.15},
+    "... spread more softly": LITE2 | {"grouper_temperature": 0.25},
+    "... spread more sharply": LITE2 | {"grouper_temperature": 0.1},
+    "... spread twice, more sharply": LITE2 | {"grouper_temperature": 0.1, "cosegment": {"propagate": 2}},
+    "... larger for the grouper": LITE2 | {"grouper_scale": 2.0},
 }
 LISTS = "ImageSets/Segmentation"
 
