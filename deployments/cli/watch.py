@@ -80,7 +80,7 @@ def _mirror(place: str, into: Path | None) -> Mirror | None:
         if into is not None:
             raise SpecError(f"--into is for buckets, and '{place}' is a folder; leave it out")
         return None
-    mirror = Mirror(place, into or Path())
+    mirror = Mirror(place, into or Path())  # refuses an address with a password before any message shows it
     if into is None:
         raise SpecError(f"'{place}' is a bucket; name the folder that its photographs are copied into by --into")
     return mirror
