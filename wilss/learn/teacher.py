@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from math import log
 
@@ -20,15 +19,10 @@ class Teacher(nn.Module):
     Args:
         n_outputs: 1 + old + new classes.
         prior: initial sigmoid output of every channel.
-
-    average: what labels in its place, once `keep_average` was called; it has no gradient.
     """
-
-    average: Teacher | None
 
     def __init__(self, in_channels: int, n_outputs: int, channels: int, rates: Sequence[int], prior: float) -> None:
         super().__init__()
-        self.average = None
         self.aspp = ASPP(in_channels, channels, rates)
         self.classifier = nn.Conv2d(channels, n_outputs, 1)
         nn.init.normal_(self.classifier.weight, std=0.01)
@@ -52,21 +46,6 @@ class Teacher(nn.Module):
         assert self.classifier.bias is not None
         self.classifier.weight[: len(weight)] = weight
         self.classifier.bias[: len(bias)] = bias
-
-    def keep_average(self) -> None:
-        """Begin an average of the weights, at what they are now."""
-        self.average = copy.deepcopy(self).requires_grad_(False)
-
-    @torch.no_grad()
-    def update_average(self, kept: float) -> None:
-        """Move the average, of which the share ``kept`` stays, towards the weights; statistics of BatchNorm as well."""
-        assert self.average is not None
-        own = dict(self.state_dict())
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(own[name], 1 - kept)
-            else:
-                value.copy_(own[name])
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, C_in, h, w)`` -> logits ``(N, K, h, w)`` and embedding ``(N, channels, h, w)``."""

@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wilss.learn.arbitration import affine_regions, arbitrate, without_conflicts
 from wilss.learn.losses import (
@@ -40,15 +41,19 @@ class Fmwiss:
         ).to(context.device)
         if self.spec.teacher and self.spec.teacher_start == "old":
             self.teacher.start_from(context.old)
+        self.average: AveragedModel | None = None
         if spec.teacher_average:
-            self.teacher.keep_average()
+            kept = get_ema_multi_avg_fn(spec.teacher_average)
+            self.average = AveragedModel(self.teacher, multi_avg_fn=kept, use_buffers=True).requires_grad_(False)
         self.paste = spec.paste if spec.paste.probability > 0 else None
         if spec.old_rows == "frozen":
             student.classifiers[:-1].requires_grad_(False)
 
     def heads(self) -> Iterable[nn.Module]:
-        """The plug-in teacher."""
-        return (self.teacher,) if self.spec.teacher else ()
+        """The plug-in teacher, and its average where there is one, which learns from no gradient."""
+        if not self.spec.teacher:
+            return ()
+        return (self.teacher,) if self.average is None else (self.teacher, self.average)
 
     def losses(self, batch: StepBatch, epoch: int) -> dict[str, Tensor]:
         """L_T = L_new + L_old + lambda L_DCL (+ L_ENC), and L_S once the warm-up is over."""
@@ -88,17 +93,17 @@ class Fmwiss:
         """The trained teacher's probability of every new class, float32 ``(N, C, h, w)``."""
         if not self.spec.teacher:
             return None
-        teacher = self.teacher.average or self.teacher
+        teacher = self.average or self.teacher
         logits, _ = teacher.eval()(self.context.student.eval().features(images))
         return logits[:, self.context.n_old :].float().sigmoid()
 
     def _labelling(self, features: Tensor, logits: Tensor) -> Tensor:
         """Logits that the student learns from: the teacher's own, or those of its average over the iterations."""
-        if self.teacher.average is None:
+        if self.average is None:
             return logits
-        self.teacher.update_average(self.spec.teacher_average)
+        self.average.update_parameters(self.teacher)
         with torch.no_grad():
-            return cast(Tensor, self.teacher.average.eval()(features.detach())[0])
+            return cast(Tensor, self.average.eval()(features.detach())[0])
 
     def _allowed(self, tags: Tensor) -> Tensor:
         """Outputs that may carry probability in q: background, old classes if wanted, new classes as tagged."""
