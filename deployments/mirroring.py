@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from deployments.watching import TABLE
 from stores.locks import held_now
+from wilss.data.colours import LABELMAP
 from wilss.errors import DataError, SpecError
 from wilss.outputs import require_room, whole_file, writable_folder
 from wilss.outside import checked, read_json
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 SCHEMES = ("s3", "gs", "az")
-TABLE = "labels.csv"
-FOLDERS, FILES = ("images", "masks"), (TABLE, "eval.txt", "labelmap.txt")
+FOLDERS, FILES = ("images", "masks"), (TABLE, "eval.txt", LABELMAP)
 """What a folder of one's own is made of; nothing else is copied."""
 NOTES, LOCK = ".wilss-bucket.json", ".wilss-bucket.lock"
 ADVICE = "remove it: what lies in the folder is then held against the bucket once more"

@@ -158,8 +158,15 @@ def test_the_average_of_the_teacher_labels_and_learns_from_no_gradient() -> None
             assert torch.allclose(value, expected[name], atol=1e-6), name
     assert not torch.allclose(average.classifier.weight, method.teacher.classifier.weight, atol=1e-4)
     assert all(p.grad is None for p in average.parameters())
+    before = copy.deepcopy(average.state_dict())
     features = method.context.student.eval().features(batch().images)
-    logits = average.eval()(features)[0][:, 16:]
+    whole = average.eval()(features)[0]
+    logits = whole[:, 16:]
+    for p in method.teacher.parameters():
+        torch.nn.init.zeros_(p)
+    kept = method._labelling(features, torch.zeros_like(whole))
+    assert float(kept.abs().max()) > 0, "what the student learns from is the average's, not the teacher's"
+    average.load_state_dict(before)
     found = method.final_masks(batch().images)
     assert found is not None
     assert torch.allclose(found, logits.sigmoid(), atol=1e-6)
