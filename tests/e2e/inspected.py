@@ -93,9 +93,17 @@ class Watched:
         self.page.wait_for_load_state("load")
         self.page.wait_for_selector("#tools:not([hidden])")
 
+    def editor(self) -> dict[str, float]:
+        """Open the editor on the image's first row and wait until it can be drawn on; its stage's box."""
+        self.page.keyboard.press("e")
+        self.page.wait_for_selector('#editor .editor-stage[aria-busy="false"]')
+        box: dict[str, float] = self.page.locator("#editor .editor-stage").bounding_box()
+        return box
+
     def saved(self, act: Any, path: str = "/api/") -> dict[str, Any]:
         """Do something that changes the server; its answer."""
-        with self.page.expect_response(lambda answer: path in answer.url) as told:
+        posted = lambda answer: answer.request.method == "POST" and path in answer.url  # noqa: E731
+        with self.page.expect_response(posted) as told:
             act()
         content: dict[str, Any] = told.value.json()
         return content

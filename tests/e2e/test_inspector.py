@@ -147,9 +147,7 @@ def test_a_stroke_of_the_brush_is_kept_and_taken_back(page: Watched, root: Path,
     page.open(f"/labels/{digest}/images/3")
     item = page.page.locator("#rows > li").first
     channel = int(item.get_attribute("data-channel") or -1)
-    page.page.keyboard.press("e")
-    canvas = page.page.locator("#editor .editor-stage")
-    box = wait_for(canvas.bounding_box, 20, "a box")
+    box = page.editor()
     page.page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.5)
     page.page.mouse.down()
     page.page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5, steps=8)
@@ -173,9 +171,8 @@ def test_a_click_marks_a_region(page: Watched, root: Path, digest: str) -> None:
     ys, xs = view.mask(row).nonzero()
     height, width = view.mask(row).shape
     page.open(f"/labels/{digest}/images/{image}")
-    page.page.keyboard.press("e")
+    box = page.editor()
     page.page.keyboard.press("g")
-    box = wait_for(page.page.locator("#editor .editor-stage").bounding_box, 20, "a box")
     at = xs[len(xs) // 2] / width, ys[len(ys) // 2] / height
     where = box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1]
     answer = page.saved(lambda: page.page.mouse.click(*where), "/paint/")
@@ -227,6 +224,8 @@ def test_pages_can_be_read_by_everybody(opened: Any, server: Server, digest: str
 
 
 def test_apply_and_learn_from_it(page: Watched, root: Path, digest: str) -> None:
+    page.open(f"/labels/{digest}/images/5")
+    page.saved(lambda: page.page.keyboard.press("r"), "/acts")
     page.open(f"/labels/{digest}")
     with page.page.expect_navigation(timeout=60_000):
         page.page.locator('[data-do="apply"]').click(timeout=60_000)

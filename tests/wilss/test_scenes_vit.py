@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from wilss.errors import WeightsNotFoundError
-from wilss.foundation.clip_towers import new_scenes_clip, pooled
-from wilss.foundation.loading import load_clip
-from wilss.foundation.pretrain.clip import ClipTraining, Phase
+from wilss.errors import SpecError, WeightsNotFoundError
+from wilss.foundation.clip_towers import new_scenes_clip
+from wilss.foundation.loading import SCENES_FILE, load_clip
+from wilss.foundation.pretrain.clip import VIT_PHASES, ClipTraining, Phase, begin_with_scenes
 from wilss.foundation.pretrain.loop import Progress, run_digest
-from wilss.foundation.pretrain.run import pretrain, write_weights
+from wilss.foundation.pretrain.run import pretrain, training_spec, write_weights
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_scorer
+from wilss.nets.pretrained import read_weights
 
 PHASES = (Phase(pairs="easy", steps=5, image_size=32), Phase(pairs="scenes", steps=2, image_size=40, output_stride=8))
 TINY = ClipTraining(tower="vit", phases=PHASES, n_easy=8, n_scenes=8, batch_size=8)
@@ -25,12 +26,26 @@ def test_the_tower_leaves_other_trainings_as_they_were() -> None:
     assert run_digest(ClipTraining(tower="vit")) != run_digest(ClipTraining())
 
 
-@torch.inference_mode()
-def test_the_class_token_is_the_towers_own() -> None:
-    visual = new_scenes_clip("vit").visual.eval()
-    images = torch.randn(2, 3, 96, 96)
-    torch.testing.assert_close(pooled(visual, images) @ visual.proj, visual(images), atol=1e-5, rtol=1e-5)
-    assert pooled(visual, torch.randn(1, 3, 48, 64)).shape == (1, 96)
+def test_a_vit_begins_with_the_text_and_the_convolutions_that_ship() -> None:
+    net, untouched = new_scenes_clip("vit"), new_scenes_clip("vit")
+    begin_with_scenes(net)
+    shipped = read_weights(SCENES_FILE)
+    torch.testing.assert_close(net.token_embedding.weight, shipped["token_embedding.weight"])
+    first = "patch_embed.backbone.conv1.0.weight"
+    torch.testing.assert_close(net.visual.trunk.get_parameter(first), shipped["visual.trunk.conv1.0.weight"])
+    assert not torch.equal(untouched.token_embedding.weight, net.token_embedding.weight)
+    running = dict(net.visual.trunk.named_buffers())["patch_embed.backbone.layer2.0.bn1.running_mean"]
+    torch.testing.assert_close(running, shipped["visual.trunk.layer2.0.bn1.running_mean"])
+
+
+def test_what_a_training_begins_with() -> None:
+    assert not ClipTraining().begins_with_scenes
+    assert ClipTraining(tower="vit").begins_with_scenes
+    assert not ClipTraining(tower="vit", start="random").begins_with_scenes
+    assert ClipTraining(tower="vit").phases == VIT_PHASES
+    assert ClipTraining(tower="vit", learning_rate=3e-3).learning_rate == 3e-3
+    with pytest.raises(SpecError, match="start=scenes is for tower=vit"):
+        training_spec("clip", {"start": "scenes"})
 
 
 def test_it_learns_and_its_file_is_small_and_scores_by_every_block(tmp_path: Path) -> None:
@@ -54,7 +69,11 @@ def test_it_learns_and_its_file_is_small_and_scores_by_every_block(tmp_path: Pat
 
 
 def test_a_file_that_lacks_a_part_is_refused(tmp_path: Path) -> None:
-    state = {name: value for name, value in new_scenes_clip("vit").state_dict().items() if name != "visual.proj"}
+    state = {
+        name: value for name, value in new_scenes_clip("vit").state_dict().items() if name != "visual.head.proj.weight"
+    }
     write_weights(state, tmp_path / "odd.safetensors", {})
-    with pytest.raises(WeightsNotFoundError, match=r"does not fit clip_scenes_vit\.json, first at 'visual\.proj'"):
+    with pytest.raises(
+        WeightsNotFoundError, match=r"does not fit clip_scenes_vit\.json, first at 'visual\.head\.proj\.weight'"
+    ):
         load_clip(f"scenes@{tmp_path / 'odd.safetensors'}", None)

@@ -130,14 +130,6 @@ def _timm_tower(visual: TimmModel, images: Tensor) -> Dense:
     return Dense(projected.permute(0, 3, 1, 2), None)
 
 
-def pooled(visual: VisionTransformer, images: Tensor) -> Tensor:
-    """The class token of images of any size before its projection, ``(N, D)``, with gradient."""
-    x, _ = _embedded(visual, images)
-    for block in visual.transformer.resblocks:
-        x = block(x)
-    return visual.ln_post(x)[:, 0]
-
-
 def _embedded(visual: VisionTransformer, images: Tensor) -> tuple[Tensor, Grid]:
     """Tokens that enter the first block, and their grid."""
     x = visual.conv1(images)
@@ -195,7 +187,7 @@ def new_scenes_clip(tower: Tower = "resnet") -> Any:
     """An untrained ``clip:scenes``, random weights on purpose.
 
     Args:
-        tower: of the images: the convolutional one that ships, or open_clip's ViT.
+        tower: of the images: a ResNet, or a ViT on its first stages.
     """
     register_scenes_config()
     with quiet_logs():  # open_clip warns of random weights; the callers train or replace them
@@ -205,7 +197,7 @@ def new_scenes_clip(tower: Tower = "resnet") -> Any:
 @lru_cache(maxsize=1)
 def register_scenes_config() -> None:
     """Make `SCENES_MODELS` known to open_clip, which reads them from the JSON files beside this module."""
-    import wilss.nets.scenes_resnet  # noqa: F401  (registers the trunk with timm)
+    import wilss.nets.scenes_vit  # noqa: F401  (registers both trunks with timm)
 
     for name in SCENES_MODELS.values():
         open_clip.add_model_config(Path(__file__).parent / f"{name}.json")

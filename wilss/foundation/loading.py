@@ -72,7 +72,7 @@ def _scenes(path: Path) -> LoadedClip:
     if not path.is_file():
         raise WeightsNotFoundError(f"weights file '{path}' does not exist; make one with wilss pretrain clip")
     state = read_weights(path)
-    tower: Tower = "vit" if "visual.conv1.weight" in state else "resnet"
+    tower: Tower = "vit" if "visual.trunk.cls_token" in state else "resnet"
     model = new_scenes_clip(tower)
     wanted = model.state_dict()
     odd = [key for key in state if key not in wanted or wanted[key].shape != state[key].shape]

@@ -53,6 +53,7 @@ class Editor {
     this.tool.leave();
     this.wanted = item;
     this.session = this.sessions.get(item)?.isCurrent ? this.sessions.get(item) : null;
+    this.stage.ariaBusy = "true"; // nothing can be drawn before the mask is here
     try {
       const tell = (saver, problem) => this.tell(saver, problem);
       const session = this.session ?? (await Session.open(this.digest, item, this.size, tell));
@@ -77,6 +78,7 @@ class Editor {
     const name = item.querySelector("label").textContent.trim();
     this.root.querySelector(".editor-title").textContent = name;
     this.stage.setAttribute("aria-label", `Mask of ${name}: draw with mouse, pen or finger`);
+    this.stage.ariaBusy = "false";
     if (session.recover()) this.#recovered();
     this.tell(session.saver, "");
     this.root.dispatchEvent(new CustomEvent("editor-shown", { bubbles: true }));

@@ -17,12 +17,13 @@ import timm
 import torch
 import torch.nn.functional as F
 from open_clip.loss import ClipLoss
-from open_clip.transformer import VisionTransformer
 from pydantic import Field, model_validator
+from timm.models.resnet import ResNet
 from torch import Tensor, nn
 
 from wilss._logs import quiet_logs
-from wilss.foundation.clip_towers import SCENES_MODELS, Tower, pooled
+from wilss.foundation.clip_towers import SCENES_MODELS, Tower
+from wilss.foundation.loading import SCENES_FILE
 from wilss.foundation.pretrain.loop import (
     Progress,
     State,
@@ -34,6 +35,7 @@ from wilss.foundation.pretrain.loop import (
 )
 from wilss.foundation.pretrain.pairs import Pairs, batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
+from wilss.nets.pretrained import read_weights
 from wilss.precision import autocast
 from wilss.section import LATER, Section, Seed
 
@@ -47,29 +49,50 @@ class Phase(Section):
     output_stride: Literal[8, 16, 32] = 16
 
 
+RESNET_PHASES = (
+    Phase(pairs="easy", steps=800, image_size=64),
+    Phase(pairs="scenes", steps=7000),
+    Phase(pairs="scenes", steps=1800, output_stride=8),
+)
+VIT_PHASES = (
+    Phase(pairs="easy", steps=200, image_size=64),
+    Phase(pairs="scenes", steps=1800, image_size=64),
+    Phase(pairs="scenes", steps=2800),
+)
+"""A ViT begins with what ``clip:scenes`` knows of outlines, so that less is enough."""
+
+
 class ClipTraining(Section):
-    """Settings of the contrastive run. The defaults made the weights that ship."""
+    """Settings of the contrastive run. The defaults of each tower made the weights that ship."""
 
     phases: tuple[Phase, ...] = Field(
-        (
-            Phase(pairs="easy", steps=800, image_size=64),
-            Phase(pairs="scenes", steps=7000),
-            Phase(pairs="scenes", steps=1800, output_stride=8),
-        ),
+        RESNET_PHASES,
         min_length=1,
-        description="outlines first, on large single objects; the fine grid last",
+        description="outlines first, on large single objects; the fine grid last; of a ViT less where left out",
     )
     n_easy: int = Field(8192, ge=1, description="pairs that show one large object")
     n_scenes: int = Field(32768, ge=1, description="pairs of the pretraining world")
     batch_size: int = Field(64, ge=2)
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0, description="of a ViT 1e-3 where left out")
     weight_decay: float = Field(0.05, ge=0)
     token_weight: float = Field(1.0, ge=0, description="weight of the caption-token classification")
     tower: Annotated[Tower, LATER] = Field(
         "resnet", description="of the images: the one that ships, or a ViT, whose last block can be changed"
     )
+    start: Annotated[Literal["auto", "random", "scenes"], LATER] = Field(
+        "auto",
+        description="weights to begin with: random, or those of clip:scenes where a ViT has the same parts, "
+        "which are its text tower and its first convolutions; auto: scenes for a ViT",
+    )
     save_every: int = Field(200, ge=1, description="steps between two states that a killed run goes on from")
     seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_a_vit(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("tower") == "vit":
+            return {"phases": VIT_PHASES, "learning_rate": 1e-3, **given}
+        return given
 
     @model_validator(mode="after")
     def _enough_pairs(self) -> Self:
@@ -77,6 +100,17 @@ class ClipTraining(Section):
         if self.batch_size > fewest:
             raise ValueError(f"batch_size {self.batch_size} is larger than the {fewest} pairs of a phase")
         return self
+
+    @model_validator(mode="after")
+    def _a_start_that_fits(self) -> Self:
+        if self.start == "scenes" and self.tower == "resnet":
+            raise ValueError("start=scenes is for tower=vit; the ResNet of clip:scenes is what would be trained")
+        return self
+
+    @property
+    def begins_with_scenes(self) -> bool:
+        """Whether the weights of ``clip:scenes`` are what the training begins with."""
+        return self.start == "scenes" or (self.start == "auto" and self.tower == "vit")
 
     @property
     def steps(self) -> int:
@@ -133,7 +167,7 @@ def train_clip(
     tokens = {name: tokenizer(pairs.captions) for name, pairs in pools.items()}
     words = TokenTargets(torch.cat(list(tokens.values())))
     model.to(place, memory_format=torch.channels_last).train()
-    classify = nn.Linear(_width(model.visual), words.count).to(place)
+    classify = nn.Linear(model.visual.trunk.num_features, words.count).to(place)
     learnt = [*model.parameters(), *classify.parameters()]
     optimiser = torch.optim.AdamW(learnt, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
     parts = {"model": model, "classify": classify, "optimiser": optimiser}
@@ -155,6 +189,19 @@ def train_clip(
             progress(step + 1, spec.steps, value)
     _to_stride(model, 8)
     model.eval()
+
+
+def begin_with_scenes(model: Any) -> None:
+    """Give a `new_scenes_clip` with a ViT what it shares with ``clip:scenes``: text tower and first convolutions."""
+    known = read_weights(SCENES_FILE)
+    stem = "visual.trunk.patch_embed.backbone."
+    shared = {key: known[key.replace(stem, "visual.trunk.")] for key in model.state_dict() if _shared(key, stem)}
+    model.load_state_dict(shared, strict=False)
+
+
+def _shared(key: str, stem: str) -> bool:
+    kept = not key.endswith(("attn_mask", "num_batches_tracked"))
+    return kept and (key.startswith(stem) or not key.startswith("visual."))
 
 
 def _learn(model: Any, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -181,10 +228,9 @@ def _objective(
     tokens: Tensor,
 ) -> Tensor:
     with autocast("auto", view.device):
-        seen = _pooled(model.visual, view.contiguous(memory_format=torch.channels_last)).float()
+        seen = model.visual.trunk(view.contiguous(memory_format=torch.channels_last)).float()
     # early embeddings differ by less than bf16 resolves, so both projections stay in float32
-    visual = model.visual
-    image = F.normalize(seen @ visual.proj if isinstance(visual, VisionTransformer) else visual.head(seen), dim=-1)
+    image = F.normalize(model.visual.head(seen), dim=-1)
     text = model.encode_text(tokens.to(view.device), normalize=True)
     loss: Tensor = contrast(image, text, model.logit_scale.exp())
     if weight:
@@ -192,17 +238,8 @@ def _objective(
     return loss
 
 
-def _pooled(visual: Any, view: Tensor) -> Tensor:
-    """What stands for an image before its projection, ``(N, D)``."""
-    return pooled(visual, view) if isinstance(visual, VisionTransformer) else visual.trunk(view)
-
-
-def _width(visual: Any) -> int:
-    return int(visual.proj.shape[0] if isinstance(visual, VisionTransformer) else visual.trunk.num_features)
-
-
 def _to_stride(model: Any, stride: int) -> int:
-    if isinstance(model.visual, VisionTransformer):  # whose patches stay what they are
+    if not isinstance(model.visual.trunk, ResNet):  # a ViT's patches stay what they are
         return stride
     template = timm.create_model("resnet_scenes", pretrained=False, num_classes=0, output_stride=stride)
     template.reset_classifier(0, "avg")

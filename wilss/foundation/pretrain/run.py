@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes with timm)
 from wilss.errors import FormatError, SpecError, did_you_mean
 from wilss.foundation.clip_towers import new_scenes_clip
-from wilss.foundation.pretrain.clip import ClipTraining, train_clip
+from wilss.foundation.pretrain.clip import ClipTraining, begin_with_scenes, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
 from wilss.foundation.pretrain.loop import Progress
 from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
@@ -100,6 +100,8 @@ def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
 def _clip(spec: ClipTraining, folder: Path, progress: Callable[[str], Progress], device: str) -> nn.Module:
     torch.manual_seed(spec.seed)
     net: Any = new_scenes_clip(spec.tower)
+    if spec.begins_with_scenes:
+        begin_with_scenes(net)
     drawn = progress("draw pairs")
     total = spec.n_easy + spec.n_scenes
     easy = draw_pairs(EASY_WORLD, spec.n_easy, progress=lambda done, _: drawn(done, total, 0.0))
