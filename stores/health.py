@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,16 +28,28 @@ def _vitals(run: Run, step: int) -> StepVitals:
     matrix, names = counts.tables["full"], ("background", *counts.classes)
     seen, truth = [sum(column) for column in zip(*matrix, strict=True)], [sum(row) for row in matrix]
     first = step == run.first_step
+    taught = run.names(run.protocol.seen(step) if first else run.protocol.steps[step])
     iterations, losses = (0, []) if run.given and first else _training(run, step)
     return StepVitals(
         step=step,
         iou=class_shares(counts),
         predicted={name: seen[k] / truth[k] for k, name in enumerate(names) if truth[k]},
-        taught=run.names(run.protocol.seen(step) if first else run.protocol.steps[step]),
+        taught=taught,
         iterations=iterations,
         losses=losses,
         masks={} if first else _masks(run, step),
+        taken={name: found for name in taught if (found := taken_for(matrix, names, names.index(name)))},
     )
+
+
+def taken_for(matrix: Sequence[Sequence[int]], names: Sequence[str], at: int) -> tuple[str, float] | None:
+    """The other class, not background, that gets most of a class's pixels, and their share; None without pixels."""
+    row = matrix[at]
+    others = [k for k in range(1, len(names)) if k != at]
+    if not sum(row) or not others:
+        return None
+    most = max(others, key=lambda k: row[k])
+    return names[most], row[most] / sum(row)
 
 
 def _training(run: Run, step: int) -> tuple[int, list[float]]:

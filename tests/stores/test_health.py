@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stores.health import masks_by_class
+from stores.health import masks_by_class, taken_for
 from tests.stores.labels.test_stats import labelled
 
 
@@ -17,3 +17,12 @@ def test_empty_and_covering_masks_are_counted_class_by_class(tmp_path: Path) -> 
         "cat": (2, pytest.approx(0.5), 0.0),
         "dog": (2, 0.0, pytest.approx(1.0)),
     }
+
+
+def test_a_class_is_taken_for_the_one_that_gets_most_of_its_pixels() -> None:
+    names = ("background", "cat", "dog", "horse")
+    matrix = [[90, 0, 0, 10], [0, 8, 2, 0], [0, 0, 0, 0], [50, 10, 30, 10]]
+    assert taken_for(matrix, names, 3) == ("dog", 0.3), "background is no class that it could be taken for"
+    assert taken_for(matrix, names, 1) == ("dog", 0.2)
+    assert taken_for(matrix, names, 2) is None, "no image shows it"
+    assert taken_for([[1, 0], [0, 1]], names[:2], 1) is None, "there is no other class"

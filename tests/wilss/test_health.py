@@ -97,6 +97,17 @@ def test_a_class_that_is_never_predicted_is_told_with_what_comes_first() -> None
     assert rules(BASE, unknown) == [], "no evaluation image shows it"
 
 
+def test_a_new_class_that_is_taken_for_another_is_told_with_the_share() -> None:
+    taken = replace(NEXT, taken={"horse": ("dog", 0.44)})
+    assert rules(BASE, taken) == [("new classes taken for others", True)], "more of it is seen as a dog than as a horse"
+    assert "after step 1 the student sees 44.0 % of 'horse' as 'dog'" in says(BASE, taken)
+    assert "images that show 'horse' and 'dog' together" in says(BASE, taken)
+    better = with_iou(taken, horse=0.5)
+    assert rules(BASE, better) == [("new classes taken for others", False)]
+    assert rules(BASE, replace(NEXT, taken={"horse": ("dog", 0.24)})) == []
+    assert rules(replace(BASE, taken={"cat": ("dog", 0.5)}), NEXT) == [], "a matter of the masks of step 0"
+
+
 def test_classes_that_a_later_step_lost_are_named() -> None:
     lost = with_iou(NEXT, cat=0.15)
     assert rules(BASE, lost) == [("old classes lost", False)]

@@ -17,6 +17,8 @@ UNTRAINED = 0.15
 """A base student whose classes have a lower mean IoU is hardly trained: short trainings on photographs reach 0.3."""
 UNSEEN = 0.02
 """A class that gets a smaller share of the pixels it has is never predicted, for all practical purposes."""
+TAKEN = 0.25
+"""A class of which another class gets this share of the pixels is taken for it."""
 FALLING = 0.1
 """A loss that fell by more in the last quarter of a training, as share of what was left, had further to fall."""
 FORGOTTEN = 0.1
@@ -50,7 +52,8 @@ class StepVitals:
 
     iou: by class after it, background first; None where the truth has none of it. predicted: class -> predicted pixels
     over true ones, where there are true ones. taught: its classes. losses: sum of all terms by epoch, without the
-    epochs of a warm-up. masks: of its label set, by class.
+    epochs of a warm-up. masks: of its label set, by class. taken: of each class of the step, which other class, not
+    background, gets most of its pixels, and their share in [0, 1].
     """
 
     step: int
@@ -60,6 +63,7 @@ class StepVitals:
     iterations: int
     losses: Sequence[float] = ()
     masks: Mapping[str, MaskVitals] = field(default_factory=dict)
+    taken: Mapping[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def health_of(steps: Sequence[StepVitals]) -> tuple[HealthNote, ...]:
@@ -69,7 +73,7 @@ def health_of(steps: Sequence[StepVitals]) -> tuple[HealthNote, ...]:
         steps: from the run's first one, whose student is its base, to its last.
     """
     base = steps[0]
-    of_steps = (chain(_still_falling(step), _bad_masks(step), _never_predicted(step)) for step in steps)
+    of_steps = (chain(_still_falling(step), _bad_masks(step), _never_predicted(step), _taken(step)) for step in steps)
     return tuple(chain(_not_evaluated(steps[-1]), _base_untrained(base), *of_steps, _lost(steps)))
 
 
@@ -166,6 +170,23 @@ def _never_predicted(step: StepVitals) -> Iterator[HealthNote]:
         says=f"after step {step.step} {_listed(names)}, of the {counted(len(step.taught), 'class')} that it teaches, "
         f"{'is' if len(names) == 1 else 'are'} predicted nowhere, though evaluation images show {it}",
         todo=f"the pseudo-labels of {_listed(empty)} come first, see above" if empty else longer,
+    )
+
+
+def _taken(step: StepVitals) -> Iterator[HealthNote]:
+    taken = {name: other for name, other in step.taken.items() if other[1] >= TAKEN}
+    if not taken or not step.step:  # what a base student confuses, its masks tell
+        return
+    said = [f"{percent(share)} % of '{name}' as '{other}'" for name, (other, share) in list(taken.items())[:MOST_NAMES]]
+    more = f" and so on for {len(taken) - MOST_NAMES} more" if len(taken) > MOST_NAMES else ""
+    name, (other, _) = next(iter(taken.items()))
+    yield HealthNote(
+        rule="new classes taken for others",
+        step=step.step,
+        serious=any(share > (step.iou.get(name) or 0.0) for name, (_, share) in taken.items()),
+        says=f"after step {step.step} the student sees {', '.join(said)}{more}",
+        todo=f"tag images that show '{name}' and '{other}' together; see with 'wilss inspect' whether pseudo-labels of "
+        f"'{name}' hold '{other}'; or train longer: --set step.min_iterations={2 * max(step.iterations, 100)}",
     )
 
 
