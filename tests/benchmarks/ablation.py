@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 from tests.benchmarks import last_line
@@ -16,6 +17,7 @@ from wilss.foundation.quality import HELD_OUT, label_quality
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.spec import make_spec
+from wilss.words import nested
 
 CLIP = {"fusion": "scores", "propagate": 0, "refine": "none", "refine_threshold": None}
 SEEDS = {**CLIP, "fusion": "seeds", "n_seeds": 10, "keep": 0.3, "keep_by": "mass"}
@@ -71,8 +73,23 @@ COMPETE: dict[str, dict[str, Any]] = {
     "only tags, background words for photographs": {**TAGGED, "background": ("background", "texture", "photographs")},
     "the best of several words": {"words": "max"},
 }
-TABLES = {"parts": ROWS, "compete": COMPETE}
-"""What is compared: parts of the co-segmentation, or who competes for pixels."""
+BLOCK = ("value", "sclip", "clearclip", "naclip", "proxy")
+COMPETITION = {"all": {}, "tagged": TAGGED}
+WORDS = {"two": {}, "photographs": {"background": ("background", "texture", "photographs")}}
+GROUPER = {"spread and PAMR": {}, "no grouper, PAMR": {"cosegment": {"propagate": 0}}}
+BLOCKS: dict[str, dict[str, Any]] = {
+    f"{block} | {compete} | {words} | {grouper}": {
+        "scorer": "clip:scenes-vit",
+        "block": block,
+        **COMPETITION[compete],
+        **WORDS[words],
+        **GROUPER[grouper],
+    }
+    for block, compete, words, grouper in product(BLOCK, COMPETITION, WORDS, GROUPER)
+}
+TABLES = {"parts": ROWS, "compete": COMPETE, "blocks": BLOCKS}
+"""What is compared: parts of the co-segmentation, who competes for pixels, or the last block of a ViT CLIP."""
+HEADS = {"blocks": ("block", "compete", "background words", "then")}
 
 
 def changed(base: FoundationSpec, change: dict[str, Any]) -> FoundationSpec:
@@ -88,10 +105,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--table", choices=TABLES, default="parts")
     parser.add_argument("--seed", type=int, default=HELD_OUT.seed, help="of the world; 0 is what benchmarks score")
+    parser.add_argument("--set", action="append", default=[], help="of all rows, such as foundation.scorer_scales=1")
     parser.add_argument("--old", type=int, default=0, help="so many classes compete by name alone")
     options = parser.parse_args()
-    base = make_spec({"benchmark": "scenes-15-5"}).foundation
-    print("| setting | initial mIoU | refined mIoU | background | agreement |\n|---|---|---|---|---|")
+    base = make_spec({"benchmark": "scenes-15-5", **nested(options.set)}).foundation
+    head = (*HEADS.get(options.table, ("setting",)), "initial mIoU", "refined mIoU", "background", "agreement")
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     results = {}
     for name, change in TABLES[options.table].items():
         spec = changed(base, change)
