@@ -168,16 +168,18 @@ def test_a_click_marks_a_region(page: Watched, root: Path, digest: str) -> None:
     view = LabelView.open(root, digest)
     row = int(view.columns["coverage"].argmax())
     image, _ = view.at(row)
-    ys, xs = view.mask(row).nonzero()
-    height, width = view.mask(row).shape
+    before = view.mask(row)
+    height, width = before.shape
+    (y, x) = (~before).nonzero()[0][0], (~before).nonzero()[1][0]
     page.open(f"/labels/{digest}/images/{image}")
     box = page.editor()
     page.page.keyboard.press("g")
-    at = xs[len(xs) // 2] / width, ys[len(ys) // 2] / height
-    where = box["x"] + box["width"] * at[0], box["y"] + box["height"] * at[1]
-    answer = page.saved(lambda: page.page.mouse.click(*where), "/paint/")
+    page.page.mouse.click(box["x"] + box["width"] * (x + 0.5) / width, box["y"] + box["height"] * (y + 0.5) / height)
+    page.page.wait_for_selector('#editor [data-edit="apply"]:enabled')
+    answer = page.saved(lambda: page.page.keyboard.press("Enter"), "/paint/")
     mask = view.review.mask(answer["rows"][0]["mask"])
-    assert mask[ys[len(ys) // 2], xs[len(xs) // 2]]
+    assert mask[y, x]
+    assert not (before & ~mask).any()
     page.saved(lambda: page.page.keyboard.press("Control+z"))
 
 
