@@ -40,6 +40,32 @@ ROWS: dict[str, dict[str, Any]] = {
     "... spread twice, more sharply": LITE2 | {"grouper_temperature": 0.1, "cosegment": {"propagate": 2}},
     "... larger for the grouper": LITE2 | {"grouper_scale": 2.0},
 }
+ROWS |= {
+    f"... {name}": LITE2 | change
+    for name, change in {
+        "PAMR, competition 0.15": {"cosegment": {"refine": "pamr"}, "competition": 0.15},
+        "PAMR, competition 0.2": {"cosegment": {"refine": "pamr"}, "competition": 0.2},
+        "PAMR, spread twice": {"cosegment": {"refine": "pamr", "propagate": 2}},
+        "PAMR, spread more softly": {"cosegment": {"refine": "pamr"}, "grouper_temperature": 0.2},
+        "PAMR, with MobileNetV2": {"cosegment": {"refine": "pamr"}, "scorer": f"{LITE2['scorer']}+mobilenetv2_100"},
+        "PAMR, with MobileNetV2 and DeiT-Ti": {
+            "cosegment": {"refine": "pamr"},
+            "scorer": f"{LITE2['scorer']}+mobilenetv2_100+deit_tiny_patch16_224",
+        },
+        "PAMR, with MobileNetV2, competition 0.2": {
+            "cosegment": {"refine": "pamr"},
+            "scorer": f"{LITE2['scorer']}+mobilenetv2_100",
+            "competition": 0.2,
+        },
+        "PAMR, with MobileNetV2, spread twice": {
+            "cosegment": {"refine": "pamr", "propagate": 2},
+            "scorer": f"{LITE2['scorer']}+mobilenetv2_100",
+        },
+        "PAMR, mirror image": {"cosegment": {"refine": "pamr"}, "scorer_flip": True},
+        "PAMR, refined threshold 0.45": {"cosegment": {"refine": "pamr", "refine_threshold": 0.45}},
+        "PAMR, refined threshold 0.55": {"cosegment": {"refine": "pamr", "refine_threshold": 0.55}},
+    }.items()
+}
 LISTS = "ImageSets/Segmentation"
 
 

@@ -1,4 +1,4 @@
-"""One scorer at several image sizes, and mirrored: the average of all its score maps."""
+"""Several scorers, or one at several image sizes, and mirrored: the average of all their score maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class MultiScaleScorer:
     """Mean of the scorers' maps on the finest of their grids.
 
     Args:
-        scorers: the same scorer at different scales.
+        scorers: the same scorer at different scales, or different ones.
         flip: also score the mirrored image and mirror its maps back.
     """
 

@@ -72,8 +72,9 @@ class FoundationSpec(Section):
 
     scorer: str = Field(
         "clip:scenes",
-        description="clip:scenes, clip:MODEL/TAG, clip:MODEL/FILE, clip:FOLDER or classifier:TIMM_MODEL; auto: of "
-        "those in the folder of weights the one that knows most of the classes",
+        description="clip:scenes, clip:MODEL/TAG, clip:MODEL/FILE, clip:FOLDER or classifier:TIMM_MODEL, of which "
+        "several are averaged (classifier:A+B); auto: of those in the folder of weights the one that knows most of the "
+        "classes",
     )
     grouper: str = Field("dino:scenes", description="dino:TIMM_VIT, dino:scenes or features:TIMM_MODEL")
     scorer_scales: tuple[Scale, ...] = Field(

@@ -99,16 +99,19 @@ def require_known(scorer: Scorer, prompts: dict[str, tuple[str, ...]]) -> None:
     if not prompts:
         raise SpecError("the ontology is empty: there is no class to label; give at least one class with a prompt")
     require_prompts(list(prompts.values()))
-    one = scorer.scorers[0] if isinstance(scorer, MultiScaleScorer) else scorer
-    if isinstance(one, ClassifierScorer):
-        require_matches(prompts, one.names)
+    each = scorer.scorers if isinstance(scorer, MultiScaleScorer) else (scorer,)
+    names = tuple(dict.fromkeys(name for one in each if isinstance(one, ClassifierScorer) for name in one.names))
+    if names:
+        require_matches(prompts, names)
 
 
 def _at_scales(spec: FoundationSpec, at_scale: Callable[[float], Scorer]) -> Scorer:
     """A scorer at the sizes of its settings, and mirrored if they say so."""
     scorers = tuple(at_scale(scale) for scale in spec.scorer_scales)
-    if len(scorers) == 1 and not spec.scorer_flip:
-        return scorers[0]
+    return scorers[0] if len(scorers) == 1 and not spec.scorer_flip else _together(scorers, spec)
+
+
+def _together(scorers: tuple[Scorer, ...], spec: FoundationSpec) -> Scorer:
     facts = {"scales": [scorer.digest for scorer in scorers], "flip": spec.scorer_flip}
     return MultiScaleScorer(scorers, digest_of(facts), spec.scorer_flip)
 
@@ -154,11 +157,24 @@ def _later_settings(spec: FoundationSpec, patch: int) -> dict[str, Any]:
 
 
 def classifier_scorer(spec: FoundationSpec, folder: Path | None, device: str) -> Scorer:
-    """A classifier of ImageNet as a scorer. Raises SpecError for settings of CLIP's last block."""
+    """A classifier of ImageNet as a scorer, or several whose maps are averaged, joined by "+".
+
+    Raises SpecError for settings of CLIP's last block.
+    """
     if spec.block != "auto" or spec.window:
         told = f"block={spec.block}" if spec.block != "auto" else f"window={spec.window}"
         raise SpecError(f"foundation.{told} is for clip: scorers; leave it out with '{spec.scorer}'")
-    weights = find_weights(spec.scorer.partition(":")[2], "auto", folder)
+    models = spec.scorer.partition(":")[2].split("+")
+    makers = [_classifier_at_scale(spec, model, folder, device) for model in models]
+    if len(makers) == 1:
+        return _at_scales(spec, makers[0])
+    return _together(tuple(maker(scale) for maker in makers for scale in spec.scorer_scales), spec)
+
+
+def _classifier_at_scale(
+    spec: FoundationSpec, model: str, folder: Path | None, device: str
+) -> Callable[[float], Scorer]:
+    weights = find_weights(model, "auto", folder)
     net, stride = _classifier_net(weights, spec.scorer_stride)
     settings: dict[str, Any] = {
         "temperature": spec.scorer_temperature or 1.0,
@@ -175,7 +191,7 @@ def classifier_scorer(spec: FoundationSpec, folder: Path | None, device: str) ->
             net.to(device), names, digest_of(facts), weights.mean, weights.std, stride, scale=scale, **settings
         )
 
-    return _at_scales(spec, at_scale)
+    return at_scale
 
 
 def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, int]:
@@ -183,8 +199,11 @@ def _classifier_net(weights: Weights, output_stride: int | None) -> tuple[Any, i
     if issubclass(model_class(weights.model), (VisionTransformer, Eva)):
         vit: Any = build(weights, dynamic_img_size=True)
         patch = int(vit.patch_embed.patch_size[0])
-        if output_stride:
-            raise SpecError(f"'{weights.model}' has patches of {patch} px; leave scorer_stride out")
+        if output_stride not in (None, patch):
+            raise SpecError(
+                f"'{weights.model}' has patches of {patch} px and cannot have scorer_stride={output_stride}; leave "
+                "scorer_stride out"
+            )
         return vit.eval().requires_grad_(False), patch
     net: Any = build(weights, **({"output_stride": output_stride} if output_stride else {}))
     stride = output_stride or int(net.feature_info[-1]["reduction"])
