@@ -138,6 +138,8 @@ def register_family(entry: Family) -> None:
     for preset, known in ((entry.preset, PRESETS), (entry.fewshot_preset, FEWSHOT_PRESETS)):
         if preset is not None and preset not in known:
             raise SpecError(f"{what} names the unknown preset '{preset}'.{did_you_mean(preset, known)}")
+    if "upon" in PRESETS.get(entry.preset or "", {}):
+        raise SpecError(f"{what} names the preset '{entry.preset}', which adds to a family's own; name that one")
     _add(FAMILIES, entry, what)
 
 

@@ -81,12 +81,15 @@ class RunSpec(Extensible):
         family = _family(content)
         if family is None:
             return content
-        name = content.get("preset") or family_of(family).preset
+        own = family_of(family).preset
+        name = content.get("preset") or own
         if not isinstance(name, str):
             return content
         if name not in PRESETS:
             raise ValueError(f"unknown preset '{name}'.{did_you_mean(name, PRESETS)}")
         named = dict(PRESETS[name])
+        if named.pop("upon", None):
+            named = merge(PRESETS[own or "small"], named)
         by_benchmark = named.pop("benchmarks", {}).get(str(content.get("benchmark")), {})
         filled = merge(merge(merge(named, by_benchmark), _of_method(content)), {**content, "preset": name})
         return with_section_defaults(cls, filled)

@@ -25,46 +25,30 @@ from wilss.settings import Settings
 from wilss.spec import make_spec
 from wilss.words import merge
 
-LITE2 = {"scorer": "classifier:tf_efficientnet_lite2"}
+ONCE = {"propagate": 1, "refine": "none"}
+PAMR = {"propagate": 1, "refine": "pamr"}
+LITE2 = {"scorer": "classifier:tf_efficientnet_lite2", "cosegment": ONCE}
+BOTH = {"scorer": f"{LITE2['scorer']}+mobilenetv2_100", "cosegment": PAMR}
 ROWS: dict[str, dict[str, Any]] = {
-    "MobileNetV2": {"scorer": "classifier:mobilenetv2_100"},
+    "as in the preset": {},
+    "MobileNetV2": {"scorer": "classifier:mobilenetv2_100", "cosegment": ONCE},
     "EfficientNet-Lite2": LITE2,
     "... further words": LITE2 | {"synonyms": "many"},
     "... and the mirror image": LITE2 | {"scorer_flip": True},
-    "... spread twice": LITE2 | {"cosegment": {"propagate": 2}},
-    "... PAMR": LITE2 | {"cosegment": {"refine": "pamr"}},
+    "... spread twice": LITE2 | {"cosegment": ONCE | {"propagate": 2}},
     "... competition 0.5": LITE2 | {"competition": 0.5},
     "... competition 0.15": LITE2 | {"competition": 0.15},
     "... spread more softly": LITE2 | {"grouper_temperature": 0.25},
     "... spread more sharply": LITE2 | {"grouper_temperature": 0.1},
-    "... spread twice, more sharply": LITE2 | {"grouper_temperature": 0.1, "cosegment": {"propagate": 2}},
     "... larger for the grouper": LITE2 | {"grouper_scale": 2.0},
-}
-ROWS |= {
-    f"... {name}": LITE2 | change
-    for name, change in {
-        "PAMR, competition 0.15": {"cosegment": {"refine": "pamr"}, "competition": 0.15},
-        "PAMR, competition 0.2": {"cosegment": {"refine": "pamr"}, "competition": 0.2},
-        "PAMR, spread twice": {"cosegment": {"refine": "pamr", "propagate": 2}},
-        "PAMR, spread more softly": {"cosegment": {"refine": "pamr"}, "grouper_temperature": 0.2},
-        "PAMR, with MobileNetV2": {"cosegment": {"refine": "pamr"}, "scorer": f"{LITE2['scorer']}+mobilenetv2_100"},
-        "PAMR, with MobileNetV2 and DeiT-Ti": {
-            "cosegment": {"refine": "pamr"},
-            "scorer": f"{LITE2['scorer']}+mobilenetv2_100+deit_tiny_patch16_224",
-        },
-        "PAMR, with MobileNetV2, competition 0.2": {
-            "cosegment": {"refine": "pamr"},
-            "scorer": f"{LITE2['scorer']}+mobilenetv2_100",
-            "competition": 0.2,
-        },
-        "PAMR, with MobileNetV2, spread twice": {
-            "cosegment": {"refine": "pamr", "propagate": 2},
-            "scorer": f"{LITE2['scorer']}+mobilenetv2_100",
-        },
-        "PAMR, mirror image": {"cosegment": {"refine": "pamr"}, "scorer_flip": True},
-        "PAMR, refined threshold 0.45": {"cosegment": {"refine": "pamr", "refine_threshold": 0.45}},
-        "PAMR, refined threshold 0.55": {"cosegment": {"refine": "pamr", "refine_threshold": 0.55}},
-    }.items()
+    "... PAMR": LITE2 | {"cosegment": PAMR},
+    "... PAMR, competition 0.15": LITE2 | {"cosegment": PAMR, "competition": 0.15},
+    "... PAMR, mirror image": LITE2 | {"cosegment": PAMR, "scorer_flip": True},
+    "both, PAMR": BOTH,
+    "both, PAMR, competition 0.2": BOTH | {"competition": 0.2},
+    "both, PAMR, spread twice": BOTH | {"cosegment": PAMR | {"propagate": 2}},
+    "both, PAMR, larger for the grouper": BOTH | {"grouper_scale": 2.0},
+    "both and DeiT-Ti, PAMR": BOTH | {"scorer": f"{BOTH['scorer']}+deit_tiny_patch16_224"},
 }
 LISTS = "ImageSets/Segmentation"
 

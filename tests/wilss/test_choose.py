@@ -20,13 +20,21 @@ def weights(folder: Path, **sizes: int) -> Path:
     return folder
 
 
-def test_the_larger_of_two_that_know_the_same_words_is_chosen_and_what_it_lacks_is_said(tmp_path: Path) -> None:
-    folder = weights(tmp_path, mobilenetv2_100=7, tf_efficientnet_lite2=12, notes=99)
+def test_the_two_largest_that_know_the_same_words_are_averaged_and_what_they_lack_is_said(tmp_path: Path) -> None:
+    folder = weights(tmp_path, mobilenetv2_100=7, tf_efficientnet_lite2=12, resnet18=3, notes=99)
     name, why = choose_scorer(AUTO, WORDS, folder)
-    assert name == "classifier:tf_efficientnet_lite2"
+    assert name == "classifier:tf_efficientnet_lite2+mobilenetv2_100"
     assert why == (
-        "scorer classifier:tf_efficientnet_lite2: it knows 2 of 3 classes, not gadget; chosen before "
-        "classifier:mobilenetv2_100"
+        "scorer classifier:tf_efficientnet_lite2+mobilenetv2_100: they know 2 of 3 classes, not gadget; chosen before "
+        "classifier:resnet18"
+    )
+
+
+def test_one_alone_is_taken_alone(tmp_path: Path) -> None:
+    name, why = choose_scorer(AUTO, WORDS, weights(tmp_path, tf_efficientnet_lite2=12))
+    assert (name, why) == (
+        "classifier:tf_efficientnet_lite2",
+        "scorer classifier:tf_efficientnet_lite2: it knows 2 of 3 classes, not gadget",
     )
 
 
@@ -43,7 +51,7 @@ def test_a_clip_reads_any_words_and_comes_first(tmp_path: Path) -> None:
 
 def test_what_cannot_have_the_stride_is_left_out(tmp_path: Path) -> None:
     folder = weights(tmp_path, mobilenetv2_100=7, deit_tiny_patch16_224=11)
-    assert choose_scorer(AUTO, WORDS, folder)[0] == "classifier:deit_tiny_patch16_224"
+    assert choose_scorer(AUTO, WORDS, folder)[0] == "classifier:deit_tiny_patch16_224+mobilenetv2_100"
     strided = FoundationSpec(scorer="auto", scorer_stride=16)
     assert choose_scorer(strided, WORDS, folder)[0] == "classifier:mobilenetv2_100"
 

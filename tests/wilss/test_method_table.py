@@ -65,3 +65,16 @@ def test_a_method_of_one_step_builds_nothing() -> None:
         build_method("joint", None)  # type: ignore[arg-type]
     with pytest.raises(SpecError, match=r"unknown method .jont.\. Did you mean .joint."):
         build_method("jont", None)  # type: ignore[arg-type]
+
+
+def test_the_preset_best_is_the_benchmarks_own_with_what_helps_and_a_given_key_comes_first() -> None:
+    for name, own in (("scenes-15-1", "demo"), ("voc-10-10", "small")):
+        best, plus = (
+            make_spec({"benchmark": name, "preset": preset, "method": method})
+            for preset, method in (("best", "fmwiss"), (own, "fmwiss+"))
+        )
+        assert best.fmwiss == plus.fmwiss
+        assert best.model_dump(exclude={"preset", "method"}) == plus.model_dump(exclude={"preset", "method"})
+    given = make_spec({"benchmark": "scenes-15-1", "preset": "best", "fmwiss": {"memory": {"grows": False}}})
+    assert not given.fmwiss.memory.grows
+    assert given.fmwiss.paste.by_class

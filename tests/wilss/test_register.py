@@ -193,6 +193,7 @@ class Half(nn.Module):
         (lambda: register_family(SimpleNamespace(name="half")), "data family 'half' is a SimpleNamespace; make it a"),
         (lambda: register_family(Family("half", print)), "data family 'half' names no preset"),
         (lambda: register_family(Family("half", print, preset="tinny")), "unknown preset 'tinny'. Did you mean 'tiny'"),
+        (lambda: register_family(Family("half", print, preset="best")), "'best', which adds to a family's own"),
         (lambda: register_family(Family("half", print, preset="tiny", needs={"date": ""})), "Did you mean 'data'"),
         (lambda: register_method("fmwiss", Finetune), "method 'fmwiss' is registered already"),
         (lambda: register_scorer("clip", print), "scorer 'clip' is registered already"),

@@ -1,4 +1,4 @@
-"""Which scorer of those at hand knows the words of a benchmark best."""
+"""Which scorers of those at hand know the words of a benchmark best."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from wilss.foundation.kinds import WELL_KNOWN
 from wilss.foundation.spec import FoundationSpec
 from wilss.nets.pretrained import model_class, pretrained_config
 
-FALLBACK = "classifier:mobilenetv2_100"
+CLASSIFIER = "classifier:"
+FALLBACK = f"{CLASSIFIER}mobilenetv2_100"
 """Where none is at hand: small, and timm's hub has its weights."""
 
 
@@ -34,7 +35,9 @@ class Candidate:
 
 
 def choose_scorer(spec: FoundationSpec, prompts: Mapping[str, tuple[str, ...]], folder: Path | None) -> tuple[str, str]:
-    """The scorer that knows most of the classes; among equals a CLIP, then the one with the largest weights.
+    """The scorer that knows most of the classes; among equals a CLIP, else the two classifiers with most weights.
+
+    Two are averaged: on photographs their masks are better than those of either.
 
     Args:
         spec: whose ``scorer_stride`` leaves out what cannot have it. prompts: class name -> words. folder: of weights.
@@ -46,11 +49,20 @@ def choose_scorer(spec: FoundationSpec, prompts: Mapping[str, tuple[str, ...]], 
     if not found:
         place = f"the folder of weights '{folder}'" if folder else "no folder of weights is named"
         return FALLBACK, f"scorer {FALLBACK}: {place + ' holds none' if folder else place}"
-    first, others = found[0], found[1:]
+    first, *others = found
+    second = next((one for one in others[:1] if _averaged(first, one)), None)
+    name = f"{first.name}+{second.name.removeprefix(CLASSIFIER)}" if second else first.name
+    others = [one for one in others if one is not second]
     unknown = sorted(prompts.keys() - set(first.known))
     lacks = f", not {', '.join(unknown)}" if unknown else ""
     before = f"; chosen before {', '.join(one.name for one in others)}" if others else ""
-    return first.name, f"scorer {first.name}: it knows {len(first.known)} of {len(prompts)} classes{lacks}{before}"
+    who = "they know" if second else "it knows"
+    return name, f"scorer {name}: {who} {len(first.known)} of {len(prompts)} classes{lacks}{before}"
+
+
+def _averaged(first: Candidate, second: Candidate) -> bool:
+    """Whether two are averaged: classifiers that know the same."""
+    return all(one.name.startswith(CLASSIFIER) for one in (first, second)) and first.known == second.known
 
 
 def _rank(one: Candidate) -> tuple[int, bool, int, str]:
@@ -69,7 +81,7 @@ def _candidates(
             yield Candidate(clips[path.stem], tuple(prompts), size)
         elif path.suffix == ".safetensors" and (names := _classes_of(path.stem, spec)):
             known = tuple(name for name, words in prompts.items() if match_prompts(words, names))
-            yield Candidate(f"classifier:{path.stem}", known, size)
+            yield Candidate(f"{CLASSIFIER}{path.stem}", known, size)
 
 
 def _classes_of(model: str, spec: FoundationSpec) -> tuple[str, ...]:

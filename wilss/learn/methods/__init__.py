@@ -10,6 +10,7 @@ from wilss.errors import SpecError, did_you_mean
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
 from wilss.learn.spec import MethodSettings
 from wilss.members import METHOD, require_members
+from wilss.presets import FMWISS_PLUS
 
 if TYPE_CHECKING:
     from wilss.learn.methods.contract import Method, StepContext
@@ -60,17 +61,11 @@ def _finetune(context: StepContext) -> Method:
     return Finetune(context)
 
 
-PLUS: Mapping[str, Any] = {
-    "student_background": "old",
-    "memory": {"grows": True},
-    "paste": {"by_class": True, "on_background": True},
-}
-"""What FMWISS+ switches on (see docs/fidelity.md)."""
 METHODS: dict[str, MethodEntry] = {
     entry.name: entry
     for entry in (
         MethodEntry("fmwiss", _fmwiss, FmwissSpec),
-        MethodEntry("fmwiss+", _fmwiss, FmwissSpec, section="fmwiss", values=PLUS),
+        MethodEntry("fmwiss+", _fmwiss, FmwissSpec, section="fmwiss", values=FMWISS_PLUS),
         MethodEntry("wilson", _wilson, WilsonSpec, uses_labels=False, version=2),
         MethodEntry("finetune", _finetune),
         MethodEntry("joint", None, uses_labels=False, merged=True),
