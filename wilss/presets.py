@@ -47,7 +47,7 @@ SMALL_VOC: dict[str, Any] = {
         "grouper_temperature": 0.15,
         "cosegment": {
             "threshold": 0.4,
-            "propagate": 2,
+            "propagate": 1,
             "refine": "pamr",
             "refine_threshold": 0.5,
             "fusion": "scores",
