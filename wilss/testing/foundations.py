@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wilss.errors import SpecError
-from wilss.foundation.contracts import Grouper, Prompts, Scorer
+from wilss.foundation.contracts import Grouper, Prompts, Scorer, TagScorer, features_of
 
 PROMPTS = [["star"], ["ring", "circle"], ["tree"]]
 SIZES = [(48, 48), (56, 96), (97, 33), (1, 1), (3, 200)]
@@ -79,6 +79,29 @@ class ScorerContract(ABC):
         with pytest.raises(SpecError, match="no prompt"):
             scorer.scores(pictures(1), [*self.prompts, []])
 
+    def test_where_all_classes_are_allowed_the_scores_are_the_same(self, scorer: Scorer) -> None:
+        offered = _that_competes(scorer)
+        allowed = torch.ones(2, len(self.prompts), dtype=torch.bool)
+        found = offered.scores_among(pictures(2), self.prompts, allowed)
+        torch.testing.assert_close(found, scorer.scores(pictures(2), self.prompts), atol=1e-4, rtol=1e-3)
+
+    def test_a_class_that_is_not_allowed_has_no_score_or_all_compete(self, scorer: Scorer) -> None:
+        offered = _that_competes(scorer)
+        allowed = torch.tensor([[k == n for k in range(len(self.prompts))] for n in range(2)])
+        found = offered.scores_among(pictures(2), self.prompts, allowed)
+        every = scorer.scores(pictures(2), self.prompts)
+        assert found.shape == every.shape
+        assert not found.requires_grad
+        assert torch.allclose(found, every, atol=1e-4, rtol=1e-3) or bool((found[~allowed] == 0).all())
+        alone = [offered.scores_among(pictures(2)[n : n + 1], self.prompts, allowed[n : n + 1]) for n in range(2)]
+        torch.testing.assert_close(found, torch.cat(alone), atol=1e-4, rtol=1e-3)
+
+
+def _that_competes(scorer: Scorer) -> TagScorer:
+    if not isinstance(scorer, TagScorer):
+        pytest.skip("it offers no scores_among")
+    return scorer
+
 
 class GrouperContract(ABC):
     """What every `wilss.foundation.contracts.Grouper` promises."""
@@ -129,3 +152,23 @@ class GrouperContract(ABC):
 
     def test_it_is_deterministic(self, grouper: Grouper, seeds: torch.Tensor) -> None:
         assert torch.equal(grouper.affinity(pictures(3), seeds), grouper.affinity(pictures(3), seeds))
+
+    def test_features_have_a_grid_no_gradient_and_do_not_depend_on_the_batch(self, grouper: Grouper) -> None:
+        features = features_of(grouper)
+        if features is None:
+            pytest.skip("it offers no features")
+        images = pictures(3)
+        found = features(images)
+        assert (found.dtype, found.ndim, len(found)) == (torch.float32, 4, 3)
+        assert not found.requires_grad
+        assert bool(found.isfinite().all())
+        alone = torch.cat([features(images[k : k + 1]) for k in range(3)])
+        torch.testing.assert_close(found, alone, atol=1e-4, rtol=1e-3)
+
+    def test_features_that_were_asked_for_first_change_no_affinity(self, grouper: Grouper, seeds: torch.Tensor) -> None:
+        features = features_of(grouper)
+        if features is None:
+            pytest.skip("it offers no features")
+        before, images = grouper.affinity(pictures(3), seeds), pictures(3)
+        features(images)
+        torch.testing.assert_close(grouper.affinity(images, seeds), before, atol=1e-5, rtol=1e-3)
