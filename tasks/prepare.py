@@ -7,7 +7,7 @@ from tasks.base import heavy_task
 from wilss.errors import DataError
 from wilss.learn.loop import SVF_STAGES
 from wilss.nets.segmenter import build_backbone
-from wilss.nets.svf import last_stages
+from wilss.nets.stages import last_stages
 
 
 @heavy_task(name="data")
@@ -25,10 +25,18 @@ def prepare_data(run: Run) -> dict[str, int]:
             run.check_words(step)
     if run.spec.merged:
         _require_masks(run)
-    if run.spec.step.tuning == "svf" and run.last_step:
-        last_stages(build_backbone(run.spec.student, run.weights), SVF_STAGES)  # said before step 0 is trained
+    _require_stages(run)
     run.session.say(", ".join(f"{name}: {count} images" for name, count in counts.items()))
     return counts
+
+
+def _require_stages(run: Run) -> None:
+    """Raise SpecError for stages that the backbone does not have, before step 0 is trained."""
+    step = SVF_STAGES if run.spec.step.tuning == "svf" else run.spec.step.tuned_stages
+    wanted = {count for count in (run.spec.base.tuned_stages, step if run.last_step else None) if count}
+    backbone = build_backbone(run.spec.student, run.weights) if wanted else None
+    for count in wanted:
+        last_stages(backbone, count)
 
 
 def _require_masks(run: Run) -> None:

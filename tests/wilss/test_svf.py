@@ -14,7 +14,8 @@ from tests.wilss.factored import FactoredConv2d
 from wilss.errors import SpecError
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.nets.pretrained import find_weights
-from wilss.nets.svf import apply_svf, fold, last_stages, load_svf_state, svf_layers, svf_state
+from wilss.nets.stages import last_stages
+from wilss.nets.svf import apply_svf, fold, load_svf_state, svf_layers, svf_state
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:

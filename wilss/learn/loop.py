@@ -24,7 +24,8 @@ from wilss.learn.schedule import (
 from wilss.learn.spec import TrainSpec
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.spec import Form
-from wilss.nets.svf import apply_svf, fold, folded_state, last_stages, load_svf_state, svf_state
+from wilss.nets.stages import before_last_stages, last_stages, tune_last_stages
+from wilss.nets.svf import apply_svf, fold, folded_state, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
 from wilss.precision import autocast
 from wilss.progress import Progress
@@ -103,6 +104,8 @@ class Training(Generic[B]):
             apply_svf(self.backbone, names, self.svf_form)
             if self.vectors:
                 load_svf_state(self.backbone, self.vectors)
+        elif self.spec.tuned_stages:
+            tune_last_stages(self.backbone, self.spec.tuned_stages)
         self.passes = passes_of(len(self.ids), self.spec)
         self.per_epoch = self.passes * batches_per_epoch(len(self.ids), self.spec.batch_size)
         self.total = self.spec.epochs * self.per_epoch
@@ -181,6 +184,9 @@ class Training(Generic[B]):
             module.train()
         if self.spec.freeze_batchnorm or self.spec.tuning != "full":
             freeze_batchnorm(self.backbone)
+        elif self.spec.tuned_stages:
+            for module in before_last_stages(self.backbone, self.spec.tuned_stages):
+                freeze_batchnorm(module)
 
     def _require_finite(self, bad: int, batches: list[list[int]], epoch: int) -> None:
         if bad < 0:

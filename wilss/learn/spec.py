@@ -38,6 +38,11 @@ class TrainSpec(Section):
         "full",
         description="what of the backbone is trained; svf: singular values of its last stages (three, or svf_stages)",
     )
+    tuned_stages: Annotated[int | None, Field(ge=1, le=8), LATER] = Field(
+        None,
+        description="tuning=full: only so many of the backbone's last stages are trained, the first stay as they are, "
+        "which costs most of the time (ours); None: all of it",
+    )
     accumulate: int = Field(
         1,
         ge=1,
@@ -50,6 +55,12 @@ class TrainSpec(Section):
         le=10_000_000,
         description="few images are passed several times an epoch, until the training has so many iterations (ours)",
     )
+
+    @model_validator(mode="after")
+    def _stages_of_a_full_tuning(self) -> Self:
+        if self.tuned_stages and self.tuning != "full":
+            raise ValueError(f"tuned_stages is for tuning=full; leave it out with tuning={self.tuning}")
+        return self
 
     @property
     def nesterov(self) -> bool:

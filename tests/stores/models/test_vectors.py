@@ -16,7 +16,8 @@ from tests.wilss.test_methods import SPEC, segmenter, weights
 from wilss.errors import ArtefactNotFoundError, FormatError
 from wilss.models.files import save_model
 from wilss.nets.segmenter import Segmenter
-from wilss.nets.svf import apply_svf, last_stages, svf_state
+from wilss.nets.stages import last_stages
+from wilss.nets.svf import apply_svf, svf_state
 from wilss.nets.vectors import weights_digest
 
 VECTORS = {"layer4.0.conv1": torch.tensor([[1.0, 0.5]]), "layer4.0.conv2": torch.ones(2, 3)}
