@@ -34,9 +34,10 @@ def _require_stages(run: Run) -> None:
     """Raise SpecError for stages that the backbone does not have, before step 0 is trained."""
     step = SVF_STAGES if run.spec.step.tuning == "svf" else run.spec.step.tuned_stages
     wanted = {count for count in (run.spec.base.tuned_stages, step if run.last_step else None) if count}
-    backbone = build_backbone(run.spec.student, run.weights) if wanted else None
-    for count in wanted:
-        last_stages(backbone, count)
+    if wanted:
+        backbone = build_backbone(run.spec.student, run.weights)
+        for count in wanted:
+            last_stages(backbone, count)
 
 
 def _require_masks(run: Run) -> None:

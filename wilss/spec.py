@@ -92,6 +92,8 @@ class RunSpec(Extensible):
             named = merge(PRESETS[own or "small"], named)
         by_benchmark = named.pop("benchmarks", {}).get(str(content.get("benchmark")), {})
         filled = merge(merge(merge(named, by_benchmark), _of_method(content)), {**content, "preset": name})
+        if _gives_sizes(content):
+            filled = merge(filled, {"data": {"fit": False}})
         return with_section_defaults(cls, filled)
 
     @model_validator(mode="after")
@@ -196,6 +198,13 @@ def _family(content: Any) -> str | None:
         return family if isinstance(family, str) and family in incremental_families() else None
     known = benchmarks().get(str(content.get("benchmark")))
     return known.family if known else None
+
+
+def _gives_sizes(content: Mapping[str, Any]) -> bool:
+    """Whether canvas or crop are given, and nothing is said of fitting them to the data."""
+    data, augment = (content.get(name) for name in ("data", "augment"))
+    keys = {name for part in (data, augment) if isinstance(part, Mapping) for name in part}
+    return "fit" not in keys and not keys.isdisjoint({"canvas", "crop"})
 
 
 def _of_method(content: Mapping[str, Any]) -> dict[str, Any]:

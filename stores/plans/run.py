@@ -10,6 +10,7 @@ from pathlib import Path
 from stores.artefacts import ArtefactRef
 from stores.labels.origin import words_in
 from stores.models.start import MARK, fewshot_backbone
+from stores.plans.fitting import with_fitting_sizes
 from stores.plans.given import GivenStudent, with_named_models
 from stores.plans.incremental import Ingredients, plan_incremental
 from stores.plans.plan import Node, Plan
@@ -56,6 +57,10 @@ class Run:
             StepLists(self.source, session.training_list(self.source), protocol, spec.scenario)
         )
         self.spec = self._with_scorer(self.spec)
+        if self.spec.data.fit:
+            card = self.given.card if self.given else load_card(self.start, StudentCard) if self.start else None
+            masked = (self.lists.ids(0), self.benchmark.steps[0])
+            self.spec = with_fitting_sizes(self.spec, session, self.source, masked, card)
         self.spec = with_chosen_labels(self.spec, self.store, lambda: plan_incremental(self._made_of()), self._say_once)
 
     def _of_its_time(self, lists: StepLists) -> StepLists:

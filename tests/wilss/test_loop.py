@@ -19,6 +19,7 @@ from wilss.learn.loop import Training, Watch, _split, drawn
 from wilss.learn.schedule import iterations_of, passes_of
 from wilss.learn.spec import TrainSpec
 from wilss.nets.segmenter import Segmenter
+from wilss.nets.stages import last_stages
 from wilss.state import last_good, read_state, write_state
 
 IDS = tuple(f"image-{i}" for i in range(10))
@@ -157,6 +158,28 @@ def test_a_frozen_backbone_stays_as_it_is_also_in_its_statistics() -> None:
     after = model.state_dict()
     assert all(torch.equal(after[n], before[n]) for n in before if n.startswith("backbone."))
     assert any(not torch.equal(after[n], before[n]) for n in before if n.startswith("aspp."))
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_the_first_stages_stay_as_they_are_also_in_their_statistics(stages: int) -> None:
+    model = segmenter()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    training(model, SPEC.model_copy(update={"tuned_stages": stages})).run()
+    after = model.state_dict()
+    last = tuple(f"backbone.{name}." for name in last_stages(model.backbone, stages))
+    first = [name for name in before if name.startswith("backbone.") and not name.startswith(last)]
+    assert any("running_mean" in name for name in first)
+    assert all(torch.equal(after[name], before[name]) for name in first)
+    tuned = [name for name in before if name.startswith(last)]
+    assert len(first) > 0 < len(tuned)
+    assert not [name for name in tuned if torch.equal(after[name], before[name]) and "num_batches" not in name]
+
+
+def test_stages_are_for_a_backbone_that_is_tuned_in_full() -> None:
+    with pytest.raises(ValueError, match="tuned_stages is for tuning=full; leave it out with tuning=svf"):
+        TrainSpec(tuning="svf", tuned_stages=2)
+    assert "tuned_stages" not in TrainSpec().plain()
+    assert TrainSpec(tuned_stages=2).plain()["tuned_stages"] == 2
 
 
 def test_tuning_singular_values_leaves_a_plain_student_and_resumes(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ class DataSpec(Section):
         le=MOST_PIXELS,
         description="also score on centre crops of this side, as WILSON's code does; None: full images only",
     )
+    fit: Annotated[bool, LATER] = Field(
+        False,
+        description="canvas, crop and batch follow the sizes of step 0's photographs and objects (ours); not where "
+        "canvas or crop is given",
+    )
     masks: Annotated[Literal["raw", "upright"] | None, LATER] = Field(
         None,
         description="of images turned by EXIF: whether masks lie on pixels as stored or as shown, where both fit",
