@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from wilss.errors import SpecError, WeightsNotFoundError
+from wilss.foundation.clip import ClipScorer
 from wilss.foundation.clip_towers import new_scenes_clip
-from wilss.foundation.loading import SCENES_FILE, load_clip
+from wilss.foundation.loading import SCENES_FILE, SCENES_FILES, load_clip
 from wilss.foundation.pretrain.clip import VIT_PHASES, ClipTraining, Phase, begin_with_scenes
 from wilss.foundation.pretrain.loop import Progress, run_digest
 from wilss.foundation.pretrain.run import pretrain, training_spec, write_weights
+from wilss.foundation.quality import image_level_recall
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_scorer
 from wilss.nets.pretrained import read_weights
@@ -77,3 +80,15 @@ def test_a_file_that_lacks_a_part_is_refused(tmp_path: Path) -> None:
         WeightsNotFoundError, match=r"does not fit clip_scenes_vit\.json, first at 'visual\.head\.proj\.weight'"
     ):
         load_clip(f"scenes@{tmp_path / 'odd.safetensors'}", None)
+
+
+def test_the_one_that_ships_is_small_and_knows_what_an_image_shows() -> None:
+    path = SCENES_FILES["scenes-vit"]
+    assert path.stat().st_size <= 8_000_000
+    with safe_open(path, "pt") as handle:
+        notes = handle.metadata()
+    assert notes["licence"] == "Apache-2.0"
+    assert ClipTraining.model_validate_json(notes["training"]) == ClipTraining(tower="vit")
+    scorer = build_scorer(FoundationSpec(scorer="clip:scenes-vit", block="naclip"))
+    assert isinstance(scorer, ClipScorer)
+    assert image_level_recall(scorer, 100) > 0.85

@@ -81,6 +81,7 @@ SCORERS: dict[str, Kind] = {
 GROUPERS: dict[str, Kind] = {"dino": Kind("dino", _attention), "features": Kind("features", _features)}
 WELL_KNOWN = (
     "clip:scenes",
+    "clip:scenes-vit",
     "dino:scenes",
     "clip:ViT-B-16/openai",
     "clip:ViT-B-16/laion2b_s34b_b88k",
@@ -88,6 +89,7 @@ WELL_KNOWN = (
     "clip:convnext_base_w/laion2b_s13b_b82k",
     "clip:ViT-B-16-SigLIP/webli",
     "classifier:mobilenetv2_100",
+    "classifier:tf_efficientnet_lite2",
     "classifier:resnet50",
     "dino:vit_base_patch16_224.dino",
     "dino:vit_small_patch8_224.dino",
