@@ -110,8 +110,8 @@ def test_a_specification_is_filled_from_its_preset_and_survives_a_round_trip() -
 
 def test_a_preset_may_have_other_settings_for_a_benchmark_and_given_keys_win() -> None:
     usual, ten = (make_spec({"benchmark": name}) for name in ("voc-15-5", "voc-10-10"))
-    assert (usual.base.epochs, ten.base.epochs) == (3, 6)
-    assert ten.base.model_copy(update={"epochs": 3}) == usual.base
+    assert (usual.base.epochs, ten.base.epochs) == (6, 12)
+    assert ten.base.model_copy(update={"epochs": 6}) == usual.base
     assert make_spec({"benchmark": "voc-10-10", "base": {"epochs": 1}}).base.epochs == 1
     assert make_spec({"benchmark": "voc-10-10", "preset": "demo"}).base == make_spec({"benchmark": "scenes-10-10"}).base
 
