@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from stores.plans.run import Run
 from tasks.base import heavy_task
-from wilss.errors import DataError
+from wilss.errors import DataError, SpecError
 from wilss.learn.loop import SVF_STAGES
+from wilss.models.files import input_of, no_weights
 from wilss.nets.segmenter import build_backbone
 from wilss.nets.stages import last_stages
 
@@ -32,12 +33,20 @@ def prepare_data(run: Run) -> dict[str, int]:
 
 def _require_stages(run: Run) -> None:
     """Raise SpecError for stages that the backbone does not have, before step 0 is trained."""
-    step = SVF_STAGES if run.spec.step.tuning == "svf" else run.spec.step.tuned_stages
-    wanted = {count for count in (run.spec.base.tuned_stages, step if run.last_step else None) if count}
-    if wanted:
-        backbone = build_backbone(run.spec.student, run.weights)
-        for count in wanted:
+    base, step = run.spec.base, run.spec.step
+    wanted = {"base.tuned_stages": None if run.start or run.given else base.tuned_stages}
+    if run.last_step:
+        wanted |= {"step.tuned_stages": step.tuned_stages, "step.tuning=svf": SVF_STAGES * (step.tuning == "svf")}
+    found = {setting: count for setting, count in wanted.items() if count}
+    if not found:
+        return
+    card = input_of(run.weights, run.spec.data.canvas)
+    backbone = build_backbone(run.spec.student, no_weights(run.spec.student.backbone, card))
+    for setting, count in found.items():
+        try:
             last_stages(backbone, count)
+        except SpecError as error:
+            raise SpecError(f"{setting}: {error}") from error
 
 
 def _require_masks(run: Run) -> None:

@@ -94,6 +94,8 @@ class RunSpec(Extensible):
         filled = merge(merge(merge(named, by_benchmark), _of_method(content)), {**content, "preset": name})
         if _gives_sizes(content):
             filled = merge(filled, {"data": {"fit": False}})
+        for name in _tuned_otherwise(content):
+            filled = merge(filled, {name: {"tuned_stages": None}})
         return with_section_defaults(cls, filled)
 
     @model_validator(mode="after")
@@ -205,6 +207,14 @@ def _gives_sizes(content: Mapping[str, Any]) -> bool:
     data, augment = (content.get(name) for name in ("data", "augment"))
     keys = {name for part in (data, augment) if isinstance(part, Mapping) for name in part}
     return "fit" not in keys and not keys.isdisjoint({"canvas", "crop"})
+
+
+def _tuned_otherwise(content: Mapping[str, Any]) -> list[str]:
+    """Trainings that are given a tuning and no number of stages: a preset's number is for its own tuning."""
+    parts = ((name, content.get(name)) for name in ("base", "step"))
+    return [
+        name for name, part in parts if isinstance(part, Mapping) and "tuning" in part and "tuned_stages" not in part
+    ]
 
 
 def _of_method(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Run:
         self.spec = self._with_scorer(self.spec)
         if self.spec.data.fit:
             card = self.given.card if self.given else load_card(self.start, StudentCard) if self.start else None
-            masked = (self.lists.ids(0), self.benchmark.steps[0])
+            masked = (self.lists.of(self.benchmark).ids(0), self.benchmark.steps[0])  # also where steps are merged
             self.spec = with_fitting_sizes(self.spec, session, self.source, masked, card)
         self.spec = with_chosen_labels(self.spec, self.store, lambda: plan_incremental(self._made_of()), self._say_once)
 

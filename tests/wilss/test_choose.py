@@ -30,6 +30,12 @@ def test_the_two_largest_that_know_the_same_words_are_averaged_and_what_they_lac
     )
 
 
+def test_a_network_is_not_averaged_with_itself(tmp_path: Path) -> None:
+    for name, size in (("mobilenetv2_100", 7), ("mobilenetv2_100.ra_in1k", 8), ("resnet18", 3)):
+        (tmp_path / f"{name}.safetensors").write_bytes(bytes(size))
+    assert choose_scorer(AUTO, WORDS, tmp_path)[0] == "classifier:mobilenetv2_100.ra_in1k+resnet18"
+
+
 def test_one_alone_is_taken_alone(tmp_path: Path) -> None:
     name, why = choose_scorer(AUTO, WORDS, weights(tmp_path, tf_efficientnet_lite2=12))
     assert (name, why) == (

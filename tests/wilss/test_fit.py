@@ -53,17 +53,22 @@ def test_small_photographs_have_a_smaller_canvas_and_small_objects_a_larger_one(
 
 def test_it_is_told_why() -> None:
     small, tiny = Sizes(96, 0.5), Sizes(1000, 0.1)
-    assert told(small, USUAL, fitted(small, USUAL)) == (
-        "canvas 96, crop 96, batch 16 instead of 320, 256, 16: photographs have up to 96 px; "
+    assert told(small.reason(USUAL, fitted(small, USUAL)), USUAL, fitted(small, USUAL)) == (
+        "canvas 96, crop 96, batch 16 of step 0 instead of 320, 256, 16: photographs have up to 96 px; "
         "--set data.fit=false keeps the usual ones"
     )
-    assert "half of the objects are smaller than 32 px at 320" in told(tiny, USUAL, fitted(tiny, USUAL))
-    assert told(Sizes(500, 0.5), USUAL, USUAL) == ""
+    assert "on an image is smaller than 32 px at 320" in tiny.reason(USUAL, fitted(tiny, USUAL))
+    assert told("for no reason", USUAL, USUAL) == ""
 
 
 def test_a_later_step_has_the_canvas_of_its_student() -> None:
     assert at_canvas(USUAL, 320) == USUAL
     assert at_canvas(USUAL, 640) == Fit(640, 512, 4)
+
+
+def test_a_canvas_that_suits_is_not_rounded() -> None:
+    odd = Fit(500, 400, 16)
+    assert fitted(Sizes(4000, 0.5), odd) == odd
 
 
 def test_sides_are_measured_by_class_and_void_is_nothing() -> None:

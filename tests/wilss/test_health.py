@@ -106,6 +106,8 @@ def test_a_new_class_that_is_taken_for_another_is_told_with_the_share() -> None:
     assert rules(BASE, better) == [("new classes taken for others", False)]
     assert rules(BASE, replace(NEXT, taken={"horse": ("dog", 0.24)})) == []
     assert rules(replace(BASE, taken={"cat": ("dog", 0.5)}), NEXT) == [], "a matter of the masks of step 0"
+    given = replace(BASE, step=1, taken={"cat": ("dog", 0.5)})
+    assert rules(given, replace(NEXT, step=2)) == [], "learnt before this run"
 
 
 def test_classes_that_a_later_step_lost_are_named() -> None:

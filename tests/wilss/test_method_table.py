@@ -67,6 +67,16 @@ def test_a_method_of_one_step_builds_nothing() -> None:
         build_method("jont", None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("tuning", ["frozen", "svf"])
+def test_another_tuning_than_the_presets_needs_no_word_of_stages(tuning: str) -> None:
+    small = {"benchmark": "voc-15-5"}
+    assert make_spec(small).base.tuned_stages == 2
+    assert make_spec({**small, "base": {"tuning": tuning}}).base.tuned_stages is None
+    assert make_spec({**small, "base": {"tuning": "full"}}).base.tuned_stages is None
+    with pytest.raises(SpecError, match="tuned_stages is for tuning=full"):
+        make_spec({**small, "base": {"tuning": tuning, "tuned_stages": 2}})
+
+
 def test_the_preset_best_is_the_benchmarks_own_with_what_helps_and_a_given_key_comes_first() -> None:
     for name, own in (("scenes-15-1", "demo"), ("voc-10-10", "small")):
         best, plus = (

@@ -11,7 +11,7 @@ from wilss.data.source import VOID, Source
 LOOKED_AT = 24
 """Images that are measured, evenly spread over the list."""
 OBJECT_SIDE = 48
-"""Side in pixels that half of the objects should have on the canvas: three cells of a student with output stride 16."""
+"""Side in pixels that half of what is marked should have on the canvas: three cells of a student of stride 16."""
 MOST = 640
 """The canvas is enlarged to this side at most: an iteration's time goes with the square."""
 CROP = 0.8
@@ -31,6 +31,13 @@ class Sizes:
     longer: int
     objects: float | None
 
+    def reason(self, usual: Fit, fit: Fit) -> str:
+        """Why the sizes are not the usual ones."""
+        if fit.canvas < usual.canvas:
+            return f"photographs have up to {self.longer} px"
+        side = round((self.objects or 0) * usual.canvas)
+        return f"half of what is marked of a class on an image is smaller than {side} px at {usual.canvas}"
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -42,7 +49,7 @@ class Fit:
 
 
 def sizes_of(source: Source, ids: Sequence[str], classes: Sequence[int]) -> Sizes:
-    """Measure some images of a list and the areas of the classes on them; the side of an area is its square root."""
+    """Measure some images of a list and the area of each class on them; the side of an area is its square root."""
     chosen = [ids[k * len(ids) // LOOKED_AT] for k in range(LOOKED_AT)] if len(ids) > LOOKED_AT else list(ids)
     longer, sides = [], []
     for image_id in chosen:
@@ -61,6 +68,8 @@ def fitted(sizes: Sizes, usual: Fit) -> Fit:
     """
     wanted = OBJECT_SIDE / sizes.objects if sizes.objects else 0
     canvas = min(max(usual.canvas, min(wanted, MOST)), sizes.longer)
+    if canvas == usual.canvas:
+        return usual
     return at_canvas(usual, max(STEP * 2, -(-round(canvas) // STEP) * STEP))
 
 
@@ -72,16 +81,11 @@ def at_canvas(usual: Fit, side: int) -> Fit:
     return Fit(side, crop, min(usual.batch, max(4, round(usual.batch * (usual.crop / crop) ** 2))))
 
 
-def told(sizes: Sizes, usual: Fit, fit: Fit) -> str:
+def told(why: str, usual: Fit, fit: Fit) -> str:
     """What was chosen, and why; nothing where the usual sizes stay."""
     if fit == usual:
         return ""
-    why = (
-        f"photographs have up to {sizes.longer} px"
-        if fit.canvas < usual.canvas
-        else f"half of the objects are smaller than {round((sizes.objects or 0) * usual.canvas)} px at {usual.canvas}"
-    )
     return (
-        f"canvas {fit.canvas}, crop {fit.crop}, batch {fit.batch} instead of {usual.canvas}, {usual.crop}, "
+        f"canvas {fit.canvas}, crop {fit.crop}, batch {fit.batch} of step 0 instead of {usual.canvas}, {usual.crop}, "
         f"{usual.batch}: {why}; --set data.fit=false keeps the usual ones"
     )

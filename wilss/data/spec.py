@@ -48,8 +48,8 @@ class DataSpec(Section):
     )
     fit: Annotated[bool, LATER] = Field(
         False,
-        description="canvas, crop and batch follow the sizes of step 0's photographs and objects (ours); not where "
-        "canvas or crop is given",
+        description="canvas, crop and batch sizes follow step 0's photographs and what is marked on them (ours); not "
+        "where canvas or crop is given",
     )
     masks: Annotated[Literal["raw", "upright"] | None, LATER] = Field(
         None,

@@ -50,7 +50,7 @@ def choose_scorer(spec: FoundationSpec, prompts: Mapping[str, tuple[str, ...]], 
         place = f"the folder of weights '{folder}'" if folder else "no folder of weights is named"
         return FALLBACK, f"scorer {FALLBACK}: {place + ' holds none' if folder else place}"
     first, *others = found
-    second = next((one for one in others[:1] if _averaged(first, one)), None)
+    second = next((one for one in others if _averaged(first, one)), None)
     name = f"{first.name}+{second.name.removeprefix(CLASSIFIER)}" if second else first.name
     others = [one for one in others if one is not second]
     unknown = sorted(prompts.keys() - set(first.known))
@@ -61,8 +61,10 @@ def choose_scorer(spec: FoundationSpec, prompts: Mapping[str, tuple[str, ...]], 
 
 
 def _averaged(first: Candidate, second: Candidate) -> bool:
-    """Whether two are averaged: classifiers that know the same."""
-    return all(one.name.startswith(CLASSIFIER) for one in (first, second)) and first.known == second.known
+    """Whether two are averaged: classifiers that know the same, and are not one network with other weights."""
+    networks = {one.name.partition(".")[0] for one in (first, second)}
+    both = all(one.name.startswith(CLASSIFIER) for one in (first, second))
+    return both and len(networks) == 2 and first.known == second.known
 
 
 def _rank(one: Candidate) -> tuple[int, bool, int, str]:

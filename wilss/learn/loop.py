@@ -24,7 +24,7 @@ from wilss.learn.schedule import (
 from wilss.learn.spec import TrainSpec
 from wilss.nets.batchnorm import freeze_batchnorm
 from wilss.nets.spec import Form
-from wilss.nets.stages import before_last_stages, last_stages, tune_last_stages
+from wilss.nets.stages import last_stages, tune_last_stages
 from wilss.nets.svf import apply_svf, fold, folded_state, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
 from wilss.precision import autocast
@@ -184,9 +184,6 @@ class Training(Generic[B]):
             module.train()
         if self.spec.freeze_batchnorm or self.spec.tuning != "full":
             freeze_batchnorm(self.backbone)
-        elif self.spec.tuned_stages:
-            for module in before_last_stages(self.backbone, self.spec.tuned_stages):
-                freeze_batchnorm(module)
 
     def _require_finite(self, bad: int, batches: list[list[int]], epoch: int) -> None:
         if bad < 0:

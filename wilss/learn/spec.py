@@ -40,8 +40,8 @@ class TrainSpec(Section):
     )
     tuned_stages: Annotated[int | None, Field(ge=1, le=8), LATER] = Field(
         None,
-        description="tuning=full: only so many of the backbone's last stages are trained, the first stay as they are, "
-        "which costs most of the time (ours); None: all of it",
+        description="tuning=full: only so many of the backbone's last stages are trained, which takes half the time; "
+        "weights of the first stay, their BatchNorm statistics follow the data (ours); None: all of it",
     )
     accumulate: int = Field(
         1,

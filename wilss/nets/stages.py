@@ -41,15 +41,11 @@ def _place(end: str, units: Sequence[str]) -> int | None:
     return next(same, None)
 
 
-def before_last_stages(backbone: nn.Module, count: int) -> list[nn.Module]:
-    """The modules without children that come before the last ``count`` stages, see `last_stages`."""
-    last = tuple(f"{name}." for name in last_stages(backbone, count))
-    leaves = ((name, module) for name, module in backbone.named_modules() if not any(module.children()))
-    return [module for name, module in leaves if not f"{name}.".startswith(last)]
-
-
 def tune_last_stages(backbone: nn.Module, count: int) -> None:
-    """Let only the last ``count`` stages of a backbone have gradients, so that none is computed before them."""
+    """Let only the last ``count`` stages of a backbone have gradients, so that none is computed before them.
+
+    Weights before them stay; statistics of BatchNorm follow the data there too, as in any training.
+    """
     backbone.requires_grad_(False)
     for name in last_stages(backbone, count):
         backbone.get_submodule(name).requires_grad_(True)

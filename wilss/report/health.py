@@ -73,8 +73,9 @@ def health_of(steps: Sequence[StepVitals]) -> tuple[HealthNote, ...]:
         steps: from the run's first one, whose student is its base, to its last.
     """
     base = steps[0]
-    of_steps = (chain(_still_falling(step), _bad_masks(step), _never_predicted(step), _taken(step)) for step in steps)
-    return tuple(chain(_not_evaluated(steps[-1]), _base_untrained(base), *of_steps, _lost(steps)))
+    of_steps = (chain(_still_falling(step), _bad_masks(step), _never_predicted(step)) for step in steps)
+    taken = chain.from_iterable(map(_taken, steps[1:]))  # what the first student confuses, it learnt before
+    return tuple(chain(_not_evaluated(steps[-1]), _base_untrained(base), *of_steps, taken, _lost(steps)))
 
 
 def _not_evaluated(last: StepVitals) -> Iterator[HealthNote]:
@@ -175,7 +176,7 @@ def _never_predicted(step: StepVitals) -> Iterator[HealthNote]:
 
 def _taken(step: StepVitals) -> Iterator[HealthNote]:
     taken = {name: other for name, other in step.taken.items() if other[1] >= TAKEN}
-    if not taken or not step.step:  # what a base student confuses, its masks tell
+    if not taken:
         return
     said = [f"{percent(share)} % of '{name}' as '{other}'" for name, (other, share) in list(taken.items())[:MOST_NAMES]]
     more = f" and so on for {len(taken) - MOST_NAMES} more" if len(taken) > MOST_NAMES else ""

@@ -63,6 +63,7 @@ class Editor {
       this.#show(item);
     } catch (error) {
       if (!(error instanceof NoMaskError)) throw error;
+      this.stage.ariaBusy = "false";
       this.#notice(error.message, ["retry"]);
     }
   }
