@@ -76,6 +76,7 @@ def label(
     """Masks from image-level tags: a scorer and a grouper co-segment the classes that each image is tagged with.
 
     All results are held in memory; an image's masks do not depend on the others, so that a list may come in portions.
+    That is why the canvas is ``data.canvas`` here: ``data.fit`` is for runs over a folder.
 
     Args:
         images: as of `wilss.models.model.Model.predict`. tags: class names of each image.

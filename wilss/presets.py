@@ -26,14 +26,14 @@ PAPER_COCO: dict[str, Any] = {
 ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01}
 """Short schedules converge faster with AdamW than with the papers' SGD."""
 TEN_BASE = ("voc-10-10", "voc-10-5-5", "voc-10-2")
-"""Ten base classes have fewer images: six epochs are too few iterations (see docs/fidelity.md)."""
-AS_MEASURED: dict[str, Any] = {
+"""Ten base classes have fewer images, which are passed twice as often (see docs/fidelity.md)."""
+OF_BENCHMARKS: dict[str, Any] = {
     "data": {"fit": False},
     "foundation": {"scorer": "classifier:tf_efficientnet_lite2+mobilenetv2_100"},
     "base": {"min_iterations": 0},
     "step": {"min_iterations": 0},
 }
-"""What the tables of docs/results.md were measured with."""
+"""Benchmarks have the same settings on every machine, and count epochs."""
 SMALL_VOC: dict[str, Any] = {
     "data": {"canvas": 320, "void": "ignore", "eval_crop": 256, "fit": True},
     "augment": {"crop": 256},
@@ -59,7 +59,7 @@ SMALL_VOC: dict[str, Any] = {
     "base": {
         **ADAMW,
         "epochs": 6,
-        "tuned_stages": 2,  # half the time an iteration, so that there are twice as many (see docs/results.md)
+        "tuned_stages": 2,  # half the time an iteration, so that there are twice as many (see docs/fidelity.md)
         "min_iterations": 800,
         "batch_size": 16,
         "lr_backbone": 3e-4,
@@ -77,7 +77,7 @@ SMALL_VOC: dict[str, Any] = {
     "fmwiss": {"warmup_epochs": 2, "teacher_channels": 128, "teacher_start": "old", "memory": {"side": 192}},
     "wilson": {"warmup_epochs": 2, "channels": 128},
     "benchmarks": {
-        name: merge(AS_MEASURED, {"base": {"epochs": 12}} if name in TEN_BASE else {})
+        name: merge(OF_BENCHMARKS, {"base": {"epochs": 12}} if name in TEN_BASE else {})
         for name in ("voc-15-5", "voc-15-1", "coco-to-voc", *TEN_BASE)
     },
 }
