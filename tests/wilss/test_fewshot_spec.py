@@ -54,6 +54,12 @@ def test_wrong_specifications_are_refused_in_words() -> None:
     assert list(make_fewshot_grid({"run": {**canvas, "size": 473}, "heads": ("aspp", "cwt")}).cells())
 
 
+def test_stages_are_for_students_of_steps() -> None:
+    given = {"benchmark": "scenes-5i", "fold": 0, "preset": "tiny", "train": {"tuning": "full", "tuned_stages": 2}}
+    with pytest.raises(SpecError, match="tuned_stages is for base and step of incremental runs"):
+        make_fewshot_spec(given)
+
+
 def test_a_section_given_in_part_keeps_the_rest() -> None:
     given = {"benchmark": "scenes-5i", "fold": 0}
     spec, plain = make_fewshot_spec({**given, "shapes": {"psp": {"dropout": 0.2}}}), make_fewshot_spec(given)

@@ -29,6 +29,9 @@ class Sound:
         bright = images.mean(1, keepdim=True)
         return bright * torch.tensor([float(len(words[0])) for words in prompts])[None, :, None, None]
 
+    def scores_among(self, images: Tensor, prompts: Prompts, allowed: Tensor) -> Tensor:
+        return self.scores(images, prompts) * allowed[..., None, None]
+
 
 class Half(Sound):
     def scores(self, images: Tensor, prompts: Prompts) -> Tensor:
@@ -76,6 +79,22 @@ class TakesNoWord(Sound):
         return super().scores(images, [words or ["thing"] for words in prompts])
 
 
+class LouderAmong(Sound):
+    def scores_among(self, images: Tensor, prompts: Prompts, allowed: Tensor) -> Tensor:
+        return super().scores_among(images, prompts, allowed) * 2
+
+
+class LeavesSome(Sound):
+    def scores_among(self, images: Tensor, prompts: Prompts, allowed: Tensor) -> Tensor:
+        return self.scores(images, prompts) * (0.5 + 0.5 * allowed)[..., None, None]
+
+
+class AllowedByAny(Sound):
+    def scores_among(self, images: Tensor, prompts: Prompts, allowed: Tensor) -> Tensor:
+        among = super().scores_among(images, prompts, allowed)
+        return among * allowed.sum()
+
+
 class Even:
     """A grouper to which all pixels of a colour belong together."""
 
@@ -91,6 +110,9 @@ class Even:
         own = grey[torch.arange(n)[:, None], rows, columns][..., None, None]
         near = torch.exp(-(((grey[:, None] - own) / 0.1) ** 2))
         return near / near.sum((2, 3), keepdim=True)
+
+    def features(self, images: Tensor) -> Tensor:
+        return images * 2
 
 
 class NoDistribution(Even):
@@ -129,6 +151,28 @@ class NoisyGrouper(Even):
         return super().affinity(images + torch.rand(1), seeds * torch.rand(1))
 
 
+class FeaturesOfTheBatch(Even):
+    def features(self, images: Tensor) -> Tensor:
+        return images - images.mean()
+
+
+class HalfFeatures(Even):
+    def features(self, images: Tensor) -> Tensor:
+        return images.half()
+
+
+class Remembering(Even):
+    def __init__(self) -> None:
+        self.looked = False
+
+    def features(self, images: Tensor) -> Tensor:
+        self.looked = True
+        return images
+
+    def affinity(self, images: Tensor, seeds: Tensor) -> Tensor:
+        return super().affinity(images, seeds.flip(1) if self.looked else seeds)
+
+
 class OfScorer(ScorerContract):
     """Not collected: it is called for."""
 
@@ -161,6 +205,8 @@ OF_SCORER = {
     (REPEAT, ()): [Noisy],
     ("test_a_class_does_not_depend_on_its_place", ()): [ByPlace],
     ("test_a_class_without_prompt_is_refused", ()): [TakesNoWord],
+    ("test_where_all_classes_are_allowed_the_scores_are_the_same", ()): [LouderAmong],
+    ("test_a_class_that_is_not_allowed_has_no_score_or_all_compete", ()): [LeavesSome, AllowedByAny],
 }
 OF_GROUPER = {
     ("test_maps_are_distributions", (SEEDS,)): [NoDistribution, Double],
@@ -169,6 +215,8 @@ OF_GROUPER = {
     (GRID, ((56, 96),)): [OtherGrid],
     (DIGEST, ()): [NewGrouperDigest],
     (REPEAT, (SEEDS,)): [NoisyGrouper],
+    ("test_features_have_a_grid_no_gradient_and_do_not_depend_on_the_batch", ()): [FeaturesOfTheBatch, HalfFeatures],
+    ("test_features_that_were_asked_for_first_change_no_affinity", (SEEDS,)): [Remembering],
 }
 CASES = [
     *((OfScorer, Sound, kind, check, given) for (check, given), kinds in OF_SCORER.items() for kind in kinds),

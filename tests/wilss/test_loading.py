@@ -122,7 +122,7 @@ def test_missing_weights(name: str, message: str) -> None:
 
 
 def test_weights_of_another_model_are_refused(tiny: Path) -> None:
-    with pytest.raises(WeightsNotFoundError, match=r"does not fit clip_scenes_vit\.json"):
+    with pytest.raises(WeightsNotFoundError, match=r"does not fit clip_scenes\.json"):
         load_clip(f"scenes@{tiny / 'tiny-clip-mine.safetensors'}", None)
     with pytest.raises(WeightsNotFoundError, match="is no folder with a CLIP"):
         load_clip(str(tiny), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,7 @@ from wilss.data.spec import MOST_IMAGES, World
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec, Novel
 from wilss.learn.spec import BackboneRate, BatchSize, Epochs, HeadRate, TrainSpec
 from wilss.nets.spec import Form
-from wilss.section import LATER, Section, Seed
+from wilss.section import Section, Seed
 from wilss.words import with_section_defaults
 
 Schedule = Annotated[
@@ -50,9 +50,14 @@ class NetTrainSpec(TrainSpec):
     """What trainings over episodes and of stage 1 share; an epoch meets every image once."""
 
     constant_epochs: Literal[0] = Field(0, description="these schedules have no constant part")
-    tuned_stages: Annotated[Literal[None], LATER] = Field(None, description="these trainings tune all of it or none")
     use_nesterov: bool = Field(False, description="CWT's stages use it, the others do not")
     schedule: Schedule = "cosine"
+
+    @model_validator(mode="after")
+    def _no_stages(self) -> Self:
+        if self.tuned_stages:
+            raise ValueError("tuned_stages is for base and step of incremental runs; leave it out")
+        return self
 
     @property
     def nesterov(self) -> bool:
