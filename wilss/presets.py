@@ -60,7 +60,7 @@ SMALL_VOC: dict[str, Any] = {
         **ADAMW,
         "epochs": 6,
         "tuned_stages": 2,  # half the time an iteration, so that there are twice as many (see docs/fidelity.md)
-        "min_iterations": 800,
+        "min_iterations": 500,
         "batch_size": 16,
         "lr_backbone": 3e-4,
         "lr_head": 1e-3,
