@@ -23,7 +23,7 @@ for (const layer of document.querySelectorAll(".pane-layer")) {
     const response = await fetch(layer.src).catch(() => null);
     const said = response && response.status === 404 ? await response.text() : "this picture cannot be loaded";
     const note = Object.assign(document.createElement("p"), { className: "pane-note", textContent: said });
-    layer.closest(".pane-view").append(note);
+    layer.closest(".pane-view")?.append(note); // gone already where it failed before this listened, and told so
     layer.remove();
   };
   layer.addEventListener("error", tell, { once: true });
