@@ -102,7 +102,7 @@ def test_a_scorer_that_is_left_open_is_chosen_once_and_said(tmp_path: Path, caps
 def test_folders_of_ones_own_train_longer_than_the_measured_tables() -> None:
     own = {"name": "pets", "data": "folder", "steps": [["cat"], ["dog"]]}
     pets = make_spec({"benchmark": "pets", "custom": own})
-    assert (pets.base.min_iterations, pets.step.min_iterations, pets.foundation.scorer) == (500, 200, "auto")
+    assert (pets.base.min_iterations, pets.step.min_iterations, pets.foundation.scorer) == (400, 200, "auto")
     voc = make_spec({"benchmark": "voc-15-5"})
     assert (voc.base.min_iterations, voc.step.min_iterations) == (0, 0)
     assert voc.foundation.scorer == "classifier:tf_efficientnet_lite2+mobilenetv2_100"
