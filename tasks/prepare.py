@@ -36,7 +36,8 @@ def _require_stages(run: Run) -> None:
     base, step = run.spec.base, run.spec.step
     wanted = {"base.tuned_stages": None if run.start or run.given else base.tuned_stages}
     if run.last_step:
-        wanted |= {"step.tuned_stages": step.tuned_stages, "step.tuning=svf": SVF_STAGES * (step.tuning == "svf")}
+        svf = SVF_STAGES if step.tuning == "svf" else None
+        wanted |= {"step.tuned_stages": step.tuned_stages, "step.tuning=svf": svf}
     found = {setting: count for setting, count in wanted.items() if count}
     if not found:
         return

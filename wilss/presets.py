@@ -30,7 +30,7 @@ TEN_BASE = ("voc-10-10", "voc-10-5-5", "voc-10-2")
 OF_BENCHMARKS: dict[str, Any] = {
     "data": {"fit": False},
     "foundation": {"scorer": "classifier:tf_efficientnet_lite2+mobilenetv2_100"},
-    # half the time an iteration, so that there are twice as many; a folder of few photographs lost by it (docs/results)
+    # half the time an iteration, so that there are twice as many; not measured apart for folders (docs/results.md)
     "base": {"min_iterations": 0, "epochs": 6, "tuned_stages": 2},
     "step": {"min_iterations": 0},
 }
@@ -144,5 +144,5 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Named settings.
 
 "demo" is for the built-in world, "small" for photographs on two CPU cores, "paper" and "paper-coco" are as published,
-"tiny" is for tests, "best" the benchmark's own with everything on that was measured to help.
+"tiny" is for tests, "best" the benchmark's own with what fmwiss+ switches on, measured to help over many steps.
 """

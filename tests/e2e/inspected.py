@@ -102,7 +102,10 @@ class Watched:
 
     def saved(self, act: Any, path: str = "/api/") -> dict[str, Any]:
         """Do something that changes the server; its answer."""
-        posted = lambda answer: answer.request.method == "POST" and path in answer.url  # noqa: E731
+
+        def posted(answer: Any) -> bool:
+            return answer.request.method == "POST" and path in answer.url
+
         with self.page.expect_response(posted) as told:
             act()
         content: dict[str, Any] = told.value.json()
