@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wilss.errors import SpecError
+from wilss.learn.base import MaskedBatch, _FromMasks
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import Segmenter, build_segmenter
 from wilss.nets.spec import StudentSpec
@@ -118,3 +119,44 @@ def test_weights_of_a_real_vit_arrive(real_data: Path) -> None:
     images = torch.rand(1, 3, 224, 224)
     expected = plain.eval().forward_intermediates(model.normalise(images), indices=[-1], intermediates_only=True)[0]
     assert torch.allclose(model.features(images), expected, atol=1e-5)
+
+
+def test_classes_begin_with_the_rows_kept_ready_for_them() -> None:
+    model, images = student("mobilenetv2_100", 16, spare_rows=3), torch.rand(1, 3, 32, 32)
+    trained = model.with_spare(images)
+    assert trained.shape[1] == 7
+    assert torch.equal(model(images), trained[:, :4])
+    model.grow(2)
+    assert torch.equal(model(images), trained[:, :6])
+    assert torch.equal(model.with_spare(images), trained)
+    model.grow(2)
+    assert model.spare is None
+    assert model(images).shape[1] == 8
+    assert torch.equal(model(images)[:, :7], trained), "the last row but one was ready, the last one is new"
+    again = student("mobilenetv2_100", 16, spare_rows=3)
+    again.grow(2)
+    again.load_state_dict(built(again.spec, (3, 2)).state_dict())  # what a file of two steps holds fits
+
+
+def test_joined_classifiers_have_their_spare_rows_again() -> None:
+    model, images = student("mobilenetv2_100", 16, spare_rows=3), torch.rand(1, 3, 32, 32)
+    model.grow(2)
+    before = model.with_spare(images)
+    model.merge_classifiers()
+    assert torch.equal(model.with_spare(images)[:, :7], before)
+    assert model.with_spare(images).shape[1] == 9
+    model.load_state_dict(built(model.spec, (5,)).state_dict())
+
+
+def test_the_base_step_teaches_spare_rows_to_see_nothing() -> None:
+    model = student("mobilenetv2_100", 16, spare_rows=2)
+    labels = torch.randint(0, 4, (2, 32, 32), dtype=torch.uint8)
+    _FromMasks(model).losses(MaskedBatch(torch.rand(2, 3, 32, 32), labels), 0)["loss"].backward()
+    assert model.spare is not None
+    assert model.spare.bias is not None
+    assert model.spare.bias.grad is not None
+    assert (model.spare.bias.grad > 0).all()  # their outputs go down
+
+
+def built(spec: StudentSpec, sizes: tuple[int, ...]) -> Segmenter:
+    return build_segmenter(spec, find_weights("mobilenetv2_100", "none", None), sizes)

@@ -38,7 +38,7 @@ class _FromMasks:
         return ()
 
     def losses(self, batch: MaskedBatch, epoch: int) -> dict[str, Tensor]:
-        logits = self.model(batch.images)
+        logits = self.model.with_spare(batch.images)
         return {"loss": base_loss(logits, *class_shares(batch.labels, logits.shape[1], logits.shape[-2:]))}
 
 

@@ -38,6 +38,7 @@ class Segmenter(nn.Module):
         self.classifiers = nn.ModuleList()
         for step, size in enumerate(step_sizes):
             self.classifiers.append(self._classifier(size + (step == 0)))
+        self.spare = self._classifier(n) if (n := max(0, spec.spare_rows - sum(step_sizes[1:]))) else None
 
     @property
     def step_sizes(self) -> tuple[int, ...]:
@@ -46,13 +47,16 @@ class Segmenter(nn.Module):
         return (widths[0] - 1, *widths[1:])
 
     def grow(self, n_new: int) -> None:
-        """Add a classifier for ``n_new`` classes; the old channels keep their weights.
+        """Add a classifier for ``n_new`` classes, of spare rows first; the old channels keep their weights.
 
         Raises ValueError when ``n_new`` is below one.
         """
         if n_new < 1:
             raise ValueError(f"cannot grow by {n_new} classes; a step brings at least one")
-        self.classifiers.append(self._classifier(n_new).to(next(self.parameters()).device))
+        new = self._classifier(n_new).to(next(self.parameters()).device)
+        if self.spare is not None:
+            self.spare = _move_rows(self.spare, new)
+        self.classifiers.append(new)
 
     def features(self, images: Tensor) -> Tensor:
         """Backbone feature ``(N, C_in, h, w)`` of images ``(N, 3, H, W)`` in [0, 1]."""
@@ -67,17 +71,27 @@ class Segmenter(nn.Module):
         """Logits ``(N, 1 + classes, h, w)`` of images ``(N, 3, H, W)`` in [0, 1]."""
         return self.classify(self.features(images))
 
+    def with_spare(self, images: Tensor) -> Tensor:
+        """Logits ``(N, 1 + classes + spare rows, h, w)``: what the base step trains, spare rows to see nothing."""
+        embedded = self.aspp(self.features(images))
+        layers = [*self.classifiers, self.spare] if self.spare is not None else self.classifiers
+        return torch.cat([layer(embedded) for layer in layers], 1)
+
     def classifier_parameters(self) -> tuple[Tensor, Tensor]:
         """Weights ``(1 + classes, aspp_channels, 1, 1)`` and biases ``(1 + classes,)`` of all steps' classifiers."""
         layers = [cast(nn.Conv2d, layer) for layer in self.classifiers]
         return torch.cat([layer.weight for layer in layers]), torch.cat([cast(Tensor, layer.bias) for layer in layers])
 
     def merge_classifiers(self) -> None:
-        """Join the classifiers of all steps into one; the outputs stay the same."""
+        """Join the classifiers of all steps into one; the outputs stay the same. Taken spare rows come anew."""
         weight, bias = self.classifier_parameters()
         joined = nn.Conv2d(weight.shape[1], len(weight), 1).to(weight.device)
         joined.load_state_dict({"weight": weight.detach(), "bias": bias.detach()})
         self.classifiers = nn.ModuleList([joined])
+        if self.spec.spare_rows:
+            ready, self.spare = self.spare, self._classifier(self.spec.spare_rows).to(weight.device)
+            if ready is not None:
+                _move_rows(ready, self.spare)
 
     def _classifier(self, channels: int) -> nn.Conv2d:
         layer = nn.Conv2d(self.spec.aspp_channels, channels, 1)
@@ -85,6 +99,20 @@ class Segmenter(nn.Module):
         assert layer.bias is not None
         nn.init.constant_(layer.bias, log(self.spec.prior / (1 - self.spec.prior)))
         return layer
+
+
+@torch.no_grad()
+def _move_rows(rows: nn.Conv2d, to: nn.Conv2d) -> nn.Conv2d | None:
+    """Write the first rows over those of ``to``, as many as fit; what is left of them, None where nothing is."""
+    n = min(rows.out_channels, to.out_channels)
+    for source, target in zip(rows.parameters(), to.parameters(), strict=True):
+        target[:n] = source[:n]
+    if n == rows.out_channels:
+        return None
+    left = nn.Conv2d(rows.in_channels, rows.out_channels - n, 1).to(rows.weight.device)
+    for source, target in zip(rows.parameters(), left.parameters(), strict=True):
+        target.copy_(source[n:])
+    return left
 
 
 def build_segmenter(spec: StudentSpec, weights: Weights, step_sizes: Sequence[int]) -> Segmenter:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wilss.architecture import Channels, Dilation, ModelName
+from wilss.architecture import MOST_CHANNELS, Channels, Dilation, ModelName
 from wilss.section import LATER, Section
 
 Form = Literal["factor", "direct"]
@@ -33,4 +33,11 @@ class StudentSpec(Section):
     )
     prior: float = Field(
         0.05, gt=0, lt=1, description="initial sigmoid output of a new classifier channel (WILSON: 0.5, bias zero)"
+    )
+    spare_rows: Annotated[int, LATER] = Field(
+        0,
+        ge=0,
+        le=MOST_CHANNELS,
+        description="rows kept ready for coming classes: the base step trains them to see nothing, a step's classes "
+        "begin with them (RevisitingCSS)",
     )
