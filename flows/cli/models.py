@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from flows.cli.exports import models_export
 from flows.cli.options import Device, Flag, Json, Out, Root, several
 from flows.cli.printing import print_faults, print_json, print_table, show
 from flows.cli.students import plain_student, print_move, print_student, short, student_row
@@ -14,7 +15,8 @@ from flows.machine import machine_settings
 from wilss.aliases import CHAMPION
 from wilss.layout import default_root
 
-models_app = App(name="models", help="Choose which student is in use: aliases of models, moved and rolled back.")
+models_app = App(name="models", help="Choose which student is in use, and let models leave.")
+models_app.command(models_export, name="export")
 
 Why = Annotated[str, Parameter(help="kept in the log of moves")]
 Who = Annotated[str, Parameter(help="in whose name; that of this machine's user when left out")]
@@ -162,22 +164,6 @@ def models_rollback(
     move = rollback(settings.root, alias=alias, who=who or _user(), why=why, device=settings.device)
     print_move(move, move.before)
     show(f"another rollback of '{alias}' goes forward again, to {short(move.before)}")
-
-
-@models_app.command(name="export")
-def models_export(model: str, *, to: Path, root: Root = None) -> None:
-    """Copy a model into a folder of its own, which 'wilss predict', 'wilss.load' and --start take.
-
-    Args:
-        model: alias, digest or folder of a run
-        to: folder that does not exist yet
-    """
-    from stores.artefacts import Store
-    from stores.models.export import export_model
-    from stores.registry import student_of
-
-    place = root or default_root()
-    show(export_model(Store(place).path("checkpoints", student_of(place, model)), to))
 
 
 def _expected(expect: str | None, now: str | None) -> str | None:

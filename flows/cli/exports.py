@@ -1,0 +1,72 @@
+"""``wilss models export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from flows.cli.options import Flag, Json, Root, several
+from flows.cli.printing import print_json, print_table, show
+from wilss.layout import default_root
+
+if TYPE_CHECKING:
+    from stores.models.export import Exported
+
+
+def models_export(
+    model: str,
+    *,
+    to: Path,
+    format: Literal["safetensors", "onnx", "torch-export"] = "safetensors",
+    output: Literal["labels", "logits"] = "labels",
+    int8: Flag = False,
+    pictures: Annotated[tuple[Path, ...], several("--pictures", "--picture")] = (),
+    root: Root = None,
+    json: Json = False,
+) -> None:
+    """Write a model into a folder of its own: config.json, weights and a README, and a graph for other programs.
+
+    'wilss predict', 'wilss.load' and --start take the folder. A graph goes from the bytes of images of any size to
+    class ids at their size, and is compared with the model before the command ends.
+
+    Args:
+        model: alias, digest or folder of a model, or folder of a run
+        to: folder that does not exist yet
+        format: safetensors, the weights alone; onnx, model.onnx beside them (pip install 'wilss[onnx]'); torch-export,
+            model.pt2
+        output: of the graph: class ids of every pixel, or logits
+        int8: an ONNX model with eight-bit numbers too, with ranges found on the pictures
+        pictures: files and folders of pictures on which the graph is compared; built-in ones when left out
+    """
+    from stores.models.export import export_model
+    from stores.models.graphs import Wanted
+
+    wanted = Wanted(format, output, int8, pictures)
+    exported = export_model(model, root or default_root(), to, wanted)
+    if json:
+        print_json({"folder": str(exported.folder), "parity": _plain(exported)})
+        return
+    _print_parity(exported)
+    show(exported.folder)
+
+
+def _plain(exported: Exported) -> dict[str, object]:
+    return {name: one.model_dump(mode="json") for name, one in exported.parity.items()}
+
+
+def _print_parity(exported: Exported) -> None:
+    if not exported.parity:
+        return
+    rows = [
+        [
+            name,
+            str(len(one.pictures)),
+            "–" if one.logits is None else f"{one.logits:.1e}",
+            f"{100 * one.equal:.3f}",
+            f"{100 * one.as_predicted:.3f}",
+            f"{100 * one.iou:.2f}",
+        ]
+        for name, one in exported.parity.items()
+    ]
+    columns = ["graph", "pictures", "max difference of logits", "equal pixels %", "as predicted %", "mIoU with it %"]
+    print_table("compared with the model", columns, rows, left=True)

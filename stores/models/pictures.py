@@ -1,0 +1,47 @@
+"""Pictures on which exported models are compared with their origin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch.nn.functional as F
+
+from wilss.data.files import read_rgb
+from wilss.data.image_names import IMAGE_SUFFIXES
+from wilss.data.scenes.source import ScenesSource
+from wilss.data.spec import World
+from wilss.errors import SpecError
+from wilss.models.parity import Picture
+
+BUILT_IN = ((96, 96), (240, 320), (500, 375), (600, 800))
+"""Height and width that scenes of the built-in world are drawn up to: four sizes, four pictures of each."""
+EACH = 4
+
+
+def pictures_for(paths: Sequence[Path]) -> list[Picture]:
+    """Pictures of files and of folders, or scenes of the built-in world where nothing is named.
+
+    Raises SpecError for a folder without any, DataNotFoundError or DataError for a file that is none.
+    """
+    if not paths:
+        return _scenes()
+    files = [file for path in paths for file in (_inside(path) if path.is_dir() else [path])]
+    return [Picture(str(file), read_rgb(file)) for file in dict.fromkeys(files)]
+
+
+def _inside(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    if not found:
+        raise SpecError(f"'{folder}' holds no image ({', '.join(IMAGE_SUFFIXES)}); name another folder, or image files")
+    return found
+
+
+def _scenes() -> list[Picture]:
+    source = ScenesSource(World(), 0, EACH * len(BUILT_IN))
+    pictures = []
+    for k, image_id in enumerate(source.ids("eval")):
+        image = source.image(image_id)[None].float()
+        large = F.interpolate(image, BUILT_IN[k % len(BUILT_IN)], mode="bilinear", antialias=True)
+        pictures.append(Picture(image_id, large[0].round().clamp(0, 255).byte()))
+    return pictures
