@@ -1,4 +1,4 @@
-"""``wilss models export``."""
+"""``wilss models export`` and ``wilss models import``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from wilss.layout import default_root
 
 if TYPE_CHECKING:
     from stores.models.export import Exported
+
+SHOWN = 5
+"""Names that are told of many."""
 
 
 def models_export(
@@ -48,6 +51,42 @@ def models_export(
         return
     _print_parity(exported)
     show(exported.folder)
+
+
+def models_import(
+    checkpoint: Path,
+    *,
+    to: Path,
+    benchmark: str = "",
+    classes: Annotated[tuple[str, ...], several("--classes", "--class")] = (),
+    output_stride: int = 16,
+    canvas: int = 512,
+    norm: Literal["inplace", "plain"] = "inplace",
+    backbone_only: Flag = False,
+) -> None:
+    """Bring a student of MiB, PLOP or WILSON as a model folder, or the backbone of torchvision's DeepLabV3 and FCN.
+
+    Args:
+        checkpoint: .pth, .pt or .safetensors; nothing in it is executed
+        to: folder that does not exist yet; a file NAME.safetensors with --backbone-only
+        benchmark: whose classes it knows, e.g. voc-15-5
+        classes: their names instead, one for each output after background, step by step
+        output_stride: 16 or 8, as it was trained
+        canvas: pixels to which larger images are shrunk, longer side
+        norm: inplace, InPlace-ABN, whose weights count by magnitude; plain, BatchNorm
+        backbone_only: write the backbone's weights alone, for --set student.weights=FILE
+    """
+    from stores.models.bring import Known, bring_backbone, bring_student
+
+    if backbone_only:
+        show(bring_backbone(checkpoint, to).path)
+        return
+    brought = bring_student(checkpoint, to, Known(benchmark, classes, output_stride, canvas, norm))
+    if brought.left:
+        more = ", ..." if len(brought.left) > SHOWN else ""
+        show(f"{len(brought.left)} tensors have no place here: {', '.join(brought.left[:SHOWN])}{more}")
+    show(f"{brought.backbone} with {len(brought.classes)} classes: {', '.join(brought.classes)}")
+    show(brought.path)
 
 
 def _plain(exported: Exported) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from flows.cli.exports import models_export
+from flows.cli.exports import models_export, models_import
 from flows.cli.options import Device, Flag, Json, Out, Root, several
 from flows.cli.printing import print_faults, print_json, print_table, show
 from flows.cli.students import plain_student, print_move, print_student, short, student_row
@@ -17,6 +17,7 @@ from wilss.layout import default_root
 
 models_app = App(name="models", help="Choose which student is in use, and let models leave.")
 models_app.command(models_export, name="export")
+models_app.command(models_import, name="import")
 
 Why = Annotated[str, Parameter(help="kept in the log of moves")]
 Who = Annotated[str, Parameter(help="in whose name; that of this machine's user when left out")]
