@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -91,6 +92,7 @@ def _ended(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Entry point of the process."""
     _hear(_end_now)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged images; Python would keep each text for ever
     from deployments.serving.options import Options
     from wilss.errors import WilssError
     from wilss.escapes import harmless

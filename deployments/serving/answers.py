@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel
 from torch import Tensor
@@ -126,8 +127,8 @@ def seen(loaded: Loaded, name: str, labels_HW: Tensor) -> ImageSeen:
     return ImageSeen(name=name, width=width, height=height, background=float(counts[0] / area), classes=classes)
 
 
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     left, top = int(columns[0]), int(rows[0])
     return left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1
 

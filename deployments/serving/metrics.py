@@ -11,6 +11,7 @@ from deployments.serving.models import Loaded
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
+NAME = "wilss_serve"
 OTHER = "other"
 """The path of what is none of this server's: a label has few values, whatever is asked for."""
 
@@ -21,18 +22,23 @@ class Metrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        of = {"namespace": "wilss_serve", "registry": self._registry}
-        self._requests = Counter("requests", "Requests answered, by path and status", ["path", "status"], **of)
-        self._seconds = Histogram("request_seconds", "From request to answer", ["path"], buckets=SECONDS, **of)
-        self._images = Counter("images", "Images that went through the network", **of)
-        self._batch = Histogram("batch_images", "Images of a pass through the network", buckets=BATCHES, **of)
-        self._waiting = Gauge("queue_images", "Images that wait for the network", **of)
-        self._taken = Gauge("images_in_progress", "Images that are read, wait or are computed", **of)
-        self._behind = Gauge("behind", "1 while the model that the alias points to cannot be loaded", **of)
-        self._loads = Counter("model_loads", "Models loaded, and those that could not be", ["outcome"], **of)
-        self._model = Info("model", "The model that answers", **of)
-        ProcessCollector(registry=self._registry)
+        self._registry = own = CollectorRegistry()
+        told = "Requests answered, by path and status"
+        self._requests = Counter(f"{NAME}_requests", told, ["path", "status"], registry=own)
+        told = "Seconds from a request to its answer"
+        self._seconds = Histogram(f"{NAME}_request_seconds", told, ["path"], buckets=SECONDS, registry=own)
+        self._images = Counter(f"{NAME}_images", "Images that went through the network", registry=own)
+        told = "Images of one pass through the network"
+        self._batch = Histogram(f"{NAME}_batch_images", told, buckets=BATCHES, registry=own)
+        self._waiting = Gauge(f"{NAME}_queue_images", "Images that wait for the network", registry=own)
+        told = "Images that are read, wait or are computed"
+        self._taken = Gauge(f"{NAME}_images_in_progress", told, registry=own)
+        told = "1 while what the alias points to cannot be loaded"
+        self._behind = Gauge(f"{NAME}_behind", told, registry=own)
+        told = "Models loaded, and those that could not be"
+        self._loads = Counter(f"{NAME}_model_loads", told, ["outcome"], registry=own)
+        self._model = Info(f"{NAME}_model", "The model that answers", registry=own)
+        ProcessCollector(registry=own)
 
     def watch(self, waiting: Callable[[], float], taken: Callable[[], float]) -> None:
         """Ask these whenever the numbers are read."""

@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from wilss.models.predict import labels_of
 
 HANDS = 2
 """Threads that decode and draw."""
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -94,20 +96,20 @@ class Work:
         Raises DataError for the first that is no image, TooManyPixelsError, and what PyTorch does without memory.
         """
         card = loaded.model.card
-        ready = [await self._by_hand(lambda u=u: self._ready(u, card.input.canvas)) for u in uploads]
+        ready = [await self._by_hand(self._ready, upload, card.input.canvas) for upload in uploads]
         logits = await asyncio.gather(*(self.line.logits(loaded, one.small) for one in ready))
 
         def last(place: int) -> T:
             return finish(uploads[place], labels_of(logits[place], ready[place].size, card))
 
-        return [await self._by_hand(lambda k=k: last(k)) for k in range(len(uploads))]
+        return [await self._by_hand(last, place) for place in range(len(uploads))]
 
     def _ready(self, upload: Upload, canvas: int) -> Ready:
         image = decoded(upload, self.options.max_pixels)
         return Ready(to_canvas(image, canvas), (image.shape[1], image.shape[2]))
 
-    async def _by_hand(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._hands, call)
+    async def _by_hand(self, call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._hands, partial(call, *given, **named))
 
     def close(self) -> None:
         """Take no more."""
