@@ -66,7 +66,7 @@ def _run(app: Gate, work: Work, line: str, listening: socket.socket) -> None:
         app,
         http=protocol(lambda: work.models.current.digest),
         ws="none",
-        log_level="warning",
+        log_level="error",  # what is no HTTP is told to who sent it
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, round(work.options.grace)),

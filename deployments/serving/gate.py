@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from deployments.serving.work import Work
 COOKIE = "wilss-serve-token"
 MODEL_HEADER = "x-wilss-model"
 PATHS = ("/", "/predict", "/model", "/healthz", "/metrics", "/openapi.json", "/style/{name}")
+ENDING = "the server is being ended, and had no time for this request; ask again"
 OWN = {**HEADERS, "referrer-policy": "same-origin"}
 """A form that is sent without a referrer says that it comes from nowhere."""
 
@@ -73,8 +75,11 @@ class Gate:
             await send(message)
 
         answer: ASGIApp = self._refusal(scope) or self.app
+        reading, telling = bounded(receive, self.work.options.max_bytes), with_headers(sending, OWN)
         try:
-            await answer(scope, bounded(receive, self.work.options.max_bytes), with_headers(sending, OWN))
+            await answer(scope, reading, telling)
+        except asyncio.CancelledError:  # the time that requests have at the end is over
+            await problem(Request(scope), 503, ENDING, {"retry-after": "5"})(scope, reading, telling)
         finally:
             self.work.metrics.answered(_path_of(scope), status, time.perf_counter() - started)
 
