@@ -34,12 +34,15 @@ class Loaded:
     """A student that has segmented an image.
 
     digest: of its artefact, or of its files where it lies outside of a store. alias: that it was found by, or None.
+    alike: count, shape and strides of images -> whether so many come out
+    of one pass as each of them does alone.
     """
 
     model: Model
     digest: str
     alias: str | None = None
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    alike: dict[tuple[int, ...], bool] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, folder: Path, device: torch.device, alias: str | None = None) -> Loaded:
