@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # loaded later, when signals are heard
     from deployments.serving.work import Work
 
 ENDED = "wilss serve: ended"
+KEEP_ALIVE = 75
+"""Seconds that an idle connection stays: longer than proxies keep theirs, who would meet one that was just closed."""
 
 
 def serve(options: Options) -> None:
@@ -69,6 +71,7 @@ def _run(app: Gate, work: Work, line: str, listening: socket.socket) -> None:
         log_level="error",  # what is no HTTP is told to who sent it
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(work.options.grace)),
     )
     _hear(_ended)  # uvicorn hears them itself, and raises them again when all is answered

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -23,6 +25,8 @@ def create_app(work: Work, rules: Rules) -> Gate:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(work.line.serve()), asyncio.create_task(work.models.follow(work.options.poll))]
+        for task in tasks:
+            task.add_done_callback(_require_alive)
         yield
         for task in tasks:
             task.cancel()
@@ -41,3 +45,10 @@ def create_app(work: Work, rules: Rules) -> Gate:
     app.include_router(router)
     tell_problems(app)
     return Gate(app, rules, work)
+
+
+def _require_alive(task: asyncio.Task[None]) -> None:
+    """End the server in good order where one of its tasks has ended: it would answer nothing, or an old model."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        traceback.print_exception(error)
+        signal.raise_signal(signal.SIGTERM)

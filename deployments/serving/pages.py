@@ -89,7 +89,7 @@ async def _answer(work: Work, loaded: Loaded, uploads: list[Upload], wanted: For
     if wanted == "json":
         images = await work.json(loaded, uploads)
         found = Answer(model=loaded.digest, alias=loaded.alias, images=images)
-        return Response(found.model_dump_json(), 200, headers, "application/json")
+        return Response(await work.by_hand(found.model_dump_json), 200, headers, "application/json")
     content = await (work.png if wanted == "png" else work.overlay)(loaded, uploads[0])
     return Response(content, 200, headers, "image/png")
 

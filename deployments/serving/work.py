@@ -96,19 +96,20 @@ class Work:
         Raises DataError for the first that is no image, TooManyPixelsError, and what PyTorch does without memory.
         """
         card = loaded.model.card
-        ready = [await self._by_hand(self._ready, upload, card.input.canvas) for upload in uploads]
+        ready = [await self.by_hand(self._ready, upload, card.input.canvas) for upload in uploads]
         logits = await asyncio.gather(*(self.line.logits(loaded, one.small) for one in ready))
 
         def last(place: int) -> T:
             return finish(uploads[place], labels_of(logits[place], ready[place].size, card))
 
-        return [await self._by_hand(last, place) for place in range(len(uploads))]
+        return [await self.by_hand(last, place) for place in range(len(uploads))]
 
     def _ready(self, upload: Upload, canvas: int) -> Ready:
         image = decoded(upload, self.options.max_pixels)
         return Ready(to_canvas(image, canvas), (image.shape[1], image.shape[2]))
 
-    async def _by_hand(self, call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    async def by_hand(self, call: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        """What a call returns, made by one of the threads that decode and draw."""
         return await asyncio.get_running_loop().run_in_executor(self._hands, partial(call, *given, **named))
 
     def close(self) -> None:
