@@ -58,4 +58,4 @@ def serve(
         os.environ[TOKEN] = token
     # the process becomes the server, so that one Ctrl-C is heard by it alone, and the rooms are found beside this one
     os.environ["PYTHONPATH"] = python_path()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "deployments.serving", options.model_dump_json()])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "deployments.serving", options.text])

@@ -1,4 +1,4 @@
-"""``python -m deployments.serving OPTIONS``: what ``wilss serve`` becomes; OPTIONS is JSON of `Options`."""
+"""``python -m deployments.serving OPTIONS``: what ``wilss serve`` becomes; OPTIONS is `Options.text`."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ def main() -> None:
     """Entry point of the process."""
     _hear(_end_now)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged images; Python would keep each text for ever
-    from deployments.serving.options import Options
+    from deployments.serving.options import read_options
     from wilss.errors import WilssError
     from wilss.escapes import harmless
 
     try:
-        serve(Options.model_validate_json(sys.argv[1]))
+        serve(read_options(sys.argv[1]))
     except WilssError as error:
         print(f"wilss: {harmless(str(error))}", file=sys.stderr)
         sys.exit(2)

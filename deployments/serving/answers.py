@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,7 @@ class ModelSeen(BaseModel):
 class Health(BaseModel):
     """status: "behind" while the alias points to what cannot be loaded, and the model before it answers."""
 
-    status: str
+    status: Literal["ok", "behind"]
     model: str
     alias: str | None
     problem: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ class Options(BaseModel):
     poll: float = Field(1.0, gt=0, le=3600)
 
     @property
+    def text(self) -> str:
+        """For the process that becomes the server; names of files may hold bytes that are no UTF-8."""
+        return json.dumps({**self.model_dump(), "root": str(self.root)})
+
+    @property
     def files(self) -> int:
         """Images of a request: those that there is never room for are not taken."""
         return min(self.max_files, self.queue)
@@ -57,6 +63,11 @@ def make_options(given: dict[str, Any]) -> Options:
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0]).replace("_", "-")
         raise SpecError(f"{explain(error, Options)}; give another with --{name}") from error
+
+
+def read_options(text: str) -> Options:
+    """Options of another process's `Options.text`."""
+    return Options.model_validate(json.loads(text))
 
 
 def given_token() -> str | None:

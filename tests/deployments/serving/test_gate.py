@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from deployments.access import Access
 from deployments.serving.gate import COOKIE, Rules
-from deployments.serving.options import TOKEN, given_token, make_options
+from deployments.serving.options import TOKEN, given_token, make_options, read_options
 from tests.deployments.serving.conftest import ADDRESS, Asked
 from tests.deployments.serving.made import blobs, encoded
 from wilss.errors import SpecError
@@ -134,3 +134,10 @@ def test_a_token_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_limits_that_are_none_are_said(given: dict[str, object], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         make_options({"model": "champion", "root": ".", **given})
+
+
+def test_options_reach_the_server_as_they_are() -> None:
+    given = {"model": "a\udcffb", "root": "/tmp/\udcff", "names": ("a.example", "b"), "timeout": 2.5}
+    options = make_options(given)
+    assert read_options(options.text) == options
+    assert options.text.isascii()
