@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from deployments.serving.options import SERVE_PORT, TOKEN, make_options
-from flows.cli.options import Device, Root
+from flows.cli.options import Device, Flag, Root
 from flows.machine import machine_settings
 from wilss.packages import python_path
 
@@ -26,6 +26,7 @@ def serve(
     max_files: int = 16,
     queue: int = 64,
     batch: int = 8,
+    loose: Flag = False,
     timeout: float = 30.0,
     grace: float = 20.0,
     poll: float = 1.0,
@@ -45,13 +46,14 @@ def serve(
         max_files: images of a request
         queue: images that are read, wait and are computed at the same time; more are refused with 429
         batch: images of one size that go through the network together
+        loose: they go together also where that changes the last digits, as on many GPUs, and a pixel between classes
         timeout: seconds that a request may take to come, and its answer to be made
         grace: seconds that waiting requests have when the server is ended
         poll: seconds between two looks at the alias
     """
     settings = machine_settings(root=root, device=device)
     limits = {"max_bytes": max_bytes, "max_pixels": max_pixels, "max_files": max_files, "queue": queue, "batch": batch}
-    times = {"timeout": timeout, "grace": grace, "poll": poll}
+    times = {"loose": loose, "timeout": timeout, "grace": grace, "poll": poll}
     place = {"root": settings.root, "device": settings.device, "host": host, "port": port, "names": name}
     options = make_options({"model": model, **place, **limits, **times})
     if token is not None:

@@ -67,11 +67,12 @@ class _Job:
 class Line:
     """Images wait here for the one thread that computes; those of one size, for one model, go together.
 
-    batch: images of a pass at most. passed: called with the number of each.
+    batch: images of a pass at most. passed: called with the number of each. loose: images go together also where that
+    changes the last digits of their logits.
     """
 
-    def __init__(self, batch: int, passed: Callable[[int], None]) -> None:
-        self._batch, self._passed = batch, passed
+    def __init__(self, batch: int, passed: Callable[[int], None], loose: bool = False) -> None:
+        self._batch, self._passed, self._loose = batch, passed, loose
         self._waiting: deque[_Job] = deque()
         self._news = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "network")
@@ -104,7 +105,7 @@ class Line:
 
     async def _pass(self, jobs: list[_Job]) -> None:
         images = [job.image for job in jobs]
-        running = asyncio.get_running_loop().run_in_executor(self._thread, _logits, jobs[0].loaded, images)
+        running = asyncio.get_running_loop().run_in_executor(self._thread, _logits, jobs[0].loaded, images, self._loose)
         await asyncio.wait([running])  # raises nothing: who waits for an image gets the error
         error = running.exception()
         if isinstance(error, RuntimeError) and memory_advice(error) and len(jobs) > 1:
@@ -130,11 +131,11 @@ def _power_of_two(number: int) -> int:
     return 1 << (number.bit_length() - 1) if number else 0
 
 
-def _logits(loaded: Loaded, images_3hw: list[Tensor]) -> tuple[Tensor, list[int]]:
+def _logits(loaded: Loaded, images_3hw: list[Tensor], loose: bool) -> tuple[Tensor, list[int]]:
     """Logits as of each image alone, float32 ``(N, 1 + C, h', w')``, and how many images went in each pass."""
     network, count = loaded.model.network, len(images_3hw)
     kind = (count, *images_3hw[0].shape, *images_3hw[0].stride())
-    if count > 1 and loaded.alike.get(kind, False):
+    if count > 1 and (loose or loaded.alike.get(kind, False)):
         return logits_of(network, _stacked(images_3hw)), [count]
     alone = torch.cat([logits_of(network, image[None]) for image in images_3hw])
     if count > 1 and kind not in loaded.alike:

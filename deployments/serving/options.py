@@ -24,8 +24,9 @@ class Options(BaseModel):
 
     model: alias, digest or folder. host, port: that are listened at; 0 takes a free port. names: further host names.
     max_bytes: of a request's body. max_pixels: of an image. max_files: of a request. queue: images that are read, wait
-    and are computed at the same time. batch: images of one forward pass. timeout: seconds of a request. grace: seconds
-    that waiting requests have at the end. poll: seconds between two looks at the alias.
+    and are computed at the same time. batch: images of one forward pass. loose: they go together also where that
+    changes the last digits. timeout: seconds of a request. grace: seconds that waiting requests have at the end. poll:
+    seconds between two looks at the alias.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class Options(BaseModel):
     max_files: int = Field(16, ge=1, le=1000)
     queue: int = Field(64, ge=1, le=10_000)
     batch: int = Field(8, ge=1, le=256)
+    loose: bool = False
     timeout: float = Field(30.0, gt=0, le=3600)
     grace: float = Field(20.0, gt=0, le=3600)
     poll: float = Field(1.0, gt=0, le=3600)

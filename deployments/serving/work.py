@@ -58,7 +58,8 @@ class Work:
     models: Models
 
     def __post_init__(self) -> None:
-        self.room, self.line = Room(self.options.queue), Line(self.options.batch, self.metrics.passed)
+        self.room = Room(self.options.queue)
+        self.line = Line(self.options.batch, self.metrics.passed, self.options.loose)
         self._hands = ThreadPoolExecutor(HANDS, "hand")
         self.metrics.watch(lambda: len(self.line), lambda: self.room.taken)
         self.metrics.behind(lambda: bool(self.models.problem))
