@@ -24,12 +24,13 @@ def add_commands() -> None:
     from deployments.cli.deploy import deploy
     from deployments.cli.logs import logs
     from deployments.cli.schedule import schedule_app
+    from deployments.cli.serve import serve
     from deployments.cli.service import down, status, up
     from deployments.cli.trigger import cancel, trigger_app
     from deployments.cli.watch import watch
     from flows.cli.app import app
 
-    for command in (up, down, status, deploy, watch, logs, cancel, approve):
+    for command in (up, down, status, deploy, watch, logs, cancel, approve, serve):
         if command.__name__ not in app:
             app.command(command)
     for group in (trigger_app, schedule_app):

@@ -19,7 +19,7 @@ from wilss.measure.columns import COLUMNS
 ROOT = Path(__file__).parent.parent
 COMMAND = """
 import sys
-from flows.cli import main
+from deployments.command import main
 sys.argv[0] = "wilss"
 try:
     main()
@@ -102,6 +102,7 @@ def test_importing_loads_no_torch(module: str) -> None:
     ("command", "shown"),
     [
         ("--help", "compare"),
+        ("serve --help", "Serve a model over HTTP"),
         ("runs --root ROOT", "voc-15-5-overlap-fmwiss-s0-0"),
         ("labels list --root ROOT", "co-segmented"),
         ("models list --root ROOT", "no models yet"),

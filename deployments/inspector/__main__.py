@@ -11,12 +11,12 @@ import cyclopts
 import uvicorn
 from cyclopts import Parameter
 
-from deployments.inspector.access import Access
+from deployments.access import Access
 from deployments.inspector.app import create_app
 from deployments.inspector.desk import Desk
 from deployments.inspector.lineage import Lineage
 from deployments.inspector.pictures import Pictures
-from deployments.sockets import listen
+from deployments.sockets import own_names, require_listening, shown_address
 from flows.machine import machine_settings
 from flows.service import INSPECTOR_PORT
 from stores.labels.review.scripts import user_name
@@ -39,8 +39,8 @@ def serve(
     settings = machine_settings(root=root)
     if not settings.root.is_dir():
         raise SpecError(f"there is no folder '{settings.root}'; run a benchmark first, or name another with --root")
-    access = Access(host, (*name, *_own_names(host)))
-    listening = _listening(host, port)
+    access = Access(host, (*name, *own_names(host)))
+    listening = require_listening(host, port)
     bound = listening.getsockname()[1]
     desk = Desk(settings.root, access, Pictures(settings), who or user_name(), Lineage(settings.root))
     print(_address(access, bound, f"/labels/{label_set}" if label_set else "/"), flush=True)
@@ -61,45 +61,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket that takes connections. Raises SpecError for an address that cannot be had."""
-    try:
-        return listen(host, port)
-    except (OSError, OverflowError, UnicodeError) as error:  # of an address, a port, a name that there cannot be
-        reason = getattr(error, "strerror", None) or error
-        raise SpecError(
-            f"{host}:{port} cannot be served ({reason}); choose another with --host and --port (0 to 65535)"
-        ) from error
-
-
-def _own_names(host: str) -> tuple[str, ...]:
-    """Names that this machine is asked under when it serves others."""
-    if Access(host).is_open:
-        return ()
-    own = socket.gethostname()
-    try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(own, None)}
-    except OSError:  # a machine whose own name nobody knows
-        found = set()
-    return (own, *sorted(found | _sending_address()))
-
-
-def _sending_address() -> set[str]:
-    """Where packets to other machines leave from: none is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address for documentation, which is nobody's
-        except OSError:  # there is no network
-            return set()
-        return {str(probe.getsockname()[0])}
-
-
 def _address(access: Access, port: int, path: str) -> str:
-    everywhere = access.host in ("0.0.0.0", "::")
-    host = next(iter(_sending_address()), access.host) if everywhere else access.host
-    shown = f"[{host}]" if ":" in host else host
     token = "" if access.is_open else f"?token={access.token}"
-    return f"wilss inspector: http://{shown}:{port}{path}{token}  (Ctrl-C ends it)"
+    return f"wilss inspector: {shown_address(access.host, port)}{path}{token}  (Ctrl-C ends it)"
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from deployments.inspector.access import MOST_BYTES, Guard, TooLargeError
+from deployments.access import TooLargeError
+from deployments.inspector.access import MOST_BYTES, Guard
 from deployments.inspector.desk import Desk
 from deployments.inspector.html import REPORT, page
 from deployments.inspector.pages import ROUTERS

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from deployments.inspector.access import Access
+from deployments.access import Access
 from deployments.inspector.against import Comparer
 from deployments.inspector.lineage import Lineage
 from deployments.inspector.marks import Mark, mark_of

@@ -69,11 +69,12 @@ def _write(model: Model, image: Tensor, out: Path, name: str) -> Path:
     with whole_file(target) as partial:
         save_palette_png(labels, partial, model.palette)
     with whole_file(out / f"{name}-overlay.png") as partial:
-        to_pil(_overlay(model, image, labels)).save(partial, "PNG")
+        to_pil(overlay_of(model, image, labels)).save(partial, "PNG")
     return target
 
 
-def _overlay(model: Model, image: Tensor, labels: Tensor) -> Tensor:
+def overlay_of(model: Model, image: Tensor, labels: Tensor) -> Tensor:
+    """The colours of a student's classes over an image, uint8 ``(3, H, W)``; labels: class ids ``(H, W)``."""
     mixed = torch.empty_like(image)
     for top in range(0, len(labels), BAND):
         rows = slice(top, top + BAND)

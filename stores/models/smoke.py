@@ -16,14 +16,22 @@ SIDE = 64
 """Pixels of the image at most; its height and width differ, as those of photographs do."""
 
 
-@torch.inference_mode()
 def smoke(folder: Path, device: str | torch.device = "auto") -> None:
     """Load a student, whose files are held against their checksums, and let it segment a built image.
 
     Raises DamagedArtefactError or FormatError for a model that cannot be loaded or computes what is no number,
     ArtefactNotFoundError for a folder without one, SpecError for a device that this machine lacks.
     """
-    model = Model.open(folder, require_device(str(device)))
+    require_sight(Model.open(folder, require_device(str(device))), folder)
+
+
+@torch.inference_mode()
+def require_sight(model: Model, folder: Path) -> None:
+    """Let a loaded student segment a built image. Raises DamagedArtefactError for what is no number, or no class.
+
+    Args:
+        folder: that it was loaded from.
+    """
     image = built_image(min(SIDE, model.card.input.canvas))
     logits = model.network(image[None].to(model.device).float() / 255)
     if not bool(logits.isfinite().all()):

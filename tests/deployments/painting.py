@@ -11,7 +11,7 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
-from deployments.inspector.access import Access
+from deployments.access import Access
 from deployments.inspector.app import create_app
 from deployments.inspector.desk import Desk
 from deployments.inspector.lineage import Lineage

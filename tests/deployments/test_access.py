@@ -11,7 +11,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from deployments.inspector.access import COOKIE, MOST_BYTES, TOKEN_HEADER, Access, Guard, TooLargeError
+from deployments.access import Access, TooLargeError
+from deployments.inspector.access import COOKIE, MOST_BYTES, TOKEN_HEADER, Guard
 
 HOST = "http://127.0.0.1:8460"
 

@@ -1,4 +1,4 @@
-"""The socket that the inspector listens at."""
+"""The sockets that servers listen at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from deployments.inspector.__main__ import _listening
+from deployments.sockets import require_listening
 from wilss.errors import SpecError
 
 
@@ -22,7 +22,7 @@ def test_answers_are_sent_at_once() -> None:
             seen.set_result(handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        listening = _listening("127.0.0.1", 0)
+        listening = require_listening("127.0.0.1", 0)
         async with await asyncio.start_server(connected, sock=listening):
             _, writer = await asyncio.open_connection(*listening.getsockname()[:2])
             found = await asyncio.wait_for(seen, 10)
@@ -37,10 +37,10 @@ def test_an_address_that_is_taken_is_said() -> None:
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(SpecError, match="choose another with --host and --port"),
     ):
-        _listening("127.0.0.1", taken.getsockname()[1])
+        require_listening("127.0.0.1", taken.getsockname()[1])
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70000), ("127.0.0.1", -1), ("x" * 70, 0)])
 def test_an_address_that_there_cannot_be_is_said(host: str, port: int) -> None:
     with pytest.raises(SpecError, match=r"cannot be served .*choose another with --host and --port"):
-        _listening(host, port)
+        require_listening(host, port)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from starlette.testclient import TestClient
 
-from deployments.inspector.access import TOKEN_HEADER, Access
+from deployments.access import Access
+from deployments.inspector.access import TOKEN_HEADER
 from deployments.inspector.app import create_app
 from deployments.inspector.desk import Desk
 from deployments.inspector.lineage import Lineage

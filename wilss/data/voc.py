@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import torch
 from PIL import Image
@@ -234,8 +235,8 @@ class VocSource:
         return label_table(self.labels_csv, self.classes, self.files.images.names)
 
 
-def save_palette_png(mask: Tensor, path: Path, own: Mapping[int, Colour] | None = None) -> None:
-    """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours, or a label's own."""
+def save_palette_png(mask: Tensor, path: Path | IO[bytes], own: Mapping[int, Colour] | None = None) -> None:
+    """Write uint8 labels ``(H, W)`` as a palette PNG in VOC colours, or a label's own, to a file or an open one."""
     image = Image.fromarray(mask.to(torch.uint8).cpu().numpy(), mode="P")
     image.putpalette(palette(own))
     image.save(path, "PNG")

@@ -19,11 +19,24 @@ BAND = 256
 @torch.inference_mode()
 def predict_image(model: Segmenter, card: StudentCard, image_3HW: Tensor) -> Tensor:
     """Class ids uint8 ``(H, W)`` of one uint8 image, at its own size; on the CPU."""
-    device = next(model.parameters()).device
     small = to_canvas(image_3HW, card.input.canvas)
-    logits = model(small[None].to(device).float() / 255).float()
     height, width = image_3HW.shape[1:]
-    found = _highest(logits, (height, width)) if height * width <= LARGE else _highest_by_bands(logits, height, width)
+    return labels_of(logits_of(model, small[None]), (height, width), card)
+
+
+@torch.inference_mode()
+def logits_of(model: Segmenter, images_N3hw: Tensor) -> Tensor:
+    """Logits float32 ``(N, 1 + C, h', w')`` of uint8 images of one size, at most the canvas; on the model's device."""
+    device = next(model.parameters()).device
+    return model(images_N3hw.to(device).float() / 255).float()
+
+
+@torch.inference_mode()
+def labels_of(logits_1Ohw: Tensor, size: tuple[int, int], card: StudentCard) -> Tensor:
+    """Class ids uint8 ``(H, W)`` of one image's logits, enlarged to its own height and width; on the CPU."""
+    height, width = size
+    large = height * width > LARGE
+    found = _highest_by_bands(logits_1Ohw, height, width) if large else _highest(logits_1Ohw, size)
     ids = torch.tensor([0, *card.class_ids], dtype=torch.uint8)
     for top in range(0, height, BAND):  # indices take 8 bytes a pixel
         found[top : top + BAND] = ids[found[top : top + BAND].long()]
