@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s#]+)(?:#[^)\s]*)?\)")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".css": "css", ".sh": "sh"}
-NAMED = {"CHANGELOG.md": "changelog.md", "README.md": "read-me.md", "examples": "examples/index.md"}
+NAMED = {"CHANGELOG.md": "changelog.md", "examples": "examples/index.md"}
 """Files and folders that have a name of their own on the site."""
 
 
