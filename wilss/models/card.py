@@ -15,13 +15,14 @@ from wilss.damage import MEND, damaged, marks_in, read_stored_json, reading, req
 from wilss.data.palette import Colour, voc_colour
 from wilss.errors import ArtefactNotFoundError
 from wilss.models.card_format1 import ABOUT, INDEX, of_about, of_index
+from wilss.models.config import CONFIG, card_in
 from wilss.nets.spec import StudentSpec
 from wilss.outside import checked, require_format
 
 FORMAT: Final = 2
 """Of the cards that are written; format 1 had other files, see `wilss.models.card_format1`."""
 WEIGHTS, CARD = "model.safetensors", "card.json"
-READ = {CARD: WEIGHTS, INDEX: "student.safetensors", ABOUT: WEIGHTS}
+READ = {CARD: WEIGHTS, CONFIG: WEIGHTS, INDEX: "student.safetensors", ABOUT: WEIGHTS}
 """Names of cards that can be read -> of the weights beside them."""
 FewShotKind = Literal["few-shot", "stage 1", "silhouettes"]
 
@@ -135,7 +136,9 @@ def _read(folder: Path, path: Path) -> ModelCard:
     content = read_stored_json(path)
     if not isinstance(content, dict):
         raise damaged(folder, path.name, "it is no mapping")
-    if path.name == INDEX:
+    if path.name == CONFIG:
+        content = card_in(content, folder)
+    elif path.name == INDEX:
         content = of_index(content)
     elif path.name == ABOUT:
         content = of_about(content, folder)

@@ -11,6 +11,8 @@ from torch import Tensor
 from wilss.architecture import InputCard
 from wilss.errors import SpecError
 from wilss.models.card import CARD, WEIGHTS, ModelCard, StudentCard, load_card, model_files
+from wilss.models.config import require_weights, shared_in
+from wilss.models.folder import require_activations
 from wilss.nets.fit import load_into, require_fit
 from wilss.nets.pretrained import Weights
 from wilss.nets.segmenter import Segmenter, build_segmenter
@@ -47,6 +49,9 @@ def load_student(folder: Path, classes: tuple[str, ...] | None = None) -> tuple[
     path, weights = model_files(folder).weights, no_weights(card.architecture.backbone, card.input)
     require_fit(lambda: build_segmenter(card.architecture, weights, card.step_sizes), path)
     model = build_segmenter(card.architecture, weights, card.step_sizes)
+    if shared := shared_in(folder):
+        require_weights(shared, path)
+        require_activations(model.backbone, shared, folder)
     load_into(model, load_state(folder), path)
     return model.eval(), card
 

@@ -5,40 +5,51 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import torch
+from huggingface_hub import ModelHubMixin, snapshot_download
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from wilss.damage import place_of
 from wilss.data.given import Picture, Pictures
 from wilss.data.palette import Colour
+from wilss.device import require_device
 from wilss.errors import SpecError
-from wilss.models.card import CARD, StudentCard
-from wilss.models.files import load_student, save_model
+from wilss.models.card import READ, WEIGHTS, StudentCard
+from wilss.models.config import CONFIG, shared_in
+from wilss.models.files import load_student
+from wilss.models.folder import Provenance, write_folder
 from wilss.models.predict import predict_image
 from wilss.nets.segmenter import Segmenter
 from wilss.outputs import writable_folder
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(ModelHubMixin):
     """A student that segments images.
 
+    `from_pretrained`, `save_pretrained` and `push_to_hub` are huggingface_hub's; a folder does as well as a hub.
+
     network: in evaluation mode; float32 ``(N, 3, H, W)`` in [0, 1] -> logits ``(N, 1 + C, h, w)``.
-    card: what is known of it, normalisation and training included.
+    card: what is known of it, normalisation and training included. digest: in the store that it is from, else "".
     """
 
     network: Segmenter
     card: StudentCard
+    digest: str = ""
+    _hub_mixin_config: ClassVar[dict[str, str]] = {"library_name": "wilss"}  # type: ignore[misc]  # never set
 
     @classmethod
     def open(cls, folder: Path, device: torch.device) -> Model:
         """Load the student of a folder; see `wilss.models.files.load_student` for what it raises."""
         network, card = load_student(folder)
-        return cls(network.to(device), card)
+        place, shared = place_of(folder), shared_in(folder)
+        digest = place.digest if place else shared.digest if shared else ""
+        return cls(network.to(device), card, digest)
 
     @property
     def classes(self) -> dict[int, str]:
@@ -80,12 +91,30 @@ class Model:
         return torch.stack(found) if pictures.form == "batch" else found
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights and card into a folder, from which `wilss.load`, ``wilss predict`` and ``--start`` take them.
+        """Write a model folder, from which `wilss.load`, ``wilss predict`` and ``--start`` take it.
 
-        Raises SpecError where there is a model already or nothing may be written.
+        Unlike `save_pretrained` it replaces nothing. Raises SpecError where there is a model already or nothing may be
+        written.
         """
         folder = writable_folder(Path(folder))
-        if (folder / CARD).exists():
+        if any((folder / name).exists() for name in READ):
             raise SpecError(f"'{folder}' holds a model already; choose another folder")
-        save_model(self.network.state_dict(), self.card, folder)
+        self._save_pretrained(folder)
         return folder
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        write_folder(self.network, self.card, save_directory, Provenance(self.digest))
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, device: str = "auto", **given: Any) -> Model:
+        """The model of a folder, else of a hub.
+
+        Args:
+            given: how a hub is asked; ``config.json``, which the caller has read, is read again with the model.
+        """
+        asked = {key: given[key] for key in ("revision", "cache_dir", "force_download", "local_files_only", "token")}
+        local = Path(model_id)
+        folder = (
+            local if local.is_dir() else Path(snapshot_download(model_id, allow_patterns=[CONFIG, WEIGHTS], **asked))
+        )
+        return cls.open(folder, require_device(device))

@@ -85,7 +85,7 @@ def test_folders_that_hold_no_student_are_told_in_one_sentence(model: Model, tmp
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "index.json").write_text("{}")
     newer = model.save(tmp_path / "newer")
-    card = newer / "card.json"
+    card = newer / "config.json"
     card.write_text(card.read_text().replace('"format": 2', '"format": 3'))
     damaged = model.save(tmp_path / "damaged")
     (damaged / "model.safetensors").write_bytes(b"\x10")
