@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -22,11 +23,19 @@ _homes: dict[str, str] = {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Equations: a kind of fence, and an extension for those within a line."""
+    """Equations, as a kind of fence and within a line; and pages that the navigation does not name, as guides."""
     fences: dict[str, Any] = config.mdx_configs.setdefault("pymdownx.superfences", {})
     fences["custom_fences"] = [{"name": "math", "class": "equation", "format": maths.block}]
     config.markdown_extensions.append(maths.InlineMaths())  # type: ignore[arg-type]
+    guides = next(part["Guides"] for part in config.nav or () if "Guides" in part)
+    guides += unlisted(config.nav, sorted(path.name for path in Path(config.docs_dir).glob("*.md")))
     return config
+
+
+def unlisted(nav: object, pages: list[str]) -> list[str]:
+    """Pages that the navigation does not name: a new guide is found without a word in mkdocs.yml."""
+    named = str(nav)
+    return [name for name in pages if f"'{name}'" not in named]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
