@@ -6,12 +6,16 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w+-]*)\s*$")
 INDENTED = re.compile(r"^(?: {4,}|\t)(?=wilss )")
 OPTIONAL = re.compile(r"\[(?=[-A-Z])([^\[\]]*)\]")
 SEPARATORS = {"&&", "||", ";", "&", "|", ">", ">>"}
+READERS = {"tee", "less", "head", "tail", "grep", "jq", "wc", "sort", "cat"}
+"""Programs that stand after a bar."""
+VARIABLE = re.compile(r"[A-Z_]+=.*")
 
 
 @dataclass(frozen=True)
@@ -54,36 +58,29 @@ def page_blocks(path: Path, root: Path) -> list[Block]:
 def commands_of(text: str) -> Iterator[list[str]]:
     """Words of every command of ``wilss`` in a block of shell, without ``wilss`` itself.
 
-    What stands in brackets is optional and taken as given. ``wilss store verify | repair`` are alternatives of the last
-    word of the command, as long as what follows the bar is no program that reads.
+    What stands in brackets is optional and taken as given, and ``NAME=value`` before a command is none of its words.
+    ``wilss store verify | repair`` are two commands of one group, as long as what follows the bar is no program that
+    reads.
     """
     for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(OPTIONAL.sub(r"\1", line), comments=True)
         first: list[str] = []
-        for part in _split(words):
-            if part and part[0] == "wilss":
-                first = part[1:]
-                yield first
-            elif first and part and part[0].islower() and part[0] not in READERS:
-                yield [*_command(first), *part]
+        for before, part in _split(shlex.split(OPTIONAL.sub(r"\1", line), comments=True)):
+            words = list(dropwhile(VARIABLE.fullmatch, part))
+            if words[:1] == ["wilss"]:
+                first = words[1:]
+                if first and not first[0].endswith(":"):  # "wilss serve: ..." is what a command printed
+                    yield first
+            elif before == "|" and first and words and words[0] not in READERS:
+                yield [first[0], *words]
 
 
-READERS = {"tee", "less", "head", "tail", "grep", "jq", "wc", "sort", "cat", "echo", "cd", "curl", "python"}
-"""Programs that stand after a bar."""
-
-
-def _split(words: list[str]) -> Iterator[list[str]]:
-    part: list[str] = []
+def _split(words: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Commands of a line, and what stands before each."""
+    before, part = "", list[str]()
     for word in words:
         if word in SEPARATORS:
-            yield part
-            part = []
+            yield before, part
+            before, part = word, []
         else:
             part.append(word)
-    yield part
-
-
-def _command(words: list[str]) -> list[str]:
-    """The group of a command: what an alternative takes the place of the last word of."""
-    plain = [word for word in words if re.fullmatch(r"[a-z][a-z-]*", word)]
-    return plain[:1]
+    yield before, part

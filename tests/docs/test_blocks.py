@@ -61,6 +61,7 @@ def test_there_are_commands_on_the_pages() -> None:
         ("wilss step x.yaml --step two", "unable to convert"),
         ("echo x && wilss runs --rooot DIR  # a comment", "Unknown option"),
         ("wilss store verify | repaire", "Unknown command"),
+        ("WILSS_DEVICE=cpu wilss runs --rooot DIR", "Unknown option"),
         ("wilss labels show SET [--imagee ID]", "Unknown option"),
     ],
 )
