@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from docs.tools.commands import command_line
+from docs.tools.hooks import unlisted
 from docs.tools.maths import mathml
 from docs.tools.outside import links_of
+from docs.tools.pictures import LARGEST
 from flows.cli.options import RESERVED
 from tests.docs.conftest import ROOT
 from tests.docs.links import dead_links, loads_from_elsewhere
@@ -71,6 +74,24 @@ def test_the_public_face_is_on_the_pages_of_python(site: Path) -> None:
     text = "".join((site / "reference" / f"{page}.html").read_text() for page in ("python", "contracts"))
     names = [*(name for name in wilss.__all__ if name != "__version__"), *testing.__all__]
     assert [name for name in names if f'.{name}"' not in text] == []
+
+
+def test_pictures_are_small_and_shown() -> None:
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert {path.stem for path in pictures} >= {"way", "labels", "step", "inspector"}
+    shown = "".join(path.read_text() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+    for path in pictures:
+        with Image.open(path) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) > 200
+        assert path.stat().st_size <= LARGEST
+        assert f"pictures/{path.name})" in shown
+
+
+def test_a_page_without_a_place_is_a_guide(site: Path) -> None:
+    assert unlisted([{"Home": "index.md"}, {"Guides": ["data.md"]}], ["data.md", "index.md", "new.md"]) == ["new.md"]
+    (first, *_) = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
+    assert f'href="{first}.html"' in (site / "index.html").read_text()
 
 
 def test_equations_are_drawn_without_scripts() -> None:
