@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from docs.tools.blocks import Block, page_blocks
 from docs.tools.commands import command_line
 from stores.artefacts import Store
 from stores.labels.sets import LabelSet
+from stores.models.listing import list_students
 from tests.docs.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -86,8 +86,8 @@ class Reader:
             self.names["IMAGE"] = next(
                 i for i, tags in zip(labels.index.ids, labels.index.tags, strict=True) if tags[star]
             )
-        if students := json.loads(self.does("wilss models list --json") or "[]"):
-            self.names["MODEL"] = students[0]["digest"][:12]
+        if students := list_students(store.root).found:
+            self.names["MODEL"] = students[0].digest[:12]
 
 
 def test_the_tutorial_runs_to_its_end(tmp_path: Path) -> None:
