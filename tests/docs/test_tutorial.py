@@ -21,7 +21,7 @@ from stores.labels.sets import LabelSet
 from stores.models.listing import list_students
 from tests.docs.conftest import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 PAGE = ROOT / "docs" / "tutorial.md"
 SHIM = f"""#!/bin/sh
 exec "{sys.executable}" -P -c 'import sys; sys.argv[0] = "wilss"; from deployments.command import main; main()' "$@"
