@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check slow clean
+.PHONY: demo test check slow docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/wilss demo
@@ -20,6 +20,11 @@ slow: $(VENV)/.installed-test
 	$(BIN)/python -m tests.e2e.browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow and not whole" --budget 900 -rs -o faulthandler_timeout=1400 --numprocesses logical --maxprocesses 2 --dist worksteal
 
+# build/site: pages that need neither a server nor a network
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "open build/site/index.html"
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wilss needs Python 3.11 or newer, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
@@ -32,5 +37,9 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@ $(VENV)/.installed
+
 clean:
-	rm -rf $(VENV) wilss-data
+	rm -rf $(VENV) build wilss-data

@@ -1,4 +1,4 @@
-"""A script gets what a run gets: masks, student and scores; and the scripts of the README run as they stand there."""
+"""A script gets what a run gets: masks, student and scores; and the scripts of its page run as they stand."""
 
 from __future__ import annotations
 
@@ -88,11 +88,12 @@ def test_a_digest_is_found_under_the_root(run: Run, monkeypatch: pytest.MonkeyPa
         wilss.load(labels)
 
 
-SCRIPTS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+PAGE = ROOT / "docs" / "how-to" / "script.md"
+SCRIPTS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_scripts_of_the_readme_run_as_they_stand(run: Run, number: int) -> None:
+def test_scripts_of_the_page_run_as_they_stand(run: Run, number: int) -> None:
     """In a folder with a finished run's ``wilss-data`` and a folder ``photos``."""
     assert len(SCRIPTS) == 2
     place = run.store.root.parent
