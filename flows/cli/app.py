@@ -12,7 +12,8 @@ from flows.cli.few_shot import fewshot_app
 from flows.cli.foundations import foundations_app, pretrain
 from flows.cli.inspect import inspect
 from flows.cli.labels import labels_app
-from flows.cli.models import models_app, predict
+from flows.cli.models import models_app
+from flows.cli.predict import predict
 from flows.cli.retrain import retrain
 from flows.cli.reviews import labels_apply, labels_review
 from flows.cli.settings import settings

@@ -115,11 +115,11 @@ def read_mask(path: Path) -> Tensor:
     return torch.from_numpy(mask.values.astype(np.uint8))
 
 
-def opened(path: Path, content: bytes | None = None) -> Image.Image:
+def opened(path: Path, content: bytes | None = None, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Open an image file, whose pixels are not read yet.
 
     Args:
-        content: its bytes, where they are at hand.
+        content: its bytes, where they are at hand. formats: of Pillow's that are decoded.
 
     Raises DataNotFoundError when there is no file, DataError for one that is no image, or too large.
     """
@@ -128,7 +128,7 @@ def opened(path: Path, content: bytes | None = None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are welcome
-            image = Image.open(io.BytesIO(content) if content is not None else path, formats=FORMATS)
+            image = Image.open(io.BytesIO(content) if content is not None else path, formats=formats)
         _require_held(path, image)
         return image
     except Image.DecompressionBombError as error:
