@@ -27,7 +27,7 @@ from stores.models.predict_video import require_video
 from stores.models.predict_work import Job, Result, Work
 from stores.progress import say, stage_progress
 from wilss.device import require_device
-from wilss.errors import DataError
+from wilss.errors import DataError, SpecError
 from wilss.models.card import StudentCard, load_card
 from wilss.models.lookup import model_folder
 from wilss.models.model import Model
@@ -83,6 +83,9 @@ class Predictions:
             for name in self._files(job):
                 known = self.journal.owns(self.key, job.input.place, name)
                 (own if known else others).append(self.out / name)
+        for path in others:
+            if path.is_dir():
+                raise SpecError(f"'{path}' is a folder and no result of this command; move it, or choose another place")
         images = [one.path for one in self.inputs]
         require_free(own, True, images)
         require_free(others, self.options.replace, images)

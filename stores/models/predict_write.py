@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from wilss.errors import DataError, DataNotFoundError
 from wilss.outputs import whole_file
 from wilss.report.pictures import overlay, to_pil
 
-BAND = 256
-"""Rows of an overlay that are mixed at once: in floats a photograph takes four times its size, twice."""
+BAND = 1 << 18
+"""Pixels of an overlay that are mixed at once: in floats a photograph takes four times its size, several times."""
 ANIMATED = ("GIF", "WEBP", "PNG", "TIFF")
 
 
@@ -61,13 +61,18 @@ def load(path: Path, canvas: int | None) -> Loaded:
     """
     stamp = stamp_of(path) or (0, 0)
     try:
-        with opened(path, formats=(*FORMATS, "GIF")) as image, decoding(path):
-            several = image.format in ANIMATED and getattr(image, "is_animated", False)
-            note = f"'{path}' has {getattr(image, 'n_frames', 1)} frames; the first is taken" if several else ""
-            decoded = as_rgb(image)
+        decoded, note = _decoded(path)
     except (DataError, DataNotFoundError) as error:
         return Loaded(None, problem=str(error).partition("; ")[0])
     return Loaded(decoded, stamp, to_canvas(decoded, canvas) if canvas is not None else None, note=note)
+
+
+def _decoded(path: Path) -> tuple[Tensor, str]:
+    """An image, and what is to be said of its file; Pillow's copy of the pixels goes with the call."""
+    with opened(path, formats=(*FORMATS, "GIF")) as image, decoding(path):
+        several = image.format in ANIMATED and getattr(image, "is_animated", False)
+        note = f"'{path}' has {getattr(image, 'n_frames', 1)} frames; the first is taken" if several else ""
+        return as_rgb(image), note
 
 
 def write_picture(
@@ -89,17 +94,23 @@ def drawn_over(image_3HW: Tensor, labels_HW: Tensor, colours: Mapping[int, Colou
     """Colours of labels over an image, some rows at a time."""
     height, width = labels_HW.shape
     picture = Image.new("RGB", (width, height))
-    for top in range(0, height, BAND):
-        rows = slice(top, top + BAND)
-        picture.paste(to_pil(overlay(image_3HW[:, rows], labels_HW[rows], own=colours)), (0, top))
+    for rows in _bands(labels_HW):
+        picture.paste(to_pil(overlay(image_3HW[:, rows], labels_HW[rows], own=colours)), (0, rows.start))
     return picture
+
+
+def _bands(labels_HW: Tensor) -> Iterator[slice]:
+    """Rows, some at a time."""
+    height, width = labels_HW.shape
+    step = max(1, BAND // width)
+    yield from (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
 def count_pixels(labels_HW: Tensor) -> dict[int, int]:
     """Class id -> pixels, of those that occur."""
     counts = torch.zeros(256, dtype=torch.int64)
-    for top in range(0, len(labels_HW), BAND):  # indices take 8 bytes a pixel
-        counts += torch.bincount(labels_HW[top : top + BAND].flatten(), minlength=256)
+    for rows in _bands(labels_HW):  # indices take 8 bytes a pixel
+        counts += torch.bincount(labels_HW[rows].flatten(), minlength=256)
     return {class_id: int(count) for class_id, count in enumerate(counts.tolist()) if count}
 
 
