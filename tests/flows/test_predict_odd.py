@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from tests.flows.conftest import photo
+from wilss.data import files as decoding
 from wilss.data.files import read_rgb
 from wilss.models.model import Model
 
@@ -142,3 +143,17 @@ def test_names_of_folders_cannot_leave_the_results(wilss, checkpoint: Path, tmp_
     results = sorted((tmp_path / "out").rglob("*-overlay.png"))
     assert {path.parent.name for path in results} == {"…", "B"}
     assert not any("\n" in path.name for path in results)
+
+
+def test_large_images_are_decoded_strip_by_strip_to_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = odd(tmp_path / "in")
+    photo(made.setdefault("tall.png", tmp_path / "in" / "tall.png"), size=(700, 20))
+    whole = {name: read_rgb(path) for name, path in made.items()}
+    monkeypatch.setattr(decoding, "LARGE", 0)
+    for name, path in made.items():
+        assert read_rgb(path).equal(whole[name]), name
+    given = Image.open(made["turned.jpg"])
+    assert decoding.as_rgb(given).equal(whole["turned.jpg"])
+    assert given.size == (60, 40), "what somebody gave stays as it was"
