@@ -25,6 +25,7 @@ from wilss.report.pictures import overlay, to_pil
 
 BAND = 1 << 18
 """Pixels of an overlay that are mixed at once: in floats a photograph takes four times its size, several times."""
+BLOCK = 64 << 20
 ANIMATED = ("GIF", "WEBP", "PNG", "TIFF")
 
 
@@ -69,10 +70,21 @@ def load(path: Path, canvas: int | None) -> Loaded:
 
 def _decoded(path: Path) -> tuple[Tensor, str]:
     """An image, and what is to be said of its file; Pillow's copy of the pixels goes with the call."""
+    _take_large_blocks()
     with opened(path, formats=(*FORMATS, "GIF")) as image, decoding(path):
         several = image.format in ANIMATED and getattr(image, "is_animated", False)
         note = f"'{path}' has {getattr(image, 'n_frames', 1)} frames; the first is taken" if several else ""
         return as_rgb(image), note
+
+
+def _take_large_blocks() -> None:
+    """Have Pillow take memory for large images in blocks that go back to the system when they are freed.
+
+    Blocks of up to 32 MB, as its own are, stay with the thread that had them: the pixels of an image that was decoded
+    in one thread would be held while another draws over it.
+    """
+    if take := getattr(getattr(Image, "core", None), "set_block_size", None):
+        take(BLOCK)
 
 
 def write_picture(
