@@ -13,10 +13,9 @@ from torch import Tensor
 
 from deployments.serving.models import Loaded
 from deployments.serving.outlines import polygons
-from stores.models.predict import overlay_of
+from stores.models.predict_write import drawn_over
 from wilss.data.palette import Colour
 from wilss.data.voc import save_palette_png
-from wilss.report.pictures import to_pil
 
 
 class ClassSeen(BaseModel):
@@ -143,7 +142,7 @@ def palette_png(loaded: Loaded, labels_HW: Tensor) -> bytes:
 
 def overlay_png(loaded: Loaded, image_3HW: Tensor, labels_HW: Tensor) -> bytes:
     """The same colours over the image, as ``wilss predict`` writes it."""
-    return png(to_pil(overlay_of(loaded.model, image_3HW, labels_HW)))
+    return png(drawn_over(image_3HW, labels_HW, loaded.model.palette))
 
 
 def png(image: Image.Image) -> bytes:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from deployments.serving.models import Loaded
 from wilss.device import memory_advice
-from wilss.models.predict import logits_of
+from wilss.models.maps import output_maps
 
 SHAPES = 1000
 """Of batches, for which it is kept whether they may go together."""
@@ -136,8 +136,8 @@ def _logits(loaded: Loaded, images_3hw: list[Tensor], loose: bool) -> tuple[Tens
     network, count = loaded.model.network, len(images_3hw)
     kind = (count, *images_3hw[0].shape, *images_3hw[0].stride())
     if count > 1 and (loose or loaded.alike.get(kind, False)):
-        return logits_of(network, _stacked(images_3hw)), [count]
-    alone = torch.cat([logits_of(network, image[None]) for image in images_3hw])
+        return output_maps(network, _stacked(images_3hw)), [count]
+    alone = torch.cat([output_maps(network, image[None]) for image in images_3hw])
     if count > 1 and kind not in loaded.alike:
         while len(loaded.alike) >= SHAPES:
             del loaded.alike[next(iter(loaded.alike))]
@@ -150,12 +150,12 @@ def _is_alike(loaded: Loaded, like_3hw: Tensor, count: int) -> bool:
     network, dice = loaded.model.network, torch.Generator().manual_seed(0)
     noise = [torch.empty_like(like_3hw).random_(0, 256, generator=dice) for _ in range(count)]
     try:
-        together = logits_of(network, _stacked(noise))
+        together = output_maps(network, _stacked(noise))
     except RuntimeError as error:
         if memory_advice(error) is None:
             raise
         return False  # so many do not fit the memory
-    return all(torch.equal(together[k : k + 1], logits_of(network, one[None])) for k, one in enumerate(noise))
+    return all(torch.equal(together[k : k + 1], output_maps(network, one[None])) for k, one in enumerate(noise))
 
 
 def _stacked(images_3hw: list[Tensor]) -> Tensor:

@@ -55,9 +55,9 @@ def call(add: Callable[[], None] = lambda: None) -> None:
         fail(advice)
 
 
-def fail(message: str) -> None:
-    """Say what is wrong, and exit with code 2."""
+def fail(message: str, code: int = 2) -> None:
+    """Say what is wrong, and exit with a code."""
     from wilss.escapes import harmless
 
     print(f"wilss: {harmless(message)}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)

@@ -1,4 +1,4 @@
-"""``wilss predict`` and ``wilss models``."""
+"""``wilss models``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from flows.cli.exports import models_export, models_import
-from flows.cli.options import Device, Flag, Json, Out, Root, several
+from flows.cli.options import Device, Flag, Json, Root
 from flows.cli.printing import print_faults, print_json, print_table, show
 from flows.cli.students import plain_student, print_move, print_student, short, student_row
 from flows.machine import machine_settings
@@ -21,30 +21,6 @@ models_app.command(models_import, name="import")
 
 Why = Annotated[str, Parameter(help="kept in the log of moves")]
 Who = Annotated[str, Parameter(help="in whose name; that of this machine's user when left out")]
-
-
-def predict(
-    checkpoint: str,
-    images: Annotated[tuple[Path, ...], several()],
-    *,
-    out: Out,
-    replace: Flag = False,
-    root: Root = None,
-    device: Device = None,
-) -> None:
-    """Segment image files with a checkpoint: writes a palette PNG and an overlay for each.
-
-    Args:
-        checkpoint: alias, digest or folder of a checkpoint, or folder of a run, whose last one is taken
-        images: image files, and folders whose images are meant
-        out: folder of the results, NAME.png and NAME-overlay.png
-        replace: replace results that are there; without it nothing is replaced
-    """
-    from stores.models.predict import predict_files
-
-    settings = machine_settings(root=root, device=device)
-    for path in predict_files(checkpoint, images, out, settings.root, settings.device, replace):
-        show(path)
 
 
 @models_app.command(name="list")

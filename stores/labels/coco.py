@@ -72,12 +72,13 @@ def write_coco(of: Outgoing, to: Path) -> None:
         for mask, channel in zip(masks, channels, strict=True):
             if mask.any():
                 facts = {"id": len(annotations) + 1, "image_id": image + 1, "category_id": of.class_ids[channel]}
-                annotations.append({**facts, "iscrowd": 0, **_outline(mask)})
+                annotations.append({**facts, "iscrowd": 0, **outline(mask)})
     categories = [{"id": i, "name": name} for i, name in zip(of.class_ids, of.labels.index.classes, strict=True)]
     write_json(to / COCO, {"categories": categories, "images": images, "annotations": annotations})
 
 
-def _outline(mask: Masks) -> dict[str, Any]:
+def outline(mask: Masks) -> dict[str, Any]:
+    """Run lengths, area and box of a mask uint8 ``(H, W)`` as COCO writes them; holes are holes."""
     from pycocotools import mask as coco
 
     runs = coco.encode(np.asfortranarray(mask))

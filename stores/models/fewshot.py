@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from stores.artefacts import ArtefactRef, Manifest, read_manifest
+from stores.artefacts import ArtefactRef, Manifest, Store, read_manifest
 from stores.models.files import ModelNotes, publish_model
 from stores.models.heads import part_of, shapes_weights
 from stores.models.training import STATE
@@ -18,9 +19,11 @@ from wilss.data.source import Split
 from wilss.errors import ArtefactNotFoundError
 from wilss.fewshot.build import build_model, build_stage1
 from wilss.fewshot.episodes.draw import Episode
+from wilss.fewshot.episodes.folds import Fold
 from wilss.fewshot.model import FewShotModel
 from wilss.fewshot.predict import Prediction, predict_episodes
 from wilss.fewshot.psp import PspNet
+from wilss.fewshot.spec import FewShotSpec
 from wilss.models.card import FewShotCard, FewShotKind
 from wilss.models.files import input_of, load_state, save_model
 from wilss.nets.fit import load_into
@@ -40,7 +43,39 @@ def untrained_stage1(run: FewShotRun, shapes: ArtefactRef | None) -> PspNet:
     return model
 
 
-def untrained_model(run: FewShotRun, shapes: ArtefactRef | None, stage1: ArtefactRef | None) -> FewShotModel:
+class HeadPlace(Protocol):
+    """What a network is built with beside what is stored of it; a run is one, and so is a head that is opened by name.
+
+    weights: of the backbone as it was found. store: where the networks are that it is built upon.
+    """
+
+    @property
+    def spec(self) -> FewShotSpec:
+        """What it was trained with."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """See the class."""
+        ...
+
+    @property
+    def fold(self) -> Fold:
+        """Its classes."""
+        ...
+
+    @property
+    def weights(self) -> Weights:
+        """See the class."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is to be."""
+        ...
+
+
+def untrained_model(run: HeadPlace, shapes: ArtefactRef | None, stage1: ArtefactRef | None) -> FewShotModel:
     """The few-shot model as its training begins."""
     state = load_state(run.store.folder(stage1)) if stage1 else None
     return build_model(run.spec, starting_weights(run, shapes), len(run.fold.base), state)
@@ -48,7 +83,11 @@ def untrained_model(run: FewShotRun, shapes: ArtefactRef | None, stage1: Artefac
 
 def load_model(run: FewShotRun, head: ArtefactRef) -> FewShotModel:
     """A trained model, in evaluation mode."""
-    folder = run.store.folder(head)
+    return load_network(run, run.store.folder(head))
+
+
+def load_network(run: HeadPlace, folder: Path) -> FewShotModel:
+    """The same, of a folder."""
     made_from = read_manifest(folder).parents
     parents = {role: ArtefactRef(kind="heads", digest=digest) for role, digest in made_from.items()}
     torch.manual_seed(run.spec.seed)  # a backbone that starts at random is not stored where it is frozen
@@ -57,7 +96,7 @@ def load_model(run: FewShotRun, head: ArtefactRef) -> FewShotModel:
     return model.to(run.device).eval()
 
 
-def starting_weights(run: FewShotRun, shapes: ArtefactRef | None) -> Weights:
+def starting_weights(run: HeadPlace, shapes: ArtefactRef | None) -> Weights:
     """What stage 1 and heads start from: weights as they were found, or what silhouettes have made of them.
 
     Raises ArtefactNotFoundError when the backbone is to be pretrained on silhouettes and has not been.
@@ -66,7 +105,7 @@ def starting_weights(run: FewShotRun, shapes: ArtefactRef | None) -> Weights:
         return run.weights
     if run.store.find(shapes) is None:
         raise ArtefactNotFoundError(
-            f"no backbone that is pretrained on silhouettes is in '{run.settings.root}'; train it, and what is built "
+            f"no backbone that is pretrained on silhouettes is in '{run.store.root}'; train it, and what is built "
             "upon it, with: wilss few-shot train"
         )
     return shapes_weights(run.weights, shapes.digest, run.store)

@@ -1,113 +1,187 @@
-"""What a stored student sees in image files."""
+"""What a stored student sees in files: images in batches, one video after the other; what is finished is skipped."""
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from stores.progress import say
-from wilss.data.files import read_rgb
-from wilss.data.image_names import IMAGE_SUFFIXES
-from wilss.data.voc import save_palette_png
+from stores.locks import held
+from stores.models.predict_coco import write_coco
+from stores.models.predict_inputs import find_inputs, result_names
+from stores.models.predict_journal import TABLE, Done, Journal, Writing, require_own
+from stores.models.predict_options import (
+    COCO,
+    ENDINGS,
+    FRAMES,
+    LEGEND,
+    VIDEO,
+    PredictOptions,
+    classes_of,
+    write_legend,
+)
+from stores.models.predict_video import require_video
+from stores.models.predict_work import Job, Result, Work
+from stores.progress import say, stage_progress
 from wilss.device import require_device
-from wilss.errors import DataError, DataNotFoundError, SpecError
+from wilss.errors import DataError, SpecError
+from wilss.models.card import StudentCard, load_card
 from wilss.models.lookup import model_folder
 from wilss.models.model import Model
-from wilss.outputs import file_names, require_free, whole_file, writable_folder
-from wilss.report.pictures import overlay, to_pil
+from wilss.outputs import require_free, writable_folder
 
-ENDINGS = ("", "-overlay")
-BAND = 256
-"""Rows of an overlay that are mixed at once: in floats a photograph takes four times its size, twice."""
+LOCK = ".predictions.lock"
 TOLD = 5
 
 
-def predict_files(
-    checkpoint: str, images: Sequence[Path], out: Path, root: Path, device: str = "auto", replace: bool = False
-) -> Iterator[Path]:
-    """Segment image files: ``NAME.png`` holds class ids in the card's colours, ``NAME-overlay.png`` is for looking at.
+@dataclass
+class Predictions:
+    """What is to be done with files, once everything is checked that can be before a network is loaded.
 
-    One image after the other is read, segmented and written. Those that cannot be decoded are said at the end, when all
-    others are written.
+    classes: id -> name. unreadable: inputs without a result -> why, known as `run` goes on.
+
+    Raises SpecError, DataNotFoundError or ArtefactNotFoundError for what cannot be done; nothing is written then.
+    """
+
+    checkpoint: str
+    named: Sequence[Path]
+    out: Path
+    root: Path
+    device: str = "auto"
+    options: PredictOptions = field(default_factory=PredictOptions)
+    unreadable: dict[Path, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        folder = model_folder(self.checkpoint, self.root)
+        self.card: StudentCard = load_card(folder, StudentCard)
+        self.key, self.classes = self.options.key(folder), classes_of(self.card)
+        self.folder, self.place = folder, require_device(self.device)
+        self.journal = Journal(self.out)
+        self.inputs = find_inputs(self.named, self.journal.results, self.out)
+        self.jobs = self._jobs()
+        self._require_possible()
+
+    def _jobs(self) -> list[Job]:
+        """What is not finished. A file that is gone since it was listed is found out when it is read."""
+        known = {place: entry.name for place, entry in self.journal.entries.items()}
+        known |= {place: entry.begun for place, entry in self.journal.begun.items()}
+        names = result_names(self.inputs, ENDINGS, known)
+        jobs = [Job(one, name) for one, name in zip(self.inputs, names, strict=True)]
+        if self.options.again:
+            return jobs
+        return [job for job in jobs if not self.journal.is_finished(self.key, job.input.place, job.input.stamp)]
+
+    def _require_possible(self) -> None:
+        videos = [job for job in self.jobs if job.input.is_video]
+        if videos:
+            require_video(self.options)
+        own, others = list[Path](), list[Path]()
+        for job in self.jobs:
+            for name in self._files(job):
+                known = self.journal.owns(self.key, job.input.place, name)
+                (own if known else others).append(self.out / name)
+        for path in others:
+            if path.is_dir():
+                raise SpecError(f"'{path}' is a folder and no result of this command; move it, or choose another place")
+        images = [one.path for one in self.inputs]
+        require_free(own, True, images)
+        require_free(others, self.options.replace, images)
+        tables = [TABLE, LEGEND, *([COCO] if self.options.format == "coco" else [])]
+        require_own(self.out, self.journal, tables, self.options.replace)
+
+    def _files(self, job: Job) -> list[str]:
+        if job.input.is_video:
+            return [job.name + VIDEO, *([job.name + FRAMES] if self.options.frame_masks else [])]
+        return [job.name + ending for ending in self.options.endings]
+
+    def run(self) -> Iterator[Path]:
+        """Do it; the first result of every input, or the folder's JSON where there are none, as soon as it is there.
+
+        Inputs that cannot be decoded are kept in ``unreadable``.
+        """
+        writable_folder(self.out)
+        if skipped := len(self.inputs) - len(self.jobs):
+            what = "the same model and options, and unchanged files"
+            say(f"{skipped} of {len(self.inputs)} are finished ({what}) and skipped; --again does them anew")
+        with held(self.out / LOCK, lambda: say(f"another process writes into '{self.out}'; waiting for it")):
+            write_legend(self.out, self.classes, self.card)
+            with Writing(self.journal, self.classes, self.key) as writing:
+                if self.jobs:
+                    yield from self._do(Model.open(self.folder, self.place), writing)
+            if self.options.format == "coco":
+                write_coco(self.out / COCO, self.standing, self.classes)
+                yield self.out / COCO
+
+    @property
+    def standing(self) -> list[Done]:
+        """Everything in the folder that is finished with this model and these options."""
+        return self.journal.standing(self.key)
+
+    def _do(self, model: Model, writing: Writing) -> Iterator[Path]:
+        work = Work(model, self.options, self.out, self.key, writing)
+        begun, done = time.monotonic(), count(1)
+        with stage_progress("predict") as progress:
+            for result in work.images([job for job in self.jobs if not job.input.is_video]):
+                self._tell(result)
+                rate = (number := next(done)) / max(1e-9, time.monotonic() - begun)
+                progress(f"{rate:.3g} images a second", number, len(self.jobs), 0.0)
+                yield from result.files[:1]
+            for job in [job for job in self.jobs if job.input.is_video]:
+                result = work.video(job, progress)
+                self._tell(result)
+                yield from result.files[:1]
+
+    def _tell(self, result: Result) -> None:
+        path, name = result.job.input.path, result.job.name
+        if result.problem:
+            say(f"{result.problem}; it is left out")
+            self.unreadable[path] = result.problem
+        if result.note:
+            say(result.note)
+        if result.files and not same_name(name, path):
+            say(f"the result of '{path}' is called '{result.files[0].name}'")
+
+    def told(self) -> str:
+        """One sentence on inputs that could not be decoded, "" where all could."""
+        if not self.unreadable:
+            return ""
+        shown = ", ".join(f"'{path}'" for path in list(self.unreadable)[:TOLD])
+        more = ", ..." if len(self.unreadable) > TOLD else ""
+        of_all = f"{len(self.unreadable)} of {len(self.inputs)} images cannot be decoded and have no result"
+        if len(self.unreadable) == len(self.inputs):
+            of_all = f"none of {len(self.inputs)} images can be decoded, so there is no result"
+        return f"{of_all}: {shown}{more}; replace these files"
+
+
+def same_name(name: str, path: Path) -> bool:
+    """Whether results are called as their input is."""
+    return Path(name).name == path.stem
+
+
+def predict_files(
+    checkpoint: str,
+    images: Sequence[Path],
+    out: Path,
+    root: Path,
+    device: str = "auto",
+    replace: bool = False,
+    options: PredictOptions | None = None,
+) -> Iterator[Path]:
+    """Segment files, and the images of folders and patterns: see `Predictions`.
 
     Args:
-        checkpoint: see `wilss.models.lookup.model_folder`. images: files, and folders whose images are meant.
+        checkpoint: see `wilss.models.lookup.model_folder`. images: see `stores.models.predict_inputs.find_inputs`.
         replace: results that are there may be replaced; an image never is.
+        options: what is written and how; palette PNGs, overlays and tables when left out.
 
-    Raises SpecError, DataNotFoundError or ArtefactNotFoundError before anything is written, DataError at the end.
+    Yields the first result of every input. Raises as `Predictions` does, and DataError at the end for inputs that
+    cannot be decoded.
     """
-    folder = model_folder(checkpoint, root)
-    files = _files(images)
-    names = file_names([path.stem for path in files], ENDINGS)
-    require_free((out / f"{name}{ending}.png" for name in names for ending in ENDINGS), replace, files)
-    model = Model.open(folder, require_device(device))
-    writable_folder(out)
-    broken = []
-    for path, name in zip(files, names, strict=True):
-        try:
-            image = read_rgb(path)
-        except (DataError, DataNotFoundError) as error:
-            say(f"{str(error).partition('; ')[0]}; it is left out")
-            broken.append(path)
-            continue
-        if name != path.stem:
-            say(f"the result of '{path}' is called '{name}.png'")
-        yield _write(model, image, out, name)
-    if broken:
-        shown = ", ".join(f"'{path}'" for path in broken[:TOLD]) + (", ..." if len(broken) > TOLD else "")
-        raise DataError(
-            f"{len(broken)} of {len(files)} images cannot be decoded and have no result: {shown}; replace these files"
-        )
-
-
-def _write(model: Model, image: Tensor, out: Path, name: str) -> Path:
-    labels = model.predict(image)
-    target = out / f"{name}.png"
-    with whole_file(target) as partial:
-        save_palette_png(labels, partial, model.palette)
-    with whole_file(out / f"{name}-overlay.png") as partial:
-        to_pil(overlay_of(model, image, labels)).save(partial, "PNG")
-    return target
-
-
-def overlay_of(model: Model, image: Tensor, labels: Tensor) -> Tensor:
-    """The colours of a student's classes over an image, uint8 ``(3, H, W)``; labels: class ids ``(H, W)``."""
-    mixed = torch.empty_like(image)
-    for top in range(0, len(labels), BAND):
-        rows = slice(top, top + BAND)
-        mixed[:, rows] = overlay(image[:, rows], labels[rows], own=model.palette)
-    return mixed
-
-
-def _files(images: Sequence[Path]) -> list[Path]:
-    """Image files as they are named, each once, and the images of folders.
-
-    Raises SpecError when there is none, DataNotFoundError for what is no file.
-    """
-    files: dict[Path, None] = {}
-    for path in images:
-        if path.is_dir():
-            files |= dict.fromkeys(_inside(path))
-        elif path.is_file():
-            files[path] = None
-        else:
-            problem = "is a link to a file that does not exist" if path.is_symlink() else "does not exist"
-            raise DataNotFoundError(f"'{path}' {problem}; name image files, or folders that hold some")
-    if not files:
-        raise SpecError("no image given; name at least one image file, or a folder of some, after the checkpoint")
-    return list(files)
-
-
-def _inside(folder: Path) -> list[Path]:
-    """The images of a folder, those of its folders not; what is passed over is said."""
-    entries = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
-    found = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")]
-    if not found:
-        raise SpecError(f"'{folder}' holds no image ({', '.join(IMAGE_SUFFIXES)}); name another folder, or image files")
-    if passed := [path.name for path in entries if path not in set(found)]:
-        more = ", ..." if len(passed) > TOLD else ""
-        say(f"passed over {len(passed)} files of '{folder}' that are no images: {', '.join(passed[:TOLD])}{more}")
-    return found
+    chosen = dataclasses.replace(options or PredictOptions(), replace=replace)
+    work = Predictions(checkpoint, images, out, root, device, chosen)
+    yield from work.run()
+    if said := work.told():
+        raise DataError(said)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.benchmarks import check, growth, last_line
+from tests.benchmarks import check, growth, last_line, predict
 
 pytestmark = pytest.mark.slow
 
@@ -24,3 +24,10 @@ def test_growth_tells_how_long_a_large_set_takes_to_open(capsys: pytest.CaptureF
     assert set(found["growth"]) == set(growth.COSTS)
     assert found["open"]["images"] == 40
     assert 0 < found["open"]["seconds"] < 60
+
+
+def test_predict_is_measured_beside_a_plain_loop(capsys: pytest.CaptureFixture[str]) -> None:
+    last_line("predict", predict.measure(images=3, rounds=1, batch=2))
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["name"], found["images"], found["batch"]) == ("predict", 3, 2)
+    assert all(found[key] > 0 for key in ("ratio", "predict_seconds", "loop_seconds"))

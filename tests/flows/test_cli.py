@@ -258,7 +258,7 @@ def test_runs_labels_and_predict(wilss, tmp_path: Path, prefect_backend: None) -
     assert Image.open(tmp_path / "pred" / "photo-overlay.png").size == (70, 50)
     (tmp_path / "bad.jpg").write_text("no image")
     code, _, err = wilss("predict", checkpoint, image, tmp_path / "bad.jpg", "-o", tmp_path / "none", "--root", root)
-    assert code == 2
+    assert code == 3
     assert "bad.jpg' cannot be decoded" in err
     assert (tmp_path / "none" / "photo.png").is_file()
 

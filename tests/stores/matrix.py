@@ -47,7 +47,7 @@ def made(wilss: Wilss, root: Path, name: str, command: list[object], folder: Pat
     assert "Traceback" not in err
     left = list(folder.glob(f"{name}*"))
     files = sorted(path for place in left for path in [place, *place.rglob("*")] if path.is_file())
-    marks = [mark_of(path) for path in files if path.suffix != ".html"]
+    marks = [mark_of(path) for path in files if path.suffix != ".html" and not path.name.startswith(".")]
     for place in left:
         shutil.rmtree(place) if place.is_dir() else place.unlink()
     if code or "is damaged" in err:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from wilss.data.claims import most_pixels
@@ -33,6 +34,8 @@ BROKEN = (
 )
 """What Pillow raises for files that are damaged, or made to do damage."""
 REPLACE = "replace it, or leave such images out with --skip-unreadable"
+LARGE, STRIP = 1 << 24, 256
+"""Pixels of an image that is converted some rows at a time, and how many."""
 UPRIGHT = 4
 """EXIF orientations above it are turned by a right angle."""
 
@@ -65,8 +68,22 @@ def as_rgb(image: Image.Image) -> Tensor:
     """An opened image as `read_rgb` gives it. Raises what `BROKEN` lists when it cannot be decoded."""
     import torch
 
-    decoded = eight_bit(ImageOps.exif_transpose(image)).convert("RGB")
-    return torch.from_numpy(np.array(decoded, dtype=np.uint8)).permute(2, 0, 1)
+    upright = ImageOps.exif_transpose(image) if header_of(image).orientation != 1 else image
+    decoded = eight_bit(upright)
+    if decoded.mode != "RGB":  # where nothing is to be done Pillow would copy
+        decoded = decoded.convert("RGB")
+    return torch.from_numpy(_pixels(decoded)).permute(2, 0, 1)
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """uint8 ``(H, W, 3)``; of a large image strip by strip, as Pillow hands its pixels over in two further copies."""
+    width, height = image.size
+    if width * height <= LARGE:
+        return np.array(image, dtype=np.uint8)
+    found = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, STRIP):
+        found[top : top + STRIP] = np.asarray(image.crop((0, top, width, min(top + STRIP, height))))
+    return found
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -115,11 +132,11 @@ def read_mask(path: Path) -> Tensor:
     return torch.from_numpy(mask.values.astype(np.uint8))
 
 
-def opened(path: Path, content: bytes | None = None) -> Image.Image:
+def opened(path: Path, content: bytes | None = None, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Open an image file, whose pixels are not read yet.
 
     Args:
-        content: its bytes, where they are at hand.
+        content: its bytes, where they are at hand. formats: of Pillow's that are decoded.
 
     Raises DataNotFoundError when there is no file, DataError for one that is no image, or too large.
     """
@@ -128,7 +145,7 @@ def opened(path: Path, content: bytes | None = None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photographs are welcome
-            image = Image.open(io.BytesIO(content) if content is not None else path, formats=FORMATS)
+            image = Image.open(io.BytesIO(content) if content is not None else path, formats=formats)
         _require_held(path, image)
         return image
     except Image.DecompressionBombError as error:

@@ -23,6 +23,7 @@ from wilss.models.card import READ, WEIGHTS, StudentCard
 from wilss.models.config import CONFIG, shared_in
 from wilss.models.files import load_student
 from wilss.models.folder import Provenance, write_folder
+from wilss.models.passes import Passes
 from wilss.models.predict import predict_image
 from wilss.nets.segmenter import Segmenter
 from wilss.outputs import writable_folder
@@ -67,12 +68,25 @@ class Model(ModelHubMixin):
         return next(self.network.parameters()).device
 
     @overload
-    def predict(self, images: str | Path | Image.Image) -> Tensor: ...  # type: ignore[overload-overlap]
+    def predict(  # type: ignore[overload-overlap]
+        self, images: str | Path | Image.Image, *, tta: bool = ..., window: int | None = ..., overlap: float = ...
+    ) -> Tensor: ...
     @overload
-    def predict(self, images: NDArray[np.generic] | Tensor) -> Tensor: ...
+    def predict(
+        self, images: NDArray[np.generic] | Tensor, *, tta: bool = ..., window: int | None = ..., overlap: float = ...
+    ) -> Tensor: ...
     @overload
-    def predict(self, images: Sequence[Picture]) -> list[Tensor]: ...
-    def predict(self, images: Picture | Sequence[Picture]) -> Tensor | list[Tensor]:
+    def predict(
+        self, images: Sequence[Picture], *, tta: bool = ..., window: int | None = ..., overlap: float = ...
+    ) -> list[Tensor]: ...
+    def predict(
+        self,
+        images: Picture | Sequence[Picture],
+        *,
+        tta: bool = False,
+        window: int | None = None,
+        overlap: float = 0.25,
+    ) -> Tensor | list[Tensor]:
         """Class ids of every pixel, uint8 ``(H, W)`` on the CPU, at the image's own size; as ``wilss predict``.
 
         Images go through the network one by one, shrunk to the canvas of the training if they are larger; at full
@@ -81,11 +95,15 @@ class Model(ModelHubMixin):
         Args:
             images: a path, a Pillow image, an array ``(H, W, 3)`` or a tensor ``(3, H, W)``, uint8 or float in [0, 1];
                 a list of any of them gives a list; a batch of one more axis, ``(N, ...)``, gives ``(N, H, W)``.
+            tta: look at three scales, each as it is and mirrored, and average the probabilities.
+            window: side in pixels of windows that slide over the image at full size, instead of shrinking it.
+            overlap: share of a window that its neighbour sees too, from 0 to 0.9.
 
-        Raises DataNotFoundError or DataError for what is no image.
+        Raises DataNotFoundError or DataError for what is no image, SpecError for a window or overlap out of range.
         """
         pictures = Pictures.of(images)
-        found = [predict_image(self.network, self.card, pictures.image(image_id)) for image_id in pictures.ids]
+        passes = Passes(tta, window, overlap)
+        found = [predict_image(self.network, self.card, pictures.image(image_id), passes) for image_id in pictures.ids]
         if pictures.form == "one":
             return found[0]
         return torch.stack(found) if pictures.form == "batch" else found

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.data.images import to_canvas
 from wilss.models.card import StudentCard
+from wilss.models.maps import output_maps
+from wilss.models.passes import ONCE, Passes
+from wilss.models.windows import highest_by_windows
 from wilss.nets.segmenter import Segmenter
 
 LARGE = 16_000_000
@@ -17,30 +22,46 @@ BAND = 256
 
 
 @torch.inference_mode()
-def predict_image(model: Segmenter, card: StudentCard, image_3HW: Tensor) -> Tensor:
+def predict_image(model: Segmenter, card: StudentCard, image_3HW: Tensor, passes: Passes = ONCE) -> Tensor:
     """Class ids uint8 ``(H, W)`` of one uint8 image, at its own size; on the CPU."""
+    if passes.window is not None:
+        return _as_ids(highest_by_windows(model, image_3HW, passes), card)
     small = to_canvas(image_3HW, card.input.canvas)
-    height, width = image_3HW.shape[1:]
-    return labels_of(logits_of(model, small[None]), (height, width), card)
+    return predict_shrunk(model, card, small[None], [image_3HW.shape[1:]], passes.tta)[0]
 
 
 @torch.inference_mode()
-def logits_of(model: Segmenter, images_N3hw: Tensor) -> Tensor:
-    """Logits float32 ``(N, 1 + C, h', w')`` of uint8 images of one size, at most the canvas; on the model's device."""
-    device = next(model.parameters()).device
-    return model(images_N3hw.to(device).float() / 255).float()
+def predict_shrunk(
+    model: Segmenter, card: StudentCard, images_N3HW: Tensor, sizes: Sequence[Sequence[int]], tta: bool = False
+) -> list[Tensor]:
+    """Class ids of images that go through the network as one batch, each at its own size.
+
+    Args:
+        images_N3HW: uint8, fitted to the canvas (`wilss.data.images.to_canvas`), all of one size.
+        sizes: height and width of each before it was fitted. tta: see `wilss.models.passes.Passes`.
+
+    Returns:
+        uint8 ``(H, W)`` each, on the CPU; as `predict_image`, but for the rounding of a batch's sums.
+    """
+    maps = output_maps(model, images_N3HW, tta)
+    return [labels_of(one[None], size, card) for one, size in zip(maps, sizes, strict=True)]
 
 
 @torch.inference_mode()
-def labels_of(logits_1Ohw: Tensor, size: tuple[int, int], card: StudentCard) -> Tensor:
-    """Class ids uint8 ``(H, W)`` of one image's logits, enlarged to its own height and width; on the CPU."""
+def labels_of(maps_1Ohw: Tensor, size: Sequence[int], card: StudentCard) -> Tensor:
+    """Class ids uint8 ``(H, W)`` of one image's outputs, enlarged to its own height and width; on the CPU."""
     height, width = size
     large = height * width > LARGE
-    found = _highest_by_bands(logits_1Ohw, height, width) if large else _highest(logits_1Ohw, size)
+    found = _highest_by_bands(maps_1Ohw, height, width) if large else _highest(maps_1Ohw, (height, width))
+    return _as_ids(found, card)
+
+
+def _as_ids(found_HW: Tensor, card: StudentCard) -> Tensor:
+    """Positions of outputs become class ids, in place."""
     ids = torch.tensor([0, *card.class_ids], dtype=torch.uint8)
-    for top in range(0, height, BAND):  # indices take 8 bytes a pixel
-        found[top : top + BAND] = ids[found[top : top + BAND].long()]
-    return found
+    for top in range(0, len(found_HW), BAND):  # indices take 8 bytes a pixel
+        found_HW[top : top + BAND] = ids[found_HW[top : top + BAND].long()]
+    return found_HW
 
 
 def _highest(logits_1Ohw: Tensor, size: tuple[int, int]) -> Tensor:

@@ -17,7 +17,7 @@ from deployments.serving.line import FullError, Line, Room
 from deployments.serving.models import Loaded
 from tests.deployments.serving.made import blobs
 from wilss.models.lookup import model_folder
-from wilss.models.predict import logits_of
+from wilss.models.maps import output_maps
 
 CPU = torch.device("cpu")
 Case = Callable[[Line], Coroutine[Any, Any, Any]]
@@ -146,7 +146,7 @@ def test_a_student_sees_the_same_to_the_last_bit_whatever_goes_with_an_image(
 ) -> None:
     mine = replace(loaded, alike={})
     images = [image(seed, *size)[None].contiguous(memory_format=layout)[0] for seed in range(11)]
-    alone = [logits_of(mine.model.network, one[None]) for one in images]
+    alone = [output_maps(mine.model.network, one[None]) for one in images]
     for batch in (8, 8, 3, 2):
         found, _ = run(together(mine, images), batch)
         assert all(torch.equal(logits, own) for logits, own in zip(found, alone, strict=True))
