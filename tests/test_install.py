@@ -1,13 +1,34 @@
-"""What the environment resolved to fits together. `make test` sets it up from nothing in a fresh clone."""
+"""What the environment resolved to fits together, and the wheel works in another one, away from the code.
+
+`make test` sets the environment up from nothing in a fresh clone.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
 from importlib.metadata import requires, version
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from tests.built import Built
+
+LABEL = """
+import numpy, wilss
+image = numpy.full((64, 64, 3), 128, numpy.uint8)
+print(*wilss.label([image], [["star"]], classes=["star"]).label_map(0).shape)
+"""
+"""Takes both foundation models out of the wheel."""
+
+Installed = Callable[..., str]
+"""Words of a command of an environment -> what it prints, run in an empty folder."""
 
 
 def test_every_declared_range_is_met() -> None:
@@ -18,7 +39,7 @@ def test_every_declared_range_is_met() -> None:
 
 
 def test_prefect_and_fastapi_fit() -> None:
-    assert Version("3.8.8") <= Version(version("prefect")) < Version("4")
+    assert Version("3.9.1") <= Version(version("prefect")) < Version("4")
     assert Version(version("fastapi")) < Version("0.151")  # prefect 3.8 breaks with 0.155
 
 
@@ -36,3 +57,61 @@ def test_a_torchvision_of_another_build_can_be_imported() -> None:
 @pytest.mark.parametrize("package", ["wilss", "stores"])
 def test_the_types_are_shipped(package: str) -> None:
     assert (files(package) / "py.typed").is_file()
+
+
+def test_the_wheel_works_from_an_empty_folder(built: Built, tmp_path: Path) -> None:
+    """In an environment of its own that borrows what wilss needs from this one, and nothing of wilss."""
+    run = environment(tmp_path)
+    install(built.wheel, tmp_path, "--no-deps", "--no-index")
+    site = run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    borrowed = dict.fromkeys(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))
+    (Path(site) / "borrowed.pth").write_text("\n".join(borrowed))
+    require_all_works(run, Path(site))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1300)
+def test_the_wheel_brings_all_that_it_needs(built: Built, tmp_path: Path) -> None:
+    """As somebody installs it who has nothing: pip, an empty environment, and what the ranges resolve to."""
+    run = environment(tmp_path)
+    install(built.wheel, tmp_path)
+    site = Path(run("python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    require_all_works(run, site)
+    assert "No broken requirements" in pip(tmp_path, "check")
+    assert run("python", "-c", LABEL).split() == ["64", "64"]
+
+
+def require_all_works(run: Installed, site: Path) -> None:
+    where = run("python", "-c", "import wilss, deployments; print(wilss.__file__, deployments.__file__)")
+    assert all(Path(path).is_relative_to(site) for path in where.split()), where
+    assert run("wilss", "--version").strip() == version("wilss")
+    assert "--device" in run("wilss", "demo", "--help")
+    assert "no models yet" in run("wilss", "models", "list")
+    assert "clip:scenes" in run("wilss", "foundations", "list")
+
+
+def environment(folder: Path) -> Installed:
+    """An empty environment below a folder; what is run in it knows nothing of this one."""
+    venv.create(folder / "env", symlinks=True)
+    (folder / "empty").mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "WILSS_", "VIRTUAL"))}
+
+    def run(program: str, *words: str) -> str:
+        command = [str(folder / "env" / "bin" / program), *words]
+        done = subprocess.run(command, cwd=folder / "empty", env=kept, capture_output=True, text=True, check=False)
+        assert not done.returncode, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def install(wheel: Path, folder: Path, *options: str) -> None:
+    pip(folder, "install", "--quiet", *options, str(wheel))
+
+
+def pip(folder: Path, *words: str) -> str:
+    """pip of this environment, at work in the other one."""
+    command = [sys.executable, "-m", "pip", "--python", str(folder / "env" / "bin" / "python"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stdout + done.stderr
+    return done.stdout

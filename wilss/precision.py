@@ -16,7 +16,8 @@ X86 = ("x86_64", "AMD64")
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """bf16 autocast for "bf16", and for "auto" where the hardware computes in bf16; else no-op."""
     wanted = precision == "bf16" or (precision == "auto" and has_bf16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+    # a type that is not wanted is not named: macOS before 14 warns of it, and torch 2.8 asks a GPU that is not there
+    return torch.autocast(device.type, dtype=torch.bfloat16 if wanted else None, enabled=wanted)
 
 
 def require_full_fp32() -> None:

@@ -139,17 +139,26 @@ def build_backbone(spec: StudentSpec, weights: Weights) -> nn.Module:
 
 def _strided(spec: StudentSpec, weights: Weights) -> nn.Module:
     try:
-        return build(weights, features_only=True, output_stride=spec.output_stride)
+        backbone = build(weights, features_only=True, output_stride=spec.output_stride)
     except (TypeError, AssertionError) as error:  # some of timm's families assert the strides they have
-        reason = str(error)
-    try:
-        backbone = build(weights, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
-    except (TypeError, AssertionError) as error:
-        raise SpecError(
-            f"backbone '{spec.backbone}' does not take output_stride={spec.output_stride} ({reason}); choose a "
-            "convolutional timm backbone such as resnet50 or mobilenetv2_100, or a plain ViT"
-        ) from error
+        backbone = _unstrided(spec, weights, str(error))
+    if getattr(backbone, "output_fmt", "NCHW") != "NCHW":  # before timm 1.0.31 some take the argument and ignore it
+        raise _without_stride(spec, "its maps have channels last")
     stride = int(cast(Any, backbone).feature_info.reduction()[-1])
     if stride != spec.output_stride:
         raise SpecError(f"backbone '{spec.backbone}' has output stride {stride}, not {spec.output_stride}; set it so")
     return backbone
+
+
+def _unstrided(spec: StudentSpec, weights: Weights, reason: str) -> nn.Module:
+    try:
+        return build(weights, features_only=True, dynamic_img_size=True, dynamic_img_pad=True)
+    except (TypeError, AssertionError) as error:
+        raise _without_stride(spec, reason) from error
+
+
+def _without_stride(spec: StudentSpec, reason: str) -> SpecError:
+    return SpecError(
+        f"backbone '{spec.backbone}' does not take output_stride={spec.output_stride} ({reason}); choose a "
+        "convolutional timm backbone such as resnet50 or mobilenetv2_100, or a plain ViT"
+    )
