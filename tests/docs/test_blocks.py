@@ -22,8 +22,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = {str(path.relative_to(ROOT)): page_blocks(path, ROOT) for path in PAGES}
 LANGUAGES = {"sh", "python", "yaml", "json", "math", "text", "ini", "nginx"}
 """What blocks may be of: of the last three nothing is checked."""
-COMING = {"serve"}
-"""Commands that pages tell of before they are there; checked as soon as they are."""
 
 
 def commands(page: str) -> list[tuple[Block, list[str]]]:
@@ -33,8 +31,6 @@ def commands(page: str) -> list[tuple[Block, list[str]]]:
 def problem(words: list[str]) -> str:
     """What the command line says of a command, which it does not run; "" if it takes it."""
     app = command_line()
-    if words[0] in COMING and words[0] not in app:
-        return ""
     try:
         app.parse_args(words, exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:

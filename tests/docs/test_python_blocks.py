@@ -19,12 +19,18 @@ from wilss.data.spec import World
 from wilss.report.pictures import to_pil
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SCRIPTS = {
-    str(path.relative_to(ROOT)): text
-    for path in PAGES
-    if (text := "\n\n".join(block.text for block in page_blocks(path, ROOT) if block.language == "python"))
-}
-WITH_A_RUN = {"README.md", "docs/how-to/export.md"}
+TRAINED_HEAD = "open_head("
+"""In blocks that need a trained few-shot head; what they do is tested in tests/stores/models/test_fewshot_predict.py."""
+
+
+def script_of(path: Path) -> str:
+    """All Python of a page that can be run here."""
+    blocks = [block.text for block in page_blocks(path, ROOT) if block.language == "python"]
+    return "\n\n".join(text for text in blocks if TRAINED_HEAD not in text)
+
+
+SCRIPTS = {str(path.relative_to(ROOT)): text for path in PAGES if (text := script_of(path))}
+WITH_A_RUN = {"README.md", "docs/how-to/export.md", "docs/export.md", "docs/predict.md"}
 """Pages whose blocks take up what a run left."""
 ELSEWHERE = {
     "docs/how-to/script.md": "runs in tests/flows/test_scripts.py",
@@ -72,7 +78,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with what pages name: a run in wilss-data, photographs, a model that was exported."""
     folder = tmp_path_factory.mktemp("pages")
     call = "import sys; sys.argv[0] = 'wilss'; from deployments.command import main; main()"
-    for words in ("run scenes-15-5 --preset tiny", "models export RUN --to sheep-model"):
+    photographs(folder)
+    commands = (
+        "run scenes-15-5 --preset tiny",
+        "models export RUN --to sheep-model",
+        "models export RUN --to my-model --format onnx --pictures photo.jpg",
+        "models promote RUN",
+    )
+    for words in commands:
         runs = [str(path) for path in folder.glob("wilss-data/runs/*")]
         given = [runs[0] if word == "RUN" else word for word in words.split()]
         done = subprocess.run(
@@ -80,7 +93,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             cwd=folder, env=ENVIRONMENT, text=True, capture_output=True, check=False, timeout=280,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-    photographs(folder / "photos")
     yield folder
     shutil.rmtree(folder)
 
@@ -88,9 +100,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def photographs(folder: Path) -> None:
     """Files that pages name."""
     source = ScenesSource(World(), 40, 0)
-    folder.mkdir()
-    for name, image_id in zip(("one", "two"), source.ids("train"), strict=False):
-        to_pil(source.image(image_id).to(torch.uint8)).save(folder / f"{name}.png")
+    (folder / "photos").mkdir()
+    names = ("photos/one.png", "photos/two.png", "photo.jpg", "a.jpg", "b.jpg", "aerial.tif")
+    for name, image_id in zip(names, source.ids("train"), strict=False):
+        to_pil(source.image(image_id).to(torch.uint8)).save(folder / name)
 
 
 @pytest.mark.slow
