@@ -20,7 +20,7 @@ from wilss.report.pictures import to_pil
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TRAINED_HEAD = "open_head("
-"""In blocks that need a trained few-shot head; what they do is tested in tests/stores/models/test_fewshot_predict.py."""
+"""In blocks that need a trained few-shot head; tests/stores/models/test_fewshot_predict.py tests what they do."""
 
 
 def script_of(path: Path) -> str:
