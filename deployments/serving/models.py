@@ -16,7 +16,6 @@ import torch
 from stores.models.smoke import require_sight
 from stores.progress import say
 from wilss.aliases import FORM, MOVES, Move, after, aliases_folder, digest_of_alias, unknown
-from wilss.damage import place_of
 from wilss.device import memory_advice, require_device
 from wilss.errors import WilssError
 from wilss.layout import artefact_folder
@@ -33,9 +32,8 @@ RETRY = 30.0
 class Loaded:
     """A student that has segmented an image.
 
-    digest: of its artefact, or of its files where it lies outside of a store. alias: that it was found by, or None.
-    alike: count, shape and strides of images -> whether so many come out
-    of one pass as each of them does alone.
+    digest: of its artefact, which an exported folder tells too, else of its files. alias: that it was found by.
+    alike: count, shape and strides of images -> whether so many come out of one pass as each of them does alone.
     """
 
     model: Model
@@ -49,13 +47,11 @@ class Loaded:
         """Load and try one. Raises FormatError for what cannot be loaded or used, ArtefactNotFoundError for none."""
         model = Model.open(folder, device)
         require_sight(model, folder)
-        return cls(model, digest_of_folder(folder), alias)
+        return cls(model, model.digest or digest_of_files(folder), alias)
 
 
-def digest_of_folder(folder: Path) -> str:
-    """The digest of a student of a store; of another folder that of its card and weights."""
-    if (place := place_of(folder)) is not None:
-        return place.digest
+def digest_of_files(folder: Path) -> str:
+    """The digest of a student's card and weights."""
     files, found = model_files(folder), hashlib.sha256()
     for path in (files.card, files.weights):
         found.update(path.read_bytes())

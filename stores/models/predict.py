@@ -102,6 +102,7 @@ class Predictions:
 
         Inputs that cannot be decoded are kept in ``unreadable``.
         """
+        model = Model.open(self.folder, self.place) if self.jobs else None  # one that is damaged leaves nothing behind
         writable_folder(self.out)
         if skipped := len(self.inputs) - len(self.jobs):
             what = "the same model and options, and unchanged files"
@@ -109,8 +110,8 @@ class Predictions:
         with held(self.out / LOCK, lambda: say(f"another process writes into '{self.out}'; waiting for it")):
             write_legend(self.out, self.classes, self.card)
             with Writing(self.journal, self.classes, self.key) as writing:
-                if self.jobs:
-                    yield from self._do(Model.open(self.folder, self.place), writing)
+                if model:
+                    yield from self._do(model, writing)
             if self.options.format == "coco":
                 write_coco(self.out / COCO, self.standing, self.classes)
                 yield self.out / COCO

@@ -65,6 +65,7 @@ def peak(model: Path, image: Path, out: Path, *options: str) -> int:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_windows_take_a_few_bytes_a_pixel_whatever_the_number_of_classes(tmp_path: Path) -> None:
     model = student(tmp_path / "model", 8)
     small = peak(model, picture(tmp_path / "small.png", 600, 500), tmp_path / "small", "--window", "512")
@@ -76,6 +77,7 @@ def test_windows_take_a_few_bytes_a_pixel_whatever_the_number_of_classes(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.timeout(7200)
 def test_twelve_thousand_by_nine_thousand_pixels_within_two_gigabytes(tmp_path: Path) -> None:
     model = student(tmp_path / "model", 20)

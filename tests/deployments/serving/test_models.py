@@ -12,9 +12,10 @@ import torch
 from starlette.testclient import TestClient
 
 import deployments.serving.models
-from deployments.serving.models import Loaded, Models, digest_of_folder
+from deployments.serving.models import Loaded, Models, digest_of_files
 from stores.artefacts import Store
 from stores.models.export import export_model
+from stores.models.graphs import Wanted
 from stores.registry import promote, set_alias
 from tests.deployments.serving import made
 from tests.deployments.serving.conftest import ADA, Asked
@@ -140,22 +141,21 @@ def test_what_is_no_alias_is_not_followed(root: Path, tmp_path: Path, how: str) 
     digest = aliases_of(root)["champion"]
     folder = Store(root).path("checkpoints", digest)
     if how == "exported":
-        folder = export_model(folder, tmp_path / "exported")
+        folder = export_model(str(folder), root, tmp_path / "exported", Wanted()).folder
     models = Models(digest[:10] if how == "digest" else str(folder), root, "cpu", lambda _: None)
     assert not models.is_followed
     assert models.current.alias is None
     assert len(models.current.digest) == 32
-    if how != "exported":
-        assert models.current.digest == digest
+    assert models.current.digest == digest, "an exported folder says which model it is"
 
 
 def test_the_digest_of_a_folder_follows_its_files(root: Path, tmp_path: Path) -> None:
-    folder = export_model(Store(root).path("checkpoints", aliases_of(root)["champion"]), tmp_path / "a")
-    shutil.copytree(folder, tmp_path / "b")
-    assert digest_of_folder(tmp_path / "a") == digest_of_folder(tmp_path / "b")
-    card = tmp_path / "b" / "card.json"
+    export_model("champion", root, tmp_path / "a", Wanted())
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert digest_of_files(tmp_path / "a") == digest_of_files(tmp_path / "b")
+    card = tmp_path / "b" / "config.json"
     card.write_text(card.read_text().replace("cat", "cow"))
-    assert digest_of_folder(tmp_path / "a") != digest_of_folder(tmp_path / "b")
+    assert digest_of_files(tmp_path / "a") != digest_of_files(tmp_path / "b")
 
 
 def test_a_first_model_that_cannot_be_used_is_an_error(root: Path) -> None:

@@ -25,7 +25,7 @@ IMAGE = encoded(blobs(200, 300))
 @pytest.fixture(scope="module")
 def server(stored: Path) -> Iterator[Server]:
     """With narrow limits; that it said nothing of its own is looked at in the end."""
-    with served(stored, "champion", "--queue", 2, "--timeout", 3, "--max-bytes", MIB) as server:
+    with served(stored, "champion", "--queue", 2, "--timeout", 8, "--max-bytes", MIB) as server:
         yield server
         code, said = server.end()
     assert (code, said) == (0, "wilss serve: ended\n"), "no traceback, whatever was sent"
@@ -126,14 +126,14 @@ def test_past_the_bound_of_the_queue_it_is_429_and_a_body_that_does_not_come_is_
     with ThreadPoolExecutor(2) as pool:
         slow = [pool.submit(raw, server, head(5000), b"abc") for _ in range(2)]
         health = f"{server.address}/metrics"
-        wait_for(lambda: "in_progress 2.0" in httpx.get(health, timeout=60).text, 3, "two that hold the places")
+        wait_for(lambda: "in_progress 2.0" in httpx.get(health, timeout=60).text, 8, "two that hold the places")
         full = httpx.post(f"{server.address}/predict", content=IMAGE, timeout=60)
         assert (full.status_code, full.headers["retry-after"]) == (429, "1")
         assert (
             full.json()["detail"] == "2 images are being read or wait, there is no room for more; ask again in a second"
         )
         for one in slow:
-            assert status_and_detail(one.result()) == (408, "the request did not come within 3 seconds; send it again")
+            assert status_and_detail(one.result()) == (408, "the request did not come within 8 seconds; send it again")
     works(server)
 
 
