@@ -143,6 +143,7 @@ def test_contributing_tells_what_a_newcomer_needs() -> None:
         assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file(), module
 
 
+@pytest.mark.slow
 def test_contributing_has_a_contract_test_that_runs(tmp_path: Path) -> None:
     """The example's code, beside the example's method under the name that the text gives it."""
     (code,) = re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)

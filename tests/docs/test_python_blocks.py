@@ -38,6 +38,8 @@ ELSEWHERE = {
     "docs/formats.md": "needs FiftyOne and a MongoDB",
 }
 ALONE = sorted(set(SCRIPTS) - WITH_A_RUN - set(ELSEWHERE))
+SUITES = [page for page in ALONE if "\nclass Test" in SCRIPTS[page]]
+"""Pages whose blocks are a file of tests: contract suites, which train a little."""
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
@@ -53,13 +55,12 @@ def run(script: str, folder: Path, *program: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", ALONE)
+@pytest.mark.parametrize("page", [pytest.param(one, marks=[pytest.mark.slow] * (one in SUITES)) for one in ALONE])
 def test_blocks_run(page: str, tmp_path: Path) -> None:
-    script = SCRIPTS[page]
-    if "\nclass Test" not in script:
-        run(script, tmp_path)
+    if page not in SUITES:
+        run(SCRIPTS[page], tmp_path)
         return
-    out = run(script, tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
+    out = run(SCRIPTS[page], tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly")
     assert "passed" in out, "the page's contract suite was run"
 
 
@@ -70,7 +71,7 @@ def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
 
 def test_pages_that_are_named_have_blocks() -> None:
     assert set(SCRIPTS) >= WITH_A_RUN | set(ELSEWHERE)
-    assert len(ALONE) >= 3
+    assert len(SUITES) >= 3
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,7 @@ def test_the_readme_tells_of_the_newest_evaluation_and_the_training(tmp_path: Pa
     assert "| training images | 1 |" in text
 
 
+@pytest.mark.slow
 def test_an_onnx_model_lies_beside_with_what_it_was_compared_on(tmp_path: Path, photos: Path) -> None:
     ref = publish_student(tmp_path / "root")
     wanted = Wanted("onnx", "labels", True, (photos / "2.png", photos))
