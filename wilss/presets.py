@@ -27,6 +27,8 @@ ADAMW: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 0.01}
 """Short schedules converge faster with AdamW than with the papers' SGD."""
 TEN_BASE = ("voc-10-10", "voc-10-5-5", "voc-10-2")
 """Ten base classes have fewer images, which are passed twice as often (see docs/fidelity.md)."""
+FEW_AT_A_TIME = ("voc-15-1", "voc-10-2")
+"""Steps of one or two classes have some hundred photographs, of which six epochs are fifty iterations."""
 OF_BENCHMARKS: dict[str, Any] = {
     "data": {"fit": False},
     "foundation": {"scorer": "classifier:tf_efficientnet_lite2+mobilenetv2_100"},
@@ -77,7 +79,13 @@ SMALL_VOC: dict[str, Any] = {
     "fmwiss": {"warmup_epochs": 2, "teacher_channels": 128, "teacher_start": "old", "memory": {"side": 192}},
     "wilson": {"warmup_epochs": 2, "channels": 128},
     "benchmarks": {
-        name: merge(OF_BENCHMARKS, {"base": {"epochs": 12}} if name in TEN_BASE else {})
+        name: merge(
+            OF_BENCHMARKS,
+            {
+                **({"base": {"epochs": 12}} if name in TEN_BASE else {}),
+                **({"step": {"min_iterations": 200}} if name in FEW_AT_A_TIME else {}),
+            },
+        )
         for name in ("voc-15-5", "voc-15-1", "coco-to-voc", *TEN_BASE)
     },
 }

@@ -105,4 +105,6 @@ def test_folders_of_ones_own_train_longer_than_the_measured_tables() -> None:
     assert (pets.base.min_iterations, pets.step.min_iterations, pets.foundation.scorer) == (400, 200, "auto")
     voc = make_spec({"benchmark": "voc-15-5"})
     assert (voc.base.min_iterations, voc.step.min_iterations) == (0, 0)
+    one_by_one = make_spec({"benchmark": "voc-15-1"})
+    assert (one_by_one.base.min_iterations, one_by_one.step.min_iterations) == (0, 200)
     assert voc.foundation.scorer == "classifier:tf_efficientnet_lite2+mobilenetv2_100"
