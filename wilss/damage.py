@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 
 from wilss.digest import canonical_json
 from wilss.errors import DamagedArtefactError, FormatError
-from wilss.layout import KINDS, MANIFEST, default_root
+from wilss.layout import CONFIG, KINDS, MANIFEST, default_root
 from wilss.outputs import flush
 from wilss.outside import JSON_BYTES, checked, read_json
 
@@ -71,6 +71,8 @@ def damaged(folder: Path, name: str, reason: object, cure: str = "") -> DamagedA
 def advice(folder: Path) -> str:
     """What to do about a damaged artefact."""
     place = place_of(folder)
+    if place is None and (folder / CONFIG).is_file():
+        return "take the folder anew, from where it came from"
     if place is None:
         return "take its folder anew, or delete it and run again"
     root = "" if place.root == default_root().absolute() else f" --root {place.root}"

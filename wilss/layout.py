@@ -12,6 +12,8 @@ Kind = Literal["labels", "banks", "checkpoints", "evaluations", "episodes", "hea
 KINDS: tuple[Kind, ...] = get_args(Kind)
 MANIFEST = "manifest.json"
 """The commit of an artefact: a folder without one is none."""
+CONFIG = "config.json"
+"""Of a model folder, which lies outside of stores."""
 QUARANTINE = "quarantine"
 """Folder of what was damaged, below the root: ``quarantine/<kind>/<digest>-<time>``."""
 INSPECTOR = "inspector"

@@ -59,14 +59,20 @@ def whole_file(path: Path, shared: bool = False) -> Iterator[Path]:
             killed process left is written over.
     """
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial" if shared else f"{path.name}.partial")
+    others = partial.is_dir()
     with writing(path):
         try:
             yield partial
+            for inside in partial.rglob("*"):  # of a folder
+                flush(inside)
             flush(partial)
             partial.replace(path)
             flush(path.parent)
         except BaseException:
-            partial.unlink(missing_ok=True)
+            if partial.is_dir() and not others:
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                partial.unlink(missing_ok=True)
             raise
 
 

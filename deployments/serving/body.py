@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from deployments.serving.options import Options
 from deployments.serving.work import Upload
 from wilss.escapes import harmless
 
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a malformed form is answered, not logged
 FORM = "multipart/form-data"
 PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 """Types of a body that is one image, beside image/...; the last is what curl says of --data-binary."""

@@ -114,6 +114,7 @@ async def _in_time(work: Work) -> AsyncIterator[None]:
         raise HTTPException(503, said, {"retry-after": "5"}) from error
 
 
+@router.head("/model", include_in_schema=False)
 @router.get("/model", summary="The model that answers: classes, colours, input, digest, and limits of this server")
 async def model(work: WorkOf, response: Response) -> ModelSeen:
     """Its card."""
@@ -122,6 +123,7 @@ async def model(work: WorkOf, response: Response) -> ModelSeen:
     return found
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Whether it answers, with which model, and whether that is what the alias points to")
 async def health(work: WorkOf) -> Health:
     """200 as long as it answers."""

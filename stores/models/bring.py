@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from wilss.architecture import InputCard
 from wilss.data.families import family_of
@@ -79,7 +79,7 @@ def bring_backbone(path: Path, to: Path) -> Brought:
     state = backbone_of(read_checkpoint(path), path)
     writable_folder(to.parent)
     with whole_file(to) as partial:
-        save_file({name: value.contiguous() for name, value in state.items()}, partial)
+        partial.write_bytes(save({name: value.contiguous() for name, value in state.items()}))
     return Brought(to, "", (), ())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,8 @@ class Wanted:
 def write_graphs(model: Model, folder: Path, wanted: Wanted, pictures: Sequence[Picture]) -> dict[str, Parity]:
     """Write the graphs that are wanted and `PARITY`; how far each is from the model, by file name."""
     parity = (_onnx if wanted.format == "onnx" else _program)(model, folder, wanted, pictures)
-    text = ",\n".join(f'"{name}": {one.model_dump_json(indent=1)}' for name, one in parity.items())
-    (folder / PARITY).write_text(f"{{{text}}}\n", encoding="utf-8")
+    content = {name: one.model_dump(mode="json") for name, one in parity.items()}
+    (folder / PARITY).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return parity
 
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch.nn.functional as F
+from torch import Tensor
 
 from wilss.data.files import read_rgb
 from wilss.data.image_names import IMAGE_SUFFIXES
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World
-from wilss.errors import SpecError
+from wilss.errors import DataError, SpecError
+from wilss.escapes import harmless
 from wilss.models.parity import Picture
 
 BUILT_IN = ((96, 96), (240, 320), (500, 375), (600, 800))
@@ -27,7 +29,14 @@ def pictures_for(paths: Sequence[Path]) -> list[Picture]:
     if not paths:
         return _scenes()
     files = [file for path in paths for file in (_inside(path) if path.is_dir() else [path])]
-    return [Picture(str(file), read_rgb(file)) for file in dict.fromkeys(files)]
+    return [Picture(harmless(str(file)), _read(file)) for file in dict.fromkeys(files)]
+
+
+def _read(file: Path) -> Tensor:
+    try:
+        return read_rgb(file)
+    except DataError as error:
+        raise DataError(f"{str(error).partition('; ')[0]}; replace it, or name other pictures") from error
 
 
 def _inside(folder: Path) -> list[Path]:

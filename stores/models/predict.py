@@ -59,6 +59,10 @@ class Predictions:
         self.card: StudentCard = load_card(folder, StudentCard)
         self.key, self.classes = self.options.key(folder), classes_of(self.card)
         self.folder, self.place = folder, require_device(self.device)
+        self._look()
+
+    def _look(self) -> None:
+        """What is there, what is to be done, and whether it can be."""
         self.journal = Journal(self.out)
         self.inputs = find_inputs(self.named, self.journal.results, self.out)
         self.jobs = self._jobs()
@@ -104,10 +108,11 @@ class Predictions:
         """
         model = Model.open(self.folder, self.place) if self.jobs else None  # one that is damaged leaves nothing behind
         writable_folder(self.out)
-        if skipped := len(self.inputs) - len(self.jobs):
-            what = "the same model and options, and unchanged files"
-            say(f"{skipped} of {len(self.inputs)} are finished ({what}) and skipped; --again does them anew")
         with held(self.out / LOCK, lambda: say(f"another process writes into '{self.out}'; waiting for it")):
+            self._look()  # another process may have written meanwhile
+            if skipped := len(self.inputs) - len(self.jobs):
+                what = "the same model and options, and unchanged files"
+                say(f"{skipped} of {len(self.inputs)} are finished ({what}) and skipped; --again does them anew")
             write_legend(self.out, self.classes, self.card)
             with Writing(self.journal, self.classes, self.key) as writing:
                 if model:

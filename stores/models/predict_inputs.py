@@ -146,7 +146,11 @@ def _expression(parts: Sequence[str]) -> re.Pattern[str]:
         else:
             hidden = "" if part.startswith(".") else r"(?!\.)"
             words.append(hidden + _part(part) + ("" if last else "/"))
-    return re.compile("".join(words))
+    try:
+        return re.compile("".join(words))
+    except re.error as error:
+        said = f"'{'/'.join(parts)}' is no pattern ({error.msg})"
+        raise SpecError(f"{said}; write one like 'photos/[a-z]*.jpg'") from error
 
 
 def _part(part: str) -> str:
@@ -156,7 +160,7 @@ def _part(part: str) -> str:
         as_pattern.get(word)
         or (
             f"[{'^' if word[1] == '!' else ''}{_of_set(word)}]"
-            if word.startswith("[") and len(word) > 2
+            if word.startswith("[") and len(word) > 2 and word != "[!]"
             else re.escape(word)
         )
         for word in found
@@ -172,7 +176,11 @@ def files_below(folder: Path) -> Iterator[Path]:
     """Files of a folder and of those below it that are not hidden, in order; links are followed, once."""
     met = set[tuple[int, int]]()
     for place, folders, files in os.walk(folder, followlinks=True):
-        facts = Path(place).stat()
+        try:
+            facts = Path(place).stat()
+        except OSError:  # somebody else's
+            folders.clear()
+            continue
         if (facts.st_dev, facts.st_ino) in met:
             folders.clear()
             continue

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from stores.models.predict_inputs import Stamp, stamp_of
 from stores.models.predict_options import MASK, OVERLAY
@@ -23,6 +23,19 @@ JOURNAL, TABLE = ".predictions.jsonl", "predictions.csv"
 LINE_BYTES = 64 << 20
 """Of a line that is read: the outlines of one image take far less."""
 COLUMNS = ("path", "result", "width", "height")
+ODD = "backslashreplace"
+"""How bytes of a file's name that are no UTF-8 stand in the table."""
+
+
+def _below(name: str) -> str:
+    """The name itself: of a result within the folder. Raises ValueError for one that leads out of it."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in name:
+        raise ValueError("a result lies within the folder")
+    return name
+
+
+Below = Annotated[str, AfterValidator(_below)]
 
 
 class Done(BaseModel):
@@ -39,8 +52,8 @@ class Done(BaseModel):
     place: str
     path: str
     stamp: Stamp
-    name: str
-    files: dict[str, Stamp]
+    name: Below
+    files: dict[Below, Stamp]
     width: int = Field(ge=1)
     height: int = Field(ge=1)
     pixels: dict[int, int]
@@ -54,7 +67,7 @@ class Begun(BaseModel):
 
     key: str
     place: str
-    begun: str
+    begun: Below
     "name of the results"
 
 
@@ -128,11 +141,11 @@ class Writing:
         folder = self.journal.folder
         with whole_file(folder / JOURNAL) as partial, partial.open("w", encoding="utf-8") as file:
             for entry in (*self.journal.entries.values(), *self.journal.begun.values()):
-                file.write(entry.model_dump_json() + "\n")
+                file.write(_line(entry))
         with whole_file(folder / TABLE) as partial:
             rows = (self._row(entry) for entry in self.journal.standing(self.key))
-            partial.write_text(csv_text([column_names(self.classes), *rows]), encoding="utf-8")
-        self._open = [(folder / name).open("a", encoding="utf-8") for name in (JOURNAL, TABLE)]
+            partial.write_text(csv_text([column_names(self.classes), *rows]), encoding="utf-8", errors=ODD)
+        self._open = [(folder / name).open("a", encoding="utf-8", errors=ODD) for name in (JOURNAL, TABLE)]
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -150,7 +163,7 @@ class Writing:
         self._open[1].flush()
 
     def _note(self, entry: Done | Begun) -> None:
-        self._open[0].write(entry.model_dump_json() + "\n")
+        self._open[0].write(_line(entry))
         self._open[0].flush()
         self.journal._take(entry)
 
@@ -158,6 +171,11 @@ class Writing:
         total = sum(entry.pixels.values()) or 1
         shares = [f"{100 * entry.pixels.get(class_id, 0) / total:.3f}" for class_id in self.classes]
         return [entry.path, next(iter(entry.files), ""), entry.width, entry.height, *shares]
+
+
+def _line(entry: BaseModel) -> str:
+    """In ASCII, as a name of a file may be no text in any encoding."""
+    return json.dumps(entry.model_dump()) + "\n"
 
 
 def column_names(classes: Mapping[int, str]) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from stores.models.predict import Predictions
 from tests.flows.conftest import photo
 from wilss.data import files as decoding
 from wilss.data.files import read_rgb
@@ -157,3 +158,25 @@ def test_large_images_are_decoded_strip_by_strip_to_the_same_pixels(
     given = Image.open(made["turned.jpg"])
     assert decoding.as_rgb(given).equal(whole["turned.jpg"])
     assert given.size == (60, 40), "what somebody gave stays as it was"
+
+
+@pytest.mark.parametrize("pattern", ["[z-a].png", "[!].png", "[.png"])
+def test_patterns_that_are_none_are_told(wilss, checkpoint: Path, tmp_path: Path, pattern: str) -> None:  # type: ignore[no-untyped-def]
+    photo(tmp_path / "a.png")
+    code, _, err = wilss("predict", checkpoint, tmp_path / pattern, "-o", tmp_path / "out")
+    assert code == 2
+    assert "Traceback" not in err
+    assert pattern in err
+
+
+def test_two_commands_into_one_folder_forget_nothing_of_each_other(wilss, checkpoint: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """The second was begun, and had looked at the folder, before the first one wrote."""
+    for name in "ab":
+        photo(tmp_path / f"{name}.png")
+    root, out = tmp_path / "root", tmp_path / "out"
+    waiting = Predictions(str(checkpoint), [tmp_path / "b.png"], out, root, "cpu")
+    assert wilss("predict", checkpoint, tmp_path / "a.png", "-o", out)[0] == 0
+    assert [path.name for path in waiting.run()] == ["b.png"]
+    code, _, err = wilss("predict", checkpoint, tmp_path / "a.png", tmp_path / "b.png", "-o", out)
+    assert (code, "2 of 2 are finished" in err) == (0, True)
+    assert len((out / "predictions.csv").read_text().splitlines()) == 3

@@ -14,8 +14,9 @@ from wilss.architecture import MOST_CLASSES, Count, InputCard
 from wilss.damage import MEND, damaged, marks_in, read_stored_json, reading, require_sizes
 from wilss.data.palette import Colour, voc_colour
 from wilss.errors import ArtefactNotFoundError
+from wilss.layout import CONFIG
 from wilss.models.card_format1 import ABOUT, INDEX, of_about, of_index
-from wilss.models.config import CONFIG, card_in
+from wilss.models.config import card_in
 from wilss.nets.spec import StudentSpec
 from wilss.outside import checked, require_format
 
@@ -75,10 +76,12 @@ class StudentCard(ModelCard):
 
     @model_validator(mode="after")
     def _one_output_a_class(self) -> StudentCard:
-        counts = {sum(self.step_sizes), len(self.classes), len(self.class_ids), len(set(self.class_ids))}
+        told = (self.classes, set(self.classes), self.class_ids, set(self.class_ids))
+        counts = {sum(self.step_sizes), *map(len, told)}
         if len(counts) > 1 or max(counts) > MOST_CLASSES:
             raise ValueError(
-                f"{sum(self.step_sizes)} outputs, {len(self.classes)} class names and {len(set(self.class_ids))} ids; "
+                f"{sum(self.step_sizes)} outputs, {len(set(self.classes))} class names and {len(set(self.class_ids))} "
+                "ids; "
                 f"every output has a name and an id of its own, and there are at most {MOST_CLASSES}"
             )
         return self
@@ -115,7 +118,9 @@ def model_files(folder: Path, noun: str = ModelCard.noun) -> ModelFiles:
         if found.weights.is_file() and found.card.is_file():
             return found
     require_sizes(folder, marks_in(folder))  # one of them may be gone
-    raise ArtefactNotFoundError(f"'{folder}' holds no {noun} ({CARD} and {WEIGHTS})")
+    raise ArtefactNotFoundError(
+        f"'{folder}' holds no {noun} ({CARD} or {CONFIG}, and {WEIGHTS}); name a folder that does, or take it anew"
+    )
 
 
 def load_card(folder: Path, of: type[C]) -> C:

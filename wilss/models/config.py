@@ -8,12 +8,13 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wilss.damage import MEND as STORED
 from wilss.damage import FileMark, damaged, mark_of, reading
 from wilss.data.palette import Colour
 from wilss.errors import FormatError
+from wilss.layout import CONFIG
 from wilss.outside import checked, read_json
 
-CONFIG = "config.json"
 TYPE: Final = "wilss-student"
 """What such a file calls the model; other libraries' folders have the same two file names."""
 MEND = "take the folder anew, from where it came from"
@@ -60,7 +61,7 @@ def shared_in(folder: Path) -> Shared | None:
     if not (folder / CONFIG).is_file():
         return None
     with reading(folder, CONFIG, MEND):
-        return checked(Shared, read_json(folder / CONFIG, MEND), folder / CONFIG, MEND)
+        return checked(Shared, read_json(folder / CONFIG, STORED), folder / CONFIG, STORED)
 
 
 def require_weights(shared: Shared, path: Path) -> None:

@@ -10,13 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from wilss.damage import mark_of
 from wilss.errors import FormatError
+from wilss.layout import CONFIG
 from wilss.models.card import WEIGHTS, StudentCard
-from wilss.models.config import CONFIG, MEND, Shared
+from wilss.models.config import MEND, Shared
 from wilss.nets.segmenter import Segmenter
 from wilss.report.records import percent
 
@@ -50,7 +51,7 @@ def write_folder(network: Segmenter, card: StudentCard, folder: Path, told: Prov
         folder: that exists; files of the same names are replaced.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))  # save_file hides it from other users
     names = {0: "background", **dict(zip(card.class_ids, card.classes, strict=True))}
     shared = Shared(
         wilss_version=version("wilss"),
@@ -102,4 +103,4 @@ def _environment() -> Environment:
     return own
 
 
-PLAIN = {ord(letter): f"\\{letter}" for letter in "|`*_[]<>#"}
+PLAIN = {ord(letter): f"\\{letter}" for letter in "\\|`*_[]#"} | {ord("<"): "&lt;", ord(">"): "&gt;", ord("&"): "&amp;"}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -69,14 +70,15 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
     Raises FormatError for a file that holds anything else, or no network.
     """
-    if path.suffix == ".safetensors":
-        return load_file(path)
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         with torch.serialization.safe_globals(_harmless()):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError) as error:
+        odd = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))  # the rest advises to execute it
         raise FormatError(
-            f"'{path}' cannot be read as a checkpoint of tensors ({str(error).splitlines()[0][:200]}); nothing but "
+            f"'{path}' cannot be read as a checkpoint of tensors{f' (it names {odd[1]})' if odd else ''}; nothing but "
             "tensors and plain values is read: keep its state dict alone, with torch.save or safetensors"
         ) from error
     for key in STATES * 2:  # one may hold another: {"model_state": {"model": ...}}
@@ -105,7 +107,8 @@ def place(state: Mapping[str, Tensor], path: Path, norm: Norm) -> Placed:
             left.append(name)
         else:
             found[f"{renamed}.{leaf}"] = value.float() if value.is_floating_point() else value
-    sizes = [len(found[f"classifiers.{k}.bias"]) for k in range(len(found)) if f"classifiers.{k}.bias" in found]
+    biases = [found[name] for k in range(len(found)) if (name := f"classifiers.{k}.bias") in found]
+    sizes = [bias.numel() for bias in biases if bias.ndim == 1]
     if not sizes or not any(name.startswith("backbone.") for name in found):
         raise FormatError(_unknown(state, path))
     if norm == "inplace":

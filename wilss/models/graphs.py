@@ -21,6 +21,8 @@ from wilss.models.model import Model
 
 OPSET = 20
 """Of ONNX: the first whose Resize and Gelu are what PyTorch's exporter makes of these networks."""
+ORIGIN = ("stack_trace", "source_fn_stack", "nn_module_stack", "torch_fn")
+"""What torch.export notes of every node: lines of files of this machine among it."""
 Output = Literal["labels", "logits"]
 OUTPUTS: tuple[Output, ...] = ("labels", "logits")
 INPUT = "images"
@@ -64,8 +66,13 @@ def run_of_program(path: Path, output: Output) -> Run:
 
 def save_program(model: Model, path: Path, output: Output) -> None:
     """Write a torch.export program; ``torch.export.load(path).module()`` runs it."""
+    program = program_of(model, output)
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            for note in ORIGIN:
+                node.meta.pop(note, None)
     with _quietly():
-        torch.export.save(program_of(model, output), path)
+        torch.export.save(program, path)
 
 
 def save_onnx(model: Model, path: Path) -> None:
@@ -78,6 +85,30 @@ def save_onnx(model: Model, path: Path) -> None:
     assert made is not None
     made.model.metadata_props.update(metadata_of(model))
     made.save(path)
+    _forget_origin(path)
+
+
+def _forget_origin(path: Path) -> None:
+    """Take out what the exporter notes of every part: files of this machine, and addresses of this process."""
+    import onnx
+
+    content = onnx.load(path)
+    for graph in (content.graph, *content.functions):
+        _forget_notes(graph)
+    onnx.save(content, path)
+
+
+def _forget_notes(graph: Any) -> None:
+    """Of a graph or a function of ONNX, and of those within its nodes."""
+    lists = ("node", "value_info", "initializer", "input", "output")
+    for part in (graph, *(one for name in lists for one in getattr(graph, name, ()))):
+        if not isinstance(part, str):  # a function's inputs are names
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
+    for attribute in (one for node in graph.node for one in node.attribute):
+        for inner in (attribute.g, *attribute.graphs):
+            if inner.node:
+                _forget_notes(inner)
 
 
 def keep_output(path: Path, output: Output) -> None:

@@ -19,8 +19,9 @@ from wilss.data.given import Picture, Pictures
 from wilss.data.palette import Colour
 from wilss.device import require_device
 from wilss.errors import SpecError
+from wilss.layout import CONFIG
 from wilss.models.card import READ, WEIGHTS, StudentCard
-from wilss.models.config import CONFIG, shared_in
+from wilss.models.config import shared_in
 from wilss.models.files import load_student
 from wilss.models.folder import Provenance, write_folder
 from wilss.models.passes import Passes

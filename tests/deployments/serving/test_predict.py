@@ -120,6 +120,7 @@ def test_the_model_tells_all_that_is_needed_to_read_answers(client: TestClient, 
     assert [(one["id"], one["name"]) for one in found["classes"]] == [(0, "background"), (7, "cat"), (8, "dog")]
     assert found["classes"][1]["colour"] == [128, 128, 128]
     assert found["input"] == {"canvas": 96, "mean": [0.5] * 3, "std": [0.25] * 3}
+    assert (client.head("/healthz").status_code, client.head("/healthz").content) == (200, b"")
     assert client.get("/healthz").json() == {
         "status": "ok",
         "model": found["digest"],

@@ -139,6 +139,7 @@ def test_nothing_is_executed_and_other_networks_are_told(tmp_path: Path) -> None
     cases: list[tuple[Any, str]] = [
         ({"model_state": {}, "hook": Odd()}, "nothing but tensors and plain values is read"),
         ({"epoch": 3}, "holds no tensors by name"),
+        ({"cls.0.bias": torch.tensor(0.0), "body.mod1.conv1.weight": torch.zeros(2)}, "no student of MiB"),
         ({"encoder.weight": torch.zeros(2)}, "no student of MiB, PLOP or WILSON .*encoder.weight"),
         ({"classifier.0.convs.0.0.weight": torch.zeros(2)}, "torchvision's DeepLabV3.*--backbone-only"),
     ]
@@ -146,9 +147,11 @@ def test_nothing_is_executed_and_other_networks_are_told(tmp_path: Path) -> None
         torch.save(content, tmp_path / "a.pth")
         with pytest.raises(FormatError, match=message):
             bring_student(tmp_path / "a.pth", tmp_path / "out", VOC)
-    (tmp_path / "a.pth").write_bytes(b"no checkpoint")
-    with pytest.raises(FormatError, match="cannot be read as a checkpoint"):
-        bring_student(tmp_path / "a.pth", tmp_path / "out", VOC)
+    for name in ("a.pth", "a.safetensors"):
+        (tmp_path / name).write_bytes(b"no checkpoint")
+        with pytest.raises(FormatError, match="cannot be read as a checkpoint") as caught:
+            bring_student(tmp_path / name, tmp_path / "out", VOC)
+        assert "weights_only" not in str(caught.value), "it does not advise to execute what is in there"
     with pytest.raises(DataNotFoundError, match=r"there is no checkpoint '.*b\.pth'"):
         bring_student(tmp_path / "b.pth", tmp_path / "out", VOC)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from stores.models.export import export_model
 from stores.models.graphs import Wanted
 from stores.models.pictures import BUILT_IN, pictures_for
 from tests.stores.students import publish_student
-from wilss.errors import DamagedArtefactError, DataError, SpecError
+from wilss.errors import DamagedArtefactError, DataError, SpecError, StorageError
 
 PLAIN = Wanted()
 
@@ -107,3 +108,25 @@ def test_built_in_pictures_have_four_sizes() -> None:
     pictures = pictures_for(())
     assert {tuple(image.shape[1:]) for _, image in pictures} == set(BUILT_IN)
     assert len({image.float().mean() for _, image in pictures}) == len(pictures) == 16
+
+
+def test_nothing_is_left_where_the_disk_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails after the weights were written."""
+    ref = publish_student(tmp_path / "root")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("stores.models.export.write_graphs", full)
+    with pytest.raises(StorageError, match=r"full|space|room"):
+        export_model(ref.digest, tmp_path / "root", tmp_path / "out", Wanted("torch-export"))
+    monkeypatch.setattr("stores.models.export.write_graphs", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        export_model(ref.digest, tmp_path / "root", tmp_path / "out", Wanted("torch-export"))
+    assert [path.name for path in tmp_path.iterdir()] == ["root"]
+
+
+def test_others_may_read_what_was_exported(tmp_path: Path) -> None:
+    ref = publish_student(tmp_path / "root")
+    folder = export_model(ref.digest, tmp_path / "root", tmp_path / "out", PLAIN).folder
+    assert len({path.stat().st_mode for path in folder.iterdir()}) == 1

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
+
+import pytest
 
 from stores.models.predict_inputs import Input, result_names, stamp_of
 from stores.models.predict_journal import JOURNAL, TABLE, Done, Journal, Writing, column_names
@@ -42,6 +45,28 @@ def test_what_was_written_is_known_and_a_cut_line_is_passed_over(tmp_path: Path)
     (tmp_path / "a.png").unlink()
     assert not journal.is_finished("k", "/a", (1, 2))
     assert journal.standing("k") == []
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/../../evil", "", "."])
+def test_names_that_lead_out_of_the_folder_are_not_believed(tmp_path: Path, name: str) -> None:
+    entry = done(tmp_path, "a").model_dump()
+    lines = [
+        {"key": "k", "place": "/b", "begun": name},
+        {**entry, "place": "/c", "name": name},
+        {**entry, "place": "/d", "files": {name: (1, 2)}},
+    ]
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(line) + "\n" for line in [*lines, entry]))
+    journal = Journal(tmp_path)
+    assert (set(journal.begun), set(journal.entries)) == (set(), {"/a"})
+
+
+def test_a_file_whose_name_is_no_text_is_noted(tmp_path: Path) -> None:
+    with Writing(Journal(tmp_path), CLASSES, "k") as writing:
+        writing.begin("/bad\udcff", "bad")
+        writing.finish(done(tmp_path, "bad", place="/bad\udcff", path="bad\udcff"))
+    assert set(Journal(tmp_path).entries) == {"/bad\udcff"}
+    with Writing(Journal(tmp_path), CLASSES, "k"):
+        assert "bad" in (tmp_path / TABLE).read_text()
 
 
 def test_the_table_is_mended_when_it_is_opened_again_and_names_no_formula(tmp_path: Path) -> None:

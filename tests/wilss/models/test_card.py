@@ -69,7 +69,9 @@ def test_a_few_shot_model_of_format_1_is_read(tmp_path: Path, stage: str | None,
 
 
 def test_the_other_kind_and_an_empty_folder_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactNotFoundError, match=r"holds no student \(card.json and model.safetensors\)"):
+    with pytest.raises(
+        ArtefactNotFoundError, match=r"holds no student \(card.json or config.json, and model.safetensors\)"
+    ):
         load_card(tmp_path, StudentCard)
     save_model(STATE, fewshot_card({"fold": 3}), tmp_path)
     with pytest.raises(ArtefactNotFoundError, match="holds a few-shot model, no student; name another folder"):

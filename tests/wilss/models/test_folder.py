@@ -70,9 +70,12 @@ def test_the_readme_names_every_class_with_its_score() -> None:
     text = readme(card, told)
     _, front, body = text.split("---\n", 2)
     assert yaml.safe_load(front)["pipeline_tag"] == "image-segmentation"
-    assert "| 7 | a | 0 | 50.0 |\n| 20 | b\\|\\<c\\> | 1 | – |" in body
+    assert "| 7 | a | 0 | 50.0 |\n| 20 | b\\|&lt;c&gt; | 1 | – |" in body
     assert "On 12 full-size images: old classes 50.0, new 0.0, all with background 70.0" in body
     assert "not scored" in readme(card, Provenance())
+    evil = student_card(classes=("\\<img src=x onerror=1>", "a\\|b"))
+    assert "| \\\\&lt;img src=x onerror=1&gt; |" in readme(evil, Provenance())
+    assert "| a\\\\\\|b |" in readme(evil, Provenance())
 
 
 def test_save_replaces_nothing_and_save_pretrained_does(model: Model, tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_other_weights_than_those_it_was_written_with_are_refused(model: Model, 
     ("keys", "message"),
     [
         ({"model_type": "segformer"}, "of a model of type 'segformer', not wilss-student"),
-        ({"card": None}, "it has no card"),
+        ({"card": None}, "it has no card.*take the folder anew, from where it came from$"),
         ({"activations": ["QuickGELU"]}, "trained with the activations QuickGELU.*built here with ReLU"),
         ({"weights": {"bytes": -1, "checksum": "x"}}, "weights"),
     ],

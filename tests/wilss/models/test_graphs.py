@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import wilss
 from tests.wilss.models.cards import INPUT, SPEC, student_card
 from wilss.models.deployable import Deployable, shrunk
 from wilss.models.graphs import keep_output, onnx_session, run_of_onnx, run_of_program, save_onnx, save_program
@@ -105,6 +107,12 @@ def test_an_onnx_model_says_what_it_knows(model: Model, onnx_file: Path, tmp_pat
     assert torch.equal(run_of_onnx(path)(pictures((64, 40))[0].image[None])["labels"], before["labels"])
 
 
+def test_files_that_leave_tell_nothing_of_this_machine(onnx_file: Path) -> None:
+    content = onnx_file.read_bytes()
+    for told in (str(Path(wilss.__file__).parent), "site-packages", "deployable.py", " at 0x"):
+        assert told.encode() not in content
+
+
 def test_int8_is_smaller_and_near(model: Model, onnx_file: Path, tmp_path: Path) -> None:
     seen = pictures((48, 48), (64, 40), (40, 64), (60, 60))
     save_int8(onnx_file, tmp_path / "int8.onnx", [picture.image for picture in seen])
@@ -119,6 +127,9 @@ def test_int8_is_smaller_and_near(model: Model, onnx_file: Path, tmp_path: Path)
 def test_a_program_gives_the_same(model: Model, tmp_path: Path, output: str) -> None:
     save_program(model, tmp_path / "m.pt2", output)  # type: ignore[arg-type]
     sizes = [(48, 48), (64, 33), (96, 72), (30, 20)]
+    with zipfile.ZipFile(tmp_path / "m.pt2") as file:
+        content = b"".join(file.read(name) for name in file.namelist() if not name.endswith(".pt"))
+    assert not [word for word in (b"site-packages", b"deployable.py") if word in content]
     parity = compare(model, run_of_program(tmp_path / "m.pt2", output), pictures(*sizes))  # type: ignore[arg-type]
     assert parity.equal == 1
     assert parity.logits is None if output == "labels" else parity.logits == pytest.approx(0, abs=1e-5)
