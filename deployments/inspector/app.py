@@ -15,8 +15,9 @@ from starlette.staticfiles import StaticFiles
 from deployments.access import TooLargeError
 from deployments.inspector.access import MOST_BYTES, Guard
 from deployments.inspector.desk import Desk
-from deployments.inspector.html import REPORT, page
+from deployments.inspector.html import page
 from deployments.inspector.pages import ROUTERS
+from deployments.templates import REPORT
 from stores.labels.review import ConflictError
 from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, WilssError
 

@@ -8,14 +8,12 @@ from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
-import wilss.report
+from deployments.templates import page_environment
 from wilss.report.records import percent
 from wilss.section import in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
-REPORT = Path(wilss.report.__file__).parent
 
 
 def in_path(text: str) -> str:
@@ -33,14 +31,7 @@ def number(value: float | None) -> str:
     return "–" if value is None or value != value else f"{value:.2f}"
 
 
-ENVIRONMENT = Environment(
-    autoescape=True,
-    loader=ChoiceLoader([FileSystemLoader(TEMPLATES), FileSystemLoader(REPORT)]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-ENVIRONMENT.globals.update(p=percent, words=in_words, short=short, number=number, in_path=in_path)
+ENVIRONMENT = page_environment(TEMPLATES, p=percent, words=in_words, short=short, number=number, in_path=in_path)
 
 
 def page(request: Request, template: str, title: str, status: int = 200, **content: Any) -> HTMLResponse:

@@ -6,24 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-import wilss.report
+from deployments.templates import page_environment
 from wilss.report.records import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
-REPORT = Path(wilss.report.__file__).parent
 STYLES = ("style.css", "inspector.css")
 """Of reports and of the inspector; they are served from where they lie."""
-ENVIRONMENT = Environment(
-    autoescape=True,
-    loader=ChoiceLoader([FileSystemLoader(TEMPLATES), FileSystemLoader(REPORT)]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-ENVIRONMENT.globals.update(percent=percent, styles=STYLES)
+ENVIRONMENT = page_environment(TEMPLATES, percent=percent, styles=STYLES)
 
 
 def page(template: str, status: int = 200, headers: Mapping[str, str] | None = None, **content: Any) -> HTMLResponse:

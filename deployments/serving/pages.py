@@ -22,10 +22,11 @@ from deployments.serving.answers import (
 from deployments.serving.body import FORM, uploads_of
 from deployments.serving.formats import Format, chosen
 from deployments.serving.gate import MODEL_HEADER
-from deployments.serving.html import REPORT, STYLES, page
+from deployments.serving.html import STYLES, page
 from deployments.serving.models import Loaded
 from deployments.serving.pictures import Shown
 from deployments.serving.work import Upload, Work
+from deployments.templates import REPORT
 from wilss.data.palette import ClassLook, class_look
 
 router = APIRouter()
