@@ -28,16 +28,25 @@ from wilss.models.parity import Picture, compare
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 from wilss.nets.spec import StudentSpec
+from wilss.nets.svf import apply_svf
 
 SIDE, CLASSES = 321, 20
 
 
-def model_of(backbone: str, weights: Path) -> Model:
-    """A student of twenty classes whose outputs differ from place to place."""
+def model_of(backbone: str, weights: Path, tuned: bool = False) -> Model:
+    """A student of twenty classes whose outputs differ from place to place.
+
+    Args:
+        tuned: its backbone is decomposed, and every singular value is moved by up to a tenth.
+    """
     torch.manual_seed(0)
     spec = StudentSpec(backbone=backbone, output_stride=16, aspp_channels=128)
     found = find_weights(backbone, "auto" if (weights / f"{backbone}.safetensors").is_file() else "none", weights)
     network = build_segmenter(spec, found, (CLASSES,)).eval()
+    if tuned:
+        with torch.no_grad():
+            for vector in apply_svf(network.backbone, [name for name, _ in network.backbone.named_children()]):
+                vector.mul_(0.9 + 0.2 * torch.rand_like(vector))
     card = StudentCard(
         input=InputCard(mean=found.mean, std=found.std, canvas=SIDE, arguments=dict(found.arguments)),
         benchmark="voc-15-5",

@@ -1,10 +1,11 @@
-"""What ``wilss predict`` takes beside the network: ``python -m tests.benchmarks.predict``.
+"""What ``wilss predict`` and ``wilss serve`` take beside the network: ``python -m tests.benchmarks.predict``.
 
 The command's work (`stores.models.predict.Predictions`, without starting Python) over JPEGs of 321 pixels, against a
 plain loop over the same files and the same network: Pillow decodes, the network runs, its logits are enlarged, the
 highest becomes a palette PNG; one after the other, in one thread. Both decode every file and write one PNG each, no
-overlays; the command also keeps its table and journal, and has every file on the disk before it goes on. The ratio is
-the median, over rounds that take turns, of the command's seconds by the loop's; below 1 the command is faster.
+overlays; the command also keeps its table and journal, and has every file on the disk before it goes on. The server is
+asked for the same files by one client, one after the other, which writes the PNGs that come back. Ratios are medians,
+over rounds that take turns, of the seconds of each by the loop's; below 1 the loop is slower. PyTorch has one thread.
 
 Where segmentation_models_pytorch is installed, its DeepLabV3 over the same backbone goes through the same plain loop by
 its own ``predict``: another network of about this size, whose seconds are told beside.
@@ -17,8 +18,9 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, redirect_stderr
+from http import HTTPStatus
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -32,6 +34,8 @@ from torch import Tensor
 from stores.models.predict import Predictions
 from stores.models.predict_options import PredictOptions
 from tests.benchmarks import last_line
+from tests.benchmarks.serve import Client
+from tests.deployments.serving.made import served
 from tests.wilss.models.cards import student_card
 from wilss.data.voc import save_palette_png
 from wilss.models.files import save_model
@@ -41,6 +45,7 @@ from wilss.nets.segmenter import build_segmenter
 from wilss.nets.spec import StudentSpec
 
 BACKBONE, CLASSES, SIDE = "resnet18", 20, 321
+HEADERS = {"accept": "image/png", "content-type": "image/jpeg"}
 
 
 def make_model(folder: Path) -> Path:
@@ -104,6 +109,21 @@ def of_smp() -> Callable[[Tensor], Tensor] | None:
     return lambda image: network.predict(F.pad(image, (0, -image.shape[-1] % 16, 0, -image.shape[-2] % 16)))
 
 
+@contextmanager
+def server(model: Path, folder: Path) -> Iterator[Callable[[list[Path], Path], None]]:
+    """A server in a process of its own, and what asks it for files."""
+    with served(folder, str(model)) as running, closing(Client(running).line) as line:
+
+        def ask(paths: list[Path], out: Path) -> None:
+            for path in paths:
+                line.request("POST", "/predict", path.read_bytes(), HEADERS)
+                answer = line.getresponse()
+                assert answer.status == HTTPStatus.OK, answer.read()
+                (out / f"{path.stem}.png").write_bytes(answer.read())
+
+        yield ask
+
+
 def measure(images: int, rounds: int, batch: int | None = None) -> dict[str, object]:
     """Seconds and their ratios."""
     with tempfile.TemporaryDirectory() as name:
@@ -116,15 +136,27 @@ def measure(images: int, rounds: int, batch: int | None = None) -> dict[str, obj
         }
         if other := of_smp():
             works["smp"] = lambda out: plain_loop(other, paths, out)
-        for work in works.values():  # what is loaded once
-            seconds_of(work, folder / "out")
-        found: dict[str, list[float]] = {key: [] for key in works}
-        for _ in range(rounds):
-            for key, work in works.items():
-                found[key].append(seconds_of(work, folder / "out"))
-    ratios = [a / b for a, b in zip(found["predict"], found["loop"], strict=True)]
+        with server(model, folder) as ask:
+            works["serve"] = lambda out: ask(paths, out)
+            found = rounds_of(works, folder / "out", rounds)
     medians = {f"{key}_seconds": round(statistics.median(values), 3) for key, values in found.items()}
-    return {"images": images, "batch": batch, "ratio": round(statistics.median(ratios), 3), **medians}
+    ratios = {"ratio": ratio(found, "predict"), "serve_ratio": ratio(found, "serve")}
+    return {"images": images, "batch": batch, **ratios, **medians}
+
+
+def rounds_of(works: dict[str, Callable[[Path], None]], out: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each in every round, which they take turns in; after one that is not counted."""
+    found: dict[str, list[float]] = {key: [] for key in works}
+    for number in range(rounds + 1):
+        for key, work in works.items():
+            taken = seconds_of(work, out)
+            found[key] += [taken] if number else []
+    return found
+
+
+def ratio(found: dict[str, list[float]], name: str) -> float:
+    """Median of one's seconds by the loop's."""
+    return round(statistics.median(a / b for a, b in zip(found[name], found["loop"], strict=True)), 3)
 
 
 def main() -> None:
@@ -134,6 +166,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int)
     given = parser.parse_args()
+    torch.set_num_threads(1)
     last_line("predict", measure(given.images, given.rounds, given.batch))
 
 

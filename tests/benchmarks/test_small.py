@@ -30,4 +30,4 @@ def test_predict_is_measured_beside_a_plain_loop(capsys: pytest.CaptureFixture[s
     last_line("predict", predict.measure(images=3, rounds=1, batch=2))
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["name"], found["images"], found["batch"]) == ("predict", 3, 2)
-    assert all(found[key] > 0 for key in ("ratio", "predict_seconds", "loop_seconds"))
+    assert all(found[key] > 0 for key in ("ratio", "serve_ratio", "predict_seconds", "loop_seconds", "serve_seconds"))
