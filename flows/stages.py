@@ -153,7 +153,7 @@ def _label(run: Run, step: int) -> ArtefactRef:
         start, begun = time.monotonic(), begin_labels(run, step)
         with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
             same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
-            shards = runner.map(label_shard, {**same, "shard": list(range(begun.counts["shards"]))})
+            shards = runner.map(label_shard, {**same, "shard": run.store.folders.order(begun.counts["shards"])})
             shards.result()  # raises what went wrong in one
             made = label_set(run, step, shards, time.monotonic() - start)
         if hint := carry_hint(run.store.root, made.digest):

@@ -33,10 +33,13 @@ def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> Artefact
     node = run.node("labels", step)
     with run.session.build(node.recipe, f"shard {shard}") as folder:
         if run.session.standing(node) is None:  # not published by another process meanwhile
-            writer = LabelWriter(folder)
+            writer, folders, digest = LabelWriter(folder), run.store.folders, node.recipe.digest
+            if not writer.is_done(shard):
+                folders.take("labels", digest, f"shard {shard}", folder)  # another machine's, where there is one
             if not writer.is_done(shard):
                 with stage_progress(f"labels, shard {shard}") as progress:
                     write_shard(run, step, writer, shard, progress)
+                folders.offer("labels", digest, f"shard {shard}", folder, writer.files(shard))
     return ArtefactRef(kind="labels", digest=begun.digest, counts={"shard": shard})
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from wilss.errors import WeightsNotFoundError
+from wilss.layout import root_folder
 from wilss.section import without_default
+
+Root = Annotated[Path, AfterValidator(root_folder)]
 
 
 class Settings(BaseModel):
@@ -21,7 +25,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: Path = Field(Path("wilss-data"), description="folder of artefacts and runs")
+    root: Root = Field(Path("wilss-data"), description="folder of artefacts and runs, or s3://BUCKET/PREFIX")
     data: Path | None = Field(None, description="data folder: VOC devkit, COCO, or your own images/ and labels.csv")
     voc: Path | None = Field(
         None, description="VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from flows.machine import machine_settings
-from wilss.layout import default_root
+from wilss.layout import default_root, root_folder
 from wilss.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +45,19 @@ Set = Annotated[tuple[str, ...], several()]
 """Settings as section.key=value."""
 Flag = Annotated[bool, Parameter(negative="")]
 """An option without a value."""
-Root = Annotated[Path | None, Parameter(help="folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data")]
+
+
+def _root(type_: object, tokens: Sequence[Any]) -> Path:
+    """A root as it is typed: an address of a bucket has two slashes, which a path has not."""
+    return root_folder(tokens[0].value)
+
+
+Root = Annotated[
+    Path | None,
+    Parameter(
+        help="folder of artefacts and runs, or s3://BUCKET/PREFIX; else WILSS_ROOT, else ./wilss-data", converter=_root
+    ),
+]
 """Where a command without settings of the machine looks."""
 Device = Annotated[str | None, Parameter(help="cpu, cuda or mps; else WILSS_DEVICE, else the best there is")]
 """Where it computes."""
@@ -105,6 +117,7 @@ def _machine_fields() -> dict[str, Any]:
         if name == "again":
             continue
         own = Parameter(name="--import", negative="") if name == "imports" else Parameter(show_default=False)
+        own = Parameter(show_default=False, converter=_root) if name == "root" else own
         told = f"{field.description}; else WILSS_{name.upper()}"
         fields[name] = (Annotated[field.annotation, own], Field(field.default, description=told))
     return fields

@@ -1,0 +1,299 @@
+"""Requests to a bucket: repeated where that helps, with what comes looked at, and refusals as one sentence.
+
+What a server answers is never passed on whole: it may name the key that was used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from wilss.bucket.address import Address, Marker, endpoint_here
+from wilss.damage import FileMark
+from wilss.errors import BucketError
+from wilss.outputs import whole_file
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+T = TypeVar("T")
+TRIES = 6
+"""How often a request is made that fails for no lasting reason; obstore repeats each of them itself, where it may."""
+PIECE = 8 << 20
+"""Bytes of a file that are asked for at once: what is cut is asked for again, and no more than this is held."""
+TIMEOUT = timedelta(seconds=60)
+CODE = re.compile(r"<Code>([A-Za-z]{2,60})</Code>")
+STATUS = re.compile(r"\b([45][0-9]{2}) [A-Z][a-z]+")
+WORDS = ("timed out", "timeout", "refused", "reset", "dns", "certificate", "connect", "decod", "length")
+"""Of a reason that tells something, and nothing that is secret."""
+
+
+class Held(NamedTuple):
+    """An object: its name below the root, its size, and the tag of this version."""
+
+    key: str
+    bytes: int
+    tag: str
+
+
+class Client:
+    """The objects below one address. Raises BucketError for whatever the bucket refuses and repeating does not mend.
+
+    Keys are written with slashes and lie below the prefix.
+    """
+
+    def __init__(self, marker: Marker) -> None:
+        self.address = marker.address
+        self._store = _connect(marker)
+
+    def get(self, key: str) -> tuple[bytes, str] | None:
+        """Content and tag; None for an object that is not there."""
+        return self._got(key, None)
+
+    def news(self, key: str, tag: str) -> tuple[bytes, str] | None:
+        """The same; None also where the object is as it was with that tag. See `gone`."""
+        return self._got(key, tag)
+
+    def _got(self, key: str, known: str | None) -> tuple[bytes, str] | None:
+        import obstore
+        from obstore.exceptions import NotModifiedError
+
+        def ask() -> tuple[bytes, str] | None:
+            try:
+                found = obstore.get(self._store, key, options={"if_none_match": known} if known else None)
+                content = bytes(found.bytes())
+            except (FileNotFoundError, NotModifiedError):
+                return None
+            if len(content) != found.meta["size"]:
+                raise _CutError
+            return content, str(found.meta["e_tag"])
+
+        found = self._again("read", ask)
+        if found is None and not known:
+            self._require_bucket()
+        return found
+
+    def put(self, key: str, content: bytes | Path) -> str:
+        """Write an object whatever was there; its tag."""
+        import obstore
+
+        return self._again("write", lambda: str(obstore.put(self._store, key, content)["e_tag"]))
+
+    def put_new(self, key: str, content: bytes) -> str | None:
+        """Write an object unless there is one, at once; its tag, or None where there was another one.
+
+        An answer may be lost: where just this content stands, it is ours.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        def ask() -> str | None:
+            try:
+                return str(obstore.put(self._store, key, content, mode="create", use_multipart=False)["e_tag"])
+            except (AlreadyExistsError, PreconditionError):
+                return self._is_ours(key, content)
+
+        return self._again("write", ask)
+
+    def put_over(self, key: str, content: bytes, tag: str) -> str | None:
+        """Write an object in the place of just that version; its tag, or None where another version stands."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        def ask() -> str | None:
+            try:
+                return str(obstore.put(self._store, key, content, mode={"e_tag": tag}, use_multipart=False)["e_tag"])
+            except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+                return self._is_ours(key, content)
+
+        return self._again("write", ask)
+
+    def _is_ours(self, key: str, content: bytes) -> str | None:
+        there = self.get(key)
+        return there[1] if there and there[0] == content else None
+
+    def download(self, key: str, mark: FileMark, path: Path) -> bool:
+        """Bring an object to a file, which is there whole and with this mark, or not at all; whether it was so.
+
+        False where the bucket has no such object, or one that holds something else every time.
+        """
+        for _ in range(TRIES):
+            with _left_out(), whole_file(path, shared=True) as partial:
+                if self._copied(key, mark, partial):
+                    return True
+                raise _NotAsMarkedError
+        return False
+
+    def _copied(self, key: str, mark: FileMark, partial: Path) -> bool:
+        import obstore
+
+        digest = hashlib.sha256()
+        with partial.open("wb") as handle:
+            for start in range(0, mark.bytes, PIECE):
+                end = min(start + PIECE, mark.bytes)
+
+                def ask(start: int = start, end: int = end) -> bytes | None:
+                    try:
+                        piece = bytes(obstore.get_range(self._store, key, start=start, end=end))
+                    except FileNotFoundError:
+                        return None
+                    if len(piece) != end - start:
+                        raise _CutError
+                    return piece
+
+                piece = self._again("read", ask)
+                if piece is None:
+                    return False
+                digest.update(piece)
+                handle.write(piece)
+        return digest.hexdigest()[:32] == mark.checksum
+
+    def list(self, prefix: str) -> list[Held]:
+        """Objects below a prefix, by name."""
+        import obstore
+
+        def ask() -> list[Held]:
+            pages = obstore.list(self._store, prefix, chunk_size=1000)
+            return [Held(meta["path"], meta["size"], str(meta["e_tag"])) for page in pages for meta in page]
+
+        return sorted(self._again("list", ask))
+
+    def delete(self, *keys: str) -> None:
+        """Remove objects; those that are gone are passed over."""
+        import obstore
+
+        def remove(key: str) -> None:
+            try:
+                obstore.delete(self._store, key)
+            except FileNotFoundError:
+                return
+
+        for key in keys:
+            self._again("delete from", lambda key=key: remove(key))  # type: ignore[misc]
+
+    def _require_bucket(self) -> None:
+        """A bucket that is not there has no objects, either: told apart once."""
+        if not getattr(self, "_was_there", False):
+            self.list("wilss.json")
+            self._was_there = True
+
+    def _again(self, verb: str, ask: Callable[[], T]) -> T:
+        """What a request gives; made again, later and later, where it failed for no lasting reason."""
+        from obstore.exceptions import BaseError, GenericError
+
+        for attempt in range(TRIES):
+            try:
+                return ask()
+            except (GenericError, _CutError) as error:
+                if attempt == TRIES - 1 or _is_lasting(error):
+                    raise BucketError(self._told(verb, error)) from None
+                time.sleep(0.05 * 2**attempt)
+            except (BaseError, FileNotFoundError, ValueError) as error:
+                raise BucketError(self._told(verb, error)) from None
+        raise AssertionError  # pragma: no cover
+
+    def _told(self, verb: str, error: Exception) -> str:
+        """One sentence for what was refused."""
+        name, reason = type(error).__name__, _reason(error)
+        if "NoSuchBucket" in reason or isinstance(error, FileNotFoundError):
+            return (
+                f"there is no bucket '{self.address.bucket}'; make it, or name another with --root s3://BUCKET/PREFIX"
+            )
+        if name in ("PermissionDeniedError", "UnauthenticatedError"):
+            return (
+                f"the bucket lets nobody with these credentials {verb} '{self.address}' ({reason}); see that they are "
+                "right, and that they may list, read, write and delete below that prefix"
+            )
+        return f"'{self.address}' cannot be reached ({reason}); see that bucket, endpoint, credentials and network are right"
+
+
+class _CutError(Exception):
+    """An answer that is shorter than it says."""
+
+
+class _NotAsMarkedError(Exception):
+    """A file that came and is not what it should be."""
+
+
+@contextmanager
+def _left_out() -> Iterator[None]:
+    """A file that is not as marked is not kept."""
+    try:
+        yield
+    except _NotAsMarkedError:
+        return
+
+
+def _is_lasting(error: Exception) -> bool:
+    return any(word in _reason(error) for word in ("NoSuchBucket", "InvalidBucketName", "PermanentRedirect"))
+
+
+def _reason(error: Exception) -> str:
+    """Why, in the provider's code or a word, and nothing else of what it said."""
+    text = str(error)
+    if found := CODE.search(text) or STATUS.search(text):
+        return found[1] if found.re is CODE else f"status {found[1]}"
+    return next((word for word in WORDS if word in text.lower()), type(error).__name__.removesuffix("Error").strip("_"))
+
+
+def _connect(marker: Marker) -> S3Store:
+    try:
+        from obstore.exceptions import BaseError
+        from obstore.store import S3Store
+    except ModuleNotFoundError as error:
+        raise BucketError(
+            f"the root '{marker.address}' is a bucket, which obstore reads, and that is not installed; "
+            "pip install 'wilss[s3]'"
+        ) from error
+    endpoint = endpoint_here() or marker.endpoint
+    options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+    provider = _chain(marker.address)
+    try:
+        return S3Store(
+            marker.bucket,
+            prefix=marker.prefix or None,
+            config=options,
+            client_options={
+                "timeout": TIMEOUT,
+                "connect_timeout": timedelta(seconds=10),
+                **({"allow_http": True} if endpoint.startswith("http://") else {}),
+            },
+            retry_config={
+                "max_retries": 4,
+                "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=2), "base": 2},
+                "retry_timeout": timedelta(seconds=90),
+            },
+            **({"credential_provider": provider} if provider else {}),
+        )
+    except (BaseError, ValueError) as error:
+        raise BucketError(
+            f"'{marker.address}' cannot be opened ({_reason(error)}); see AWS_REGION and AWS_ENDPOINT_URL"
+        ) from None
+
+
+def _chain(address: Address) -> Any:
+    """Profiles, single sign-on and roles as boto3 reads them; None where the environment itself holds the keys."""
+    if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        return None
+    try:
+        from boto3 import Session
+        from botocore.exceptions import BotoCoreError
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ModuleNotFoundError:
+        return None
+    try:
+        session = Session()
+        if session.get_credentials() is not None:
+            return Boto3CredentialProvider(session)
+    except BotoCoreError as error:
+        raise BucketError(f"the credentials for '{address}' cannot be read ({type(error).__name__})") from None
+    raise BucketError(
+        f"there are no credentials for '{address}'; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+    )

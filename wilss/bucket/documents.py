@@ -1,0 +1,113 @@
+"""Reports, records and notes of a root: small files that lie in its folders and in its bucket, under the same names.
+
+The later writer of one counts, as with two processes on one disk. Journals are not among them; see `wilss.bucket.logs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wilss.bucket.address import OWN
+from wilss.bucket.client import Client, Held
+from wilss.bucket.notes import Notes
+from wilss.outputs import whole_file
+
+DOCUMENTS = "documents"
+FOLDERS = ("runs", "fewshot", "comparisons", "gates", "guards", "learnt-from", "reviews")
+"""Folders of a root whose files are shared; all others are this machine's own."""
+OMITTED = (".partial", ".lock", ".pid")
+JOURNAL = "acts.jsonl"
+
+
+class Documents:
+    """The documents of a working root. Who calls `pull` and `push` must be alone on this machine."""
+
+    def __init__(self, root: Path, client: Client) -> None:
+        self._root, self._client = root, client
+        self._notes = Notes(root / OWN / "documents.json")
+
+    def pull(self, below: str = "") -> None:
+        """Bring what is new in the bucket; what was changed here meanwhile stays, and what left it goes.
+
+        Args:
+            below: of which folder only, such as ``reviews/DIGEST``.
+        """
+        known, listed = self._notes.read(), dict[str, Held]()
+        for held in self._client.list(f"{DOCUMENTS}/{below}" if below else DOCUMENTS):
+            if name := _name_of(held.key):
+                listed[name] = held
+        news: dict[str, Any] = {}
+        for name, held in listed.items():
+            before = known.get(name)
+            if (not before or before[2] != held.tag) and not self._is_changed(name, before):
+                news[name] = self._bring(name, held)
+        for name in known.keys() - listed.keys():
+            if name.startswith(f"{below}/" if below else "") and not self._is_changed(name, known[name]):
+                self._path(name).unlink(missing_ok=True)
+                news[name] = None
+        self._notes.note(news)
+
+    def push(self, below: str = "") -> None:
+        """Bring what is new here to the bucket, and take from it what was taken from here."""
+        known, news = self._notes.read(), dict[str, Any]()
+        there = set[str]()
+        for path in self._files(below):
+            name = path.relative_to(self._root).as_posix()
+            there.add(name)
+            if self._is_changed(name, known.get(name)):
+                facts = path.stat()
+                tag = self._client.put(f"{DOCUMENTS}/{name}", path.read_bytes())
+                news[name] = [facts.st_size, facts.st_mtime_ns, tag]
+        gone = [n for n in known.keys() - there if n.startswith(f"{below}/" if below else "")]
+        self._client.delete(*(f"{DOCUMENTS}/{name}" for name in gone))
+        self._notes.note({**news, **dict.fromkeys(gone)})
+
+    def _bring(self, name: str, held: Held) -> list[Any] | None:
+        found = self._client.get(held.key)
+        if found is None:
+            return None
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path, shared=True) as partial:
+            partial.write_bytes(found[0])
+        facts = path.stat()
+        return [facts.st_size, facts.st_mtime_ns, found[1]]
+
+    def _is_changed(self, name: str, before: Any) -> bool:
+        """Whether a file is another one than was last brought or given; one that is not there is not."""
+        try:
+            facts = self._path(name).stat()
+        except OSError:
+            return False
+        return not before or [facts.st_size, facts.st_mtime_ns] != list(before[:2])
+
+    def _path(self, name: str) -> Path:
+        return self._root.joinpath(*name.split("/"))
+
+    def _files(self, below: str) -> Iterator[Path]:
+        for folder in [below] if below else FOLDERS:
+            for path in sorted((self._root / folder).rglob("*")):
+                if path.is_file() and not path.is_symlink() and _is_shared(path.relative_to(self._root).as_posix()):
+                    yield path
+
+
+def _name_of(key: str) -> str:
+    """Path below the root of an object, "" for what has no place there."""
+    name = key.removeprefix(f"{DOCUMENTS}/")
+    parts = PurePosixPath(name).parts
+    plain = all(part not in ("..", ".", "/") and "\0" not in part and "\\" not in part for part in parts)
+    return name if plain and parts and "/".join(parts) == name and _is_shared(name) else ""
+
+
+def _is_shared(name: str) -> bool:
+    first, _, rest = name.partition("/")
+    return (
+        first in FOLDERS
+        and bool(rest)
+        and not name.endswith(OMITTED)
+        and name[0] != "."
+        and Path(name).name[0] != "."
+        and Path(name).name != JOURNAL
+    )
