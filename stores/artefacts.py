@@ -167,7 +167,7 @@ class Store:
 
     @contextmanager
     def alone(self, recipe: Recipe, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Be the only process of this machine that builds an artefact in parts, from its beginning to its publication."""
+        """Be the only process of this machine that builds an artefact in parts, from its beginning to its end."""
         folder = self.staging(recipe.kind, recipe.digest)
         lock = Path(f"{folder}.parts.lock")
         with writing(folder):

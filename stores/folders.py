@@ -1,12 +1,12 @@
-"""Where the artefacts of a root count: in its folder, or in the bucket that the folder is the working root of.
+"""Where the artefacts of a root count: in its folder, or in the bucket whose working root the folder is.
 
-The one place in which that is decided. A plain root does nothing here; see `wilss.bucket.remote` for a bucket's objects.
+The one place in which that is decided. A plain root does nothing here; `wilss.bucket.remote` tells a bucket's objects.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from wilss.layout import MANIFEST, QUARANTINE
 from wilss.outside import checked, parse_json
 
 PARTS = "parts"
+Held = AbstractContextManager[object]
 SIDE_BY_SIDE = 8
 """Files that are written into a bucket at once."""
 
@@ -43,9 +44,7 @@ class Folders(Protocol):
         """Keep what is at hand of an artefact as long as this process lives."""
         ...
 
-    def leased(
-        self, name: str, on_wait: Callable[[], None] | None, once: bool = True
-    ) -> AbstractContextManager[object]:
+    def leased(self, name: str, on_wait: Callable[[], None] | None, once: bool = True) -> Held:
         """Be the only machine that makes something; locks keep processes of this one apart."""
         ...
 
@@ -90,9 +89,7 @@ class PlainFolders:
     def use(self, kind: str, digest: str) -> None:
         """See `Folders.use`."""
 
-    def leased(
-        self, name: str, on_wait: Callable[[], None] | None, once: bool = True
-    ) -> AbstractContextManager[object]:
+    def leased(self, name: str, on_wait: Callable[[], None] | None, once: bool = True) -> Held:
         """See `Folders.leased`."""
         return nullcontext()
 
@@ -145,9 +142,7 @@ class BucketFolders:
         """See `Folders.use`."""
         self._remote.cache.use(kind, digest)
 
-    def leased(
-        self, name: str, on_wait: Callable[[], None] | None, once: bool = True
-    ) -> AbstractContextManager[object]:
+    def leased(self, name: str, on_wait: Callable[[], None] | None, once: bool = True) -> Held:
         """See `Folders.leased`."""
         require_writable(self._remote)
         return leased(self._client, name, on_wait, once)
@@ -158,14 +153,16 @@ class BucketFolders:
         before = self._client.get(key)
         if before and (before[0] == content or not replaces):
             return before[0] == content  # this very one: its process was killed before it knew
-        self._upload(kind, digest, staging, marks)
+        offered = self._client.list(f"{PARTS}/{kind}/{digest}")  # parts that are done have their files there
+        there = {held.key for held in self._client.list(f"{FILES}/{kind}/{digest}")} if offered else set()
+        self._upload(kind, digest, staging, marks, there)
         tag = self._client.put_over(key, content, before[1]) if before else self._client.put_new(key, content)
         if tag:
             self._clear_parts(kind, digest)
         return tag is not None
 
-    def _upload(self, kind: str, digest: str, folder: Path, marks: Marks, anew: bool = False) -> None:
-        there = set() if anew else {h.key for h in self._client.list(f"{FILES}/{kind}/{digest}")}
+    def _upload(self, kind: str, digest: str, folder: Path, marks: Marks, there: Collection[str] = ()) -> None:
+        """Write files into the bucket, but for objects that are there and known to be whole."""
         wanted = {file_key(kind, digest, name, mark): folder / name for name, mark in marks.items()}
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             jobs = [pool.submit(self._client.put, key, path) for key, path in wanted.items() if key not in there]
@@ -176,7 +173,7 @@ class BucketFolders:
         """See `Folders.recommit`."""
         key, before = commit_key(kind, digest), self._client.get(commit_key(kind, digest))
         content = (folder / MANIFEST).read_bytes()
-        self._upload(kind, digest, folder, marks_in(folder), anew=True)
+        self._upload(kind, digest, folder, marks_in(folder))
         tag = self._client.put_over(key, content, before[1]) if before else self._client.put_new(key, content)
         if tag is None:
             self._remote.look(kind, digest)
@@ -190,6 +187,7 @@ class BucketFolders:
             moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             self._client.put(f"{QUARANTINE}/{kind}/{digest}-{moment}.json", there[0])
             self._client.delete(key)
+        self._clear_parts(kind, digest)
         self._remote.disown(kind, digest)
 
     def heal(self, folder: Path) -> bool:
@@ -202,7 +200,7 @@ class BucketFolders:
     def offer(self, kind: str, digest: str, part: str, staging: Path, names: Sequence[str]) -> None:
         """See `Folders.offer`."""
         marks = {name: mark_of(staging / name) for name in names}
-        self._upload(kind, digest, staging, marks, anew=True)
+        self._upload(kind, digest, staging, marks)
         self._client.put_new(_part_key(kind, digest, part), _Part(files=marks).model_dump_json().encode())
 
     def take(self, kind: str, digest: str, part: str, staging: Path) -> None:

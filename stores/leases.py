@@ -27,6 +27,9 @@ from wilss.bucket.remote import Remote, remote_above
 from wilss.errors import BucketError, SpecError
 
 LEASES = "leases"
+GATE = "collecting"
+"""The lease of whoever collects what nobody needs."""
+GATE_KEY = f"{LEASES}/{GATE}.json"
 DEFAULT_SECONDS = 60.0
 POLL = 1.0
 """Seconds between two looks at a lease that another one holds; less for short leases."""
@@ -202,7 +205,7 @@ def _wait(lease: Lease) -> None:
 
 @contextmanager
 def alone_with(path: Path) -> Iterator[None]:
-    """Be the only machine that writes a file of sealed lines, which is as the bucket has it; at once for a plain root."""
+    """Be the only machine that writes a file of sealed lines, which is as the bucket has it by now."""
     remote = remote_above(path.parent)
     if remote is None:
         yield
@@ -223,8 +226,8 @@ def require_writable(remote: Remote) -> None:
     other = content + b"\n"
     if remote.client.put_new(key, other) or remote.client.put_over(key, other, '"00000000000000000000000000000000"'):
         raise BucketError(
-            f"'{remote.client.address}' has no conditional writes (If-None-Match, If-Match), so that two machines could "
-            "write over each other; take a bucket that has them, or a folder as root"
+            f"'{remote.client.address}' has no conditional writes (If-None-Match, If-Match), so that two machines "
+            "could write over each other; take a bucket that has them, or a folder as root"
         )
     remote.is_writable = True
 

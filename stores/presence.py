@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-from stores.leases import LEASES, Lease, leased, renewed, require_writable
+from stores.leases import GATE, GATE_KEY, Lease, leased, renewed, require_writable
 from stores.progress import say
 from wilss.bucket.remote import Remote
 
 PRESENT = "in-use"
-GATE = "collecting"
-"""Held by whoever collects."""
 
 
 @contextmanager
@@ -37,7 +35,7 @@ def present(remote: Remote) -> Iterator[None]:
 
 def _pass(remote: Remote, mine: Lease) -> None:
     """Wait until nobody collects: who collects has looked for those who are there before, or sees this one."""
-    gate = Lease(remote.client, f"{LEASES}/{GATE}.json")
+    gate = Lease(remote.client, GATE_KEY)
     while gate.is_held():
         say(f"{gate.holder} collects what nobody needs; waiting for it")
         time.sleep(min(1.0, gate.seconds / 10))
@@ -55,5 +53,7 @@ def alone_in_bucket(remote: Remote) -> Iterator[bool]:
                 busy = True
             else:
                 remote.client.delete(held.key)
+        with remote.alone():
+            remote.documents.push()
         remote.pull(again=True)
         yield not busy

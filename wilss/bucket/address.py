@@ -65,8 +65,8 @@ def parse_address(place: str | Path) -> Address:
     bucket, _, prefix = rest.partition("/")
     if "@" in text or "?" in text or "#" in text:
         raise SpecError(
-            "the address of a root holds a user, a password or options; give s3://BUCKET/PREFIX alone: credentials come "
-            "from the environment or the profile, as the provider's own tools read them"
+            "the address of a root holds a user, a password or options; give s3://BUCKET/PREFIX alone: credentials "
+            "come from the environment or the profile, as the provider's own tools read them"
         )
     if not scheme or scheme[1].lower() != "s3":
         raise SpecError(f"'{text[:80]}' is no root; a root is a folder or s3://BUCKET/PREFIX")

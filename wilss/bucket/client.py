@@ -31,6 +31,19 @@ PIECE = 8 << 20
 TIMEOUT = timedelta(seconds=60)
 CODE = re.compile(r"<Code>([A-Za-z]{2,60})</Code>")
 STATUS = re.compile(r"\b([45][0-9]{2}) [A-Z][a-z]+")
+DENIED = (
+    "AccessDenied",
+    "AllAccessDisabled",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "status 401",
+    "status 403",
+)
+BEYOND = ("InvalidRange", "status 416")
+LASTING = ("InvalidBucketName", "NoSuchBucket", "PermanentRedirect")
+"""Reasons that asking once more does not change."""
 WORDS = ("timed out", "timeout", "refused", "reset", "dns", "certificate", "connect", "decod", "length")
 """Of a reason that tells something, and nothing that is secret."""
 
@@ -53,15 +66,8 @@ class Client:
         self.address = marker.address
         self._store = _connect(marker)
 
-    def get(self, key: str) -> tuple[bytes, str] | None:
-        """Content and tag; None for an object that is not there."""
-        return self._got(key, None)
-
-    def news(self, key: str, tag: str) -> tuple[bytes, str] | None:
-        """The same; None also where the object is as it was with that tag. See `gone`."""
-        return self._got(key, tag)
-
-    def _got(self, key: str, known: str | None) -> tuple[bytes, str] | None:
+    def get(self, key: str, known: str = "") -> tuple[bytes, str] | None:
+        """Content and tag; None for an object that is not there, or is as it was with a known tag."""
         import obstore
         from obstore.exceptions import NotModifiedError
 
@@ -124,7 +130,7 @@ class Client:
 
         False where the bucket has no such object, or one that holds something else every time.
         """
-        for _ in range(TRIES):
+        for _ in range(2):
             with _left_out(), whole_file(path, shared=True) as partial:
                 if self._copied(key, mark, partial):
                     return True
@@ -132,28 +138,30 @@ class Client:
         return False
 
     def _copied(self, key: str, mark: FileMark, partial: Path) -> bool:
-        import obstore
-
         digest = hashlib.sha256()
         with partial.open("wb") as handle:
             for start in range(0, mark.bytes, PIECE):
-                end = min(start + PIECE, mark.bytes)
-
-                def ask(start: int = start, end: int = end) -> bytes | None:
-                    try:
-                        piece = bytes(obstore.get_range(self._store, key, start=start, end=end))
-                    except FileNotFoundError:
-                        return None
-                    if len(piece) != end - start:
-                        raise _CutError
-                    return piece
-
-                piece = self._again("read", ask)
-                if piece is None:
-                    return False
+                piece = self._piece(key, start, min(start + PIECE, mark.bytes))
                 digest.update(piece)
                 handle.write(piece)
         return digest.hexdigest()[:32] == mark.checksum
+
+    def _piece(self, key: str, start: int, end: int) -> bytes:
+        """A part of an object; less where it is shorter, or not there. What is cut on its way is asked for again."""
+        import obstore
+        from obstore.exceptions import GenericError
+
+        def ask() -> bytes:
+            try:
+                return bytes(obstore.get_range(self._store, key, start=start, end=end))
+            except FileNotFoundError:
+                return b""
+            except GenericError as error:
+                if _reason(error) in BEYOND:
+                    return b""
+                raise
+
+        return self._again("read", ask)
 
     def list(self, prefix: str) -> list[Held]:
         """Objects below a prefix, by name."""
@@ -169,14 +177,14 @@ class Client:
         """Remove objects; those that are gone are passed over."""
         import obstore
 
-        def remove(key: str) -> None:
+        def ask() -> None:
             try:
-                obstore.delete(self._store, key)
-            except FileNotFoundError:
+                obstore.delete(self._store, list(keys))
+            except FileNotFoundError:  # of a single one; several are asked for at once
                 return
 
-        for key in keys:
-            self._again("delete from", lambda key=key: remove(key))  # type: ignore[misc]
+        if keys:
+            self._again("delete from", ask)
 
     def _require_bucket(self) -> None:
         """A bucket that is not there has no objects, either: told apart once."""
@@ -206,12 +214,15 @@ class Client:
             return (
                 f"there is no bucket '{self.address.bucket}'; make it, or name another with --root s3://BUCKET/PREFIX"
             )
-        if name in ("PermissionDeniedError", "UnauthenticatedError"):
+        if name in ("PermissionDeniedError", "UnauthenticatedError") or reason in DENIED:
             return (
                 f"the bucket lets nobody with these credentials {verb} '{self.address}' ({reason}); see that they are "
                 "right, and that they may list, read, write and delete below that prefix"
             )
-        return f"'{self.address}' cannot be reached ({reason}); see that bucket, endpoint, credentials and network are right"
+        if name == "InvalidPathError":
+            return f"'{self.address}' holds objects whose names are no paths; remove them, or take another prefix"
+        advice = "see that bucket, endpoint, credentials and network are right"
+        return f"'{self.address}' cannot be reached ({reason}); {advice}"
 
 
 class _CutError(Exception):
@@ -232,7 +243,7 @@ def _left_out() -> Iterator[None]:
 
 
 def _is_lasting(error: Exception) -> bool:
-    return any(word in _reason(error) for word in ("NoSuchBucket", "InvalidBucketName", "PermanentRedirect"))
+    return _reason(error) in (*LASTING, *DENIED)
 
 
 def _reason(error: Exception) -> str:

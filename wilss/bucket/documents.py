@@ -102,12 +102,7 @@ def _name_of(key: str) -> str:
 
 
 def _is_shared(name: str) -> bool:
-    first, _, rest = name.partition("/")
-    return (
-        first in FOLDERS
-        and bool(rest)
-        and not name.endswith(OMITTED)
-        and name[0] != "."
-        and Path(name).name[0] != "."
-        and Path(name).name != JOURNAL
-    )
+    folder, _, rest = name.partition("/")
+    last = name.rpartition("/")[2]
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return folder in FOLDERS and bool(rest) and not hidden and last != JOURNAL and not last.endswith(OMITTED)

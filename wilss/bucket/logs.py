@@ -6,6 +6,7 @@ has a line that the bucket has not.
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from wilss.bucket.remote import Remote
 from wilss.errors import BucketError
 from wilss.outputs import whole_file
 
+LOGS = "logs"
+NAMED = re.compile(r"aliases/moves\.jsonl|reviews/[0-9A-Za-z]{1,64}/acts\.jsonl")
+"""Journals of a root; nothing else has a place there."""
 FRESH = 1.0
 """Seconds in which a reader does not ask again."""
 _ASKED: dict[Path, float] = {}
@@ -31,15 +35,26 @@ def refresh(remote: Remote, path: Path, again: bool = False) -> None:
     with remote.alone():
         tags = _tags(remote)
         name = path.relative_to(remote.root).as_posix()
-        found = (
-            remote.client.news(_key(name), tag) if (tag := _tag(tags, name, path)) else remote.client.get(_key(name))
-        )
+        found = remote.client.get(_key(name), _tag(tags, name, path))
         if found:
             _take(path, found[0])
             tags.note({name: [found[1], len(found[0])]})
             if name.startswith("reviews/"):
                 remote.documents.pull(path.parent.relative_to(remote.root).as_posix())
         _ASKED[path] = time.monotonic()
+
+
+def pull_logs(remote: Remote) -> None:
+    """Let every copy be what the bucket has. Who asks is alone."""
+    tags = _tags(remote)
+    for held in remote.client.list(LOGS):
+        name = held.key.removeprefix(f"{LOGS}/")
+        if not NAMED.fullmatch(name):
+            continue
+        path = remote.root / name
+        if _tag(tags, name, path) != held.tag and (found := remote.client.get(held.key)):
+            _take(path, found[0])
+            tags.note({name: [found[1], len(found[0])]})
 
 
 def append(remote: Remote, path: Path, read: int, line: bytes) -> None:
@@ -99,4 +114,4 @@ def _tags(remote: Remote) -> Notes:
 
 
 def _key(name: str) -> str:
-    return f"logs/{name}"
+    return f"{LOGS}/{name}"

@@ -63,11 +63,13 @@ class Remote:
             yield
 
     def pull(self, again: bool = False) -> None:
-        """Bring all manifests and documents, unless that was done just now.
+        """Bring all manifests, documents and journals, unless that was done just now.
 
         Args:
             again: although it was.
         """
+        from wilss.bucket.logs import pull_logs
+
         if not again and time.monotonic() - self._pulled < FRESH:
             return
         with self.alone():
@@ -81,6 +83,7 @@ class Remote:
             for name in known.keys() - listed.keys():
                 self._forget(name)
             self.documents.pull()
+            pull_logs(self)
             self._pulled = time.monotonic()
 
     def look(self, kind: str, digest: str) -> bool:
@@ -135,7 +138,7 @@ class Remote:
         return f"{kind}/{digest}" in self._commits.read()
 
     def fetch(self, folder: Path, name: str, mark: FileMark) -> None:
-        """Bring one file of an artefact. Raises DamagedArtefactError where the bucket has it no more, or another one."""
+        """Bring one file of an artefact. Raises DamagedArtefactError where the bucket has it no more, or not so."""
         place = place_of(folder)
         if place is None:
             return
@@ -202,6 +205,13 @@ def remote_of(root: Path) -> Remote | None:
 def remote_above(folder: Path) -> Remote | None:
     """The bucket of the working root that a folder of aliases or of a review lies in."""
     return remote_of(folder.parent) or remote_of(folder.parent.parent)
+
+
+def share(folder: Path) -> None:
+    """Bring what was written in a review's folder to the bucket, where the root is one."""
+    if remote := remote_above(folder):
+        with remote.alone():
+            remote.documents.push(folder.relative_to(remote.root).as_posix())
 
 
 def push_all() -> None:
