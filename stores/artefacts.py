@@ -184,8 +184,8 @@ class Store:
         self.settle(recipe.kind, recipe.digest)
         found = self._sound_or_aside(recipe)
         made_meanwhile = found if anew is None or (found and found.created != anew.replaces) else None
-        if anew and not made_meanwhile:
-            _start_over(folder, anew)
+        if anew and not made_meanwhile and _start_over(folder, anew):
+            self.folders.clear_parts(recipe.kind, recipe.digest)
         folder.mkdir(exist_ok=True)
         try:
             yield
@@ -284,11 +284,12 @@ def _token_of(staging: Path) -> Path:
     return Path(f"{staging}.anew")
 
 
-def _start_over(staging: Path, anew: Anew) -> None:
+def _start_over(staging: Path, anew: Anew) -> bool:
     token = _token_of(staging)
-    if not token.is_file() or token.read_text() != anew.token:
+    if is_new := not token.is_file() or token.read_text() != anew.token:
         shutil.rmtree(staging, ignore_errors=True)
         token.write_text(anew.token)
+    return is_new
 
 
 def quarantine(root: Path, kind: Kind, digest: str) -> Path:

@@ -72,6 +72,10 @@ class Folders(Protocol):
         """Have the files of a part that others have done, in their order."""
         ...
 
+    def clear_parts(self, kind: str, digest: str) -> None:
+        """Take back all parts: the artefact is made from its beginning."""
+        ...
+
     def order(self, count: int) -> list[int]:
         """In which order this process makes that many parts."""
         ...
@@ -112,6 +116,9 @@ class PlainFolders:
 
     def take(self, kind: str, digest: str, part: str, staging: Path) -> None:
         """See `Folders.take`."""
+
+    def clear_parts(self, kind: str, digest: str) -> None:
+        """See `Folders.clear_parts`."""
 
     def order(self, count: int) -> list[int]:
         """See `Folders.order`."""
@@ -158,7 +165,7 @@ class BucketFolders:
         self._upload(kind, digest, staging, marks, there)
         tag = self._client.put_over(key, content, before[1]) if before else self._client.put_new(key, content)
         if tag:
-            self._clear_parts(kind, digest)
+            self.clear_parts(kind, digest)
         return tag is not None
 
     def _upload(self, kind: str, digest: str, folder: Path, marks: Marks, there: Collection[str] = ()) -> None:
@@ -187,7 +194,7 @@ class BucketFolders:
             moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             self._client.put(f"{QUARANTINE}/{kind}/{digest}-{moment}.json", there[0])
             self._client.delete(key)
-        self._clear_parts(kind, digest)
+        self.clear_parts(kind, digest)
         self._remote.disown(kind, digest)
 
     def heal(self, folder: Path) -> bool:
@@ -224,7 +231,8 @@ class BucketFolders:
         start = random.randrange(count) if count else 0
         return [*range(start, count), *range(start)]
 
-    def _clear_parts(self, kind: str, digest: str) -> None:
+    def clear_parts(self, kind: str, digest: str) -> None:
+        """See `Folders.clear_parts`."""
         self._client.delete(*(held.key for held in self._client.list(f"{PARTS}/{kind}/{digest}")))
 
 

@@ -48,6 +48,16 @@ def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:
     return root / kind / digest[:2] / digest
 
 
+def is_published(root: Path, kind: Kind, digest: str) -> bool:
+    """Whether there is such an artefact, sound or not; it is looked for in the bucket, where the root is one."""
+    if artefact_folder(root, kind, digest).is_dir():
+        return True
+    from wilss.bucket.remote import remote_of
+
+    remote = remote_of(root)
+    return remote is not None and remote.look(kind, digest)
+
+
 def cache_folder(root: Path) -> Path:
     """Folder of what the inspector keeps; everything in it can be made again."""
     return root / INSPECTOR

@@ -59,6 +59,8 @@ Root = Annotated[
     ),
 ]
 """Where a command without settings of the machine looks."""
+RootFolder = Annotated[Path | None, Parameter(converter=_root)]
+"""The same where the command tells what it is."""
 Device = Annotated[str | None, Parameter(help="cpu, cuda or mps; else WILSS_DEVICE, else the best there is")]
 """Where it computes."""
 Json = Annotated[bool, Parameter(negative="", help="print JSON")]
