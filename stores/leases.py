@@ -160,11 +160,11 @@ def leased(client: Client, name: str, on_wait: Callable[[], None] | None = None,
             yield lease
         well = True
     finally:
-        _let_go(lease, once and well)
+        let_go(lease, once and well)
 
 
-def _let_go(lease: Lease, gone: bool) -> None:
-    """A bucket that cannot be reached now will see the lease end by itself."""
+def let_go(lease: Lease, gone: bool) -> None:
+    """Free a lease. A bucket that cannot be reached now will see the lease end by itself."""
     try:
         lease.free(gone)
     except BucketError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-from stores.leases import GATE, GATE_KEY, Lease, leased, renewed, require_writable
+from stores.leases import GATE, GATE_KEY, Lease, leased, let_go, renewed, require_writable
 from stores.progress import say
 from wilss.bucket.remote import Remote
 
@@ -30,7 +30,7 @@ def present(remote: Remote) -> Iterator[None]:
                 with remote.alone():
                     remote.documents.push()
     finally:
-        mine.free(gone=True)
+        let_go(mine, gone=True)
 
 
 def _pass(remote: Remote, mine: Lease) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -101,6 +101,16 @@ def working_root(address: Address) -> Path:
         with whole_file(path, shared=True) as partial:
             partial.write_text(marker.model_dump_json(), encoding="utf-8")
     return folder
+
+
+def escaped(name: str) -> str:
+    """A path of a file as objects are named: whatever a disk has for a name, a bucket takes so."""
+    return quote(os.fsencode(name), safe="/")
+
+
+def unescaped(name: str) -> str:
+    """The path of a file from what `escaped` made."""
+    return os.fsdecode(unquote_to_bytes(name))
 
 
 def cache_home() -> Path:

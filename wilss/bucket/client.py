@@ -6,46 +6,24 @@ What a server answers is never passed on whole: it may name the key that was use
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from wilss.bucket.address import Address, Marker, endpoint_here
+from wilss.bucket.address import Marker
+from wilss.bucket.connection import connect
+from wilss.bucket.refusals import BEYOND, is_lasting, reason_of, told
 from wilss.damage import FileMark
 from wilss.errors import BucketError
 from wilss.outputs import whole_file
-
-if TYPE_CHECKING:
-    from obstore.store import S3Store
 
 T = TypeVar("T")
 TRIES = 6
 """How often a request is made that fails for no lasting reason; obstore repeats each of them itself, where it may."""
 PIECE = 8 << 20
 """Bytes of a file that are asked for at once: what is cut is asked for again, and no more than this is held."""
-TIMEOUT = timedelta(seconds=60)
-CODE = re.compile(r"<Code>([A-Za-z]{2,60})</Code>")
-STATUS = re.compile(r"\b([45][0-9]{2}) [A-Z][a-z]+")
-DENIED = (
-    "AccessDenied",
-    "AllAccessDisabled",
-    "ExpiredToken",
-    "InvalidAccessKeyId",
-    "InvalidToken",
-    "SignatureDoesNotMatch",
-    "status 401",
-    "status 403",
-)
-BEYOND = ("InvalidRange", "status 416")
-LASTING = ("InvalidBucketName", "NoSuchBucket", "PermanentRedirect")
-"""Reasons that asking once more does not change."""
-WORDS = ("timed out", "timeout", "refused", "reset", "dns", "certificate", "connect", "decod", "length")
-"""Of a reason that tells something, and nothing that is secret."""
 
 
 class Held(NamedTuple):
@@ -64,7 +42,7 @@ class Client:
 
     def __init__(self, marker: Marker) -> None:
         self.address = marker.address
-        self._store = _connect(marker)
+        self._store = connect(marker)
 
     def get(self, key: str, known: str = "") -> tuple[bytes, str] | None:
         """Content and tag; None for an object that is not there, or is as it was with a known tag."""
@@ -157,7 +135,7 @@ class Client:
             except FileNotFoundError:
                 return b""
             except GenericError as error:
-                if _reason(error) in BEYOND:
+                if reason_of(error) in BEYOND:
                     return b""
                 raise
 
@@ -200,29 +178,12 @@ class Client:
             try:
                 return ask()
             except (GenericError, _CutError) as error:
-                if attempt == TRIES - 1 or _is_lasting(error):
-                    raise BucketError(self._told(verb, error)) from None
+                if attempt == TRIES - 1 or is_lasting(error):
+                    raise BucketError(told(self.address, verb, error)) from None
                 time.sleep(0.05 * 2**attempt)
             except (BaseError, FileNotFoundError, ValueError) as error:
-                raise BucketError(self._told(verb, error)) from None
+                raise BucketError(told(self.address, verb, error)) from None
         raise AssertionError  # pragma: no cover
-
-    def _told(self, verb: str, error: Exception) -> str:
-        """One sentence for what was refused."""
-        name, reason = type(error).__name__, _reason(error)
-        if "NoSuchBucket" in reason or isinstance(error, FileNotFoundError):
-            return (
-                f"there is no bucket '{self.address.bucket}'; make it, or name another with --root s3://BUCKET/PREFIX"
-            )
-        if name in ("PermissionDeniedError", "UnauthenticatedError") or reason in DENIED:
-            return (
-                f"the bucket lets nobody with these credentials {verb} '{self.address}' ({reason}); see that they are "
-                "right, and that they may list, read, write and delete below that prefix"
-            )
-        if name == "InvalidPathError":
-            return f"'{self.address}' holds objects whose names are no paths; remove them, or take another prefix"
-        advice = "see that bucket, endpoint, credentials and network are right"
-        return f"'{self.address}' cannot be reached ({reason}); {advice}"
 
 
 class _CutError(Exception):
@@ -240,71 +201,3 @@ def _left_out() -> Iterator[None]:
         yield
     except _NotAsMarkedError:
         return
-
-
-def _is_lasting(error: Exception) -> bool:
-    return _reason(error) in (*LASTING, *DENIED)
-
-
-def _reason(error: Exception) -> str:
-    """Why, in the provider's code or a word, and nothing else of what it said."""
-    text = str(error)
-    if found := CODE.search(text) or STATUS.search(text):
-        return found[1] if found.re is CODE else f"status {found[1]}"
-    return next((word for word in WORDS if word in text.lower()), type(error).__name__.removesuffix("Error").strip("_"))
-
-
-def _connect(marker: Marker) -> S3Store:
-    try:
-        from obstore.exceptions import BaseError
-        from obstore.store import S3Store
-    except ModuleNotFoundError as error:
-        raise BucketError(
-            f"the root '{marker.address}' is a bucket, which obstore reads, and that is not installed; "
-            "pip install 'wilss[s3]'"
-        ) from error
-    endpoint = endpoint_here() or marker.endpoint
-    options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
-    provider = _chain(marker.address)
-    try:
-        return S3Store(
-            marker.bucket,
-            prefix=marker.prefix or None,
-            config=options,
-            client_options={
-                "timeout": TIMEOUT,
-                "connect_timeout": timedelta(seconds=10),
-                **({"allow_http": True} if endpoint.startswith("http://") else {}),
-            },
-            retry_config={
-                "max_retries": 4,
-                "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=2), "base": 2},
-                "retry_timeout": timedelta(seconds=90),
-            },
-            **({"credential_provider": provider} if provider else {}),
-        )
-    except (BaseError, ValueError) as error:
-        raise BucketError(
-            f"'{marker.address}' cannot be opened ({_reason(error)}); see AWS_REGION and AWS_ENDPOINT_URL"
-        ) from None
-
-
-def _chain(address: Address) -> Any:
-    """Profiles, single sign-on and roles as boto3 reads them; None where the environment itself holds the keys."""
-    if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
-        return None
-    try:
-        from boto3 import Session
-        from botocore.exceptions import BotoCoreError
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ModuleNotFoundError:
-        return None
-    try:
-        session = Session()
-        if session.get_credentials() is not None:
-            return Boto3CredentialProvider(session)
-    except BotoCoreError as error:
-        raise BucketError(f"the credentials for '{address}' cannot be read ({type(error).__name__})") from None
-    raise BucketError(
-        f"there are no credentials for '{address}'; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-    )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wilss.bucket.address import OWN
+from wilss.bucket.address import OWN, escaped, unescaped
 from wilss.bucket.client import Client, Held
 from wilss.bucket.notes import Notes
 from wilss.outputs import whole_file
@@ -35,7 +35,7 @@ class Documents:
             below: of which folder only, such as ``reviews/DIGEST``.
         """
         known, listed = self._notes.read(), dict[str, Held]()
-        for held in self._client.list(f"{DOCUMENTS}/{below}" if below else DOCUMENTS):
+        for held in self._client.list(f"{DOCUMENTS}/{escaped(below)}" if below else DOCUMENTS):
             if name := _name_of(held.key):
                 listed[name] = held
         news: dict[str, Any] = {}
@@ -58,10 +58,10 @@ class Documents:
             there.add(name)
             if self._is_changed(name, known.get(name)):
                 facts = path.stat()
-                tag = self._client.put(f"{DOCUMENTS}/{name}", path.read_bytes())
+                tag = self._client.put(f"{DOCUMENTS}/{escaped(name)}", path.read_bytes())
                 news[name] = [facts.st_size, facts.st_mtime_ns, tag]
         gone = [n for n in known.keys() - there if n.startswith(f"{below}/" if below else "")]
-        self._client.delete(*(f"{DOCUMENTS}/{name}" for name in gone))
+        self._client.delete(*(f"{DOCUMENTS}/{escaped(name)}" for name in gone))
         self._notes.note({**news, **dict.fromkeys(gone)})
 
     def _bring(self, name: str, held: Held) -> list[Any] | None:
@@ -95,7 +95,7 @@ class Documents:
 
 def _name_of(key: str) -> str:
     """Path below the root of an object, "" for what has no place there."""
-    name = key.removeprefix(f"{DOCUMENTS}/")
+    name = unescaped(key.removeprefix(f"{DOCUMENTS}/"))
     parts = PurePosixPath(name).parts
     plain = all(part not in ("..", ".", "/") and "\0" not in part and "\\" not in part for part in parts)
     return name if plain and parts and "/".join(parts) == name and _is_shared(name) else ""

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
-from wilss.bucket.address import OWN, Marker, marker_of
+from wilss.bucket.address import OWN, Marker, escaped, marker_of
 from wilss.bucket.cache import Cache
 from wilss.bucket.client import Client
 from wilss.bucket.documents import Documents
@@ -185,7 +185,7 @@ def commit_key(kind: str, digest: str) -> str:
 
 def file_key(kind: str, digest: str, name: str, mark: FileMark) -> str:
     """Name of the object of a file."""
-    return f"{FILES}/{kind}/{digest}/{name}@{mark.checksum}"
+    return f"{FILES}/{kind}/{digest}/{escaped(name)}@{mark.checksum}"
 
 
 _OPEN: dict[Path, Remote] = {}
