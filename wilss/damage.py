@@ -180,6 +180,21 @@ def bring(folder: Path, marks: Marks) -> None:
         remote.fetch_all(folder, marks)
 
 
+def is_at_hand(path: Path, comes: bool = True) -> bool:
+    """Whether there is such a file in an artefact's folder, or its bucket has it.
+
+    Args:
+        comes: it is brought then; otherwise it need not be there.
+    """
+    if path.is_file():
+        return True
+    remote = _remote_with(path.parent)
+    mark = marks_in(path.parent).get(path.name) if remote else None
+    if remote and mark and comes:
+        remote.fetch(path.parent, path.name, mark)
+    return mark is not None
+
+
 def _remote_with(folder: Path) -> Remote | None:
     """The bucket that has an artefact, of which this folder is a copy that may lack files."""
     place = place_of(folder)

@@ -13,7 +13,7 @@ from tests.commands import Wilss
 from tests.flows.conftest import photo
 from tests.s3 import KEY, SECRET, Bucket
 
-RUN = ("run", "scenes-15-5", "--preset", "tiny", "--json")
+RUN = ("run", "scenes-15-5", "--preset", "tiny")
 
 
 def on(machine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -29,7 +29,8 @@ def test_one_machine_runs_and_others_find_review_promote_and_predict(
     on("a", monkeypatch, tmp_path)
     code, out, err = wilss(*RUN)
     assert code == 0, err
-    report = json.loads(out)
+    (key,) = [name for name in s3.names() if name.endswith("/report.json")]
+    report = json.loads(s3.read(key))
     commits = s3.commits()
     assert len(commits) == len(set(report["artefacts"].values()))
     said = [out, err]
@@ -37,7 +38,7 @@ def test_one_machine_runs_and_others_find_review_promote_and_predict(
     on("b", monkeypatch, tmp_path)
     code, out, err = wilss(*RUN)
     assert code == 0, err
-    assert json.loads(out) == report
+    assert json.loads(s3.read(key)) == report
     assert "report: found, nothing was to be done" in err + out
     assert s3.commits() == commits
     code, out, _ = wilss("runs")
