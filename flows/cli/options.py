@@ -119,7 +119,6 @@ def _machine_fields() -> dict[str, Any]:
         if name == "again":
             continue
         own = Parameter(name="--import", negative="") if name == "imports" else Parameter(show_default=False)
-        own = Parameter(show_default=False, converter=_root) if name == "root" else own
         told = f"{field.description}; else WILSS_{name.upper()}"
         fields[name] = (Annotated[field.annotation, own], Field(field.default, description=told))
     return fields
@@ -141,7 +140,7 @@ class _Machine(BaseModel):
     @property
     def service_root(self) -> Path:
         """The root whose service is asked: as given, else that of the environment."""
-        return getattr(self, "root") if "root" in self.model_fields_set else default_root()  # noqa: B009
+        return root_folder(getattr(self, "root")) if "root" in self.model_fields_set else default_root()  # noqa: B009
 
     def given(self, again: tuple[str, ...] = ()) -> dict[str, Any]:
         """What was given, as a flow in another process takes it: paths are whole, and the root is the worker's own."""

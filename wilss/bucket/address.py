@@ -62,6 +62,7 @@ def parse_address(place: str | Path) -> Address:
     """The bucket that is named. Raises SpecError, without the text where it may hold a password."""
     scheme = OF_SCHEME.match(text := str(place))
     rest = text[scheme.end() :].rstrip("/") if scheme else ""
+    text = f"{scheme[1]}://{rest}" if scheme else text
     bucket, _, prefix = rest.partition("/")
     if "@" in text or "?" in text or "#" in text:
         raise SpecError(
