@@ -42,7 +42,7 @@ def _wanted(remote: Remote, kind: str, digest: str) -> set[str]:
     if kind not in KINDS or not remote.knows(kind, digest):
         return set()
     try:
-        marks = marks_in(artefact_folder(remote.root, kind, digest))  # type: ignore[arg-type]
+        marks = marks_in(artefact_folder(remote.root, kind, digest))
     except DamagedArtefactError:
         return {held.key for held in remote.client.list(f"{FILES}/{kind}/{digest}")}
     return {file_key(kind, digest, name, mark) for name, mark in marks.items()}

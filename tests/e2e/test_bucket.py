@@ -17,7 +17,7 @@ from tests.e2e.test_kill import ROOT, read_until, wait_for_the_end_of
 from tests.s3 import SECRET, Bucket
 from wilss.layout import root_folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shards of labels
 
 
@@ -84,7 +84,7 @@ def test_two_machines_at_once_make_everything_once_and_share_the_labels(
     s3.network.faults = faults
     runs = [start(s3, tmp_path / name) for name in "ab"]
     try:
-        outputs = [run.communicate(timeout=500)[0] for run in runs]
+        outputs = [run.communicate(timeout=900)[0] for run in runs]
     finally:
         for run in runs:
             run.kill()
@@ -107,7 +107,7 @@ def test_eight_machines_at_once(s3: Bucket, tmp_path: Path, monkeypatch: pytest.
     few = ("--preset", "tiny", "--set", "data.n_train=160")
     runs = [start(s3, tmp_path / str(n), *few) for n in range(8)]
     try:
-        outputs = [run.communicate(timeout=580)[0] for run in runs]
+        outputs = [run.communicate(timeout=1100)[0] for run in runs]
     finally:
         for run in runs:
             run.kill()

@@ -27,13 +27,13 @@ def connect(marker: Marker) -> S3Store:
             "pip install 'wilss[s3]'"
         ) from error
     endpoint = endpoint_here() or marker.endpoint
-    options: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}
+    config: Any = {"endpoint": endpoint} if endpoint else {}
     provider = _chain(marker.address)
     try:
         return S3Store(
             marker.bucket,
             prefix=marker.prefix or None,
-            config=options,
+            config=config,
             client_options={
                 "timeout": TIMEOUT,
                 "connect_timeout": timedelta(seconds=10),
