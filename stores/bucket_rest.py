@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from stores.folders import PARTS
-from stores.leases import GATE_KEY, LEASES
+from stores.leases import GATE_KEY, LEASES, Lease
 from wilss.bucket.client import Held
 from wilss.bucket.remote import COMMITS, FILES, Remote, commit_key, file_key
 from wilss.damage import marks_in
@@ -24,17 +24,33 @@ class Rest(NamedTuple):
 
 def rest_of(remote: Remote) -> Iterator[Rest]:
     """Objects that nobody needs. Who asks has to be alone in the bucket, with all its manifests at hand."""
+    leases, making = _leases(remote)
     groups: dict[str, list[Held]] = {}
     for held in [*remote.client.list(FILES), *remote.client.list(PARTS)]:
         _, kind, digest, *_ = [*held.key.split("/"), "", ""]
         groups.setdefault(f"{kind}/{digest}", []).append(held)
     for name, there in sorted(groups.items()):
         kind, digest = name.split("/")
+        if name in making:
+            continue
         wanted = _wanted(remote, kind, digest)
         if unwanted := [held for held in there if held.key not in wanted]:
             yield _rest(f"{kind} {digest[:12]}", unwanted)
-    if leases := [held for held in remote.client.list(LEASES) if held.key != GATE_KEY]:
+    if leases:
         yield _rest("leases", leases)
+
+
+def _leases(remote: Remote) -> tuple[list[Held], set[str]]:
+    """Leases that ended, and what the others are of: a label set that somebody imports, say, who uses no store."""
+    ended, making = list[Held](), set[str]()
+    for held in remote.client.list(LEASES):
+        if held.key == GATE_KEY:
+            continue
+        if Lease(remote.client, held.key).is_held():
+            making.add(held.key.removeprefix(f"{LEASES}/").partition(".")[0])
+        else:
+            ended.append(held)
+    return ended, making
 
 
 def _wanted(remote: Remote, kind: str, digest: str) -> set[str]:

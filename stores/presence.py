@@ -23,7 +23,7 @@ def present(remote: Remote) -> Iterator[None]:
     try:
         with renewed(mine):
             _pass(remote, mine)
-            remote.pull()
+            remote.pull(again=True)
             try:
                 yield
             finally:

@@ -122,6 +122,9 @@ def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
             place = root / QUARANTINE / "reports" / f"{path.parent.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
             place.mkdir(parents=True)
             path.replace(place / path.name)
+            if remote := remote_of(root):
+                with remote.alone():
+                    remote.documents.drop(path)
             yield f"{broken.fault}; moved to '{place}', run again to write it anew"
 
 

@@ -6,6 +6,7 @@ The later writer of one counts, as with two processes on one disk. Journals are 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,6 +20,8 @@ FOLDERS = ("runs", "fewshot", "comparisons", "gates", "guards", "learnt-from", "
 """Folders of a root whose files are shared; all others are this machine's own."""
 OMITTED = (".partial", ".lock", ".pid")
 JOURNAL = "acts.jsonl"
+SIDE_BY_SIDE = 8
+"""Requests that are made at once."""
 
 
 class Documents:
@@ -29,7 +32,7 @@ class Documents:
         self._notes = Notes(root / OWN / "documents.json")
 
     def pull(self, below: str = "") -> None:
-        """Bring what is new in the bucket; what was changed here meanwhile stays, and what left it goes.
+        """Bring what is new in the bucket or missing here; what was changed here stays, and what left the bucket goes.
 
         Args:
             below: of which folder only, such as ``reviews/DIGEST``.
@@ -38,31 +41,36 @@ class Documents:
         for held in self._client.list(f"{DOCUMENTS}/{escaped(below)}" if below else DOCUMENTS):
             if name := _name_of(held.key):
                 listed[name] = held
-        news: dict[str, Any] = {}
-        for name, held in listed.items():
-            before = known.get(name)
-            if (not before or before[2] != held.tag) and not self._is_changed(name, before):
-                news[name] = self._bring(name, held)
+        wanted = [name for name, held in listed.items() if self._is_wanted(name, known.get(name), held.tag)]
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            news: dict[str, Any] = dict(zip(wanted, pool.map(lambda n: self._bring(n, listed[n]), wanted), strict=True))
         for name in known.keys() - listed.keys():
             if name.startswith(f"{below}/" if below else "") and not self._is_changed(name, known[name]):
                 self._path(name).unlink(missing_ok=True)
                 news[name] = None
         self._notes.note(news)
 
+    def _is_wanted(self, name: str, before: Any, tag: str) -> bool:
+        if not self._path(name).is_file():
+            return True
+        return (not before or before[2] != tag) and not self._is_changed(name, before)
+
     def push(self, below: str = "") -> None:
-        """Bring what is new here to the bucket, and take from it what was taken from here."""
+        """Bring what is new here to the bucket. What is missing here stays there: see `drop`."""
         known, news = self._notes.read(), dict[str, Any]()
-        there = set[str]()
         for path in self._files(below):
             name = path.relative_to(self._root).as_posix()
-            there.add(name)
             if self._is_changed(name, known.get(name)):
                 facts = path.stat()
                 tag = self._client.put(f"{DOCUMENTS}/{escaped(name)}", path.read_bytes())
                 news[name] = [facts.st_size, facts.st_mtime_ns, tag]
-        gone = [n for n in known.keys() - there if n.startswith(f"{below}/" if below else "")]
-        self._client.delete(*(f"{DOCUMENTS}/{escaped(name)}" for name in gone))
-        self._notes.note({**news, **dict.fromkeys(gone)})
+        self._notes.note(news)
+
+    def drop(self, path: Path) -> None:
+        """Take a document from the bucket, which was taken from the working root."""
+        name = path.relative_to(self._root).as_posix()
+        self._client.delete(f"{DOCUMENTS}/{escaped(name)}")
+        self._notes.note({name: None})
 
     def _bring(self, name: str, held: Held) -> list[Any] | None:
         found = self._client.get(held.key)

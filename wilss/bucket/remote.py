@@ -16,7 +16,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -34,6 +35,8 @@ from wilss.layout import KINDS, MANIFEST, artefact_folder
 from wilss.outputs import whole_file
 
 COMMITS, FILES = "commits", "files"
+SIDE_BY_SIDE = 16
+"""Requests that are made at once."""
 FRESH = 2.0
 """Seconds in which what is there is not asked for once more."""
 GONE = ".bucket-gone"
@@ -77,14 +80,26 @@ class Remote:
             for held in self.client.list(COMMITS):
                 if name := _named(held.key):
                     listed[name] = held.tag
-            for name, tag in listed.items():
-                if known.get(name) != tag or not (self._folder(name) / MANIFEST).is_file():
-                    self._bring(*name.split("/"))
+            there = {name for name in listed if (self._folder(name) / MANIFEST).is_file()}
+            self._bring_all([name for name, tag in listed.items() if known.get(name) != tag or name not in there])
             for name in known.keys() - listed.keys():
                 self._forget(name)
             self.documents.pull()
             pull_logs(self)
             self._pulled = time.monotonic()
+
+    def _bring_all(self, names: Sequence[str]) -> None:
+        """Bring manifests, several at once; what is known of them is noted now and then."""
+        for start in range(0, len(names), 1000):
+            some = names[start : start + 1000]
+            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+                found = list(pool.map(lambda name: self.commit_of(*name.split("/")), some))
+            tags = {}
+            for name, one in zip(some, found, strict=True):
+                if one:
+                    self._stand(name, one[0])
+                    tags[name] = one[1]
+            self._commits.note(tags)
 
     def look(self, kind: str, digest: str) -> bool:
         """Bring one manifest, whatever was known of it; whether the bucket has it."""
@@ -108,15 +123,17 @@ class Remote:
 
         One that is damaged stands too: whoever reads it says so, as in a plain root.
         """
-        folder = artefact_folder(self.root, kind, digest)  # type: ignore[arg-type]
-        path = folder / MANIFEST
+        with self.alone():
+            self._stand(f"{kind}/{digest}", content)
+            self._commits.note({f"{kind}/{digest}": tag})
+
+    def _stand(self, name: str, content: bytes) -> None:
+        path = (folder := self._folder(name)) / MANIFEST
         if not path.is_file() or path.read_bytes() != content:
             _leave(folder)
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path, shared=True) as partial:
                 partial.write_bytes(content)
-        with self.alone():
-            self._commits.note({f"{kind}/{digest}": tag})
 
     def _forget(self, name: str) -> None:
         """What left the bucket leaves the working root."""
@@ -153,10 +170,8 @@ class Remote:
 
     def fetch_all(self, folder: Path, marks: Mapping[str, FileMark]) -> None:
         """Bring every file of an artefact that is not there, several at once. Raises as `fetch`."""
-        from concurrent.futures import ThreadPoolExecutor
-
         missing = [(name, mark) for name, mark in marks.items() if not (folder / name).is_file()]
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             for done in [pool.submit(self.fetch, folder, name, mark) for name, mark in missing]:
                 done.result()
 

@@ -92,6 +92,9 @@ def test_documents_come_and_go(machine: Machine, s3: Bucket) -> None:
     assert (a.root / "runs" / "one" / "report.json").read_text() == "newer"
     (a.root / "gates" / "g.json").unlink()
     a.documents.push()
+    a.pull(again=True)
+    assert (a.root / "gates" / "g.json").read_text() == "gates/g.json", "somebody made room; it comes again"
+    a.documents.drop(a.root / "gates" / "g.json")
     b.pull(again=True)
     assert not (b.root / "gates" / "g.json").exists()
     s3.write("roots/pets/documents/service/up.json", b"x")

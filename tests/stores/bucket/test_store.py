@@ -169,6 +169,17 @@ def test_garbage_goes_from_the_bucket_and_what_others_use_stays(machine: Machine
     assert store.find(RECIPE) is None
 
 
+def test_what_somebody_makes_without_using_the_store_is_no_garbage(machine: Machine, s3: Bucket) -> None:
+    """Its files are in the bucket, and its commit is not yet."""
+    a, b = Store(machine("a")), machine("b")
+    with a.build(RECIPE) as folder:
+        (folder / "index.json").write_text("[]")
+        a.folders.offer("banks", RECIPE.digest, "all", folder, ["index.json"])
+        assert not list(collect(b))
+        a.publish(RECIPE, folder, {})
+    assert read_stored_json(Store(machine("c")).folder(a.find(RECIPE).ref) / "index.json") == []
+
+
 def test_no_credential_is_written_anywhere(machine: Machine, s3: Bucket, tmp_path: Path) -> None:
     build(machine("a"))
     list(collect(machine("a")))
