@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,11 @@ def kill_at(s3: Bucket, home: Path, line_start: str) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
     wait_for_the_end_of(process.pid)
+
+
+def labelled(output: str) -> set[int]:
+    """Shards that a run made itself."""
+    return {int(number) for number in re.findall(r"^labels, shard (\d+)", output, re.MULTILINE)}
 
 
 def report_of(s3: Bucket) -> dict[str, Any]:
@@ -93,13 +100,36 @@ def test_two_machines_at_once_make_everything_once_and_share_the_labels(
     written = [one for one in s3.network.seen if one.startswith("PUT") and "/commits/" in one]
     assert len(s3.commits()) == len(set(report_of(s3)["artefacts"].values()))
     assert len(set(written)) == len(s3.commits())
-    labelled = [sum(line.startswith("labels, shard") for line in output.splitlines()) for output in outputs]
-    assert all(labelled), f"each made some shards: {labelled}"
+    first, second = (labelled(output) for output in outputs)
+    assert first | second, outputs
+    assert not first & second, "each shard is made by one of them"
     assert not any(SECRET in output for output in outputs)
     for name in "ab":
         root = next((tmp_path / name / "buckets").iterdir())
         assert Store(root).all("checkpoints")
     assert "report: found" in finish(s3, tmp_path / "c")
+
+
+def test_one_goes_on_with_the_shards_of_one_that_vanished_and_is_back_later(s3: Bucket, tmp_path: Path) -> None:
+    a = start(s3, tmp_path / "a")
+    try:
+        read_until(a, "labels, shard ")
+        while not any("/parts/" in key for key in s3.names()):
+            time.sleep(0.05)
+        a.send_signal(signal.SIGSTOP)  # it renews no lease
+        done = {int(found[1]) for key in s3.names() if (found := re.search(r"/parts/.*/shard-(\d+)\.json$", key))}
+        output = finish(s3, tmp_path / "b")
+        assert done
+        assert not done & labelled(output), "they were there"
+        assert labelled(output), "others were not"
+        commits, report = s3.commits(), report_of(s3)
+        a.send_signal(signal.SIGCONT)
+        late, _ = a.communicate(timeout=400)
+        assert a.returncode == 0, late
+        assert s3.commits() == commits
+        assert report_of(s3)["artefacts"] == report["artefacts"]
+    finally:
+        a.kill()
 
 
 @pytest.mark.whole
