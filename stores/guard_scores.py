@@ -51,7 +51,7 @@ class Scored:
         start = time.monotonic()
         model, card = load_student(self.session.store.folder(self.student))
         channels = output_channels(_ids(self.source, card), len(self.source.classes), VOID)
-        table = ImageTable(self.source, tuple(self.images), card.input.canvas)
+        table = ImageTable(self.source, tuple(self.images), card.input.canvas, self.session.room)
         with stage_progress(f"score on {self.title}") as progress:
             data = MaskedImages(table, tuple(channels), self.source)
             counts = score_images(model.to(self.session.device), data, progress=progress)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError, field_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from wilss.errors import WeightsNotFoundError
 from wilss.section import without_default
+
+LEAST_MEMORY = 512 << 20
+"""Bytes that a run may be given."""
 
 
 class Settings(BaseModel):
@@ -35,12 +38,29 @@ class Settings(BaseModel):
     skip_unreadable: bool = Field(False, description="leave out images that cannot be decoded, and say how many")
     device: str = Field("auto", description="cpu, cuda or mps; auto takes cuda, else mps, else cpu")
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
+    memory: str | None = Field(
+        None,
+        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, what does not "
+        "fit is read again; that half is a quarter of the machine's memory when left out",
+    )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
     )
     again: tuple[str, ...] = Field(
         (), description="stages that are made anew although they are there; what is built upon them is made anew too"
     )
+
+    @field_validator("memory")
+    @classmethod
+    def _sized(cls, memory: str | None) -> str | None:
+        if memory is not None and _bytes(memory) < LEAST_MEMORY:
+            raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB that PyTorch itself takes")
+        return memory
+
+    @property
+    def room(self) -> int | None:
+        """Bytes of images and masks that may be kept; None leaves it to the machine."""
+        return None if self.memory is None else _bytes(self.memory) // 2
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -56,6 +76,14 @@ class Settings(BaseModel):
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
         return {option: str(path.resolve()) for option, path in named.items() if path is not None}
+
+
+def _bytes(size: str) -> int:
+    """A size in words, such as 2GiB. Raises ValueError for what is none."""
+    try:
+        return TypeAdapter(ByteSize).validate_python(size)
+    except ValidationError as error:
+        raise ValueError(f"'memory' is '{size}', which is no size such as 2GiB or 800MB") from error
 
 
 def weights_folder(folder: Path | None) -> Path | None:
