@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -40,8 +49,8 @@ class Settings(BaseModel):
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     memory: str | None = Field(
         None,
-        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, what does not "
-        "fit is read again; that half is a quarter of the machine's memory when left out",
+        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what does "
+        "not fit is read again; that half is a quarter of the machine's memory when left out",
     )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
@@ -54,7 +63,7 @@ class Settings(BaseModel):
     @classmethod
     def _sized(cls, memory: str | None) -> str | None:
         if memory is not None and _bytes(memory) < LEAST_MEMORY:
-            raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB that PyTorch itself takes")
+            raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB of PyTorch alone")
         return memory
 
     @property
