@@ -49,8 +49,8 @@ class Settings(BaseModel):
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     memory: str | None = Field(
         None,
-        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what does "
-        "not fit is read again; that half is a quarter of the machine's memory when left out",
+        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what "
+        "does not fit is read again; half of the machine's when left out",
     )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
