@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from wilss.errors import WeightsNotFoundError
 from wilss.section import without_default
+
+THREADS, DASK = "threads", "dask"
+"""What computes shards side by side: threads of this process, or Dask's workers."""
+EXAMPLE = "dask:tcp://127.0.0.1:8786"
+"""Of a runner with an address."""
 
 
 class Settings(BaseModel):
@@ -35,12 +40,31 @@ class Settings(BaseModel):
     skip_unreadable: bool = Field(False, description="leave out images that cannot be decoded, and say how many")
     device: str = Field("auto", description="cpu, cuda or mps; auto takes cuda, else mps, else cpu")
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
+    runner: str = Field(
+        THREADS,
+        max_length=300,
+        description="what labels and evaluates side by side: threads; dask, a cluster of --workers processes on this "
+        "machine; or dask:ADDRESS, the workers of a Dask scheduler such as dask:tcp://10.0.0.5:8786",
+    )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
     )
     again: tuple[str, ...] = Field(
         (), description="stages that are made anew although they are there; what is built upon them is made anew too"
     )
+
+    @field_validator("runner")
+    @classmethod
+    def _known_runner(cls, runner: str) -> str:
+        kind, colon, address = runner.partition(":")
+        if runner not in (THREADS, DASK) and not (kind == DASK and colon and address.strip()):
+            raise ValueError(f"runner '{runner}' is none of threads, dask and dask:ADDRESS, such as {EXAMPLE}")
+        return runner
+
+    @property
+    def scheduler(self) -> str:
+        """Address of the Dask scheduler that is named; "" where there is none."""
+        return self.runner.partition(":")[2].strip()
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
