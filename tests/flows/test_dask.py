@@ -129,6 +129,6 @@ def test_what_goes_wrong_on_a_worker_is_what_the_run_ends_with(tmp_path: Path) -
     from flows.relabel import run_relabel
 
     imports, spec = own(tmp_path / "own.py", refuses=True), {**TINY, "foundation": {"scorer": "bright:any"}}
-    with pytest.raises(SpecError, match="^the scorer says no$"):
+    with pytest.raises(SpecError, match=r"^the scorer says no$"):
         run_relabel(make_spec(spec), 1, Settings(root=tmp_path / "root", runner="dask", imports=imports))
     assert own_workers(os.getpid()) == []
