@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from prefect.settings import PREFECT_API_URL
 
 from flows.api import Api
