@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 from urllib.parse import urlsplit
 
 from distributed import Client
@@ -15,15 +17,28 @@ from wilss.errors import RunnerError
 
 
 def require_same_versions(client: Client) -> None:
-    """Raise RunnerError that names a worker of another version, and all that differs.
+    """Raise RunnerError that names a worker, or the scheduler, of another version, and all that differs.
 
-    Only functions of Python's own library are sent, which every version of it has.
+    The scheduler reads what it hands on. Only functions of Python's own library are sent, which every version has.
     """
-    found = {PYTHON: client.run(platform.python_version, on_error="return")}
-    found |= {name: client.run(version, name, on_error="return") for name in PACKAGES}
-    for worker in found[PYTHON]:
-        theirs = {name: _told(by_worker.get(worker)) for name, by_worker in found.items()}
-        require_same_version(f"the worker {worker}", {**theirs, PYTHON: minor(theirs[PYTHON])}, versions_here())
+    asked: dict[str, tuple[Any, ...]] = {PYTHON: (platform.python_version,)}
+    asked |= {name: (version, name) for name in PACKAGES}
+    by_worker = {name: client.run(*what, on_error="return") for name, what in asked.items()}
+    _require(f"the scheduler {client.scheduler.address}", {name: _on_scheduler(client, asked[name]) for name in asked})
+    for worker in by_worker[PYTHON]:
+        _require(f"the worker {worker}", {name: found.get(worker) for name, found in by_worker.items()})
+
+
+def _on_scheduler(client: Client, what: tuple[Any, ...]) -> object:
+    try:
+        return client.run_on_scheduler(*what)
+    except PackageNotFoundError as error:
+        return error
+
+
+def _require(where: str, found: Mapping[str, object]) -> None:
+    theirs = {name: _told(one) for name, one in found.items()}
+    require_same_version(where, {**theirs, PYTHON: minor(theirs[PYTHON])}, versions_here())
 
 
 def require_reachable_server(client: Client) -> None:

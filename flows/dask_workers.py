@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, LocalCluster
-from distributed.utils import silence_logging_cmgr
+from distributed import LocalCluster
 from prefect import Task
 from prefect_dask import DaskTaskRunner
 from prefect_dask.task_runners import PrefectDaskFuture
 
+from flows.dask_connect import quiet, require_scheduler
 from flows.dask_mapping import DaskMapping
 from flows.dask_versions import require_reachable_server, require_same_versions
 from flows.runners import Shown
@@ -30,15 +30,12 @@ from tasks.workers import RunElsewhere
 from wilss.errors import RunnerError
 from wilss.settings import Settings
 
-CONNECT_SECONDS = 10.0
-START_IT = "start one with 'dask scheduler', name another with --runner dask:ADDRESS, or give --runner threads"
-
 
 @contextmanager
 def dask_workers(run: Run, there: Path) -> Iterator[DaskWorkers]:
     """Workers that know the run. Raises RunnerError where they cannot be had, or are not such as this process needs."""
     name = f"wilss-{uuid4().hex}"
-    with silence_logging_cmgr(logging.CRITICAL), _runner(run.settings) as runner:
+    with quiet(), _runner(run.settings) as runner:
         client = runner.client
         require_same_versions(client)
         require_reachable_server(client)
@@ -50,16 +47,11 @@ def dask_workers(run: Run, there: Path) -> Iterator[DaskWorkers]:
                 client.unregister_worker_plugin(name)
 
 
-def look_at(address: str) -> None:
-    """Connect to a scheduler and go again. Raises as `dask_workers`."""
-    with silence_logging_cmgr(logging.CRITICAL), _connected(address) as client:
-        require_same_versions(client)
-
-
 @contextmanager
 def _runner(settings: Settings) -> Iterator[DaskTaskRunner]:
     if address := settings.scheduler:
-        with _connected(address), DaskTaskRunner(address=address) as runner:
+        require_scheduler(address)
+        with DaskTaskRunner(address=address) as runner:
             yield runner
         return
     local = {
@@ -72,28 +64,19 @@ def _runner(settings: Settings) -> Iterator[DaskTaskRunner]:
         "memory_limit": 0,  # else workers are paused and killed by how much torch keeps
     }
     with DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=local) as runner:
-        try:
-            assert runner.client
-        except (RuntimeError, OSError) as error:
-            raise RunnerError(
-                f"a Dask cluster of {settings.workers} workers does not start ({error!s:.200}); give fewer --workers, "
-                "or --runner threads"
-            ) from error
+        _start(runner, settings.workers)
         yield runner
 
 
-@contextmanager
-def _connected(address: str) -> Iterator[Client]:
+def _start(runner: DaskTaskRunner, workers: int) -> None:
+    """Have the cluster up; Prefect starts it when its client is asked for."""
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:  # nothing there, something else, or no address
-        raise RunnerError(f"no Dask scheduler answers at '{address:.200}' ({_reason(error)}); {START_IT}") from error
-    with client:
-        yield client
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error.__cause__ or error).split())[:200] or type(error).__name__
+        getattr(runner, "client")  # noqa: B009
+    except (RuntimeError, OSError) as error:
+        raise RunnerError(
+            f"a Dask cluster of {workers} workers does not start ({error!s:.200}); give fewer --workers, or --runner "
+            "threads"
+        ) from error
 
 
 class DaskWorkers:

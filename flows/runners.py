@@ -80,7 +80,7 @@ def require_runner(settings: Settings) -> None:
         return
     require_extra(settings)
     if settings.scheduler:
-        from flows.dask_workers import look_at
+        from flows.dask_connect import look_at
 
         look_at(settings.scheduler)
 

@@ -23,8 +23,6 @@ from wilss.spec import make_spec
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend"), pytest.mark.timeout(900)]
 SPEC: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny", "method": "finetune", "data": {"n_train": 240}}
 
-REFINED = "labels.zarr/refined/c/**/*"
-
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,11 +115,17 @@ def test_a_scheduler_that_is_gone_is_one_sentence_and_what_is_written_stays(
     assert str(told.value) == (
         f"the Dask scheduler at '{address}' is gone; what is written stays: start it, then the same command again"
     )
-    first = {p.name: p.stat().st_mtime_ns for p in root.glob(f"labels/.staging-*/{REFINED}") if p.is_file()}
+    first = written(root, ".staging-*")
     assert first
     assert relabelled(root) == expected
-    then = {p.name: p.stat().st_mtime_ns for p in root.glob(f"labels/??/*/{REFINED}") if p.is_file()}
-    assert {name: then[name] for name in first} == first
+    then = written(root, "??/*")
+    assert {name: then[name] for name in first} == first, "it was made again"
+
+
+def written(root: Path, folder: str) -> dict[str, int]:
+    """Chunk of the refined masks -> when it was written."""
+    found = [path for path in root.glob(f"labels/{folder}/labels.zarr/refined/c/**/*") if path.is_file()]
+    return {str(path).partition("/refined/c/")[2]: path.stat().st_mtime_ns for path in found}
 
 
 def fake(folder: Path, **versions: str) -> Path:

@@ -56,6 +56,7 @@ def test_it_is_in_no_digest() -> None:
     assert Settings(runner="dask").sources == Settings().sources
 
 
+@pytest.mark.usefixtures("prefect_backend")
 def test_an_address_without_a_scheduler_is_one_sentence(wilss, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     address = f"tcp://127.0.0.1:{free_port()}"
     code, out, err = wilss(*RUN, "--root", tmp_path, "--runner", f"dask:{address}")
@@ -68,11 +69,13 @@ def test_an_address_without_a_scheduler_is_one_sentence(wilss, tmp_path: Path) -
     assert not (tmp_path / "checkpoints").exists(), "nothing was computed before"
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:PORT", "nonsense://x", "tcp://no such host:1", "8786"])
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:PORT", "nonsense://x", "tcp://no such host:1", "8786", "tls://127.0.0.1:PORT"]
+)
 def test_so_is_what_is_no_scheduler(address: str, web_server: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    import flows.dask_workers
+    import flows.dask_connect
 
-    monkeypatch.setattr(flows.dask_workers, "CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(flows.dask_connect, "CONNECT_SECONDS", 2.0)
     with pytest.raises(RunnerError, match="no Dask scheduler answers at '") as told:
         require_runner(Settings(runner=f"dask:{address.replace('PORT', str(web_server))}"))
     assert "\n" not in str(told.value)
