@@ -20,7 +20,7 @@ from prefect_dask.task_runners import PrefectDaskFuture
 from flows.runners import Shown
 from stores.plans.run import Run
 from stores.progress import stage_progress
-from tasks.workers import RunElsewhere
+from tasks.workers import TOPIC, RunElsewhere
 from wilss.errors import RunnerError
 
 LOOK_SECONDS = 1.0
@@ -69,7 +69,8 @@ class DaskMapping:
         with stage_progress(self._shown.title, "images") as progress, self._listening():
             self._look()
             while len(self._ended) < len(self._parts):
-                progress(self._shown.stage, sum(self._images), sum(self._shown.images), 0.0)
+                if (done := sum(self._images)) < (total := sum(self._shown.images)):  # the end is told once
+                    progress(self._shown.stage, done, total, 0.0)
                 while waiting and len(self._at_work) < AHEAD:
                     self._send(waiting.popleft())
                 self._hear()
@@ -78,7 +79,7 @@ class DaskMapping:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        client, topics = self._runner.client, (self._elsewhere.name, ALL)
+        client, topics = self._runner.client, (TOPIC, ALL)
         for topic in topics:
             client.subscribe_topic(topic, lambda event: self._heard.put(event[1]))
         try:
@@ -108,16 +109,21 @@ class DaskMapping:
         self._last = time.monotonic()
         if isinstance(told, int):
             self._end(told)
-        elif "said" in told:
-            self._say_once(told["said"])
-        elif "done" in told:
-            self._images[told["part"]] = told["done"]
+        elif told.get("run") == self._elsewhere.name:
+            self._take(told)
         elif told.get("action") == "remove-worker" and told["processing-tasks"] and not told.get("expected"):
             self._run.session.say(f"the worker {told['worker']} was lost; what it was at is done again")
 
-    def _say_once(self, text: str) -> None:
-        """Every worker that opens the run says what was said when it was opened here."""
-        self._run.session.once((text, "said"), partial(self._run.session.say, text))
+    def _take(self, told: Event) -> None:
+        """What a task says. Every worker that opens the run says what was said when it was opened here: once is enough.
+
+        What a worker tells may come after its end was heard.
+        """
+        if "said" in told:
+            text = str(told["said"])
+            self._run.session.once((text, "said"), partial(self._run.session.say, text))
+        elif told["part"] in self._at_work:
+            self._images[told["part"]] = told["done"]
 
     def _end(self, part: int) -> None:
         future = self._at_work.pop(part)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Protocol
 
 from rich.console import Console
@@ -25,11 +26,13 @@ LINE_SECONDS = 10.0
 class Listener(Protocol):
     """Who hears what is said in its context, and in threads that take the context over.
 
-    alone: lines for people reach them through it, and nothing is printed. started_by: who or what started what it
+    alone: lines for people reach them through it, and nothing is printed. shows: it shows progress itself, so that no
+    bar or line of it is made here. started_by: who or what started what it
     hears, in words.
     """
 
     alone: bool
+    shows: bool
     started_by: str
 
     def said(self, text: str) -> None:
@@ -68,6 +71,9 @@ def stage_progress(title: str, counted: str = "") -> Iterator[Progress]:
         counted: what is done, such as "images", whose number a second since the first call is shown too.
     """
     listener = _LISTENER.get()
+    if listener is not None and listener.shows:
+        yield partial(listener.moved, title)
+        return
     with _shown(title, Pace(counted)) as show:
         yield show if listener is None else _heard(show, listener, title)
 

@@ -50,10 +50,9 @@ class ScoreList:
 def image_shapes(run: RunElsewhere, of: ScoreList, ids: Sequence[str], part: int) -> list[tuple[int, ...]]:
     """Shapes of images on the canvas, by which they share batches."""
     with opened(run) as here, stage_progress(f"{of.name} sizes, part {part}") as progress:
-        table, shapes = ImageTable(here.source, tuple(ids), of.canvas, cache_bytes=0), []
-        for position in range(len(table)):
-            shapes.append(tuple(table.image(position).shape))
-            progress("sizes", position + 1, len(table), 0.0)
+        table = ImageTable(here.source, tuple(ids), of.canvas, cache_bytes=0)
+        shapes = [tuple(table.image(position).shape) for position in range(len(table))]
+        progress("sizes", len(table), len(table), 0.0)
         return shapes
 
 

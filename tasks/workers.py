@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from distributed import Worker
 
 CONNECT_SECONDS = 5.0
+TOPIC = "wilss"
+"""Of what workers tell. One for all runs: a scheduler keeps what was told of each topic as long as it lives."""
 
 
 @dataclass(frozen=True)
 class RunElsewhere:
     """A run that a worker has open.
 
-    name: of the plugin that holds it, and of the topic that is told. whose: tells it from the others of its flow, ""
+    name: of the plugin that holds it. whose: tells it from the others of its flow, ""
     for the only one. part: number of the part that the task is.
     """
 
@@ -76,13 +78,16 @@ def problem_reaching(host: str, port: int) -> str:
 class _Reporter:
     """Hands what a task says on to who listens to the topic. See `stores.progress.Listener`."""
 
-    alone, started_by = True, ""
+    alone, shows, started_by = True, True, ""
 
     def __init__(self, worker: Worker, run: RunElsewhere) -> None:
         self._worker, self._run = worker, run
 
     def said(self, text: str) -> None:
-        self._worker.log_event(self._run.name, {"said": text})
+        self._tell({"said": text})
 
     def moved(self, title: str, stage: str, done: int, total: int, loss: float) -> None:
-        self._worker.log_event(self._run.name, {"part": self._run.part, "done": done})
+        self._tell({"part": self._run.part, "done": done})
+
+    def _tell(self, told: dict[str, str | int]) -> None:
+        self._worker.log_event(TOPIC, {"run": self._run.name, **told})
