@@ -65,16 +65,17 @@ class DaskMapping:
 
         Raises what a part raises, RunnerError where the scheduler is gone, or a part ends every worker.
         """
-        waiting = deque(range(len(self._parts)))
+        waiting, total, done = deque(range(len(self._parts))), sum(self._shown.images), -1
         with stage_progress(self._shown.title, "images") as progress, self._listening():
             self._look()
             while len(self._ended) < len(self._parts):
-                if (done := sum(self._images)) < (total := sum(self._shown.images)):  # the end is told once
+                if done != (now := sum(self._images)) and now < total:  # the end is told once
+                    done = now
                     progress(self._shown.stage, done, total, 0.0)
                 while waiting and len(self._at_work) < AHEAD:
                     self._send(waiting.popleft())
                 self._hear()
-            progress(self._shown.stage, sum(self._shown.images), sum(self._shown.images), 0.0)
+            progress(self._shown.stage, total, total, 0.0)
         return [self._ended[part] for part in range(len(self._parts))]
 
     @contextmanager

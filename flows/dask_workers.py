@@ -39,6 +39,7 @@ def dask_workers(run: Run, there: Path) -> Iterator[DaskWorkers]:
         client = runner.client
         require_same_versions(client)
         require_reachable_server(client)
+        run.session.say(f"{len(client.ncores())} Dask workers at {client.scheduler.address}")
         client.register_plugin(WorkerRun(name, ClosedRun.of(run, there)), name=name)
         try:
             yield DaskWorkers(run, runner, name)
