@@ -22,6 +22,10 @@ from wilss.section import without_default
 
 LEAST_MEMORY = 512 << 20
 """Bytes that a run may be given."""
+THREADS, DASK = "threads", "dask"
+"""What computes shards side by side: threads of this process, or Dask's workers."""
+EXAMPLE = "dask:tcp://127.0.0.1:8786"
+"""Of a runner with an address."""
 
 
 class Settings(BaseModel):
@@ -52,6 +56,12 @@ class Settings(BaseModel):
         description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what "
         "does not fit is read again; half of the machine's when left out",
     )
+    runner: str = Field(
+        THREADS,
+        max_length=300,
+        description="what labels and evaluates side by side: threads; dask, a cluster of --workers processes on this "
+        "machine; or dask:ADDRESS, the workers of a Dask scheduler such as dask:tcp://10.0.0.5:8786",
+    )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
     )
@@ -70,6 +80,19 @@ class Settings(BaseModel):
     def room(self) -> int | None:
         """Bytes of images and masks that may be kept; None leaves it to the machine."""
         return None if self.memory is None else _bytes(self.memory) // 2
+
+    @field_validator("runner")
+    @classmethod
+    def _known_runner(cls, runner: str) -> str:
+        kind, colon, address = runner.partition(":")
+        if runner not in (THREADS, DASK) and not (kind == DASK and colon and address.strip()):
+            raise ValueError(f"runner '{runner}' is none of threads, dask and dask:ADDRESS, such as {EXAMPLE}")
+        return runner
+
+    @property
+    def scheduler(self) -> str:
+        """Address of the Dask scheduler that is named; "" where there is none."""
+        return self.runner.partition(":")[2].strip()
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

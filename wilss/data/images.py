@@ -65,14 +65,19 @@ class ImageTable:
     def image(self, position: int) -> Tensor:
         """One image at canvas scale, uint8 ``(3, h, w)``."""
         image_id = self.ids[position]
-        if image_id in self._cache:
-            return self._cache[image_id]
+        if (known := self._cache.get(image_id)) is not None:
+            return known
         decoded = self.source.image(image_id)
         self._originals[image_id] = (decoded.shape[1], decoded.shape[2])
         image = to_canvas(decoded, self.canvas)
         if self.room.take(self, image.numel()):
             self._cache[image_id] = image
         return image
+
+    def forget(self) -> None:
+        """Let what was decoded go, where other images come next."""
+        self._cache.clear()
+        self.room.free(self)
 
     def original(self, position: int) -> Tensor:
         """One image in its own size, uint8 ``(3, H, W)``; decoded anew."""
@@ -97,9 +102,14 @@ class ImageTable:
 
 def same_size_batches(images: ImageTable, positions: Iterable[int], batch_size: int) -> list[list[int]]:
     """Group positions by image size, so that nothing needs padding; at most ``batch_size`` in each group."""
+    return by_shape(((position, tuple(images.image(position).shape)) for position in positions), batch_size)
+
+
+def by_shape(shapes: Iterable[tuple[int, tuple[int, ...]]], batch_size: int) -> list[list[int]]:
+    """The same where (position, shape) are known."""
     groups: dict[tuple[int, ...], list[int]] = {}
-    for position in positions:
-        groups.setdefault(tuple(images.image(position).shape), []).append(position)
+    for position, shape in shapes:
+        groups.setdefault(shape, []).append(position)
     return [group[k : k + batch_size] for group in groups.values() for k in range(0, len(group), batch_size)]
 
 

@@ -36,6 +36,11 @@ class Room:
             self._taken[owner] = self._taken.get(owner, 0) + size
             return True
 
+    def free(self, owner: object) -> None:
+        """An owner keeps nothing any more."""
+        with self._lock:
+            self._taken.pop(owner, None)
+
 
 def quarter_of_memory() -> int:
     """Bytes, of the container where there is one; 2 GiB where the system does not tell how much there is."""
