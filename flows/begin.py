@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flows.machine import import_named_files, machine_settings
+from flows.runners import require_runner
 from stores.plans.session import Session
 from stores.progress import say
 from wilss.fewshot.spec import FewShotSpec
@@ -28,8 +29,12 @@ def begin(specs: Mapping[str, RunSpec | FewShotSpec], settings: Settings | None)
     Args:
         settings: what was set; the rest, or all of it for None, comes from the ``WILSS_*`` environment variables of
             this process, which may be a worker's.
+
+    Raises what `Session` and `require_runner` raise, before anything is computed.
     """
     session = Session(settings_here(settings))
+    if any(isinstance(spec, RunSpec) for spec in specs.values()):
+        require_runner(session.settings)
     say(f"device: {session.device}")
     said: set[str] = set()
     for name, spec in specs.items():

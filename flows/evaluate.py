@@ -9,13 +9,13 @@ from pydantic import Field
 
 from flows.begin import begin
 from flows.names import run_name
+from flows.scoring import scored_on
 from flows.summary import ended, nothing_to_do
 from flows.telling import tell_table, told
 from stores.artefacts import ArtefactRef
 from stores.guard_scores import Scored
 from stores.plans.run import Run
 from stores.registry import student_of
-from tasks.gate import guard_scores
 from wilss.errors import DataError
 from wilss.measure.gate import mean_iou
 from wilss.report.records import percent
@@ -50,7 +50,7 @@ def run_evaluation(model: Model, spec: RunSpec, settings: Settings | None = None
     data = run.source.fingerprint_of(images, range(1, len(run.source.classes) + 1))
     scored = Scored(session, run.source, student, f"evaluation images of {spec.benchmark}", data, images)
     found = session.found(scored.node)
-    evaluation = session.mending([], lambda: found or guard_scores(scored))
+    evaluation = session.mending([], lambda: found or scored_on(run, scored))
     per_class = scored.per_class(evaluation)
     mean = mean_iou(per_class, per_class)
     content = {

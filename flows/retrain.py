@@ -14,6 +14,7 @@ from flows.begin import begin
 from flows.benchmark import build_run, prepare
 from flows.names import run_name
 from flows.reopened import guard_of, opened, why_nothing
+from flows.scoring import scored_on
 from flows.stages import Built
 from flows.summary import gate_ended, nothing_to_do
 from flows.telling import told
@@ -25,7 +26,7 @@ from stores.plans.run import Run
 from stores.plans.session import Session
 from stores.registry import AliasMovedError
 from stores.reports import command_line, versions
-from tasks.gate import guard_scores, moved_alias
+from tasks.gate import moved_alias
 from wilss.aliases import aliases_of
 from wilss.errors import ArtefactNotFoundError, WilssError
 from wilss.measure.gate import Verdict, judge, mean_scores
@@ -73,7 +74,7 @@ def judged(spec: RetrainSpec, runs: tuple[Run, ...]) -> GateReport:
     of = {"challenger" if n == 0 else f"challenger {n}": student for n, student in enumerate(students)}
     of |= {"champion": champion} if champion else {}
     on = {role: _scored(runs[0], guard, student) for role, student in of.items()}
-    made = {role: guard_scores(scored) for role, scored in on.items()}
+    made = {role: scored_on(runs[0], scored) for role, scored in on.items()}
     scores = {role: scored.per_class(made[role]) for role, scored in on.items()}
     known = scores.pop("champion", None)
     several, shown = list(scores.values()), shown_in(runs[0], guard)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from prefect import unmapped
-from prefect.task_runners import ThreadPoolTaskRunner
-
+from flows.runners import Shown, parts_of, side_by_side
+from flows.scoring import evaluated
 from stores.artefacts import ArtefactRef
 from stores.labels.mend import is_damaged
 from stores.labels.review.carry import carry_hint
@@ -21,7 +20,6 @@ from stores.plans.session import StageNote
 from stores.progress import say
 from stores.runs import fewshot_folder, run_folder
 from stores.stage_log import note_stage
-from tasks.evaluate import evaluation
 from tasks.labels import begin_labels, label_set, label_shard, mended_labels
 from tasks.train import base_student, grown_bank, memory_bank, step_student
 
@@ -130,7 +128,7 @@ def earlier_stages(run: Run, step: int, built: Built | None = None) -> Built:
 
 def _evaluate(run: Run, step: int, built: Built) -> None:
     student = built.students[-1]
-    make = partial(evaluation, run, step, student)
+    make = partial(evaluated, run, step, student)
     built.evaluations.append(stage(run, built.seconds, f"evaluation {step}", make))
 
 
@@ -151,10 +149,13 @@ def _label(run: Run, step: int) -> ArtefactRef:
         if is_damaged(run, step):
             return mended_labels(run, step)
         start, begun = time.monotonic(), begin_labels(run, step)
-        with ThreadPoolTaskRunner(max_workers=run.settings.workers) as runner:
-            same = {"run": unmapped(run), "step": unmapped(step), "begun": unmapped(begun)}
-            shards = runner.map(label_shard, {**same, "shard": run.store.folders.order(begun.counts["shards"])})
-            shards.result()  # raises what went wrong in one
+        with side_by_side(run, run.store.staging("labels", begun.digest)) as workers:
+            images = parts_of(begun.counts["images"], begun.counts["shard_images"])
+            order = run.store.folders.order(begun.counts["shards"])
+            same, each = {"step": step, "begun": begun}, {"shard": order}
+            shards = workers.map(
+                label_shard, same, each, Shown(f"labels of step {step}", "label", [images[n] for n in order])
+            )
             made = label_set(run, step, shards, time.monotonic() - start)
         if hint := carry_hint(run.store.root, made.digest):
             say(hint)

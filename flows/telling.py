@@ -92,6 +92,8 @@ class Teller(Listener):
     alone: the flow runs for a worker, whose log is Prefect's.
     """
 
+    shows = False
+
     def __init__(self, run: FlowRun) -> None:
         self.alone = run.deployment_id is not None
         self.started_by = starter_of(run)

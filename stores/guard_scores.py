@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from stores.artefacts import ArtefactRef, Manifest, Recipe
 from stores.evaluations import read_confusions, save_confusions
 from stores.plans.plan import Node
@@ -46,15 +48,24 @@ class Scored:
         title = f"scores of {self.student.digest[:12]} on {self.title}"
         return Node(title, Recipe("evaluations", facts, {"checkpoint": self.student}), "evaluation", title)
 
-    def make(self, folder: Path) -> Manifest:
-        """Score it on full-size images, fitted to its own canvas, and publish the counts."""
-        start = time.monotonic()
-        model, card = load_student(self.session.store.folder(self.student))
+    def masked(self, card: StudentCard) -> MaskedImages:
+        """The images with masks of the student's channels. Raises SpecError for a class that the data lack."""
         channels = output_channels(_ids(self.source, card), len(self.source.classes), VOID)
-        table = ImageTable(self.source, tuple(self.images), card.input.canvas)
-        with stage_progress(f"score on {self.title}") as progress:
-            data = MaskedImages(table, tuple(channels), self.source)
-            counts = score_images(model.to(self.session.device), data, progress=progress)
+        table = ImageTable(self.source, tuple(self.images), card.input.canvas, self.session.room)
+        return MaskedImages(table, tuple(channels), self.source)
+
+    def make(self, folder: Path, counts: Tensor | None = None, seconds: float = 0.0) -> Manifest:
+        """Score it on full-size images, fitted to its own canvas, and publish the counts.
+
+        Args:
+            counts: the confusion matrix where workers have counted it. seconds: that this took.
+        """
+        start = time.monotonic() - seconds
+        card = load_card(self.session.store.folder(self.student), StudentCard)
+        if counts is None:
+            model, card = load_student(self.session.store.folder(self.student))
+            with stage_progress(f"score on {self.title}") as progress:
+                counts = score_images(model.to(self.session.device), self.masked(card), progress=progress)
         save_confusions(card.classes, {"full": counts}, folder)
         notes = {"seconds": time.monotonic() - start}
         amounts = {"images": len(self.images), "pixels": int(counts.sum())}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Protocol
 
 from rich.console import Console
@@ -25,11 +26,13 @@ LINE_SECONDS = 10.0
 class Listener(Protocol):
     """Who hears what is said in its context, and in threads that take the context over.
 
-    alone: lines for people reach them through it, and nothing is printed. started_by: who or what started what it
+    alone: lines for people reach them through it, and nothing is printed. shows: it shows progress itself, so that no
+    bar or line of it is made here. started_by: who or what started what it
     hears, in words.
     """
 
     alone: bool
+    shows: bool
     started_by: str
 
     def said(self, text: str) -> None:
@@ -61,10 +64,17 @@ def starter() -> str:
 
 
 @contextmanager
-def stage_progress(title: str) -> Iterator[Progress]:
-    """Show one stage; the callback takes (stage, done, total, loss), a loss of 0 is not shown."""
+def stage_progress(title: str, counted: str = "") -> Iterator[Progress]:
+    """Show one stage; the callback takes (stage, done, total, loss), a loss of 0 is not shown.
+
+    Args:
+        counted: what is done, such as "images", whose number a second since the first call is shown too.
+    """
     listener = _LISTENER.get()
-    with _shown(title) as show:
+    if listener is not None and listener.shows:
+        yield partial(listener.moved, title)
+        return
+    with _shown(title, Pace(counted)) as show:
         yield show if listener is None else _heard(show, listener, title)
 
 
@@ -85,8 +95,27 @@ def _heard(show: Progress, listener: Listener, title: str) -> Progress:
     return update
 
 
+class Pace:
+    """How many are done a second since it was told first.
+
+    Args:
+        counted: what they are; "" tells nothing.
+    """
+
+    def __init__(self, counted: str) -> None:
+        self._counted, self._first = counted, (0, 0.0)
+
+    def __call__(self, done: int) -> str:
+        """In words, such as "26.4 images/s"; "" where nothing is known yet."""
+        now = time.monotonic()
+        if not self._first[1] or done < self._first[0]:
+            self._first = done, now
+        count, seconds = done - self._first[0], now - self._first[1]
+        return f"{count / seconds:.3g} {self._counted}/s" if self._counted and count and seconds else ""
+
+
 @contextmanager
-def _shown(title: str) -> Iterator[Progress]:
+def _shown(title: str, pace: Pace) -> Iterator[Progress]:
     if sys.stderr.isatty():
         with _bars() as bars:
             bar = bars.add_task(title, total=None, note="")
@@ -97,12 +126,12 @@ def _shown(title: str) -> Iterator[Progress]:
                     description=f"{title}: {stage}",
                     completed=done,
                     total=total,
-                    note=f"loss {loss:.3f}" if loss else "",
+                    note=f"loss {loss:.3f}" if loss else pace(done),
                 )
 
             yield update
     else:
-        yield _lines(title)
+        yield _lines(title, pace)
 
 
 def _bars() -> Bars:
@@ -114,14 +143,14 @@ def _bars() -> Bars:
     return Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
-def _lines(title: str) -> Progress:
+def _lines(title: str, pace: Pace) -> Progress:
     last = time.monotonic()
 
     def update(stage: str, done: int, total: int, loss: float) -> None:
         nonlocal last
-        now = time.monotonic()
+        now, rate = time.monotonic(), pace(done)
         if done == total or now - last >= LINE_SECONDS:
             last = now
-            say(f"{title}: {stage} {done}/{total}" + (f", loss {loss:.3f}" if loss else ""))
+            say(f"{title}: {stage} {done}/{total}" + (f", loss {loss:.3f}" if loss else "") + (rate and f", {rate}"))
 
     return update

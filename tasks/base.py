@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.run import Run
+from tasks.workers import RunElsewhere
 
 heavy_task = task(cache_policy=NO_CACHE, persist_result=False)
 
@@ -22,10 +23,17 @@ def named(text: str) -> Callable[..., str]:
     """
 
     def name(parameters: Mapping[str, Any]) -> str:
-        run = parameters["run"]
-        return text.format(**parameters) + (f" ({whose(run)})" if run.session.several else "")
+        own = whose_of_several(parameters["run"])
+        return text.format(**parameters) + (own and f" ({own})")
 
     return name
+
+
+def whose_of_several(run: Run | FewShotRun | RunElsewhere) -> str:
+    """Tells a run from the others of its flow, "" where it is the only one."""
+    if isinstance(run, RunElsewhere):
+        return run.whose
+    return whose(run) if run.session.several else ""
 
 
 def whose(run: Run | FewShotRun) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from torch import Tensor
+
 from stores.artefacts import ArtefactRef
 from stores.gates import signature
 from stores.guard_scores import Scored
 from stores.plans.session import Session, StageNote
 from stores.registry import promote, set_alias
 from tasks.base import heavy_task
+from tasks.score import summed
 from wilss.aliases import Move
 from wilss.errors import WilssError
 
 
 @heavy_task(name="guard scores", task_run_name="scores of {scored.student.digest} on {scored.title}")
-def guard_scores(scored: Scored) -> ArtefactRef:
-    """Score a stored student on given images, unless that was done before."""
-    session, node = scored.session, scored.node
-    made = session.obtain(node, scored.make)
+def guard_scores(scored: Scored, counted: Sequence[tuple[str, Tensor]] = (), seconds: float = 0.0) -> ArtefactRef:
+    """Score a stored student on given images, unless that was done before; see `tasks.evaluate.evaluation`."""
+    session, node, counts = scored.session, scored.node, summed(counted).get("full")
+    made = session.obtain(node, lambda folder: scored.make(folder, counts, seconds))
     session.stages.setdefault(node.recipe.digest, StageNote(node.title, "made", 0.0))
     return made
 

@@ -13,33 +13,41 @@ from stores.labels.writer import LabelWriter
 from stores.plans.run import Run
 from stores.progress import stage_progress
 from tasks.base import heavy_task, named
+from tasks.workers import RunElsewhere, opened, require_same
 
 
 @heavy_task(name="label set begun", task_run_name=named("labels of step {step}, begun"))
 def begin_labels(run: Run, step: int) -> ArtefactRef:
-    """Lay out the label set of a step, so that its shards (``counts["shards"]``) can be written side by side."""
+    """Lay out the label set of a step, so that its shards can be written side by side.
+
+    The reference counts the shards, and the images of one (``shard_images``); the last may have fewer.
+    """
     node, index = run.node("labels", step), index_of(run, step, run.tagged(step))
     run.check_words(step)
     with run.session.build(node.recipe) as folder:
         if run.session.standing(node) is None:
             LabelWriter.begin(folder, index)
-    counts = {"images": len(index.ids), "shards": index.n_shards}
+    counts = {"images": len(index.ids), "shards": index.n_shards, "shard_images": index.shard_images}
     return ArtefactRef(kind="labels", digest=node.recipe.digest, counts=counts)
 
 
 @heavy_task(name="label shard", task_run_name=named("labels of step {step}, shard {shard}"))
-def label_shard(run: Run, step: int, begun: ArtefactRef, shard: int) -> ArtefactRef:
+def label_shard(run: Run | RunElsewhere, step: int, begun: ArtefactRef, shard: int) -> ArtefactRef:
     """Co-segment the images of one shard and write it, unless another process has."""
-    node = run.node("labels", step)
-    with run.session.build(node.recipe, f"shard {shard}") as folder:
-        if run.session.standing(node) is None:  # not published by another process meanwhile
-            writer, folders, digest = LabelWriter(folder), run.store.folders, node.recipe.digest
-            if not writer.is_done(shard):
-                folders.take("labels", digest, f"shard {shard}", folder)  # another machine's, where there is one
-            if not writer.is_done(shard):
-                with stage_progress(f"labels, shard {shard}") as progress:
-                    write_shard(run, step, writer, shard, progress)
-                folders.offer("labels", digest, f"shard {shard}", folder, writer.files(shard))
+    with opened(run) as here:
+        node = here.node("labels", step)
+        require_same(run, node.title, node.recipe.digest, begun.digest)
+        with here.session.build(node.recipe, f"shard {shard}") as folder:
+            if here.session.standing(node) is None:  # not published by another process meanwhile
+                writer, folders = LabelWriter(folder), here.store.folders
+                if not writer.is_done(shard):
+                    folders.take("labels", begun.digest, f"shard {shard}", folder)  # another machine's, if there is one
+                if not writer.is_done(shard):
+                    with stage_progress(f"labels, shard {shard}") as progress:
+                        write_shard(here, step, writer, shard, progress)
+                    folders.offer("labels", begun.digest, f"shard {shard}", folder, writer.files(shard))
+        if here is not run:
+            here.tagged(step).images.forget()  # its next shard has other images, and nobody learns there
     return ArtefactRef(kind="labels", digest=begun.digest, counts={"shard": shard})
 
 

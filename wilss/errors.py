@@ -46,6 +46,10 @@ class ServerRefusedError(WilssError, ValueError):
         return str(self.args[0])
 
 
+class RunnerError(WilssError, ConnectionError):
+    """Workers on Dask that cannot be reached, were lost, or are not such as this process needs."""
+
+
 class FormatError(WilssError, RuntimeError):
     """A store or checkpoint whose format this version cannot read."""
 

@@ -167,6 +167,11 @@ def load_registrations(path: Path) -> None:
     _loaded[path] = digest
 
 
+def loaded_files() -> tuple[Path, ...]:
+    """Files of registrations that this process has loaded, in that order; another one needs them for the same runs."""
+    return tuple(_loaded)
+
+
 def read_own_benchmark(path: Path) -> dict[str, Any]:
     """`wilss.custom.read_benchmark` without the key ``import``, whose files are loaded: they lie beside it or below."""
     content = read_benchmark(path)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -14,6 +24,12 @@ from wilss.layout import root_folder
 from wilss.section import without_default
 
 Root = Annotated[Path, AfterValidator(root_folder)]
+LEAST_MEMORY = 512 << 20
+"""Bytes that a run may be given."""
+THREADS, DASK = "threads", "dask"
+"""What computes shards side by side: threads of this process, or Dask's workers."""
+EXAMPLE = "dask:tcp://127.0.0.1:8786"
+"""Of a runner with an address."""
 
 
 class Settings(BaseModel):
@@ -39,12 +55,48 @@ class Settings(BaseModel):
     skip_unreadable: bool = Field(False, description="leave out images that cannot be decoded, and say how many")
     device: str = Field("auto", description="cpu, cuda or mps; auto takes cuda, else mps, else cpu")
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
+    memory: str | None = Field(
+        None,
+        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what "
+        "does not fit is read again; half of the machine's when left out",
+    )
+    runner: str = Field(
+        THREADS,
+        max_length=300,
+        description="what labels and evaluates side by side: threads; dask, a cluster of --workers processes on this "
+        "machine; or dask:ADDRESS, the workers of a Dask scheduler such as dask:tcp://10.0.0.5:8786",
+    )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
     )
     again: tuple[str, ...] = Field(
         (), description="stages that are made anew although they are there; what is built upon them is made anew too"
     )
+
+    @field_validator("memory")
+    @classmethod
+    def _sized(cls, memory: str | None) -> str | None:
+        if memory is not None and _bytes(memory) < LEAST_MEMORY:
+            raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB of PyTorch alone")
+        return memory
+
+    @property
+    def room(self) -> int | None:
+        """Bytes of images and masks that may be kept; None leaves it to the machine."""
+        return None if self.memory is None else _bytes(self.memory) // 2
+
+    @field_validator("runner")
+    @classmethod
+    def _known_runner(cls, runner: str) -> str:
+        kind, colon, address = runner.partition(":")
+        if runner not in (THREADS, DASK) and not (kind == DASK and colon and address.strip()):
+            raise ValueError(f"runner '{runner}' is none of threads, dask and dask:ADDRESS, such as {EXAMPLE}")
+        return runner
+
+    @property
+    def scheduler(self) -> str:
+        """Address of the Dask scheduler that is named; "" where there is none."""
+        return self.runner.partition(":")[2].strip()
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -60,6 +112,14 @@ class Settings(BaseModel):
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
         return {option: str(path.resolve()) for option, path in named.items() if path is not None}
+
+
+def _bytes(size: str) -> int:
+    """A size in words, such as 2GiB. Raises ValueError for what is none."""
+    try:
+        return TypeAdapter(ByteSize).validate_python(size)
+    except ValidationError as error:
+        raise ValueError(f"'memory' is '{size}', which is no size such as 2GiB or 800MB") from error
 
 
 def weights_folder(folder: Path | None) -> Path | None:

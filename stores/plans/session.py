@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from wilss.custom import CustomBenchmark
 from wilss.data.families import open_source
 from wilss.data.gate import examine, lines_of, require_sound
 from wilss.data.listing import TaggedList
+from wilss.data.room import Room
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.device import require_device
@@ -44,7 +45,7 @@ class Session:
     Opening raises SpecError for a device that this machine does not have.
 
     Args:
-        say: takes one line for people.
+        say: takes one line for people. anew: `Session.anew` of the session that this one is a part of.
 
     started_by: who or what started the flow, in words; "" where nobody tells. stages: what became of the nodes that
     were asked for, by digest. several: its runs have to be told from each other.
@@ -52,14 +53,22 @@ class Session:
 
     several = False
 
-    def __init__(self, settings: Settings, say: Callable[[str], None] = say) -> None:
+    def __init__(
+        self, settings: Settings, say: Callable[[str], None] = say, anew: Mapping[str, Anew] | None = None
+    ) -> None:
         self.settings, self.say, self.started_by = settings, say, starter()
         self.stages: dict[str, StageNote] = {}
         self.store = Store(settings.root)
         self.device = require_device(settings.device)
+        self.room = Room(settings.room)
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
-        self._anew: dict[str, Anew] = {}
+        self._anew: dict[str, Anew] = dict(anew or {})
+
+    @property
+    def anew(self) -> dict[str, Anew]:
+        """What is made anew although it is there, by digest."""
+        return dict(self._anew)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made for a key in this session, or is made now."""

@@ -42,11 +42,11 @@ TASKS = {
         "base_student",
         "memory_bank",
         "step_student",
-        "evaluation",
         "begin_labels",
         "label_shard",
         "label_set",
     ),
+    "flows.scoring": ("evaluation",),
     "flows.benchmark": ("prepare_data", "write_report"),
 }
 

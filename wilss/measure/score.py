@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,19 +14,29 @@ from wilss.nets.segmenter import Segmenter
 from wilss.precision import autocast
 from wilss.progress import Progress
 
+BATCH = 16
+"""Images that go through the network together."""
 
-@torch.inference_mode()
+
 def score_images(
-    model: Segmenter, data: MaskedImages, batch_size: int = 16, progress: Progress | None = None
+    model: Segmenter, data: MaskedImages, batch_size: int = BATCH, progress: Progress | None = None
 ) -> Tensor:
     """Confusion matrix on full-size images: logits are enlarged to each mask's own size.
 
     Images of equal canvas size share a batch; nothing is padded, so that the pooled context sees only the image.
     """
+    return score_batches(model, data, same_size_batches(data.images, range(len(data)), batch_size), progress)
+
+
+@torch.inference_mode()
+def score_batches(
+    model: Segmenter, data: MaskedImages, batches: Iterable[Sequence[int]], progress: Progress | None = None
+) -> Tensor:
+    """The same of batches of positions, each of one canvas size, int64 ``(1 + C, 1 + C)``; parts of data add up."""
     n_outputs = 1 + sum(model.step_sizes)
     total = torch.zeros(n_outputs, n_outputs, dtype=torch.int64)
     done = 0
-    for batch in same_size_batches(data.images, range(len(data)), batch_size):
+    for batch in batches:
         logits = _logits(model, torch.stack([data.images.image(p) for p in batch]))
         for row, position in enumerate(batch):
             truth = data.full_mask(position)
@@ -41,7 +53,7 @@ def score_crops(
     model: Segmenter,
     data: MaskedImages,
     side: int,
-    batch_size: int = 16,
+    batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> Tensor:
     """Confusion matrix on centre crops, as WILSON's code scores with side 512.

@@ -1,0 +1,133 @@
+"""A run on Dask's workers: the same digests and the same bytes as with threads, and the same graph."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+from flows.api import Api
+from tests.flows.dask_cluster import content, digests, own_workers, scheduler, worker
+from wilss.errors import SpecError
+from wilss.register import load_registrations
+from wilss.settings import Settings
+from wilss.spec import make_spec
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend")]
+TINY: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny", "method": "finetune"}
+EDGES = {
+    ("labels of step 1, begun", "labels of step 1, shard 0"),
+    ("labels of step 1, shard 0", "labels of step 1"),
+    ("labels of step 1", "student of step 1"),
+    ("student of step 1", "scores of full images, part 0"),
+    ("scores of full images, part 0", "evaluation of step 1"),
+    ("evaluation of step 1", "report"),
+}
+
+
+@pytest.fixture
+def four_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shards of four images, and parts of one batch."""
+    import flows.scoring
+    import stores.labels.index as index
+
+    monkeypatch.setattr(index, "SHARD_IMAGES", 4)
+    monkeypatch.setattr(flows.scoring, "PART", 1)
+
+
+@pytest.mark.usefixtures("four_images")
+def test_a_run_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flows.benchmark import run_benchmark
+
+    one, two = tmp_path / "threads", tmp_path / "dask"
+    run_benchmark(make_spec(TINY), Settings(root=one))
+    capsys.readouterr()
+    run_benchmark(make_spec(TINY), Settings(root=two, runner="dask", workers=2))
+    said = capsys.readouterr().err
+    assert digests(one) == digests(two)
+    for kind in ("labels", "evaluations", "checkpoints"):
+        assert content(one, kind) == content(two, kind), kind
+    assert len([name for name in content(two, "labels") if "refined/c/" in name]) > 4
+    assert re.search(r"^labels of step 1: label (\d+)/\1, [\d.e+]+ images/s$", said, re.M), said
+    assert re.search(r"^evaluate step 1, full: evaluate (\d+)/\1, ", said, re.M), said
+    assert "shard" not in said, "one line for all workers"
+    assert not list(two.glob("*/.staging*"))
+    assert own_workers(os.getpid()) == []
+    with Api(str(PREFECT_API_URL.value())) as api:
+        (run,) = api.rows("/flow_runs/filter", {"sort": "START_TIME_DESC"})[:1]
+        missing = EDGES - graph(api, run["id"])
+    assert not missing
+
+
+def graph(api: Api, flow_run: str) -> set[tuple[str, str]]:
+    nodes = dict(api.get(f"/flow_runs/{flow_run}/graph-v2")["nodes"])
+    names = {key: re.sub("-[0-9a-f]{3}$", "", node["label"]) for key, node in nodes.items()}
+    return {(names[parent["id"]], names[key]) for key, node in nodes.items() for parent in node["parents"]}
+
+
+def test_the_workers_of_a_scheduler_go_on_without_what_a_run_had_open(tmp_path: Path) -> None:
+    """Two runs on one scheduler; its worker stays, and holds nothing of them."""
+    from distributed import Client
+
+    from flows.relabel import run_relabel
+
+    with scheduler() as (_, address), worker(address) as process:
+        for seed in (0, 1):
+            root = tmp_path / str(seed)
+            run_relabel(make_spec({**TINY, "seed": seed}), 1, Settings(root=root, runner=f"dask:{address}"))
+        with Client(address) as client:
+            (plugins,) = client.run(
+                lambda dask_worker: [name for name in dask_worker.plugins if "wilss" in name]
+            ).values()
+        assert plugins == []
+        assert process.poll() is None
+    run_relabel(make_spec(TINY), 1, Settings(root=tmp_path / "threads"))
+    assert content(tmp_path / "0", "labels") == content(tmp_path / "threads", "labels")
+
+
+OWN = """
+import multiprocessing
+import wilss
+from wilss.errors import SpecError
+
+class Bright:
+    digest = "bright"
+
+    def scores(self, images, prompts):
+        if REFUSES and multiprocessing.parent_process():
+            raise SpecError("the scorer says no")
+        small = images.mean(1, keepdim=True)[:, :, ::4, ::4]
+        return small.expand(-1, len(prompts), -1, -1).contiguous()
+
+wilss.register_scorer("bright", lambda spec, weights, device: Bright())
+"""
+
+
+def own(file: Path, refuses: bool) -> tuple[Path, ...]:
+    file.write_text(OWN.replace("REFUSES", str(refuses)))
+    load_registrations(file)
+    return (file,)
+
+
+@pytest.mark.usefixtures("registrations")
+def test_registrations_of_ones_own_are_known_on_workers(tmp_path: Path) -> None:
+    from flows.relabel import run_relabel
+
+    imports, spec = own(tmp_path / "own.py", refuses=False), {**TINY, "foundation": {"scorer": "bright:any"}}
+    for runner in ("threads", "dask"):
+        run_relabel(make_spec(spec), 1, Settings(root=tmp_path / runner, runner=runner, imports=imports))
+    assert content(tmp_path / "dask", "labels") == content(tmp_path / "threads", "labels")
+
+
+@pytest.mark.usefixtures("registrations")
+def test_what_goes_wrong_on_a_worker_is_what_the_run_ends_with(tmp_path: Path) -> None:
+    from flows.relabel import run_relabel
+
+    imports, spec = own(tmp_path / "own.py", refuses=True), {**TINY, "foundation": {"scorer": "bright:any"}}
+    with pytest.raises(SpecError, match=r"^the scorer says no$"):
+        run_relabel(make_spec(spec), 1, Settings(root=tmp_path / "root", runner="dask", imports=imports))
+    assert own_workers(os.getpid()) == []
