@@ -17,6 +17,8 @@ from uuid import uuid4
 
 import pytest
 
+from wilss.bucket import remote
+
 KEY, SECRET = "AKIATESTSTESTSTESTS1", "vErY/sEcReT+vErY/sEcReT+vErY/sEcReT12345"
 CONDITIONS = ("if-match", "if-none-match")
 FORBIDDEN = b"<Error><Code>AccessDenied</Code><Message>key %s may not</Message></Error>" % KEY.encode()
@@ -183,6 +185,7 @@ def s3(moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(remote, "_OPEN", {})  # those of earlier tests answer no more
     client = boto3.client("s3", endpoint_url=f"http://{moto[0]}:{moto[1]}", region_name="us-east-1")
     name = f"pets-{uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
