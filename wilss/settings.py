@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ByteSize,
     ConfigDict,
@@ -18,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from wilss.errors import WeightsNotFoundError
+from wilss.layout import root_folder
 from wilss.section import without_default
 
 LEAST_MEMORY = 512 << 20
@@ -26,6 +29,7 @@ THREADS, DASK = "threads", "dask"
 """What computes shards side by side: threads of this process, or Dask's workers."""
 EXAMPLE = "dask:tcp://127.0.0.1:8786"
 """Of a runner with an address."""
+Root = Annotated[Path, AfterValidator(root_folder)]
 
 
 class Settings(BaseModel):
@@ -37,7 +41,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: Path = Field(Path("wilss-data"), description="folder of artefacts and runs")
+    root: Root = Field(Path("wilss-data"), description="folder of artefacts and runs, or s3://BUCKET/PREFIX")
     data: Path | None = Field(None, description="data folder: VOC devkit, COCO, or your own images/ and labels.csv")
     voc: Path | None = Field(
         None, description="VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal"

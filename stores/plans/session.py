@@ -159,8 +159,8 @@ class Session:
                 if node is None:
                     raise
                 self.say(f"{node.title}: {error.fault}; made again")
-                self.store.set_aside(node.recipe, error.file)
-                self._with_maker(node)
+                if self.store.set_aside(node.recipe, error.file):
+                    self._with_maker(node)
 
     def _with_maker(self, node: Node) -> None:
         """A teacher's masks are made while its student is trained: where they are lost, that is trained again."""
