@@ -167,6 +167,11 @@ def load_registrations(path: Path) -> None:
     _loaded[path] = digest
 
 
+def loaded_files() -> tuple[Path, ...]:
+    """Files of registrations that this process has loaded, for others that are to know the same."""
+    return tuple(_loaded)
+
+
 def read_own_benchmark(path: Path) -> dict[str, Any]:
     """`wilss.custom.read_benchmark` without the key ``import``, whose files are loaded: they lie beside it or below."""
     content = read_benchmark(path)

@@ -19,7 +19,7 @@ from wilss.data.gate import examine, lines_of, require_sound
 from wilss.data.listing import TaggedList
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
-from wilss.device import require_device
+from wilss.device import require_device, require_devices
 from wilss.errors import DamagedArtefactError, TornStateError
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
@@ -41,13 +41,14 @@ class StageNote(NamedTuple):
 class Session:
     """Data and models that the runs of one flow share. Open a new one to see what lies on the disk today.
 
-    Opening raises SpecError for a device that this machine does not have.
+    Opening raises SpecError for devices that this machine does not have.
 
     Args:
         say: takes one line for people.
 
     started_by: who or what started the flow, in words; "" where nobody tells. stages: what became of the nodes that
-    were asked for, by digest. several: its runs have to be told from each other.
+    were asked for, by digest. anew: what is made although it is there, by digest. devices: that share
+    its trainings. several: its runs have to be told from each other.
     """
 
     several = False
@@ -57,9 +58,10 @@ class Session:
         self.stages: dict[str, StageNote] = {}
         self.store = Store(settings.root)
         self.device = require_device(settings.device)
+        self.devices = require_devices(settings.device, settings.devices)
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
-        self._anew: dict[str, Anew] = {}
+        self.anew: dict[str, Anew] = {}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made for a key in this session, or is made now."""
@@ -113,10 +115,10 @@ class Session:
         if node.given:
             return self.store.find(node.recipe)
         found, digest = self._sound(node), node.recipe.digest
-        again = node.is_in(self.settings.again) or self._anew.keys() & set(node.recipe.parent_digests.values())
-        if again and digest not in self._anew:
-            self._anew[digest] = Anew(uuid4().hex, found.created if found else None)
-        return None if found and digest in self._anew and self._anew[digest].replaces == found.created else found
+        again = node.is_in(self.settings.again) or self.anew.keys() & set(node.recipe.parent_digests.values())
+        if again and digest not in self.anew:
+            self.anew[digest] = Anew(uuid4().hex, found.created if found else None)
+        return None if found and digest in self.anew and self.anew[digest].replaces == found.created else found
 
     def _sound(self, node: Node) -> Manifest | None:
         try:
@@ -196,7 +198,7 @@ class Session:
         Args:
             part: of the artefact, where several builders share its staging folder.
         """
-        with self.store.build(recipe, self._waiting(recipe, part), self._anew.get(recipe.digest), part) as folder:
+        with self.store.build(recipe, self._waiting(recipe, part), self.anew.get(recipe.digest), part) as folder:
             yield folder
 
     def alone(self, recipe: Recipe) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from wilss.data.source import VOID, Source
+from wilss.ranks import here
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 HUGE = 8
@@ -61,13 +62,14 @@ class ImageTable:
 
     Args:
         canvas: side of the square canvas; images are placed at its top left, the rest is black.
-        cache_bytes: decoded images are kept at canvas size up to this many bytes; a quarter of the machine's memory.
+        cache_bytes: decoded images are kept at canvas size up to this many bytes; a quarter of the machine's memory,
+            shared by the processes of a training.
     """
 
     source: Images
     ids: tuple[str, ...]
     canvas: int
-    cache_bytes: int = field(default_factory=quarter_of_memory)
+    cache_bytes: int = field(default_factory=lambda: quarter_of_memory() // here().count)
     _cache: dict[str, Tensor] = field(default_factory=dict, repr=False)
     _cached: int = 0
     _originals: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
