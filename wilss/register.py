@@ -168,7 +168,7 @@ def load_registrations(path: Path) -> None:
 
 
 def loaded_files() -> tuple[Path, ...]:
-    """Files of registrations that this process has loaded, for others that are to know the same."""
+    """Files of registrations that this process has loaded, in that order; another one needs them for the same runs."""
     return tuple(_loaded)
 
 

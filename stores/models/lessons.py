@@ -100,8 +100,8 @@ def learn_as_rank(arguments: dict[str, Any], telling: Telling) -> int:
         load_registrations(path)
     own = sent.settings.model_copy(update={"device": telling.device, "devices": 1})
     first = here().rank == 0
-    session = Session(own, telling.say if first else lambda text: None)
-    session.anew.update({digest: Anew(*anew) for digest, anew in sent.anew.items()})
+    anew = {digest: Anew(*facts) for digest, facts in sent.anew.items()}
+    session = Session(own, telling.say if first else lambda text: None, anew)
     run = FewShotRun(make_fewshot_spec(sent.spec), session) if sent.few_shot else Run(make_spec(sent.spec), session)
     if first and run.plan[sent.lesson.node].recipe.digest != sent.digest:
         raise TrainingError("data, weights or registrations changed while the training began; start it again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,16 +44,17 @@ class Session:
     Opening raises SpecError for devices that this machine does not have.
 
     Args:
-        say: takes one line for people.
+        say: takes one line for people. anew: `Session.anew` of the session that this one is a part of.
 
     started_by: who or what started the flow, in words; "" where nobody tells. stages: what became of the nodes that
-    were asked for, by digest. anew: what is made although it is there, by digest. devices: that share
-    its trainings. several: its runs have to be told from each other.
+    were asked for, by digest. several: its runs have to be told from each other. devices: that share its trainings.
     """
 
     several = False
 
-    def __init__(self, settings: Settings, say: Callable[[str], None] = say) -> None:
+    def __init__(
+        self, settings: Settings, say: Callable[[str], None] = say, anew: Mapping[str, Anew] | None = None
+    ) -> None:
         self.settings, self.say, self.started_by = settings, say, starter()
         self.stages: dict[str, StageNote] = {}
         self.store = Store(settings.root)
@@ -61,7 +62,12 @@ class Session:
         self.devices = require_devices(settings.device, settings.devices)
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
-        self.anew: dict[str, Anew] = {}
+        self._anew: dict[str, Anew] = dict(anew or {})
+
+    @property
+    def anew(self) -> dict[str, Anew]:
+        """What is made anew although it is there, by digest."""
+        return dict(self._anew)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What was made for a key in this session, or is made now."""
@@ -115,10 +121,10 @@ class Session:
         if node.given:
             return self.store.find(node.recipe)
         found, digest = self._sound(node), node.recipe.digest
-        again = node.is_in(self.settings.again) or self.anew.keys() & set(node.recipe.parent_digests.values())
-        if again and digest not in self.anew:
-            self.anew[digest] = Anew(uuid4().hex, found.created if found else None)
-        return None if found and digest in self.anew and self.anew[digest].replaces == found.created else found
+        again = node.is_in(self.settings.again) or self._anew.keys() & set(node.recipe.parent_digests.values())
+        if again and digest not in self._anew:
+            self._anew[digest] = Anew(uuid4().hex, found.created if found else None)
+        return None if found and digest in self._anew and self._anew[digest].replaces == found.created else found
 
     def _sound(self, node: Node) -> Manifest | None:
         try:
@@ -198,7 +204,7 @@ class Session:
         Args:
             part: of the artefact, where several builders share its staging folder.
         """
-        with self.store.build(recipe, self._waiting(recipe, part), self.anew.get(recipe.digest), part) as folder:
+        with self.store.build(recipe, self._waiting(recipe, part), self._anew.get(recipe.digest), part) as folder:
             yield folder
 
     def alone(self, recipe: Recipe) -> AbstractContextManager[None]:
