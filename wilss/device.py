@@ -46,11 +46,8 @@ def require_devices(name: str, count: int) -> tuple[str, ...]:
         raise SpecError(f"{which}, so {count} cannot share a training; take --devices 1, or --device cuda or cpu")
     there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
     if count > there:
-        have = "GPU" if device.type == "cuda" else "processor core"
-        raise SpecError(
-            f"{count} devices were asked for, and there {'is' if there == 1 else 'are'} {there} {have}{'s' * (there > 1)} "
-            f"here; take --devices {there} or fewer"
-        )
+        kind = ("GPU" if device.type == "cuda" else "processor core") + "s" * (there != 1)
+        raise SpecError(f"{count} devices were asked for, and here are {there} {kind}; take --devices {there} or fewer")
     return tuple(f"cuda:{k}" for k in range(count)) if device.type == "cuda" else ("cpu",) * count
 
 

@@ -28,9 +28,6 @@ class Rows:
         rows = here().rows(n)
         return cls(n, torch.arange(rows.start, rows.stop))
 
-    def __len__(self) -> int:
-        return len(self.own)
-
     def of(self, values: list[int]) -> list[int]:
         """Own ones of the whole batch's."""
         return [values[row] for row in self.own.tolist()]

@@ -101,8 +101,9 @@ def learn_as_rank(arguments: dict[str, Any], telling: Telling) -> int:
     own = sent.settings.model_copy(update={"device": telling.device, "devices": 1})
     first = here().rank == 0
     anew = {digest: Anew(*facts) for digest, facts in sent.anew.items()}
-    session = Session(own, telling.say if first else lambda text: None, anew)
+    session = Session(own, lambda text: None, anew)  # what opening says was said by whoever asked
     run = FewShotRun(make_fewshot_spec(sent.spec), session) if sent.few_shot else Run(make_spec(sent.spec), session)
     if first and run.plan[sent.lesson.node].recipe.digest != sent.digest:
         raise TrainingError("data, weights or registrations changed while the training began; start it again")
+    session.say = telling.say
     return LEARN[sent.lesson.kind](run, sent.lesson.folder, telling.progress, **sent.lesson.own)

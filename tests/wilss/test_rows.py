@@ -21,7 +21,7 @@ def generator() -> torch.Generator:
 
 
 def parts() -> list[Rows]:
-    return [Rows(N, torch.arange(3)), Rows(N, torch.arange(3, N))]
+    return [Rows(N, torch.arange(k, k + 1)) for k in range(3)] + [Rows(N, torch.arange(3, N))]
 
 
 def test_views_of_parts_are_those_of_the_whole() -> None:
@@ -79,5 +79,5 @@ def test_pastes_of_parts_are_those_of_the_whole(
 def test_rows_of_chosen_images_are_numbered_among_them() -> None:
     mask = torch.tensor([True, False, True, True, False, False, True])
     chosen = [rows.chosen(mask) for rows in parts()]
-    assert [one.whole for one in chosen] == [4, 4]
-    assert [one.own.tolist() for one in chosen] == [[0, 1], [2, 3]]
+    assert [one.whole for one in chosen] == [4] * 4
+    assert [one.own.tolist() for one in chosen] == [[0], [], [1], [2, 3]]

@@ -32,7 +32,7 @@ from wilss.ranks import here
 from wilss.state import History
 
 SOURCE = ScenesSource(World(image_size=32), 48, 8)
-SGD: dict[str, Any] = {"epochs": 2, "batch_size": 6, "precision": "fp32", "lr_backbone": 0.01, "lr_head": 0.01}
+SGD: dict[str, Any] = {"epochs": 2, "batch_size": 12, "precision": "fp32", "lr_backbone": 0.01, "lr_head": 0.01}
 SETTINGS = {
     "fmwiss": FmwissSpec(teacher_channels=8, warmup_epochs=1, teacher_sure=0.2),
     "wilson": WilsonSpec(channels=8, warmup_epochs=1),
@@ -56,13 +56,13 @@ def step(method: str) -> Trained:
     images = lists().tagged(1, 32)
     tagged = TaggedImages(images.images, images.tags)
     data = StepData(tagged, Ones(tagged), bank())
-    spec = TrainSpec.model_validate(SGD)
+    spec = TrainSpec.model_validate({**SGD, "batch_size": 14, "lr_backbone": 1e-3, "lr_head": 1e-3})
     result = train_step(segmenter(), data, method, SETTINGS[method], spec, AugmentSpec(crop=32), 0)
     return result.history, nn.ModuleList([result.student, *result.method.heads()])
 
 
 def psp() -> Trained:
-    spec = spec_of("bam")
+    spec = spec_of("bam", psp={"dropout": 0.0})
     torch.manual_seed(0)
     model, generator = build_stage1(spec, WEIGHTS, 3), torch.Generator().manual_seed(0)
     ids = SOURCE.ids("train")[:15]
@@ -77,8 +77,8 @@ def psp() -> Trained:
 
 TRAININGS: dict[str, Callable[[], Trained]] = {
     "base": base,
-    "base, few": lambda: base(batch_size=2, epochs=1),
-    "base, accumulated": lambda: base(accumulate=3),
+    "base, few": lambda: base(batch_size=2, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
+    "base, accumulated": lambda: base(accumulate=6, lr_backbone=1e-4, lr_head=1e-4),
     "base, svf": lambda: base(tuning="svf"),
     "fmwiss": lambda: step("fmwiss"),
     "wilson": lambda: step("wilson"),

@@ -138,6 +138,7 @@ class Training(Generic[B]):
         here().require_same(digest_of({"ids": self.ids, "total": self.total}), self.device)
         self._resume()
         if here().count > 1:
+            self._train_mode()  # which parameters learn is settled before they are wrapped
             self.learner = together(self.student, self.objective)
         for epoch in range(len(self.history), self.spec.epochs):
             self.history.append(self._epoch(epoch))
