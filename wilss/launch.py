@@ -46,7 +46,7 @@ def on_each(work: str, arguments: dict[str, Any], devices: list[str], hear: Hear
     Raises the error that a process tells of, and TrainingError for one that ends otherwise. None is left then.
     """
     with socket.create_server((LOOPBACK, 0)) as meeting, tempfile.TemporaryDirectory(prefix="wilss-ranks-") as logs:
-        store = dist.TCPStore(
+        store = dist.TCPStore(  # type: ignore[attr-defined]
             LOOPBACK,
             meeting.getsockname()[1],
             len(devices),
@@ -155,23 +155,22 @@ class _Crew:
 
     def _cause(self, codes: list[int | None]) -> Exception:
         """What went wrong first: where one of them is gone, the others only tell that it is."""
-        raised = {rank: error for rank, error in sorted(self._errors.items()) if (_known(error) is not None)}
-        if raised:
-            known = _known(next(iter(raised.values())))
-            assert known is not None
-            return known
-        killed = [(rank, -code) for rank, code in enumerate(codes) if code is not None and code < 0]
-        rank, how = (killed[0][0], _signal(killed[0][1])) if killed else self._crash(codes)
+        if known := [error for told in self._errors.values() if (error := _known(told)) is not None]:
+            return known[0]
+        rank, how = self._odd(codes)
         return TrainingError(
             f"process {rank + 1} of {len(codes)} of the training {how}, and the others were ended; start it again and "
             "it goes on after its last finished epoch"
         )
 
-    def _crash(self, codes: list[int | None]) -> tuple[int, str]:
-        rank = next((rank for rank, code in enumerate(codes) if code), 0)
+    def _odd(self, codes: list[int | None]) -> tuple[int, str]:
+        """Which process ended as none should, and how; what it printed is printed."""
+        silent = {rank: code for rank, code in enumerate(codes) if code and rank not in self._errors}
+        rank = min(silent, key=lambda rank: silent[rank], default=next(iter(self._errors), 0))  # signals are negative
         sys.stderr.write(self._log(rank).read_text(errors="replace"))
-        told = self._errors.get(rank)
-        return rank, f"failed ({told['kind']}: {told['text']})" if told else f"ended with exit code {codes[rank]}"
+        if rank not in silent:
+            return rank, "failed ({kind}: {text})".format(**self._errors[rank])
+        return rank, _signal(-silent[rank]) if silent[rank] < 0 else f"ended with exit code {silent[rank]}"
 
 
 def _signal(number: int) -> str:

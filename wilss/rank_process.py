@@ -131,7 +131,7 @@ def _group(order: Order) -> Iterator[None]:
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = loopback  # no port to other machines
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    store = dist.TCPStore(LOOPBACK, order.port, order.count, is_master=False, timeout=PATIENCE)
+    store = dist.TCPStore(LOOPBACK, order.port, order.count, is_master=False, timeout=PATIENCE)  # type: ignore[attr-defined]
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=order.rank, world_size=order.count, timeout=PATIENCE)
     with joined(Ranks(order.rank, order.count)):

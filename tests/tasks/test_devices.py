@@ -28,11 +28,13 @@ from wilss.settings import Settings
 from wilss.spec import make_spec
 from wilss.state import last_good
 
-FP32 = {"precision": "fp32"}
+FP32 = {"precision": "fp32", "lr_backbone": 1e-3, "lr_head": 1e-3}
+"""Rates at which rounding, which differs, does not grow."""
+FEW = {"n_train": 64, "n_eval": 8}
 
 
 def opened(root: Path, devices: int, said: list[str] | None = None, **changes: Any) -> Run:
-    content = {"benchmark": "scenes-15-5", "preset": "tiny", "base": FP32, "step": FP32, **changes}
+    content = {"benchmark": "scenes-15-5", "preset": "tiny", "base": FP32, "step": FP32, "data": FEW, **changes}
     settings = Settings(root=root, device="cpu", devices=devices)
     return Run(make_spec(content), Session(settings, (said if said is not None else []).append))
 
@@ -88,7 +90,7 @@ def ranks_of(parent: int) -> list[int]:
 def test_a_killed_process_ends_all_and_the_next_start_goes_on_with_another_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = {**FP32, "epochs": 12}
+    base = {**FP32, "epochs": 8}
     run, raised = opened(tmp_path, 2, base=base), []
 
     def train() -> None:
@@ -115,12 +117,12 @@ def test_a_killed_process_ends_all_and_the_next_start_goes_on_with_another_numbe
     monkeypatch.setattr(Training, "_epoch", lambda self, epoch: begun.append(epoch) or plain(self, epoch))
     again = opened(tmp_path, 1, base=base)
     history = load_card(again.store.folder(base_student.fn(again)), StudentCard).history
-    assert begun == list(range(done, 12))
+    assert begun == list(range(done, 8))
     assert history[:done] == kept[1]
     whole = opened(tmp_path / "whole", 1, base=base)
     expected = load_card(whole.store.folder(base_student.fn(whole)), StudentCard).history
     for mine, other in zip(history, expected, strict=True):
-        assert mine == pytest.approx(other, abs=2e-3)
+        assert mine == pytest.approx(other, abs=1e-3)
 
 
 @pytest.mark.parametrize(
