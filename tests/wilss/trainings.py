@@ -78,7 +78,7 @@ def psp() -> Trained:
 TRAININGS: dict[str, Callable[[], Trained]] = {
     "base": base,
     "base, few": lambda: base(batch_size=2, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
-    "base, accumulated": lambda: base(accumulate=6, lr_backbone=1e-4, lr_head=1e-4),
+    "base, accumulated": lambda: base(accumulate=6, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
     "base, svf": lambda: base(tuning="svf"),
     "fmwiss": lambda: step("fmwiss"),
     "wilson": lambda: step("wilson"),
