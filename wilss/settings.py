@@ -54,6 +54,12 @@ class Settings(BaseModel):
     )
     skip_unreadable: bool = Field(False, description="leave out images that cannot be decoded, and say how many")
     device: str = Field("auto", description="cpu, cuda or mps; auto takes cuda, else mps, else cpu")
+    devices: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="devices that a training is shared by, a process each: cuda:0, cuda:1, ...; or cpu",
+    )
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     memory: str | None = Field(
         None,
