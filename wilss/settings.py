@@ -23,13 +23,13 @@ from wilss.errors import WeightsNotFoundError
 from wilss.layout import root_folder
 from wilss.section import without_default
 
-Root = Annotated[Path, AfterValidator(root_folder)]
 LEAST_MEMORY = 512 << 20
 """Bytes that a run may be given."""
 THREADS, DASK = "threads", "dask"
 """What computes shards side by side: threads of this process, or Dask's workers."""
 EXAMPLE = "dask:tcp://127.0.0.1:8786"
 """Of a runner with an address."""
+Root = Annotated[Path, AfterValidator(root_folder)]
 
 
 class Settings(BaseModel):
@@ -54,6 +54,12 @@ class Settings(BaseModel):
     )
     skip_unreadable: bool = Field(False, description="leave out images that cannot be decoded, and say how many")
     device: str = Field("auto", description="cpu, cuda or mps; auto takes cuda, else mps, else cpu")
+    devices: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="devices that a training is shared by, a process each: cuda:0, cuda:1, ...; or cpu",
+    )
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     memory: str | None = Field(
         None,

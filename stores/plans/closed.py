@@ -38,7 +38,8 @@ class ClosedRun:
             there: a folder below the root, by which another machine is seen to have the same root.
         """
         settings = run.settings.model_copy(
-            update={name: _whole(value) for name, value in run.settings} | {"runner": THREADS, "workers": 1}
+            update={name: _whole(value) for name, value in run.settings}
+            | {"runner": THREADS, "workers": 1, "devices": 1}
         )
         files = (*map(str, loaded_files()), *map(str, settings.imports))
         return cls(
