@@ -21,6 +21,7 @@ def on(machine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WILSS_CACHE", str(tmp_path / machine))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_backend")
 def test_one_machine_runs_and_others_find_review_promote_and_predict(
     wilss: Wilss, s3: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

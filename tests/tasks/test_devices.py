@@ -44,6 +44,7 @@ def built(run: Run) -> list[ArtefactRef]:
     return [base, step_student.fn(run, 1, base, _label(run), bank)]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_artefacts_of_one(tmp_path: Path) -> None:
     """Base and step with teacher, bank and augmentation: digests, losses, and the teacher's masks."""
     said: list[str] = []
@@ -61,6 +62,7 @@ def test_two_processes_make_the_artefacts_of_one(tmp_path: Path) -> None:
     assert not list((tmp_path / "2").glob("*/.staging-*")), "nothing is left of the processes"
 
 
+@pytest.mark.slow
 def test_stage_one_of_few_shot_learns_alike(tmp_path: Path) -> None:
     content = {"benchmark": "scenes-5i", "fold": 3, "preset": "tiny", "head": "bam", "stage1": FP32}
     histories = []
@@ -87,6 +89,7 @@ def ranks_of(parent: int) -> list[int]:
     return sorted(found)
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_all_and_the_next_start_goes_on_with_another_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

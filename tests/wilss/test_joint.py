@@ -26,6 +26,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
     return on(1, names, folder / "1"), on(2, names, folder / "2"), folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 def test_two_processes_learn_what_one_learns(name: str, runs: tuple[dict[str, Any], dict[str, Any], Path]) -> None:
     one, two, folder = runs
@@ -38,6 +39,7 @@ def test_two_processes_learn_what_one_learns(name: str, runs: tuple[dict[str, An
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_parts_of_fewer_images_than_processes_are_learnt_from_by_all(tmp_path: Path) -> None:
     """Batches of 6 in parts of 2 on three processes; the last batch is one part of 3, which they share."""
     name = "base, accumulated"

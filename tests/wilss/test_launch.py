@@ -67,7 +67,7 @@ def pids(folder: Path) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_where_one_is_killed_all_are_gone_within_ten_seconds(tmp_path: Path, rank: int) -> None:
     told: list[Any] = []
     raised: list[Exception] = []
@@ -93,7 +93,9 @@ def test_where_one_is_killed_all_are_gone_within_ten_seconds(tmp_path: Path, ran
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))]
+)
 def test_whoever_watches_takes_them_along(tmp_path: Path, number: signal.Signals) -> None:
     script = f"from wilss.launch import on_each\non_each({WAITS!r}, {{'folder': {str(tmp_path)!r}}}, {CPUS}, print)"
     environment = {**os.environ, "PYTHONPATH": python_path()}
