@@ -17,7 +17,7 @@ from wilss.register import load_registrations
 from wilss.settings import Settings
 from wilss.spec import make_spec
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend"), pytest.mark.timeout(900)]
 TINY: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny", "method": "finetune"}
 EDGES = {
     ("labels of step 1, begun", "labels of step 1, shard 0"),
