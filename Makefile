@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
+BUDGET := 900
 
 .PHONY: demo test slow docs setup cpu lowest wheel clean
 
@@ -17,10 +18,10 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-# within a budget of 15 minutes: on a slow machine the rest is left for another commit, by name (tests/budget.py)
+# within a budget of seconds: on a slow machine the rest is left for another commit, by name (tests/budget.py)
 slow: $(VENV)/.installed-test
 	$(BIN)/python -m tests.e2e.browser
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow and not whole" --budget 900 -rs -o faulthandler_timeout=1400 --numprocesses logical --maxprocesses 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "slow and not whole" --budget $(BUDGET) -rs -o faulthandler_timeout=1400 --numprocesses logical --maxprocesses 2 --dist worksteal
 
 # build/site: pages that need neither a server nor a network
 docs: $(VENV)/.installed-docs

@@ -52,7 +52,9 @@ class Scored:
         """The images with masks of the student's channels. Raises SpecError for a class that the data lack."""
         channels = output_channels(_ids(self.source, card), len(self.source.classes), VOID)
         return MaskedImages(
-            ImageTable(self.source, tuple(self.images), card.input.canvas), tuple(channels), self.source
+            ImageTable(self.source, tuple(self.images), card.input.canvas, self.session.room),
+            tuple(channels),
+            self.source,
         )
 
     def make(self, folder: Path, counts: Tensor | None = None, seconds: float = 0.0) -> Manifest:

@@ -14,6 +14,7 @@ from stores.progress import stage_progress
 from tasks.base import heavy_task
 from tasks.workers import RunElsewhere, opened, require_same
 from wilss.data.images import ImageTable, MaskedImages
+from wilss.data.room import Room
 from wilss.data.source import Source
 from wilss.measure.score import score_batches, score_crops
 from wilss.models.files import load_student
@@ -50,7 +51,7 @@ class ScoreList:
 def image_shapes(run: RunElsewhere, of: ScoreList, ids: Sequence[str], part: int) -> list[tuple[int, ...]]:
     """Shapes of images on the canvas, by which they share batches."""
     with opened(run) as here, stage_progress(f"{of.name} sizes, part {part}") as progress:
-        table = ImageTable(here.source, tuple(ids), of.canvas, cache_bytes=0)
+        table = ImageTable(here.source, tuple(ids), of.canvas, Room(0))
         shapes = [tuple(table.image(position).shape) for position in range(len(table))]
         progress("sizes", len(table), len(table), 0.0)
         return shapes
@@ -63,7 +64,7 @@ def scored_part(run: RunElsewhere, of: ScoreList, batches: Sequence[Sequence[str
         here.session.once(("same data", of.data), lambda: _require_same_data(run, here, of))
         model = here.session.latest(of.student, lambda: _loaded(here, of))
         ids = [image_id for batch in batches for image_id in batch]
-        data = MaskedImages(ImageTable(here.source, tuple(ids), of.canvas), of.channels, here.source)
+        data = MaskedImages(ImageTable(here.source, tuple(ids), of.canvas, here.session.room), of.channels, here.source)
         with stage_progress(f"{of.name}, part {part}") as progress:
             if of.crop:
                 return of.name, score_crops(model, data, of.crop, progress=progress)

@@ -147,7 +147,7 @@ def _step_data(run: Run, step: int, labels: ArtefactRef | None, bank: ArtefactRe
 
 def _masked(run: Run, step: int, masks: LabelSet, instances: MemoryBank | None) -> StepData:
     canvas, images = run.spec.data.canvas, run.tagged(step)
-    tags = dict(zip(images.images.ids, images.tags.tolist(), strict=True))
+    tags = dict(zip(images.images.ids, images.tags.numpy(), strict=True))
     own_tags = has_own_tags(read_manifest(masks.folder))
     masks.require_of(tags, run.names(run.protocol.steps[step]), canvas, own_tags)
     if len(masks) < len(images):
@@ -155,7 +155,7 @@ def _masked(run: Run, step: int, masks: LabelSet, instances: MemoryBank | None) 
     if own_tags:  # a class that people removed is not taught, one that they added is
         rows = [masks.position(image_id) for image_id in images.images.ids]
         images = replace(images, tags=torch.from_numpy(masks.index.tags[rows]))
-    return StepData(images, LayerCache(masks, images.images.ids, masks.stage), instances)
+    return StepData(images, LayerCache(masks, images.images.ids, masks.stage, run.session.room), instances)
 
 
 def _learn(run: Run, step: int, old: Segmenter, data: StepData, chain: Chain | None, folder: Path) -> StepResult:

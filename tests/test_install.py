@@ -59,6 +59,7 @@ def test_the_types_are_shipped(package: str) -> None:
     assert (files(package) / "py.typed").is_file()
 
 
+@pytest.mark.slow
 def test_the_wheel_works_from_an_empty_folder(built: Built, tmp_path: Path) -> None:
     """In an environment of its own that borrows what wilss needs from this one, and nothing of wilss."""
     run = environment(tmp_path)

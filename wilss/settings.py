@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -15,6 +24,8 @@ THREADS, DASK = "threads", "dask"
 """What computes shards side by side: threads of this process, or Dask's workers."""
 EXAMPLE = "dask:tcp://127.0.0.1:8786"
 """Of a runner with an address."""
+LEAST_MEMORY = 512 << 20
+"""Bytes that a run may be given."""
 
 
 class Settings(BaseModel):
@@ -46,6 +57,11 @@ class Settings(BaseModel):
         description="what labels and evaluates side by side: threads; dask, a cluster of --workers processes on this "
         "machine; or dask:ADDRESS, the workers of a Dask scheduler such as dask:tcp://10.0.0.5:8786",
     )
+    memory: str | None = Field(
+        None,
+        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what "
+        "does not fit is read again; half of the machine's when left out",
+    )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
     )
@@ -66,6 +82,18 @@ class Settings(BaseModel):
         """Address of the Dask scheduler that is named; "" where there is none."""
         return self.runner.partition(":")[2].strip()
 
+    @field_validator("memory")
+    @classmethod
+    def _sized(cls, memory: str | None) -> str | None:
+        if memory is not None and _bytes(memory) < LEAST_MEMORY:
+            raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB of PyTorch alone")
+        return memory
+
+    @property
+    def room(self) -> int | None:
+        """Bytes of images and masks that may be kept; None leaves it to the machine."""
+        return None if self.memory is None else _bytes(self.memory) // 2
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """A form posts the defaults of its schema, and what is posted goes over a worker's environment: it has none."""
@@ -80,6 +108,14 @@ class Settings(BaseModel):
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
         return {option: str(path.resolve()) for option, path in named.items() if path is not None}
+
+
+def _bytes(size: str) -> int:
+    """A size in words, such as 2GiB. Raises ValueError for what is none."""
+    try:
+        return TypeAdapter(ByteSize).validate_python(size)
+    except ValidationError as error:
+        raise ValueError(f"'memory' is '{size}', which is no size such as 2GiB or 800MB") from error
 
 
 def weights_folder(folder: Path | None) -> Path | None:

@@ -93,7 +93,8 @@ class LabelSet:
             )
         if not self.index.ids:
             raise DataError("the label set has no row, so there is nothing to learn from; take another one")
-        for row, (image_id, own) in enumerate(zip(self.index.ids, self.index.tags.tolist(), strict=True)):
+        for row, image_id in enumerate(self.index.ids):
+            own = self.index.tags[row].tolist()
             if own != list(tags.get(image_id, ())) and not (own_tags and image_id in tags):
                 of_data = f"has {_shown(tags[image_id], classes)} in the data" if image_id in tags else "the step lacks"
                 raise DataError(

@@ -36,7 +36,7 @@ def draw_silhouettes(run: FewShotRun) -> Draws[MaskedBatch]:
     source, side = shapes_source(run.session, shapes), shapes.world.image_size
     ids, generator = source.ids("train"), torch.Generator().manual_seed(shapes.seed)
     classes = tuple(range(1, shapes.silhouettes + 1))
-    data = EpisodeImages(source, ids, side)
+    data = EpisodeImages(source, ids, side, run.session.room)
     draws = Augmented(data, shapes.augment, side, classes, run.weights.mean, generator, run.device)
     return Draws(ids, partial(draws.base_classes, novel="background"), generator)
 
@@ -64,7 +64,7 @@ def with_silhouettes(run: FewShotRun, usual: Draws[EpisodeBatch]) -> Draws[Episo
         return usual
     lists = shapes_list(run.session, shapes, spec.shots)
     ids = [image.image_id for image in lists.images]
-    data = EpisodeImages(shapes_source(run.session, shapes), ids, shapes.world.image_size)
+    data = EpisodeImages(shapes_source(run.session, shapes), ids, shapes.world.image_size, run.session.room)
     draws = Augmented(data, spec.augment, spec.size, (), run.weights.mean, usual.generator, run.device)
     other = draws.of(Sampler(lists, "image", spec.shots, spec.seed))
     draw = mix_episodes(usual.draw, other, len(ids), spec.silhouette_share, usual.generator)
@@ -75,5 +75,5 @@ def with_silhouettes(run: FewShotRun, usual: Draws[EpisodeBatch]) -> Draws[Episo
 def _augmented(
     run: FewShotRun, ids: Sequence[str], augment: EpisodeAugmentSpec, crop: int, generator: torch.Generator
 ) -> Augmented:
-    data = EpisodeImages(run.train, ids, run.spec.data.canvas)
+    data = EpisodeImages(run.train, ids, run.spec.data.canvas, run.session.room)
     return Augmented(data, augment, crop, run.fold.base, run.weights.mean, generator, run.device)

@@ -54,7 +54,7 @@ class Run:
         self.source = session.source(self.benchmark.family, self.benchmark.steps[0], spec.custom, spec.data)
         protocol = self.benchmark.merged() if spec.merged else self.benchmark
         self.lists = self._of_its_time(
-            StepLists(self.source, session.training_list(self.source), protocol, spec.scenario)
+            StepLists(self.source, session.training_list(self.source), protocol, spec.scenario, room=self.session.room)
         )
         self.spec = self._with_scorer(self.spec)
         if self.spec.data.fit:

@@ -17,6 +17,7 @@ from wilss.custom import CustomBenchmark
 from wilss.data.families import open_source
 from wilss.data.gate import examine, lines_of, require_sound
 from wilss.data.listing import TaggedList
+from wilss.data.room import Room
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
 from wilss.device import require_device
@@ -59,6 +60,7 @@ class Session:
         self.stages: dict[str, StageNote] = {}
         self.store = Store(settings.root)
         self.device = require_device(settings.device)
+        self.room = Room(settings.room)
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
         self._anew: dict[str, Anew] = dict(anew or {})

@@ -31,6 +31,7 @@ from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter, ShardRows
 from tests.benchmarks import last_line
 from wilss.data.images import ImageTable, TaggedImages
+from wilss.data.room import Room
 from wilss.data.spec import AugmentSpec
 from wilss.learn.incremental import StepBatches, StepData
 from wilss.measure.columns import COLUMNS
@@ -102,7 +103,7 @@ def train(folder: Path, canvas: int) -> dict[str, float]:
     start = time.perf_counter()
     cache = LayerCache(labels, labels.index.ids, labels.stage)
     read, held = time.perf_counter() - start, _resident() - before
-    images = TaggedImages(ImageTable(_OnePhotograph(canvas), labels.index.ids, canvas, 0), tags)
+    images = TaggedImages(ImageTable(_OnePhotograph(canvas), labels.index.ids, canvas, Room(0)), tags)
     how = (None, AugmentSpec(crop=canvas), torch.Generator(), torch.device("cpu"))
     batches = StepBatches(StepData(images, cache, None), *how)
     gen, start = np.random.default_rng(3), time.perf_counter()

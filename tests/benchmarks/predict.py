@@ -111,15 +111,16 @@ def of_smp() -> Callable[[Tensor], Tensor] | None:
 
 @contextmanager
 def server(model: Path, folder: Path) -> Iterator[Callable[[list[Path], Path], None]]:
-    """A server in a process of its own, and what asks it for files."""
-    with served(folder, str(model)) as running, closing(Client(running).line) as line:
+    """A server in a process of its own, and what asks it for files over one connection."""
+    with served(folder, str(model)) as running:
 
         def ask(paths: list[Path], out: Path) -> None:
-            for path in paths:
-                line.request("POST", "/predict", path.read_bytes(), HEADERS)
-                answer = line.getresponse()
-                assert answer.status == HTTPStatus.OK, answer.read()
-                (out / f"{path.stem}.png").write_bytes(answer.read())
+            with closing(Client(running).line) as line:
+                for path in paths:
+                    line.request("POST", "/predict", path.read_bytes(), HEADERS)
+                    answer = line.getresponse()
+                    assert answer.status == HTTPStatus.OK, answer.read()
+                    (out / f"{path.stem}.png").write_bytes(answer.read())
 
         yield ask
 

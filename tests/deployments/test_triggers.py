@@ -260,6 +260,7 @@ def test_a_log_is_told_line_by_line_once(api: Api, wilss: Any) -> None:
     wilss("cancel", run_id)
 
 
+@pytest.mark.slow
 def test_events_start_what_is_deployed_once_each(api: Api, tmp_path: Path) -> None:
     own = Own("pets", "mine", {"benchmark": "scenes-15-5", "method": "fmwiss", "seed": 0}, {"data": str(tmp_path)}, 1)
     made = list(deploy_own(api, tmp_path, own, POOL))

@@ -197,6 +197,7 @@ def test_many_steps_grow_the_student(tmp_path: Path) -> None:
         load_student(store.path("checkpoints", report["artefacts"]["checkpoint 2"]), ("arrow", "bolt", "mug"))
 
 
+@pytest.mark.slow
 def test_labels_made_anew_pull_their_step_along_and_nothing_else(
     finished: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -252,6 +253,7 @@ def test_device_and_settings_are_said_and_kept(
     assert not any(line.startswith("  wilson:") for line in said), "another method's"
 
 
+@pytest.mark.slow
 def test_a_report_is_found_only_of_just_what_is_there(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     """What was made anew has the digest of what it replaced: a run that was stopped before its report tells nothing."""
     from flows.benchmark import run_benchmark

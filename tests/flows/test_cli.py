@@ -74,6 +74,8 @@ def voc_folder(root: Path, n: int = 6) -> Path:
         (["run", "scenes-15-5", "--set", "fmwiss.alpha"], "is no assignment; write --set section.key=value"),
         (["run", "scenes-15-5", "--set", "student.backbone=resnet51"], "timm has no model 'resnet51'"),
         (["run", "scenes-15-5", "--device", "cuda:7"], "device 'cuda:7' is not available here"),
+        (["run", "scenes-15-5", "--memory", "1MB"], "'memory' is '1MB', less than the 512 MiB of PyTorch alone"),
+        (["run", "scenes-15-5", "--memory", "much"], "'memory' is 'much', which is no size such as 2GiB or 800MB"),
         (["run", "scenes-15-5", "--labels-csv", "t.csv"], "'t.csv' would be ignored: only VOC's image-level labels"),
         (["run", "voc-15-5"], "give the VOC folder (the one that holds JPEGImages) with --data DIR"),
         (["run", "voc-15-5", "--data", "nowhere"], "'nowhere' is no VOC folder: 'JPEGImages' is missing. Expected"),

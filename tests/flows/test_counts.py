@@ -41,6 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 def test_a_run_from_plan_to_report(asked: Counter[str], tmp_path: Path) -> None:
     from flows.benchmark import run_benchmark
 

@@ -40,6 +40,7 @@ def test_a_run_that_stands_needs_no_flow(  # type: ignore[no-untyped-def]
         wilss("run", *command)
 
 
+@pytest.mark.slow
 def test_a_few_shot_model_that_is_scored_needs_no_flow(  # type: ignore[no-untyped-def]
     wilss, tmp_path: Path, prefect_backend: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ def test_list_says_what_is_at_hand(wilss, tmp_path: Path) -> None:  # type: igno
     assert "dino:vit_base_patch14_reg4_dinov2.lvd142m" in out
 
 
-@pytest.mark.parametrize("name", ["clip:scenes", "dino:scenes"])
+@pytest.mark.parametrize("name", ["clip:scenes", pytest.param("dino:scenes", marks=pytest.mark.slow)])
 def test_check_measures_the_small_models_on_the_spot(wilss, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
     picture = tmp_path / "seen.png"
     code, out, err = wilss("foundations", "check", name, "--scenes", 30, "--json", "--out", picture)

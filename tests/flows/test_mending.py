@@ -52,7 +52,7 @@ DAMAGE = ["refined/c/3/0/0", "initial/c/0/0/0", "quality/c/8/0", "image/c/1/0", 
 DAMAGE += ["../index.json"]
 
 
-@pytest.mark.parametrize("how", ["gone", "half", "swapped"])
+@pytest.mark.parametrize("how", ["gone", *(pytest.param(how, marks=pytest.mark.slow) for how in ("half", "swapped"))])
 def test_a_run_makes_damaged_shards_anew(
     finished: tuple[Path, dict[str, Any]], root: Path, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

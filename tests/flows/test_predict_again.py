@@ -124,6 +124,7 @@ def test_two_of_one_name_keep_the_names_that_they_have(wilss, checkpoint: Path, 
     assert Image.open(out / "a-2.png").size == (20, 50)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_gone_on_from(wilss, checkpoint: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     folder, out = tmp_path / "in", tmp_path / "out"
     for k in range(40):

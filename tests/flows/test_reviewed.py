@@ -175,6 +175,7 @@ def test_a_label_set_of_another_step_is_refused(finished: Finished) -> None:
         run_benchmark(spec, Settings(root=root))
 
 
+@pytest.mark.slow
 def test_a_set_that_is_made_anew_keeps_its_review(reviewed: tuple[Path, dict[str, Any], Any]) -> None:
     from flows.benchmark import run_step
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,9 +12,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from wilss.data.room import Room
 from wilss.data.source import VOID, Source
 
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 HUGE = 8
 """Images this many times larger than the canvas are shrunk by Pillow."""
 
@@ -37,16 +35,6 @@ def to_canvas(image: Tensor, canvas: int, nearest: bool = False) -> Tensor:
     return resized[0].round().clamp(0, 255).to(torch.uint8)
 
 
-def quarter_of_memory() -> int:
-    """Bytes, of the container where there is one; 2 GiB where the system does not tell how much there is."""
-    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
-    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
-        return 2 << 30
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = CGROUP_LIMIT.read_text().strip() if CGROUP_LIMIT.is_file() else "max"
-    return min(memory, int(limit) if limit.isdigit() else memory) // 4
-
-
 class Images(Protocol):
     """Where pixels come from: a data set, or what a script holds."""
 
@@ -55,21 +43,20 @@ class Images(Protocol):
         ...
 
 
-@dataclass
+@dataclass(eq=False)
 class ImageTable:
     """Images without labels: all that a step t >= 1 gets to see of its pixels.
 
     Args:
         canvas: side of the square canvas; images are placed at its top left, the rest is black.
-        cache_bytes: decoded images are kept at canvas size up to this many bytes; a quarter of the machine's memory.
+        room: decoded images are kept at canvas size as far as there is room for them; other tables may share it.
     """
 
     source: Images
     ids: tuple[str, ...]
     canvas: int
-    cache_bytes: int = field(default_factory=quarter_of_memory)
+    room: Room = field(default_factory=Room)
     _cache: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    _cached: int = 0
     _originals: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -83,21 +70,14 @@ class ImageTable:
         decoded = self.source.image(image_id)
         self._originals[image_id] = (decoded.shape[1], decoded.shape[2])
         image = to_canvas(decoded, self.canvas)
-        if self.make_room(image.numel()):
+        if self.room.take(self, image.numel()):
             self._cache[image_id] = image
         return image
 
     def forget(self) -> None:
         """Let what was decoded go, where other images come next."""
         self._cache.clear()
-        self._cached = 0
-
-    def make_room(self, size: int) -> bool:
-        """Count ``size`` bytes as kept; False when they are more than the table may keep."""
-        if self._cached + size > self.cache_bytes:
-            return False
-        self._cached += size
-        return True
+        self.room.free(self)
 
     def original(self, position: int) -> Tensor:
         """One image in its own size, uint8 ``(3, H, W)``; decoded anew."""
@@ -154,7 +134,7 @@ class MaskedImages:
         image_id = self.images.ids[position]
         if image_id not in self._cache:
             mask = to_canvas(self.full_mask(position)[None], self.images.canvas, nearest=True)[0]
-            if not self.images.make_room(mask.numel()):
+            if not self.images.room.take(self.images, mask.numel()):
                 return mask
             self._cache[image_id] = mask
         return self._cache[image_id]

@@ -10,6 +10,7 @@ import torch
 
 from wilss.data.images import ImageTable, MaskedImages, TaggedImages
 from wilss.data.listing import TaggedList
+from wilss.data.room import Room
 from wilss.data.source import VOID, Source
 from wilss.digest import digest_of
 from wilss.errors import DataError
@@ -23,7 +24,8 @@ class StepLists:
     A step t >= 1 gets images and tags of its own classes (`tagged`); nothing that it is handed reaches a mask or
     another class's tag.
 
-    later: step -> ids of images that came after it was learnt, with a later step, and leave it alone.
+    later: step -> ids of images that came after it was learnt, with a later step, and leave it alone. room: that all
+    tables of images share; None gives each its own.
     """
 
     source: Source
@@ -31,6 +33,7 @@ class StepLists:
     protocol: Benchmark
     scenario: Scenario
     later: Mapping[int, Set[str]] = field(default_factory=dict)
+    room: Room | None = None
 
     @classmethod
     def open(cls, source: Source, protocol: Benchmark, scenario: Scenario) -> StepLists:
@@ -97,7 +100,8 @@ class StepLists:
         Raises DataError when no image has a mask that the protocol gives to step 0.
         """
         channels = output_channels(self.protocol.steps[0], len(self.source.classes), VOID if void == "ignore" else 0)
-        return MaskedImages(self._table(0, canvas), tuple(channels), self.source)
+        self.require_images(0)
+        return MaskedImages(self._table(self.ids(0), canvas), tuple(channels), self.source)
 
     def tagged(self, step: int, canvas: int, only: Sequence[str] | None = None) -> TaggedImages:
         """Images and image-level labels of the classes of step t >= 1; no mask and no tag of any other class.
@@ -111,7 +115,7 @@ class StepLists:
             raise ValueError(f"step {step} is the base step; its data come from base()")
         positions = self._chosen(step, only)
         rows = [visible_tags(self.training.tags[p], self.protocol.steps[step]) for p in positions]
-        table = ImageTable(self.source, tuple(self.training.ids[p] for p in positions), canvas)
+        table = self._table(tuple(self.training.ids[p] for p in positions), canvas)
         return TaggedImages(table, torch.tensor(rows, dtype=torch.bool))
 
     def evaluation(self, step: int, canvas: int, part: str = "") -> MaskedImages:
@@ -122,7 +126,7 @@ class StepLists:
         """
         channels = output_channels(self.protocol.seen(step), len(self.source.classes), VOID)
         ids = self.source.further_eval[part] if part else self.source.ids("eval")
-        return MaskedImages(ImageTable(self.source, ids, canvas), tuple(channels), self.source)
+        return MaskedImages(self._table(ids, canvas), tuple(channels), self.source)
 
     def require_images(self, step: int) -> None:
         """Raise DataError when a step has no image."""
@@ -144,9 +148,8 @@ class StepLists:
         wanted = set(only)
         return tuple(p for p in self.positions(step) if self.training.ids[p] in wanted)
 
-    def _table(self, step: int, canvas: int) -> ImageTable:
-        self.require_images(step)
-        return ImageTable(self.source, self.ids(step), canvas)
+    def _table(self, ids: tuple[str, ...], canvas: int) -> ImageTable:
+        return ImageTable(self.source, ids, canvas, self.room or Room())
 
     @cached_property
     def _with_mask(self) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ def test_what_is_not_as_it_has_to_be_is_told() -> None:
     assert [said.split()[0] for said in told] == ["2", "the", "the"]
 
 
+@pytest.mark.slow
 def test_8_clients_and_a_moving_alias(tmp_path: Path) -> None:
     found = measure(tmp_path, 200, 50, 1)
     sound(found, 200, 50)

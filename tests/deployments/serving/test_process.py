@@ -137,7 +137,7 @@ def test_past_the_bound_of_the_queue_it_is_429_and_a_body_that_does_not_come_is_
     works(server)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_who_waits_is_answered_when_it_ends(stored: Path, number: int) -> None:
     """And what stands open without a request is not waited for."""
     with served(stored, "champion", "--host", "0.0.0.0", "--name", "here.example") as server:
@@ -164,6 +164,7 @@ def test_who_waits_is_answered_when_it_ends(stored: Path, number: int) -> None:
             httpx.get(address, timeout=5)
 
 
+@pytest.mark.slow
 def test_a_request_that_does_not_end_is_not_waited_for_longer_than_it_was_said(stored: Path) -> None:
     with served(stored, "champion", "--grace", 1, WILSS_SERVE_TOKEN="given-by-me") as server:
         assert "given-by-me" not in server.line

@@ -16,6 +16,7 @@ from stores.labels.sets import LabelSet
 from stores.labels.writer import LabelWriter
 from tests.pace import within
 from tests.stores.labels.sets import index, shard_rows, whole_set
+from wilss.data.room import Room
 from wilss.errors import ArtefactNotFoundError, DamagedArtefactError, DataError
 
 
@@ -121,6 +122,16 @@ def test_masks_are_found_by_image_id(tmp_path: Path) -> None:
     assert torch.equal(cache.layers([0, 1]), labels.read("refined", 0, 9)[[6, 0]])
 
 
+@pytest.mark.parametrize("size", [0, 700])
+def test_masks_for_which_there_is_no_room_are_read_from_their_files(tmp_path: Path, size: int) -> None:
+    labels, room = whole_set(tmp_path, index(images=4)), Room(size)
+    cache = LayerCache(labels, labels.index.ids, room=room)
+    assert len(cache.coded) in ((1, 2) if size else (0,)), "of three shards"
+    assert room.taken <= size
+    order = [8, 0, 5, 3]
+    assert torch.equal(cache.layers(order), labels.read("refined", 0, 9)[order])
+
+
 def test_what_is_missing_is_no_background(tmp_path: Path) -> None:
     labels = whole_set(tmp_path, index(images=4))
     (tmp_path / "labels.zarr/refined/c/1/0/0").unlink()
@@ -129,6 +140,7 @@ def test_what_is_missing_is_no_background(tmp_path: Path) -> None:
         lambda: labels.read("refined", 0, 9),
         lambda: labels.read("refined", 5, 6),
         lambda: LayerCache(labels, labels.index.ids),
+        lambda: LayerCache(labels, labels.index.ids, room=Room(0)),
     ):
         with pytest.raises(DamagedArtefactError, match=wanted):
             read()

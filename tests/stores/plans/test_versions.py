@@ -46,7 +46,7 @@ def digests(root: Path, method: str) -> dict[str, str]:
     return {key: plan[name].recipe.digest for key, name in NODES.items() if name in plan}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [pytest.param(m, marks=() if m == "fmwiss" else pytest.mark.slow) for m in METHODS])
 def test_a_method_of_another_version_teaches_anew_and_no_other_does(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

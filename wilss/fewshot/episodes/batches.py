@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wilss.data.images import ImageTable, MaskedImages
+from wilss.data.room import Room
 from wilss.data.source import VOID, Source
 from wilss.device import to_device
 from wilss.errors import DataError
@@ -29,11 +30,11 @@ class EpisodeImages:
     """Images of a list with their original labels on a canvas, decoded once.
 
     Args:
-        canvas: longer sides above it are shrunk to it, as far as training goes.
+        canvas: longer sides above it are shrunk to it, as far as training goes. room: for what is kept in memory.
     """
 
-    def __init__(self, source: Source, ids: Sequence[str], canvas: int) -> None:
-        self.images = ImageTable(source, tuple(ids), canvas)
+    def __init__(self, source: Source, ids: Sequence[str], canvas: int, room: Room | None = None) -> None:
+        self.images = ImageTable(source, tuple(ids), canvas, room or Room())
         self.labelled = MaskedImages(self.images, EVERY_LABEL, source)
         self.position = {image_id: position for position, image_id in enumerate(ids)}
 

@@ -1,0 +1,59 @@
+"""Room for decoded images and masks: shared, bounded, and free again when its owner is gone."""
+
+from __future__ import annotations
+
+import torch
+
+from wilss.data.images import ImageTable
+from wilss.data.room import Room
+
+SIDE = 8
+IMAGE = 3 * SIDE * SIDE
+
+
+class Counted:
+    """Images that are told from each other by their value, and how often they were decoded."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def image(self, image_id: str) -> torch.Tensor:
+        self.asked += 1
+        return torch.full((3, SIDE, SIDE), int(image_id), dtype=torch.uint8)
+
+
+def table(room: Room, images: int = 4) -> tuple[ImageTable, Counted]:
+    source = Counted()
+    return ImageTable(source, tuple(map(str, range(images))), SIDE, room), source
+
+
+def read(images: ImageTable) -> list[int]:
+    return [int(images.image(position)[0, 0, 0]) for position in range(len(images))]
+
+
+def test_what_does_not_fit_is_decoded_again() -> None:
+    images, source = table(Room(2 * IMAGE))
+    assert read(images) == read(images) == [0, 1, 2, 3]
+    assert source.asked == 4 + 2
+    assert images.room.taken == 2 * IMAGE
+
+
+def test_tables_share_room_and_give_it_back() -> None:
+    room = Room(5 * IMAGE)
+    first, _ = table(room)
+    read(first)
+    second, source = table(room)
+    read(second)
+    read(second)
+    assert (room.taken, source.asked) == (5 * IMAGE, 4 + 3), "one image of the second was kept"
+    del first
+    assert room.taken == IMAGE
+    read(second)
+    assert room.taken == 4 * IMAGE
+
+
+def test_a_table_without_room_keeps_nothing() -> None:
+    images, source = table(Room(0))
+    read(images)
+    read(images)
+    assert (source.asked, images.room.taken) == (8, 0)
