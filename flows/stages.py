@@ -151,8 +151,9 @@ def _label(run: Run, step: int) -> ArtefactRef:
         start, begun = time.monotonic(), begin_labels(run, step)
         with side_by_side(run, run.store.staging("labels", begun.digest)) as workers:
             images = parts_of(begun.counts["images"], begun.counts["shard_images"])
-            same, each = {"step": step, "begun": begun}, {"shard": range(begun.counts["shards"])}
-            shards = workers.map(label_shard, same, each, Shown(f"labels of step {step}", "label", images))
+            order = run.store.folders.order(begun.counts["shards"])
+            shown = Shown(f"labels of step {step}", "label", [images[shard] for shard in order])
+            shards = workers.map(label_shard, {"step": step, "begun": begun}, {"shard": order}, shown)
             made = label_set(run, step, shards, time.monotonic() - start)
         if hint := carry_hint(run.store.root, made.digest):
             say(hint)

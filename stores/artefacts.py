@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from stores.folders import folders_of
 from stores.locks import held
 from stores.manifests import FORMAT, ArtefactRef, Manifest, read_manifest, sound_manifest
 from stores.quarantine import place_in_quarantine
@@ -70,6 +71,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.folders = folders_of(root)
 
     def path(self, kind: Kind, digest: str) -> Path:
         """Folder of a published artefact (which need not exist)."""
@@ -89,12 +91,19 @@ class Store:
         Raises DamagedArtefactError for one without a readable manifest, or that lacks a file; contents are looked at
         when they are opened.
         """
-        folder = self.path(named.kind, named.digest)
+        folder = self._here(named)
         return sound_manifest(folder) if folder.exists() else None
+
+    def _here(self, named: Recipe | ArtefactRef) -> Path:
+        """Folder of an artefact, looked for where the root has it."""
+        folder = self.path(named.kind, named.digest)
+        if folder.exists() or self.folders.look(named.kind, named.digest):
+            self.folders.use(named.kind, named.digest)
+        return folder
 
     def folder(self, ref: ArtefactRef) -> Path:
         """Folder of a published artefact. Raises ArtefactNotFoundError when it is not there."""
-        folder = self.path(ref.kind, ref.digest)
+        folder = self._here(ref)
         if not folder.exists():
             raise ArtefactNotFoundError(
                 f"{ref.kind} {ref.digest[:12]} is not in '{self.root}'; run the stage that makes it again"
@@ -143,7 +152,11 @@ class Store:
         folder = self.staging(recipe.kind, recipe.digest)
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait):
+            lease = f"{recipe.kind}/{recipe.digest}{part and '.' + part.replace(' ', '-')}"
+            with (
+                held(Path(f"{folder}{part and f'.{part}'}.lock"), on_wait),
+                self.folders.leased(lease, on_wait),
+            ):
                 try:
                     with nullcontext() if part else self._begun(recipe, folder, anew):
                         yield folder
@@ -154,7 +167,7 @@ class Store:
 
     @contextmanager
     def alone(self, recipe: Recipe, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Be the only process that builds an artefact in parts, from its beginning to its publication."""
+        """Be the only process of this machine that builds an artefact in parts, from its beginning to its end."""
         folder = self.staging(recipe.kind, recipe.digest)
         lock = Path(f"{folder}.parts.lock")
         with writing(folder):
@@ -171,8 +184,8 @@ class Store:
         self.settle(recipe.kind, recipe.digest)
         found = self._sound_or_aside(recipe)
         made_meanwhile = found if anew is None or (found and found.created != anew.replaces) else None
-        if anew and not made_meanwhile:
-            _start_over(folder, anew)
+        if anew and not made_meanwhile and _start_over(folder, anew):
+            self.folders.clear_parts(recipe.kind, recipe.digest)
         folder.mkdir(exist_ok=True)
         try:
             yield
@@ -203,6 +216,10 @@ class Store:
         target = self.path(recipe.kind, recipe.digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         there = self._sound_or_aside(recipe)
+        if not self.folders.commit(recipe.kind, recipe.digest, staging, manifest.files, _token_of(staging).is_file()):
+            shutil.rmtree(staging)  # another machine's came first
+            self.folders.look(recipe.kind, recipe.digest)
+            return self.find(recipe) or manifest
         if there is None:
             staging.replace(target)
         elif _token_of(staging).is_file():
@@ -212,22 +229,29 @@ class Store:
         else:
             shutil.rmtree(staging)
         flush(target.parent)
+        self.folders.look(recipe.kind, recipe.digest)
         return manifest
 
     def was_set_aside(self, recipe: Recipe) -> bool:
         """Whether an artefact of the recipe was moved out of the way."""
         return any((self.root / QUARANTINE / recipe.kind).glob(f"{recipe.digest}-*"))
 
-    def set_aside(self, recipe: Recipe, file: str | None = None) -> None:
+    def set_aside(self, recipe: Recipe, file: str | None = None) -> bool:
         """Move an artefact with a damaged file out of the way, unless another process has made it anew meanwhile.
 
         Args:
             file: None moves it whatever its files are.
+
+        Returns:
+            False where nothing had to be: its bucket has what is damaged here.
         """
         with self.build(recipe):
+            if file is not None and self.folders.heal(self.path(recipe.kind, recipe.digest)):
+                return False
             found = self.find(recipe)
             if found and not (file is not None and found.files and self._is_sound(found, file)):
                 quarantine(self.root, recipe.kind, recipe.digest)
+            return True
 
     def _is_sound(self, manifest: Manifest, file: str) -> bool:
         try:
@@ -241,6 +265,8 @@ class Store:
         try:
             return self.find(recipe)
         except DamagedArtefactError:
+            if self.folders.heal(self.path(recipe.kind, recipe.digest)):
+                return self.find(recipe)
             quarantine(self.root, recipe.kind, recipe.digest)
             return None
 
@@ -258,15 +284,17 @@ def _token_of(staging: Path) -> Path:
     return Path(f"{staging}.anew")
 
 
-def _start_over(staging: Path, anew: Anew) -> None:
+def _start_over(staging: Path, anew: Anew) -> bool:
     token = _token_of(staging)
-    if not token.is_file() or token.read_text() != anew.token:
+    if is_new := not token.is_file() or token.read_text() != anew.token:
         shutil.rmtree(staging, ignore_errors=True)
         token.write_text(anew.token)
+    return is_new
 
 
 def quarantine(root: Path, kind: Kind, digest: str) -> Path:
     """Move an artefact out of the way, where nothing finds it, and return where it is."""
     place = place_in_quarantine(root, kind, digest)
+    folders_of(root).uncommit(kind, digest)
     artefact_folder(root, kind, digest).replace(place)
     return place

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stores.artefacts import GONE, Manifest, Store, read_manifest
+from stores.bucket_rest import remove, rest_of
 from stores.in_use import alone_in
 from stores.inventory import Inventory, artefacts_of, mentioned, plain, size_of, take_stock
 from stores.labels.review.check import review_folders, reviews_without_set
@@ -17,11 +18,13 @@ from stores.labels.review.review import reviews_folder
 from stores.locks import held_now
 from stores.registry import held_by_aliases
 from wilss.aliases import moves_of
+from wilss.bucket.address import OWN
+from wilss.bucket.remote import remote_of
 from wilss.errors import FormatError
 from wilss.layout import KINDS, QUARANTINE, cache_folder
 from wilss.outside import read_json
 
-What = Literal["artefact", "unfinished", "lock", "partial file", "replaced", "quarantined", "cache"]
+What = Literal["artefact", "unfinished", "lock", "partial file", "replaced", "quarantined", "cache", "in the bucket"]
 YOUNG = 3600.0
 """Seconds."""
 PARAMETERS = {"schedules": "wilss schedule", "deployments": "wilss deploy"}
@@ -68,6 +71,7 @@ def find_garbage(root: Path, alone: bool) -> Found:
             folder = root / kind / digest[:2] / digest
             items.append(Item("artefact", folder, size_of(folder), f"{kind} {digest[:12]}"))
     items += _quarantined(root, stock, bool(unknown))
+    items += _in_bucket(root)
     return Found(tuple(items), (*kept, *reviews_without_set(root)))
 
 
@@ -175,7 +179,11 @@ def _remove(root: Path, item: Item) -> bool:
         if item.path.exists():  # it was the rest of another deletion
             item.path.replace(leaving)
             shutil.rmtree(leaving)
+    elif item.what == "in the bucket":
+        _remove_in_bucket(root, item)
     elif item.what == "artefact":
+        if remote := remote_of(root):
+            remove(remote, item.path.parent.parent.name, item.path.name)
         gone = item.path.parent.parent / f".replaced-{item.path.name}{GONE}"
         item.path.replace(gone)  # at once, so that nobody meets half of it
         shutil.rmtree(gone)
@@ -184,6 +192,18 @@ def _remove(root: Path, item: Item) -> bool:
     else:
         item.path.unlink(missing_ok=True)
     return True
+
+
+def _in_bucket(root: Path) -> Iterator[Item]:
+    """What lies in the bucket, where the root is one, and belongs to nothing."""
+    if remote := remote_of(root):
+        for rest in rest_of(remote):
+            yield Item("in the bucket", root / OWN / Path(rest.keys[0]).parent, rest.bytes, rest.name)
+
+
+def _remove_in_bucket(root: Path, item: Item) -> None:
+    if remote := remote_of(root):
+        remote.client.delete(*(key for rest in rest_of(remote) if rest.name == item.name for key in rest.keys))
 
 
 def _unlocked(root: Path) -> Iterator[Item]:

@@ -51,11 +51,8 @@ class Scored:
     def masked(self, card: StudentCard) -> MaskedImages:
         """The images with masks of the student's channels. Raises SpecError for a class that the data lack."""
         channels = output_channels(_ids(self.source, card), len(self.source.classes), VOID)
-        return MaskedImages(
-            ImageTable(self.source, tuple(self.images), card.input.canvas, self.session.room),
-            tuple(channels),
-            self.source,
-        )
+        table = ImageTable(self.source, tuple(self.images), card.input.canvas, self.session.room)
+        return MaskedImages(table, tuple(channels), self.source)
 
     def make(self, folder: Path, counts: Tensor | None = None, seconds: float = 0.0) -> Manifest:
         """Score it on full-size images, fitted to its own canvas, and publish the counts.

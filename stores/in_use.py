@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock
 
 from stores.locks import held, held_now
+from stores.presence import alone_in_bucket, present
+from wilss.bucket.remote import remote_of
 from wilss.outputs import writing
 
 IN_USE = ".in-use"
@@ -28,7 +30,9 @@ def using(root: Path) -> Iterator[None]:
         with held(folder / GATE, None):
             lock.acquire()
     try:
-        yield
+        remote = remote_of(root)
+        with nullcontext() if remote is None else present(remote):
+            yield
     finally:
         lock.release()
         path.unlink(missing_ok=True)
@@ -46,4 +50,8 @@ def alone_in(root: Path) -> Iterator[bool]:
                 busy = busy or not free
                 if free:
                     path.unlink(missing_ok=True)
-        yield not busy
+        if (remote := remote_of(root)) is None:
+            yield not busy
+            return
+        with alone_in_bucket(remote) as alone:
+            yield alone and not busy

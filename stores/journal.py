@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from stores.leases import alone_with
 from stores.locks import held
 from stores.quarantine import place_in_quarantine
+from wilss.bucket import logs
+from wilss.bucket.remote import remote_above
 from wilss.errors import FormatError
 from wilss.outputs import flush, whole_file, writing
 from wilss.sealed import LINE_BYTES, Entry, Form, SealedLines, seal_in
@@ -25,7 +28,7 @@ class Journal(SealedLines[Entry]):
         """Be the only writer. Raises StorageError where the disk takes no more; then nothing was written."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with held(self.folder / ".lock", None):
+            with held(self.folder / ".lock", None), alone_with(self.path):
                 yield
 
     def append(self, entry: Entry) -> Entry:
@@ -33,6 +36,8 @@ class Journal(SealedLines[Entry]):
         line, entry = self.form.seal(entry, self.seal)
         if len(line) > LINE_BYTES:
             raise FormatError(f"one {self.form.noun} of {len(line)} bytes is larger than {LINE_BYTES}; take less")
+        if remote := remote_above(self.folder):
+            logs.append(remote, self.path, self.read, line)
         begun = not self.path.exists()
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -91,6 +96,8 @@ def write_anew(path: Path, form: Form[Entry], entries: Sequence[Entry]) -> None:
             line, written = form.seal(entry, seal)
             handle.write(line)
             seal = written.seal
+    if remote := remote_above(path.parent):
+        logs.replace(remote, path)
 
 
 def put_aside(root: Path, kind: str, name: str, path: Path) -> Path:

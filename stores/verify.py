@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stores.artefacts import GONE, Store, quarantine
+from stores.bucket_rest import faults_in
 from stores.collect import may_be_own
 from stores.in_use import alone_in
 from stores.inventory import Inventory, artefacts_of, lost_reports, read_report, report_files, take_stock
@@ -16,6 +17,7 @@ from stores.labels.review.check import review_faults, review_folders, reviews_wi
 from stores.locks import held_now
 from stores.manifests import FORMAT, Manifest, read_manifest
 from stores.registry import alias_faults, aliases_without_model, save_moves
+from wilss.bucket.remote import remote_of
 from wilss.damage import MEND, place_of, reading, require_file, require_seal
 from wilss.errors import DamagedArtefactError, FormatError
 from wilss.layout import KINDS, MANIFEST, QUARANTINE, Kind, published
@@ -57,6 +59,8 @@ def verify(root: Path) -> Checked:
     faults += [fault for folder in reviews for fault in review_faults(folder)]
     faults += alias_faults(root)
     missing = [*_missing(take_stock(root)), *aliases_without_model(root), *reviews_without_set(root)]
+    if remote := remote_of(root):
+        missing += faults_in(remote)
     return Checked(artefacts, len(reports), unlisted, tuple(faults), tuple(missing), len(reviews))
 
 
@@ -118,6 +122,9 @@ def repair(root: Path, mend: Mend | None = None) -> Iterator[str]:
             place = root / QUARANTINE / "reports" / f"{path.parent.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
             place.mkdir(parents=True)
             path.replace(place / path.name)
+            if remote := remote_of(root):
+                with remote.alone():
+                    remote.documents.drop(path)
             yield f"{broken.fault}; moved to '{place}', run again to write it anew"
 
 
@@ -127,6 +134,8 @@ def _locked(root: Path, kind: Kind, folder: Path, fault: DamagedArtefactError, m
     with held_now(lock) as free:
         if not free:
             return f"{fault.fault}; a run is making it anew"
+        if Store(root).folders.heal(folder):
+            return f"{fault.fault}; brought anew from its bucket"
         said = _mended(root, kind, folder, fault, mend)
         if not staging.is_dir():
             lock.unlink(missing_ok=True)

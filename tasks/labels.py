@@ -39,13 +39,21 @@ def label_shard(run: Run | RunElsewhere, step: int, begun: ArtefactRef, shard: i
         require_same(run, node.title, node.recipe.digest, begun.digest)
         with here.session.build(node.recipe, f"shard {shard}") as folder:
             if here.session.standing(node) is None:  # not published by another process meanwhile
-                writer = LabelWriter(folder)
-                if not writer.is_done(shard):
-                    with stage_progress(f"labels, shard {shard}") as progress:
-                        write_shard(here, step, writer, shard, progress)
+                _write(here, step, folder, shard)
         if here is not run:
             here.tagged(step).images.forget()  # its next shard has other images, and nobody learns there
     return ArtefactRef(kind="labels", digest=begun.digest, counts={"shard": shard})
+
+
+def _write(run: Run, step: int, folder: Path, shard: int) -> None:
+    """Write a shard that is not done, or take what another machine made of it."""
+    writer, folders, digest = LabelWriter(folder), run.store.folders, run.node("labels", step).recipe.digest
+    if not writer.is_done(shard):
+        folders.take("labels", digest, f"shard {shard}", folder)
+    if not writer.is_done(shard):
+        with stage_progress(f"labels, shard {shard}") as progress:
+            write_shard(run, step, writer, shard, progress)
+        folders.offer("labels", digest, f"shard {shard}", folder, writer.files(shard))
 
 
 @heavy_task(name="label set mended", task_run_name=named("labels of step {step}, mended"))

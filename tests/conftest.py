@@ -16,7 +16,7 @@ from wilss._torchvision import make_torchvision_importable
 import pytest
 import torch
 
-pytest_plugins = ["tests.budget", "tests.built"]
+pytest_plugins = ["tests.budget", "tests.built", "tests.s3"]
 
 make_torchvision_importable()
 torch.set_num_threads(1)

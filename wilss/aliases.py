@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from wilss.errors import ArtefactNotFoundError, FormatError, SpecError, did_you_mean
-from wilss.layout import artefact_folder
+from wilss.layout import is_published
 from wilss.sealed import Form, SealedLines
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -143,7 +143,7 @@ def digest_of_alias(name: str, root: Path) -> str | None:
     """
     if not may_be_alias(name) or (digest := aliases_of(root).get(name)) is None:
         return None
-    if not artefact_folder(root, "checkpoints", digest).is_dir():
+    if not is_published(root, "checkpoints", digest):
         raise ArtefactNotFoundError(gone(name, digest, root))
     return digest
 

@@ -22,7 +22,7 @@ from wilss.foundation.label import Labelling, Labels, grid_of
 from wilss.foundation.spec import AUTO
 from wilss.foundation.vocabulary import benchmark_words
 from wilss.foundation.zoo import build_grouper, build_scorer, require_known
-from wilss.layout import default_root
+from wilss.layout import default_root, root_folder
 from wilss.learn import incremental
 from wilss.learn.memory import MemoryBank
 from wilss.measure.score import score_images
@@ -51,13 +51,14 @@ def load(name: str | Path, root: str | Path | None = None, device: str = "auto")
     Args:
         name: its folder, the folder of a run (then its last student), an alias such as "champion", or (the first digits
             of) its digest.
-        root: where aliases and digests are looked up; ``WILSS_ROOT``, else ``./wilss-data``.
+        root: where aliases and digests are looked up, a folder or ``s3://BUCKET/PREFIX``; ``WILSS_ROOT``, else
+            ``./wilss-data``.
 
     Raises ArtefactNotFoundError when there is no such student, FormatError for one that is damaged or newer, SpecError
     for a device that this machine has not.
     """
     place = require_device(device)
-    return Model.open(model_folder(name, Path(root) if root else default_root()), place)
+    return Model.open(model_folder(name, root_folder(root) if root else default_root()), place)
 
 
 def label(

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
@@ -22,6 +22,9 @@ from wilss.errors import DamagedArtefactError, FormatError
 from wilss.layout import CONFIG, KINDS, MANIFEST, default_root
 from wilss.outputs import flush
 from wilss.outside import JSON_BYTES, checked, read_json
+
+if TYPE_CHECKING:
+    from wilss.bucket.remote import Remote
 
 SEALED = 2
 """First format of manifests that list files and hold a seal."""
@@ -162,10 +165,45 @@ def marks_in(folder: Path) -> Marks:
 
 
 def require_sizes(folder: Path, marks: Marks, prefix: str = "") -> None:
-    """Raise DamagedArtefactError for a listed file below ``prefix`` that is gone or of another size; none is read."""
+    """Raise DamagedArtefactError for a listed file below ``prefix`` that is gone or of another size; none is read.
+
+    In the working root of a bucket a file may be missing: it comes when it is opened.
+    """
     for name, mark in marks.items():
         if name.startswith(prefix):
             _require_size(folder, name, mark)
+
+
+def bring(folder: Path, marks: Marks) -> None:
+    """Have every file of an artefact at hand whose root is a bucket; nothing to do elsewhere."""
+    if remote := _remote_with(folder):
+        remote.fetch_all(folder, marks)
+
+
+def is_at_hand(path: Path, comes: bool = True) -> bool:
+    """Whether there is such a file in an artefact's folder, or its bucket has it.
+
+    Args:
+        comes: it is brought then; otherwise it need not be there.
+    """
+    if path.is_file():
+        return True
+    remote = _remote_with(path.parent)
+    mark = marks_in(path.parent).get(path.name) if remote else None
+    if remote and mark and comes:
+        remote.fetch(path.parent, path.name, mark)
+    return mark is not None
+
+
+def _remote_with(folder: Path) -> Remote | None:
+    """The bucket that has an artefact, of which this folder is a copy that may lack files."""
+    place = place_of(folder)
+    if place is None:
+        return None
+    from wilss.bucket.remote import remote_of
+
+    remote = remote_of(place.root)
+    return remote if remote and remote.knows(place.kind, place.digest) else None
 
 
 def require_file(folder: Path, marks: Marks, name: str) -> None:
@@ -178,7 +216,7 @@ def require_file(folder: Path, marks: Marks, name: str) -> None:
         if marks:
             raise damaged(folder, name, "its manifest does not list it")
         return
-    _require_size(folder, name, mark)
+    _require_size(folder, name, mark, comes=True)
     with reading(folder, name):
         if mark_of(folder / name) != mark:
             raise FormatError("its content is not what was written")
@@ -197,7 +235,7 @@ def is_stored(path: Path) -> bool:
 def _listed(path: Path) -> bool:
     mark = marks_in(path.parent).get(path.name)
     if mark:
-        _require_size(path.parent, path.name, mark)
+        _require_size(path.parent, path.name, mark, comes=True)
     return mark is not None
 
 
@@ -238,13 +276,21 @@ def reading(folder: Path, name: str, cure: str = "") -> Iterator[None]:
         raise damaged(folder, name, error.strerror or error, cure) from error
 
 
-def _require_size(folder: Path, name: str, mark: FileMark) -> None:
-    """Written for speed: a label set of 100,000 rows lists 1,500 files, and all are looked at when it is opened."""
+def _require_size(folder: Path, name: str, mark: FileMark, comes: bool = False) -> None:
+    """Written for speed: a label set of 100,000 rows lists 1,500 files, and all are looked at when it is opened.
+
+    Args:
+        comes: a file that its bucket has is brought.
+    """
     if name.startswith("/") or ".." in name.split("/"):
         raise damaged(folder, MANIFEST, f"it lists '{name[:60]}', which is not below its folder")
     try:
         facts = os.stat(f"{folder}/{name}")  # noqa: PTH116
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and (remote := _remote_with(folder)):
+            if comes:
+                remote.fetch(folder, name, mark)
+            return
         with reading(folder, name):
             facts = (folder / name).stat()  # says what is wrong
     if not stat.S_ISREG(facts.st_mode):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,25 @@ def require_device(name: str) -> torch.device:
     device = resolve_device(name)
     require_full_fp32()
     return device
+
+
+def require_devices(name: str, count: int) -> tuple[str, ...]:
+    """Names of the devices that share a training. Raises SpecError unless this machine has so many.
+
+    Args:
+        name: of the kind, "cuda" or "cpu", or of the one device where ``count`` is 1.
+    """
+    device = resolve_device(name)
+    if count == 1:
+        return (str(device),)
+    if device.type == "mps" or device.index is not None:
+        which = f"'{name}' is one device" if device.index is not None else "Apple's GPU is one device"
+        raise SpecError(f"{which}, so {count} cannot share a training; take --devices 1, or --device cuda or cpu")
+    there = torch.cuda.device_count() if device.type == "cuda" else os.cpu_count() or 1
+    if count > there:
+        kind = ("GPU" if device.type == "cuda" else "processor core") + "s" * (there != 1)
+        raise SpecError(f"{count} devices were asked for, and here are {there} {kind}; take --devices {there} or fewer")
+    return tuple(f"cuda:{k}" for k in range(count)) if device.type == "cuda" else ("cpu",) * count
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:

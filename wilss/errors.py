@@ -76,6 +76,10 @@ class StorageError(WilssError, OSError):
     """A disk that takes no more: it is full, read-only, or another user's."""
 
 
+class BucketError(WilssError, ConnectionError):
+    """A bucket that cannot be reached, read or written, or lacks what a root needs of it."""
+
+
 class TrainingError(WilssError, RuntimeError):
     """Training that cannot go on, for example a loss that is not finite."""
 

@@ -23,13 +23,39 @@ AGAIN = "delete its folder and run again"
 
 
 def default_root() -> Path:
-    """``WILSS_ROOT``, else ``./wilss-data``."""
-    return Path(os.environ.get("WILSS_ROOT") or "wilss-data")
+    """``WILSS_ROOT``, else ``./wilss-data``; see `root_folder`."""
+    return root_folder(os.environ.get("WILSS_ROOT") or "wilss-data")
+
+
+def root_folder(place: str | Path) -> Path:
+    """The folder of a root: the same, or for ``s3://BUCKET/PREFIX`` the local one that stands for it.
+
+    Raises SpecError for another address, BucketError for a bucket that cannot be read.
+    """
+    if ":/" not in str(place):
+        return Path(place)
+    from wilss.bucket.address import is_address
+
+    if not is_address(place):
+        return Path(place)
+    from wilss.bucket.roots import open_root
+
+    return open_root(place)
 
 
 def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:
     """Folder of an artefact, which need not exist."""
     return root / kind / digest[:2] / digest
+
+
+def is_published(root: Path, kind: Kind, digest: str) -> bool:
+    """Whether there is such an artefact, sound or not; it is looked for in the bucket, where the root is one."""
+    if artefact_folder(root, kind, digest).is_dir():
+        return True
+    from wilss.bucket.remote import remote_of
+
+    remote = remote_of(root)
+    return remote is not None and remote.look(kind, digest)
 
 
 def cache_folder(root: Path) -> Path:

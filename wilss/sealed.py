@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from wilss.bucket.remote import remote_above
 from wilss.damage import MEND, damaged
 from wilss.errors import DamagedArtefactError, FormatError
 from wilss.outside import parse_json
@@ -91,6 +92,7 @@ class SealedLines(Generic[Entry]):
 
         Raises DamagedArtefactError that names the line which is not what was written.
         """
+        self._look()
         try:
             facts = self.path.stat()
         except FileNotFoundError:
@@ -108,6 +110,13 @@ class SealedLines(Generic[Entry]):
             self.read, self.lines, self.seal = kept
             raise
         return self._told_anew(), entries
+
+    def _look(self) -> None:
+        """Have what the bucket has, where the root is one."""
+        if remote := remote_above(self.folder):
+            from wilss.bucket.logs import refresh
+
+            refresh(remote, self.path)
 
     def _told_anew(self) -> bool:
         """Whether entries begin anew, also where what came then was damaged; told once."""

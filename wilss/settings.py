@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ByteSize,
     ConfigDict,
@@ -18,14 +20,16 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from wilss.errors import WeightsNotFoundError
+from wilss.layout import root_folder
 from wilss.section import without_default
 
+LEAST_MEMORY = 512 << 20
+"""Bytes that a run may be given."""
 THREADS, DASK = "threads", "dask"
 """What computes shards side by side: threads of this process, or Dask's workers."""
 EXAMPLE = "dask:tcp://127.0.0.1:8786"
 """Of a runner with an address."""
-LEAST_MEMORY = 512 << 20
-"""Bytes that a run may be given."""
+Root = Annotated[Path, AfterValidator(root_folder)]
 
 
 class Settings(BaseModel):
@@ -37,7 +41,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: Path = Field(Path("wilss-data"), description="folder of artefacts and runs")
+    root: Root = Field(Path("wilss-data"), description="folder of artefacts and runs, or s3://BUCKET/PREFIX")
     data: Path | None = Field(None, description="data folder: VOC devkit, COCO, or your own images/ and labels.csv")
     voc: Path | None = Field(
         None, description="VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal"
@@ -50,17 +54,23 @@ class Settings(BaseModel):
     )
     skip_unreadable: bool = Field(False, description="leave out images that cannot be decoded, and say how many")
     device: str = Field("auto", description="cpu, cuda or mps; auto takes cuda, else mps, else cpu")
+    devices: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="devices that a training is shared by, a process each: cuda:0, cuda:1, ...; or cpu",
+    )
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
+    memory: str | None = Field(
+        None,
+        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what "
+        "does not fit is read again; half of the machine's when left out",
+    )
     runner: str = Field(
         THREADS,
         max_length=300,
         description="what labels and evaluates side by side: threads; dask, a cluster of --workers processes on this "
         "machine; or dask:ADDRESS, the workers of a Dask scheduler such as dask:tcp://10.0.0.5:8786",
-    )
-    memory: str | None = Field(
-        None,
-        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what "
-        "does not fit is read again; half of the machine's when left out",
     )
     imports: tuple[Path, ...] = Field(
         (), description="Python files of your own that register methods, heads, scorers, groupers or data families"
@@ -68,6 +78,18 @@ class Settings(BaseModel):
     again: tuple[str, ...] = Field(
         (), description="stages that are made anew although they are there; what is built upon them is made anew too"
     )
+
+    @field_validator("memory")
+    @classmethod
+    def _sized(cls, memory: str | None) -> str | None:
+        if memory is not None and _bytes(memory) < LEAST_MEMORY:
+            raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB of PyTorch alone")
+        return memory
+
+    @property
+    def room(self) -> int | None:
+        """Bytes of images and masks that may be kept; None leaves it to the machine."""
+        return None if self.memory is None else _bytes(self.memory) // 2
 
     @field_validator("runner")
     @classmethod
@@ -81,18 +103,6 @@ class Settings(BaseModel):
     def scheduler(self) -> str:
         """Address of the Dask scheduler that is named; "" where there is none."""
         return self.runner.partition(":")[2].strip()
-
-    @field_validator("memory")
-    @classmethod
-    def _sized(cls, memory: str | None) -> str | None:
-        if memory is not None and _bytes(memory) < LEAST_MEMORY:
-            raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB of PyTorch alone")
-        return memory
-
-    @property
-    def room(self) -> int | None:
-        """Bytes of images and masks that may be kept; None leaves it to the machine."""
-        return None if self.memory is None else _bytes(self.memory) // 2
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

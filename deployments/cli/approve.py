@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from flows.cli.options import Flag
+from flows.cli.options import Flag, RootFolder
 from flows.cli.printing import show
 from wilss.errors import SpecError
 from wilss.layout import default_root
 
 
 def approve(
-    run: str = "", *, yes: Flag = False, no: Flag = False, why: str = "", who: str = "", root: Path | None = None
+    run: str = "", *, yes: Flag = False, no: Flag = False, why: str = "", who: str = "", root: RootFolder = None
 ) -> None:
     """Answer a run that waits for approval, e.g. of the model that it trained; no answer means no.
 

@@ -6,10 +6,9 @@ import json as text
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.cli.options import Flag
+from flows.cli.options import Flag, RootFolder
 from flows.cli.printing import show
 from flows.cli.stopping import Detached
 from stores.progress import say
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def logs(run: str = "", *, follow: Flag = False, json: Flag = False, root: Path | None = None) -> None:
+def logs(run: str = "", *, follow: Flag = False, json: Flag = False, root: RootFolder = None) -> None:
     """Print the log of a run, and with --follow what it goes on to say until it ends.
 
     Args:

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from deployments.catalogue import DEFAULT
 from deployments.cli.kinds import add_kinds
 from deployments.cli.wanted import Wanting
-from flows.cli.options import Flag
+from flows.cli.options import Flag, RootFolder
 from flows.cli.printing import print_json, print_table, show
 from wilss.layout import default_root
 
@@ -87,7 +87,7 @@ add_kinds(add_app, ScheduleOptions, _add, DOC)
 
 
 @schedule_app.command(name="list")
-def list_schedules(*, json: Flag = False, root: Path | None = None) -> None:
+def list_schedules(*, json: Flag = False, root: RootFolder = None) -> None:
     """List schedules: what runs when, the next three times, and how the last run ended.
 
     Args:
@@ -132,7 +132,7 @@ def _plain(one: Listed) -> dict[str, object]:
 
 
 @schedule_app.command
-def pause(name: str, *, root: Path | None = None) -> None:
+def pause(name: str, *, root: RootFolder = None) -> None:
     """Let a schedule rest: runs that it has planned are taken back, one that runs goes on.
 
     Args:
@@ -144,7 +144,7 @@ def pause(name: str, *, root: Path | None = None) -> None:
 
 
 @schedule_app.command
-def resume(name: str, *, root: Path | None = None) -> None:
+def resume(name: str, *, root: RootFolder = None) -> None:
     """Let a schedule go on that was paused, or that the server lost.
 
     Args:
@@ -169,7 +169,7 @@ def _set_active(name: str, active: bool, root: Path | None) -> When:
 
 
 @schedule_app.command
-def rm(name: str, *, root: Path | None = None) -> None:
+def rm(name: str, *, root: RootFolder = None) -> None:
     """Remove a schedule and the runs that it has planned; what its runs made stays.
 
     Args:

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from deployments.catalogue import DEFAULT
 from deployments.cli.kinds import add_kinds
 from deployments.cli.wanted import Wanting
-from flows.cli.options import Flag
+from flows.cli.options import Flag, RootFolder
 from flows.cli.printing import show
 from flows.cli.stopping import Detached
 from stores.progress import say
@@ -92,7 +92,7 @@ def print_line(line: Line) -> None:
     sys.stdout.flush()
 
 
-def cancel(run: str, *, root: Path | None = None) -> None:
+def cancel(run: str, *, root: RootFolder = None) -> None:
     """Cancel a run: one that waits never begins, one that runs is ended; what it finished stays in the store.
 
     Args:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from flows.cli.options import Flag
+from flows.cli.options import Flag, RootFolder
 from flows.cli.printing import show
 from stores.progress import say
 from wilss.errors import DataError, SpecError
@@ -34,7 +34,7 @@ def watch(
     settle: Annotated[float, Parameter(validator=Number(gte=0, lte=86400))] = 60.0,
     name: str | None = None,
     once: Flag = False,
-    root: Path | None = None,
+    root: RootFolder = None,
 ) -> None:
     """Watch images/ and labels.csv of a folder or bucket; tell the service when enough new tagged images have settled.
 

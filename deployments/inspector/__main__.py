@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import cyclopts
@@ -17,6 +16,7 @@ from deployments.inspector.desk import Desk
 from deployments.inspector.lineage import Lineage
 from deployments.inspector.pictures import Pictures
 from deployments.sockets import own_names, require_listening, shown_address
+from flows.cli.options import RootFolder
 from flows.machine import machine_settings
 from flows.service import INSPECTOR_PORT
 from stores.labels.review.scripts import user_name
@@ -28,7 +28,7 @@ app = cyclopts.App(name="wilss inspect", help="Serve the inspector's pages.")
 @app.default
 def serve(
     *,
-    root: Path | None = None,
+    root: RootFolder = None,
     host: str = "127.0.0.1",
     port: int = INSPECTOR_PORT,
     name: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=True)] = (),

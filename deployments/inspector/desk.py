@@ -22,6 +22,7 @@ from stores.artefacts import Store
 from stores.labels.review import Review, reviews_folder
 from stores.labels.review.carry import Carryable, carryable
 from stores.labels.view import LabelView
+from wilss.bucket.remote import remote_of
 from wilss.errors import ArtefactNotFoundError
 from wilss.layout import MANIFEST, find_artefact
 
@@ -120,6 +121,8 @@ def unfinished(root: Path, kind: str) -> list[str]:
 def desk_of(request: Request) -> Desk:
     """The desk of the server that is asked."""
     desk: Desk = request.app.state.desk
+    if remote := remote_of(desk.root):
+        remote.pull()  # other machines may work on the same root
     return desk
 
 

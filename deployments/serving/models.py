@@ -18,7 +18,7 @@ from stores.progress import say
 from wilss.aliases import FORM, MOVES, Move, after, aliases_folder, digest_of_alias, unknown
 from wilss.device import memory_advice, require_device
 from wilss.errors import WilssError
-from wilss.layout import artefact_folder
+from wilss.layout import artefact_folder, is_published
 from wilss.models.card import model_files
 from wilss.models.lookup import model_folder
 from wilss.models.model import Model
@@ -108,6 +108,7 @@ class Models:
             return None
         self._refused, self._again = digest, time.monotonic() + RETRY
         say(f"'{alias}' points to {digest[:12]} by now; it is loaded beside {self.current.digest[:12]}")
+        is_published(self.root, "checkpoints", digest)  # which brings it, where the root is a bucket
         return Loaded.of(artefact_folder(self.root, "checkpoints", digest), self._device, alias)
 
     def _pointed(self, alias: str) -> str:

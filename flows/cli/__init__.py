@@ -34,6 +34,7 @@ def call(add: Callable[[], None] = lambda: None) -> None:
     add()
     try:
         app(sys.argv[1:], exit_on_error=False)
+        _push()
     except CycloptsError:
         sys.exit(2)
     except WilssError as error:
@@ -53,6 +54,12 @@ def call(add: Callable[[], None] = lambda: None) -> None:
         if not (advice := memory_advice(error)):
             raise
         fail(advice)
+
+
+def _push() -> None:
+    """What a command wrote of reports and notes goes to the bucket, where the root is one."""
+    if bucket := sys.modules.get("wilss.bucket.remote"):
+        bucket.push_all()
 
 
 def fail(message: str, code: int = 2) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from flows.cli.dry_run import print_outlook
@@ -13,6 +12,7 @@ from flows.cli.options import (
     Flag,
     From,
     MachineOptions,
+    RootFolder,
     RunOptions,
     run_content,
     several,
@@ -146,7 +146,7 @@ def compare(
     print_comparison(run_comparison(grid, settings))
 
 
-def runs(*, root: Path | None = None) -> None:
+def runs(*, root: RootFolder = None) -> None:
     """List finished runs, few-shot ones too: when, how good, how long, and the settings in which they differ."""
     from stores.run_list import list_runs
 

@@ -17,6 +17,7 @@ from flows.cli.options import (
     ListOptions,
     MachineOptions,
     MaybeOut,
+    RootFolder,
     run_content,
     specify,
 )
@@ -111,7 +112,7 @@ def data_check(
     voc: Path | None = None,
     labels_csv: Path | None = None,
     skip_unreadable: Flag = False,
-    root: Path | None = None,
+    root: RootFolder = None,
     options: ListOptions = NO_LIST_OPTIONS,
 ) -> None:
     """Look at every file as a run would: what it would refuse or say, counts, a contact sheet.

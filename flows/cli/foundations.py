@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from flows.cli.options import MaybeOut, Set
+from flows.cli.options import MaybeOut, RootFolder, Set
 from flows.cli.printing import megabytes, print_json, print_table, show
 from flows.machine import machine_settings
 from flows.server import server_at_hand
@@ -82,7 +82,7 @@ def pretrain(
     *,
     out: MaybeOut = None,
     set: Set = (),
-    root: Path | None = None,
+    root: RootFolder = None,
     device: str | None = None,
 ) -> None:
     """Train a small model that is shipped for the built-in world; the same command goes on after a stop.

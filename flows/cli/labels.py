@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from flows.cli.options import NO_MACHINE_OPTIONS, Flag, MachineOptions, MaybeOut
+from flows.cli.options import NO_MACHINE_OPTIONS, Flag, MachineOptions, MaybeOut, RootFolder
 from flows.cli.printing import print_faults, print_json, print_table, show
 from stores.manifests import Manifest
 from wilss.layout import default_root
@@ -16,7 +16,7 @@ labels_app = App(name="labels", help="Look at label sets: the pseudo-labels of a
 
 
 @labels_app.command(name="list")
-def labels_list(*, root: Path | None = None) -> None:
+def labels_list(*, root: RootFolder = None) -> None:
     """List the label sets."""
     from stores.artefacts import Store
 
@@ -107,7 +107,7 @@ def labels_export(
     format: Literal["palette", "coco", "cvat", "label-studio"] = "palette",
     images: Path | None = None,
     stage: str | None = None,
-    root: Path | None = None,
+    root: RootFolder = None,
 ) -> None:
     """Write a label set's masks at the images' own size into a folder; files that are there are never replaced.
 
@@ -125,7 +125,7 @@ def labels_export(
 
 
 @labels_app.command(name="import")
-def labels_import(folder: Path, *, parent: str, root: Path | None = None) -> None:
+def labels_import(folder: Path, *, parent: str, root: RootFolder = None) -> None:
     """Take masks that were exported and changed as a child of their label set; prints how a step learns from it.
 
     Args:

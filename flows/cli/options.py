@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from flows.machine import machine_settings
-from wilss.layout import default_root
+from wilss.layout import default_root, root_folder
 from wilss.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,8 +45,22 @@ Set = Annotated[tuple[str, ...], several()]
 """Settings as section.key=value."""
 Flag = Annotated[bool, Parameter(negative="")]
 """An option without a value."""
-Root = Annotated[Path | None, Parameter(help="folder of artefacts and runs; else WILSS_ROOT, else ./wilss-data")]
+
+
+def _root(type_: object, tokens: Sequence[Any]) -> Path:
+    """A root as it is typed: an address of a bucket has two slashes, which a path has not."""
+    return root_folder(tokens[0].value)
+
+
+Root = Annotated[
+    Path | None,
+    Parameter(
+        help="folder of artefacts and runs, or s3://BUCKET/PREFIX; else WILSS_ROOT, else ./wilss-data", converter=_root
+    ),
+]
 """Where a command without settings of the machine looks."""
+RootFolder = Annotated[Path | None, Parameter(converter=_root)]
+"""The same where the command tells what it is."""
 Device = Annotated[str | None, Parameter(help="cpu, cuda or mps; else WILSS_DEVICE, else the best there is")]
 """Where it computes."""
 Json = Annotated[bool, Parameter(negative="", help="print JSON")]
@@ -126,7 +140,7 @@ class _Machine(BaseModel):
     @property
     def service_root(self) -> Path:
         """The root whose service is asked: as given, else that of the environment."""
-        return getattr(self, "root") if "root" in self.model_fields_set else default_root()  # noqa: B009
+        return root_folder(getattr(self, "root")) if "root" in self.model_fields_set else default_root()  # noqa: B009
 
     def given(self, again: tuple[str, ...] = ()) -> dict[str, Any]:
         """What was given, as a flow in another process takes it: paths are whole, and the root is the worker's own."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flows.cli.options import RootFolder
 from flows.cli.printing import print_table, show
 from flows.events import tell_review
 from wilss.layout import default_root
@@ -33,7 +34,7 @@ def labels_review(
     export: Path | None = None,
     import_file: Annotated[Path | None, Parameter(name="--import")] = None,
     last: int = 10,
-    root: Path | None = None,
+    root: RootFolder = None,
 ) -> None:
     """Say what people said of a label set, and say more from a script; nothing changes the set itself.
 
@@ -70,7 +71,7 @@ def labels_review(
     _print(digest, root, rows, last)
 
 
-def labels_apply(label_set: str, *, root: Path | None = None) -> None:
+def labels_apply(label_set: str, *, root: RootFolder = None) -> None:
     """Make what a label set becomes by its review, as a child of it; prints how a run learns from it.
 
     Args:

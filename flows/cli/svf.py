@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App
 
-from flows.cli.options import Flag, MaybeOut, Out, several
+from flows.cli.options import Flag, MaybeOut, Out, RootFolder, several
 from flows.cli.printing import print_table, show
 from flows.machine import machine_settings
 from wilss.layout import default_root
@@ -28,7 +28,7 @@ def svf_report(
     seed: int = 0,
     out: MaybeOut = None,
     replace: Flag = False,
-    root: Path | None = None,
+    root: RootFolder = None,
     weights: Path | None = None,
 ) -> None:
     """Say which singular values moved most, and show what the strongest components look at.
@@ -51,7 +51,7 @@ def svf_report(
 
 
 @svf_app.command(name="export")
-def svf_export(checkpoint: str, *, out: Out, replace: Flag = False, root: Path | None = None) -> None:
+def svf_export(checkpoint: str, *, out: Out, replace: Flag = False, root: RootFolder = None) -> None:
     """Write the vector set of a checkpoint alone.
 
     Args:
@@ -72,7 +72,7 @@ def svf_fold(
     *,
     out: Out,
     step: int | None = None,
-    root: Path | None = None,
+    root: RootFolder = None,
 ) -> None:
     """Roll back or forward to a step: write its plain checkpoint, from the bases and the vectors, with its own head.
 

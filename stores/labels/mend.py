@@ -38,6 +38,8 @@ def read_mended(run: Run, step: int, ref: ArtefactRef, read: Callable[[LabelSet]
     try:
         return read(LabelSet.open(folder))
     except DamagedArtefactError as damage:
+        if run.store.folders.heal(folder):
+            return read(LabelSet.open(folder))
         if not _is_made_by(run, step, ref.digest):
             raise
         run.session.say(f"{damage.fault}; what is damaged is made anew")
@@ -91,6 +93,8 @@ def mend(run: Run, step: int) -> int:
         run.store.path("labels", run.node("labels", step).recipe.digest),
         index_of(run, step, run.tagged(step)),
     )
+    if run.store.folders.heal(folder):
+        return 0
     _clear_folders(folder)
     with stage_progress(f"labels of step {step}, mended") as progress:
         if not _is_framed(folder):
@@ -108,6 +112,7 @@ def mend(run: Run, step: int) -> int:
         marks = read_manifest(folder).files
         for name in marks:
             require_file(folder, marks, name)
+        run.store.folders.recommit("labels", folder.name, folder)
         return len(damaged)
 
 

@@ -18,7 +18,7 @@ from stores.labels.format1 import INDEX_BYTES, open_format1
 from stores.labels.frame import INDEX, read_frame
 from stores.labels.index import STAGES, LabelIndex
 from stores.labels.rows import Rows, SparseRows
-from wilss.damage import MEND, marks_in, reading, require_file
+from wilss.damage import MEND, bring, marks_in, reading, require_file
 from wilss.data.files import PIXEL_LIMIT
 from wilss.errors import ArtefactNotFoundError, DataError, FormatError, did_you_mean
 from wilss.layout import AGAIN
@@ -46,6 +46,7 @@ class LabelSet:
         that is damaged or whose files are not of it.
         """
         path, marks = folder / INDEX, marks_in(folder)
+        bring(folder, marks)
         if not marks and not path.exists():
             raise ArtefactNotFoundError(f"'{folder}' holds no label set: '{path.name}' is missing")
         require_file(folder, marks, INDEX)

@@ -93,9 +93,9 @@ class LabelWriter:
             self._path("image", shard).unlink(missing_ok=True)
 
     def files(self, shard: int) -> list[str]:
-        """Paths of a shard's files, below the folder."""
-        names = [*{*self.header.layers} - {"ids", "tags"}]
-        return [self._path(name, shard).relative_to(self.folder).as_posix() for name in sorted(names)]
+        """Paths of a shard's files, below the folder; that of ``image``, which says that it is done, comes last."""
+        names = sorted({*self.header.layers} - {"ids", "tags"}, key=lambda name: (name == "image", name))
+        return [self._path(name, shard).relative_to(self.folder).as_posix() for name in names]
 
     def _coded(self, shard: int, rows: ShardRows) -> dict[Path, bytes]:
         """Path -> bytes, in the order of writing."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from stores.artefacts import ArtefactRef, Manifest, Store, read_manifest
 from stores.models.files import ModelNotes, publish_model
@@ -25,7 +24,7 @@ from wilss.fewshot.predict import Prediction, predict_episodes
 from wilss.fewshot.psp import PspNet
 from wilss.fewshot.spec import FewShotSpec
 from wilss.models.card import FewShotCard, FewShotKind
-from wilss.models.files import input_of, load_state, save_model
+from wilss.models.files import input_of, load_state
 from wilss.nets.fit import load_into
 from wilss.nets.pretrained import Weights
 from wilss.state import History
@@ -136,16 +135,7 @@ def card_of(run: FewShotRun, node: Node, history: History) -> FewShotCard:
     )
 
 
-def publish_network(
-    run: FewShotRun,
-    node: Node,
-    state: Mapping[str, Tensor],
-    card: FewShotCard,
-    images: int,
-    folder: Path,
-    notes: ModelNotes,
-) -> Manifest:
+def publish_network(run: FewShotRun, node: Node, images: int, folder: Path, notes: ModelNotes) -> Manifest:
     """Commit a network; what only a resumed training needs goes."""
-    save_model(state, card, folder)
     (folder / STATE).unlink(missing_ok=True)
     return publish_model(run.store, node.recipe, folder, images, notes)

@@ -19,6 +19,7 @@ from wilss.fewshot.episodes.lists import EpisodeList, ImageClasses, ListKind, ev
 from wilss.fewshot.shipped import ShapesFile
 from wilss.fewshot.spec import FAMILIES, FewShotSpec
 from wilss.nets.pretrained import find_weights
+from wilss.ranks import require_even
 
 AREAS = "areas.json"
 
@@ -38,7 +39,20 @@ class FewShotRun:
         self.store, self.device = session.store, session.device
         self.fold = fold_of(spec.benchmark, spec.fold, spec.variant, spec.names)
         self.weights = find_weights(spec.backbone.backbone, spec.backbone.weights, self.settings.weights)
+        self._require_even_batches()
         self.train, self.test = self._open()
+
+    def _require_even_batches(self) -> None:
+        """Raise SpecError where a training has batches that the devices cannot share."""
+        spec = self.spec
+        trained = {
+            "train": spec.train if spec.is_trained else None,
+            "stage1": spec.stage1 if spec.needs_stage1 else None,
+            "shapes.train": spec.shapes.train if spec.shapes else None,
+        }
+        for name, train in trained.items():
+            if train is not None:
+                require_even(f"{name}.batch_size", train.batch_size, len(self.session.devices))
 
     def _open(self) -> tuple[Source, Source]:
         spec, settings = self.spec, self.settings

@@ -29,6 +29,7 @@ from wilss.models.files import no_weights
 from wilss.models.lookup import model_folder
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.protocol import Benchmark
+from wilss.ranks import require_even
 from wilss.spec import RunSpec
 
 
@@ -62,6 +63,14 @@ class Run:
             masked = (self.lists.of(self.benchmark).ids(0), self.benchmark.steps[0])  # also where steps are merged
             self.spec = with_fitting_sizes(self.spec, session, self.source, masked, card)
         self.spec = with_chosen_labels(self.spec, self.store, lambda: plan_incremental(self._made_of()), self._say_once)
+        self._require_even_batches()
+
+    def _require_even_batches(self) -> None:
+        """Raise SpecError where a training has batches that the devices cannot share."""
+        base = self.spec.base if self.start is None and self.given is None else None
+        for name, train in (("base", base), ("step", self.spec.step if self.last_step else None)):
+            if train is not None:
+                require_even(f"{name}.batch_size", train.batch_size, len(self.session.devices))
 
     def _of_its_time(self, lists: StepLists) -> StepLists:
         """Steps that are learnt keep their photographs when others come with a later step; that is said once."""

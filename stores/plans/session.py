@@ -17,15 +17,16 @@ from wilss.custom import CustomBenchmark
 from wilss.data.families import open_source
 from wilss.data.gate import examine, lines_of, require_sound
 from wilss.data.listing import TaggedList
-from wilss.data.room import Room
+from wilss.data.room import Room, quarter_of_memory
 from wilss.data.source import Source
 from wilss.data.spec import DataSpec
-from wilss.device import require_device
+from wilss.device import require_device, require_devices
 from wilss.errors import DamagedArtefactError, TornStateError
 from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.outputs import empty
+from wilss.ranks import here
 from wilss.settings import Settings
 
 T = TypeVar("T")
@@ -42,13 +43,13 @@ class StageNote(NamedTuple):
 class Session:
     """Data and models that the runs of one flow share. Open a new one to see what lies on the disk today.
 
-    Opening raises SpecError for a device that this machine does not have.
+    Opening raises SpecError for devices that this machine does not have.
 
     Args:
         say: takes one line for people. anew: `Session.anew` of the session that this one is a part of.
 
     started_by: who or what started the flow, in words; "" where nobody tells. stages: what became of the nodes that
-    were asked for, by digest. several: its runs have to be told from each other.
+    were asked for, by digest. several: its runs have to be told from each other. devices: that share its trainings.
     """
 
     several = False
@@ -60,7 +61,8 @@ class Session:
         self.stages: dict[str, StageNote] = {}
         self.store = Store(settings.root)
         self.device = require_device(settings.device)
-        self.room = Room(settings.room)
+        self.devices = require_devices(settings.device, settings.devices)
+        self.room = Room((settings.room or quarter_of_memory()) // here().count)
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
         self._anew: dict[str, Anew] = dict(anew or {})
@@ -159,8 +161,8 @@ class Session:
                 if node is None:
                     raise
                 self.say(f"{node.title}: {error.fault}; made again")
-                self.store.set_aside(node.recipe, error.file)
-                self._with_maker(node)
+                if self.store.set_aside(node.recipe, error.file):
+                    self._with_maker(node)
 
     def _with_maker(self, node: Node) -> None:
         """A teacher's masks are made while its student is trained: where they are lost, that is trained again."""

@@ -52,6 +52,15 @@ def test_tables_share_room_and_give_it_back() -> None:
     assert room.taken == 4 * IMAGE
 
 
+def test_what_a_table_forgets_is_free() -> None:
+    images, source = table(Room(4 * IMAGE))
+    read(images)
+    images.forget()
+    assert images.room.taken == 0
+    read(images)
+    assert (source.asked, images.room.taken) == (8, 4 * IMAGE)
+
+
 def test_a_table_without_room_keeps_nothing() -> None:
     images, source = table(Room(0))
     read(images)

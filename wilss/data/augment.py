@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
+from wilss.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -60,22 +61,23 @@ class View:
         )
 
 
-def draw_view(spec: AugmentSpec, sizes_N2: Tensor, generator: torch.Generator) -> View:
+def draw_view(spec: AugmentSpec, sizes_N2: Tensor, generator: torch.Generator, rows: Rows | None = None) -> View:
     """Draw a crop inside the true image area of each canvas, whose top left the image fills.
 
     Args:
         sizes_N2: true (height, width) in pixels on the canvas.
         generator: on the CPU, so that a seed draws the same views on every device.
+        rows: of a larger batch, which these canvases are; numbers are drawn for all of it.
     """
-    n = len(sizes_N2)
+    n, rows = len(sizes_N2), rows or Rows.all(len(sizes_N2))
     height, width = sizes_N2[:, 0].float(), sizes_N2[:, 1].float()
-    area = torch.empty(n).uniform_(spec.min_area, 1.0, generator=generator) * height * width
+    area = rows.uniform(spec.min_area, 1.0, generator=generator) * height * width
     bound = torch.tensor(spec.max_ratio).log()
-    ratio = (torch.empty(n).uniform_(-1, 1, generator=generator) * bound).exp()
+    ratio = (rows.uniform(-1, 1, generator=generator) * bound).exp()
     crop_w, crop_h = torch.minimum((area * ratio).sqrt(), width), torch.minimum((area / ratio).sqrt(), height)
-    left = torch.rand(n, generator=generator) * (width - crop_w)
-    top = torch.rand(n, generator=generator) * (height - crop_h)
-    flip = torch.rand(n, generator=generator) < spec.flip
+    left = rows.rand(generator=generator) * (width - crop_w)
+    top = rows.rand(generator=generator) * (height - crop_h)
+    flip = rows.rand(generator=generator) < spec.flip
     matrix = torch.zeros(n, 2, 3)
     zoom_x, zoom_y = spec.crop / crop_w, spec.crop / crop_h
     matrix[:, 0, 0], matrix[:, 1, 1] = torch.where(flip, -zoom_x, zoom_x), zoom_y
@@ -83,5 +85,5 @@ def draw_view(spec: AugmentSpec, sizes_N2: Tensor, generator: torch.Generator) -
     first = torch.where(flip, spec.crop - (0.5 - left) * zoom_x, (0.5 - left) * zoom_x) - 0.5
     matrix[:, 0, 2], matrix[:, 1, 2] = first, (0.5 - top) * zoom_y - 0.5
     spread = torch.tensor([spec.brightness, spec.saturation, spec.hue])
-    colour = torch.tensor([1.0, 1.0, 0.0]) + spread * torch.empty(n, 3).uniform_(-1, 1, generator=generator)
+    colour = torch.tensor([1.0, 1.0, 0.0]) + spread * rows.uniform(-1, 1, 3, generator=generator)
     return View(matrix, colour, spec.crop, (spec.brightness > 0, spec.saturation > 0, spec.hue > 0))

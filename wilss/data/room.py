@@ -37,7 +37,7 @@ class Room:
             return True
 
     def free(self, owner: object) -> None:
-        """What an owner took is free again, as it keeps nothing any more."""
+        """An owner keeps nothing any more."""
         with self._lock:
             self._taken.pop(owner, None)
 

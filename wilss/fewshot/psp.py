@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from wilss.errors import SpecError
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.fewshot.sections import PspSpec
+from wilss.ranks import here
 
 IGNORE = 255
 
@@ -130,4 +131,4 @@ def stage1_loss(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tenso
     # torch spreads its smoothing e over all C classes: own 1 - e + e / C, others e / C; both agree for this e
     spread = smoothing * channels / (channels - 1)
     total = F.cross_entropy(enlarged, labels.long(), ignore_index=IGNORE, reduction="sum", label_smoothing=spread)
-    return total / (labels != IGNORE).sum().clamp(min=1)
+    return total / here().evened((labels != IGNORE).sum(), 1)

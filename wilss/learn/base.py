@@ -17,6 +17,7 @@ from wilss.learn.losses import base_loss
 from wilss.learn.spec import TrainSpec
 from wilss.learn.targets import class_shares
 from wilss.nets.segmenter import Segmenter
+from wilss.rows import Rows
 from wilss.state import History
 
 
@@ -58,9 +59,11 @@ def train_base(
     generator = torch.Generator().manual_seed(seed)
 
     def draw(positions: list[int]) -> MaskedBatch:
-        canvas, sizes = data.images.batch(positions)
-        view = draw_view(augment, sizes, generator)
-        images, masks = to_device(canvas, device), to_device(data.masks(positions), device)
+        rows = Rows.of_rank(len(positions))
+        own = rows.of(positions)
+        canvas, sizes = data.images.batch(own)
+        view = draw_view(augment, sizes, generator, rows)
+        images, masks = to_device(canvas, device), to_device(data.masks(own), device)
         return MaskedBatch(view.images(images), view.labels(masks))
 
     watch = watch or Watch("base")

@@ -13,6 +13,7 @@ from wilss.device import to_device
 from wilss.learn.memory import MemoryBank
 from wilss.learn.placing import Scene, background_centres, draw_instances, hides_too_much
 from wilss.learn.spec import PasteSpec
+from wilss.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def paste(
     spec: PasteSpec,
     generator: torch.Generator,
     look: Look | None = None,
+    rows: Rows | None = None,
 ) -> Pasted:
     """Paste instances at random places; every instance keeps its true class as a hard label.
 
@@ -48,20 +50,23 @@ def paste(
             none.
         generator: on the CPU.
         look: what rules of ``spec`` ask (`PasteSpec.looks`); they want nothing where it is None.
+        rows: of a larger batch, which these images are; what is drawn is drawn for all of it.
     """
     n, _, height, width = images.shape
     channels = torch.zeros(n, height, width, dtype=torch.int64, device=images.device)
     result = Pasted(images.clone(), channels, layers if layers is None else layers.clone())
-    rows = (torch.rand(n, generator=generator) < spec.probability).nonzero()[:, 0]
-    if len(rows) == 0:
+    rows = rows or Rows.all(n)
+    chosen = torch.rand(rows.whole, generator=generator) < spec.probability
+    local, rows = chosen[rows.own].nonzero()[:, 0], rows.chosen(chosen)
+    if rows.whole == 0:
         return result
-    into = to_device(rows, images.device)
+    into = to_device(local, images.device)
     whole = None if layers is None else layers[into]
-    scene = Scene.of(look(images[into]), whole, bank, (height, width)) if look is not None and spec.looks else None
+    scene = _scene(look, images[into], whole, bank) if look is not None and spec.looks else None
     wanted = scene.wanted if scene and spec.seen_first else None
     for _ in range(spec.count):
-        index = draw_instances(bank, len(rows), wanted, spec.by_class, generator)
-        warped = _place(bank, index, (height, width), spec, generator, images.device, scene)
+        index = draw_instances(bank, len(local), wanted, spec.by_class, generator, rows)
+        warped = _place(bank, index, (height, width), spec, generator, images.device, scene, rows)
         inside = warped[:, 3:] > 0.5
         if whole is not None and result.layers is not None and spec.max_hidden < 1:
             inside &= ~hides_too_much(inside, whole, result.layers[into], spec.max_hidden)[:, None, None, None]
@@ -69,6 +74,11 @@ def paste(
         if scene:
             scene.note(inside[:, 0], bank.channels[index])
     return result
+
+
+def _scene(look: Look, images: Tensor, layers: Tensor | None, bank: MemoryBank) -> Scene:
+    size = (images.shape[-2], images.shape[-1])
+    return Scene.of(look(images), layers, bank, size) if len(images) else Scene.of_none(bank, size)
 
 
 def _put(into: Pasted, rows: Tensor, pixels_N3HW: Tensor, inside_N1HW: Tensor, channels_N: Tensor) -> None:
@@ -88,18 +98,21 @@ def _place(
     generator: torch.Generator,
     device: torch.device,
     scene: Scene | None,
+    rows: Rows,
 ) -> Tensor:
     """Warp instances into the image frame: pixels in [0, 1] and coverage, float32 ``(n, 4, H, W)``."""
     n = len(index)
     box = bank.sizes[index].float()  # (height, width) in bank pixels
     frame = torch.tensor(size).float()
-    scale = torch.empty(n).uniform_(spec.min_scale, spec.max_scale, generator=generator)
+    scale = rows.uniform(spec.min_scale, spec.max_scale, generator=generator)
     scale = torch.minimum(scale, (0.9 * frame / box).amin(1))  # an instance never fills the whole image
-    flip = torch.where(torch.rand(n, generator=generator) < spec.flip, -1.0, 1.0)
+    flip = torch.where(rows.rand(generator=generator) < spec.flip, -1.0, 1.0)
     if scene and spec.on_background:
-        centre = background_centres(scene.occupied, scale[:, None] * box, generator)
+        centre = background_centres(scene.occupied, scale[:, None] * box, generator, rows)
     else:
-        centre = torch.rand(n, 2, generator=generator) * frame - 0.5  # (y, x) pixel in the image
+        centre = rows.rand(2, generator=generator) * frame - 0.5  # (y, x) pixel in the image
+    if n == 0:  # none of the batch's instances is for an image of this process
+        return torch.zeros(0, 4, *size, device=device)
     middle = (box - 1) / 2  # centre pixel of the instance in the bank
     matrix = torch.zeros(n, 2, 3)
     matrix[:, 0, 0], matrix[:, 1, 1] = scale * flip, scale

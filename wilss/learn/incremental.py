@@ -25,6 +25,7 @@ from wilss.learn.spec import MethodSettings, PasteSpec, TrainSpec
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
 from wilss.precision import autocast
+from wilss.rows import Rows
 from wilss.section import Precision
 from wilss.state import History
 
@@ -124,21 +125,23 @@ class StepBatches:
     look: Look | None = None
 
     def draw(self, positions: list[int]) -> StepBatch:
-        """Crop images and masks with the same view, and paste."""
-        canvas, sizes = self.data.images.images.batch(positions)
-        view = draw_view(self.augment, sizes, self.generator)
+        """Crop images and masks with the same view, and paste; of the rows of this process."""
+        rows = Rows.of_rank(len(positions))
+        own = rows.of(positions)
+        canvas, sizes = self.data.images.images.batch(own)
+        view = draw_view(self.augment, sizes, self.generator, rows)
         images = view.images(to_device(canvas, self.device))
         masks = None
         if self.data.labels is not None:
-            masks = view.layers(to_device(self.data.labels.layers(positions), self.device))
+            masks = view.layers(to_device(self.data.labels.layers(own), self.device))
         if self.paste is None or self.data.bank is None:
             nothing = torch.zeros(len(images), *images.shape[-2:], dtype=torch.int64, device=self.device)
             pasted = Pasted(images, nothing, masks)
         else:
-            pasted = paste(images, masks, self.data.bank, self.paste, self.generator, self.look)
+            pasted = paste(images, masks, self.data.bank, self.paste, self.generator, self.look, rows)
         return StepBatch(
             pasted.images,
             pasted.layers,
-            to_device(self.data.images.tags[positions], self.device),
+            to_device(self.data.images.tags[own], self.device),
             pasted.channels,
         )

@@ -13,7 +13,9 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from wilss.digest import digest_of
 from wilss.errors import TornStateError, TrainingError
+from wilss.learn.joint import Learner, alone, together
 from wilss.learn.schedule import (
     Rule,
     batches_per_epoch,
@@ -22,13 +24,14 @@ from wilss.learn.schedule import (
     rules_of,
 )
 from wilss.learn.spec import TrainSpec
-from wilss.nets.batchnorm import freeze_batchnorm
+from wilss.nets.batchnorm import freeze_batchnorm, synchronise_batchnorm
 from wilss.nets.spec import Form
 from wilss.nets.stages import last_stages, tune_last_stages
 from wilss.nets.svf import apply_svf, fold, folded_state, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
 from wilss.precision import autocast
 from wilss.progress import Progress
+from wilss.ranks import here
 from wilss.state import History, read_state, write_state
 
 SVF_STAGES = 3
@@ -67,10 +70,11 @@ class Watch:
 
 @dataclass
 class Training(Generic[B]):
-    """One training run of a student.
+    """One training run of a student, in this process or, the same, on each of several (`wilss.ranks`).
 
     Args:
-        draw: positions of images -> batch on the student's device.
+        draw: positions of the images of a batch -> those that are this rank's, on the student's device; it draws random
+            numbers for all.
         ids: image ids by position, for messages.
         student: has a ``backbone``; everything else in it is a head.
         generators: every generator that the run draws from; the first one shuffles.
@@ -106,10 +110,14 @@ class Training(Generic[B]):
                 load_svf_state(self.backbone, self.vectors)
         elif self.spec.tuned_stages:
             tune_last_stages(self.backbone, self.spec.tuned_stages)
+        if here().count > 1:
+            for module in (self.student, *self.objective.heads()):
+                synchronise_batchnorm(module)
         self.passes = passes_of(len(self.ids), self.spec)
         self.per_epoch = self.passes * batches_per_epoch(len(self.ids), self.spec.batch_size)
         self.total = self.spec.epochs * self.per_epoch
         self.rules = self.make_rules(self.total) if self.make_rules else self._usual_rules()
+        self.learner: Learner[B] = alone(self.objective)
 
     def _usual_rules(self) -> list[Rule]:
         heads = [p for name, p in self.student.named_parameters() if not name.startswith("backbone.")]
@@ -127,7 +135,11 @@ class Training(Generic[B]):
         Raises TrainingError that names the batch when a loss is not finite; `wilss.state.last_good` then has the
         epoch before; TornStateError for a kept state that is damaged or of another version.
         """
+        here().require_same(digest_of({"ids": self.ids, "total": self.total}), self.device)
         self._resume()
+        if here().count > 1:
+            self._train_mode()  # which parameters learn is settled before they are wrapped
+            self.learner = together(self.student, self.objective)
         for epoch in range(len(self.history), self.spec.epochs):
             self.history.append(self._epoch(epoch))
             self._keep()
@@ -138,6 +150,7 @@ class Training(Generic[B]):
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         self._train_mode()
+        here().agree_on(self.generators, self.device)
         passes = [epoch_batches(len(self.ids), self.spec.batch_size, self.generators[0]) for _ in range(self.passes)]
         batches = [positions for one in passes for positions in one]
         parts = [part for positions in batches for part in _split(positions, self.spec.accumulate)]
@@ -165,17 +178,22 @@ class Training(Generic[B]):
         for rule in self.rules:
             rule.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
-        for part in _split(positions, self.spec.accumulate):
+        parts = _split(positions, self.spec.accumulate)
+        for number, part in enumerate(parts):
             batch = next(draws)
-            with autocast(self.spec.precision, self.device):
-                terms = self.objective.losses(batch, epoch)
-            share = len(part) / len(positions)
-            (torch.stack(list(terms.values())).sum() * share).backward()
+            share = here().share(len(part)) * len(part) / len(positions)
+            with here().learning_from(len(part)), self.learner.summing(number + 1 == len(parts)):
+                with autocast(self.spec.precision, self.device):
+                    terms = self.learner.losses(batch, epoch)
+                (torch.stack(list(terms.values())).sum() * (share * self.learner.scale)).backward()
             for name, value in terms.items():
                 totals[name] = totals.get(name, torch.zeros((), device=self.device)) + value.detach() * share
         for rule in self.rules:
             rule.optimizer.step()
             rule.schedule.step()
+        if here().count > 1:
+            of_all = here().summed(torch.stack(list(totals.values())))
+            totals = dict(zip(totals, of_all.unbind(), strict=True))
         return totals
 
     def _train_mode(self) -> None:
@@ -205,8 +223,8 @@ class Training(Generic[B]):
                     )
 
     def _keep(self) -> None:
-        """Write the state of a finished epoch, whole or not at all."""
-        if self.watch.state is None:
+        """Write the state of a finished epoch, whole or not at all; the first rank's is that of all."""
+        if self.watch.state is None or here().rank > 0:
             return
         content = {
             "student": self.student.state_dict(),

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.device import to_device
+from wilss.ranks import here
 
 
 def base_loss(logits_NKhw: Tensor, target_NKhw: Tensor, valid_Nhw: Tensor | None = None) -> Tensor:
@@ -63,9 +64,12 @@ def dense_contrastive_loss(
         mean over anchors i, over positives j != i of -log(e_ij / (e_ij + sum over negatives n of e_in)),
         e_ab = exp(v_a . v_b / temperature).
 
+    Where several processes share a batch, each takes all of it, so that pairs of cells on two of them count.
+
     Returns zero (with a graph) when no class has two positive cells and one negative.
     """
-    flat_DM = F.normalize(embedding_NDhw.float(), dim=1).transpose(0, 1).flatten(1)
+    embedding_NDhw, masks_NChw = here().gathered(embedding_NDhw.float()), here().gathered(masks_NChw)
+    flat_DM = F.normalize(embedding_NDhw, dim=1).transpose(0, 1).flatten(1)
     member_CM = (masks_NChw > 0.5).transpose(0, 1).flatten(1)
     positives, negatives = _sample(member_CM, n_points, generator), _sample(~member_CM, n_points, generator)
     usable = (member_CM.sum(1) >= 2) & ((~member_CM).sum(1) >= 1)
@@ -146,4 +150,4 @@ def _weighted_mean(loss: Tensor, weight: Tensor | None) -> Tensor:
     """Of two tensors of one shape."""
     if weight is None:
         return loss.mean()
-    return (loss * weight).sum() / weight.sum().clamp(min=1e-6)
+    return (loss * weight).sum() / here().evened(weight.sum(), 1e-6)

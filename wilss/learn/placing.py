@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.learn.memory import MemoryBank
+from wilss.rows import Rows
 
 PLACES = 8
 """Random places among which the one with most background is taken."""
@@ -39,6 +40,11 @@ class Scene:
         wanted[:, 0] = False
         return cls(occupied, wanted.cpu())
 
+    @classmethod
+    def of_none(cls, bank: MemoryBank, size: tuple[int, int]) -> Scene:
+        """Where all images that get instances are other processes'."""
+        return cls(torch.zeros(0, *size, dtype=torch.bool), torch.zeros(0, 1 + int(bank.channels.max())).bool())
+
     def note(self, pasted_NHW: Tensor, channels_N: Tensor) -> None:
         """Instances of these classes lie on these pixels now."""
         self.occupied |= pasted_NHW
@@ -46,40 +52,50 @@ class Scene:
 
 
 def draw_instances(
-    bank: MemoryBank, n: int, wanted_NO: Tensor | None, by_class: bool, generator: torch.Generator
+    bank: MemoryBank,
+    n: int,
+    wanted_NO: Tensor | None,
+    by_class: bool,
+    generator: torch.Generator,
+    rows: Rows | None = None,
 ) -> Tensor:
     """Rows of the bank for ``n`` images, int64 ``(n,)``.
 
     Args:
         wanted_NO: bool; an image with classes of the bank among these gets one of them. None wants nothing.
         by_class: all other images get a class of the bank, then one of its instances; else any instance.
+        rows: of a larger batch, which these images are; numbers are drawn for all of it.
     """
-    rows = torch.randint(len(bank), (n,), generator=generator)
+    rows = rows or Rows.all(n)
+    anyone = torch.randint(len(bank), (rows.whole,), generator=generator)[rows.own]
     if not by_class and wanted_NO is None:
-        return rows
+        return anyone
     order = bank.channels.argsort(stable=True)
     classes, counts = bank.channels.unique(return_counts=True)
-    weights = (torch.ones_like(counts) if by_class else counts).float().expand(n, -1).clone()
+    weights = (torch.ones_like(counts) if by_class else counts).float().expand(rows.whole, -1).clone()
     chosen = torch.full((n,), by_class)
     if wanted_NO is not None:
         known = F.pad(wanted_NO, (0, max(0, int(classes.max()) + 1 - wanted_NO.shape[1])))[:, classes]
         has = known.any(1)
-        weights[has], chosen = known[has].float(), chosen | has
-    column = torch.multinomial(weights, 1, generator=generator)[:, 0]
-    place = (torch.rand(n, generator=generator) * counts[column]).long().clamp(max=counts[column] - 1)
+        weights[rows.own[has]], chosen = known[has].float(), chosen | has
+    column = torch.multinomial(weights, 1, generator=generator)[rows.own, 0]
+    place = (rows.rand(generator=generator) * counts[column]).long().clamp(max=counts[column] - 1)
     starts = counts.cumsum(0) - counts
-    return torch.where(chosen, order[starts[column] + place], rows)
+    return torch.where(chosen, order[starts[column] + place], anyone)
 
 
-def background_centres(occupied_NHW: Tensor, box_N2: Tensor, generator: torch.Generator) -> Tensor:
+def background_centres(
+    occupied_NHW: Tensor, box_N2: Tensor, generator: torch.Generator, rows: Rows | None = None
+) -> Tensor:
     """Centre pixels ``(n, 2)`` as (y, x): of `PLACES` random windows the one whose part inside has most background.
 
     Args:
         occupied_NHW: bool. box_N2: height and width of each instance in the image, float32.
+        rows: see `draw_instances`.
     """
     n, height, width = occupied_NHW.shape
     frame = torch.tensor([height, width]).float()
-    centres = torch.rand(n, PLACES, 2, generator=generator) * frame - 0.5
+    centres = (rows or Rows.all(n)).rand(PLACES, 2, generator=generator) * frame - 0.5
     first = (centres - box_N2[:, None] / 2).round().long().clamp(min=0)
     last = torch.minimum((centres + box_N2[:, None] / 2).round().long() + 1, frame.long())
     first = torch.minimum(first, last - 1)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wilss.architecture import MOST_CLASSES, Count, InputCard
-from wilss.damage import MEND, damaged, marks_in, read_stored_json, reading, require_sizes
+from wilss.damage import MEND, damaged, is_at_hand, marks_in, read_stored_json, reading, require_sizes
 from wilss.data.palette import Colour, voc_colour
 from wilss.errors import ArtefactNotFoundError
 from wilss.layout import CONFIG
@@ -113,9 +113,16 @@ C = TypeVar("C", bound=ModelCard)
 
 def model_files(folder: Path, noun: str = ModelCard.noun) -> ModelFiles:
     """The files of a model, of any format. Raises ArtefactNotFoundError, with the noun, for a folder without them."""
+    found = _files(folder, noun)
+    is_at_hand(found.weights)
+    return found
+
+
+def _files(folder: Path, noun: str) -> ModelFiles:
+    """The same; the weights of one whose bucket has them need not be there."""
     for card, weights in READ.items():
         found = ModelFiles(folder / weights, folder / card)
-        if found.weights.is_file() and found.card.is_file():
+        if is_at_hand(found.weights, comes=False) and is_at_hand(found.card):
             return found
     require_sizes(folder, marks_in(folder))  # one of them may be gone
     raise ArtefactNotFoundError(
@@ -131,7 +138,7 @@ def load_card(folder: Path, of: type[C]) -> C:
 
     Raises ArtefactNotFoundError when the folder holds none of it, FormatError for one that this version cannot read.
     """
-    card = _read(folder, model_files(folder, of.noun).card)
+    card = _read(folder, _files(folder, of.noun).card)
     if not isinstance(card, of):
         raise ArtefactNotFoundError(f"'{folder}' holds a {card.noun}, no {of.noun}; name another folder")
     return card

@@ -16,6 +16,7 @@ from stores.labels.card import ReviewNotes
 from stores.labels.index import LabelIndex
 from stores.labels.review.review import Review, reviews_folder
 from stores.manifests import Digest
+from wilss.bucket.remote import share
 from wilss.errors import ArtefactNotFoundError, DataError
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json, require_format
@@ -100,6 +101,7 @@ def note_applied(review: Review, child: Manifest, notes: ReviewNotes) -> None:
     content = Applied(child=child.digest, n=notes.n, seal=notes.seal, when=now)
     with whole_file(review.folder / APPLIED, shared=True) as partial:
         partial.write_text(content.model_dump_json(indent=1))
+    share(review.folder)
 
 
 def read_applied(root: Path, digest: str) -> Applied | None:

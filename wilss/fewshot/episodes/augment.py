@@ -29,6 +29,10 @@ class EpisodeView:
     blurred: Tensor
     crop: int
 
+    def of(self, rows: Tensor) -> EpisodeView:
+        """The transforms of some images, int64 ``(n,)``."""
+        return EpisodeView(self.matrix[rows], self.blurred[rows], self.crop)
+
     def images(self, images_N3SS: Tensor, outside_3: Tensor) -> Tensor:
         """float32 images -> ``(N, 3, crop, crop)``; what lies outside has one colour, given on the images' device."""
         colour = outside_3[:, None, None]

@@ -20,6 +20,7 @@ from wilss.fewshot.episodes.lists import EpisodeList
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec, Novel
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
+from wilss.rows import Rows
 
 DrawEpisodes = Callable[[list[int]], EpisodeBatch]
 """Positions of query images -> their episodes, on the model's device."""
@@ -47,7 +48,9 @@ class EpisodeImages:
 
 @dataclass(frozen=True)
 class Augmented:
-    """Draws augmented training batches on the model's device.
+    """Draws augmented training batches on the model's device, of a batch that several processes share the own rows.
+
+    How often a crop is drawn again hangs on the labels, so that each of them reads the whole batch and warps its rows.
 
     Args:
         crop: side of the result. base: class ids of the training classes. generator: on the CPU.
@@ -72,8 +75,9 @@ class Augmented:
         ids = [self.data.images.ids[position] for position in positions]
         canvases, sizes, labels = self.data.read(ids)
         labels = base_labels(labels, self.base, novel)
-        view = self._draw(sizes, labels)
-        return MaskedBatch(self._images(view, canvases), to_device(view.labels(labels), self.device))
+        own = Rows.of_rank(len(positions)).own
+        view = self._draw(sizes, labels).of(own)
+        return MaskedBatch(self._images(view, canvases[own]), to_device(view.labels(labels[own]), self.device))
 
     def _batch(self, episodes: Sequence[Episode]) -> EpisodeBatch:
         shots = len(episodes[0].supports)
@@ -81,10 +85,12 @@ class Augmented:
         classes = torch.tensor([e.class_id for e in episodes])
         canvases, sizes, labels = self.data.read(ids)
         labels = _of_class(labels, torch.cat([classes, classes.repeat_interleave(shots)]))
-        view = self._draw(sizes, labels)
-        pad = view.labels(pad_masks(sizes, canvases.shape[-1]).to(torch.uint8)) != 0
-        images, labels = self._images(view, canvases), view.labels(labels)
-        return _as_batch(images, labels, pad, classes, self.base, self.device)
+        own = Rows.of_rank(len(episodes)).own
+        rows = torch.cat([own, (len(episodes) + own[:, None] * shots + torch.arange(shots)).flatten()])
+        view = self._draw(sizes, labels).of(rows)
+        pad = view.labels(pad_masks(sizes[rows], canvases.shape[-1]).to(torch.uint8)) != 0
+        images, labels = self._images(view, canvases[rows]), view.labels(labels[rows])
+        return _as_batch(images, labels, pad, classes[own], self.base, self.device)
 
     def _draw(self, sizes: Tensor, labels: Tensor) -> EpisodeView:
         return draw_episode_view(self.augment, sizes, labels, self.crop, self.generator)

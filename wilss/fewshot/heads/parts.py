@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wilss.fewshot.heads.contract import IGNORE, HeadInput
 from wilss.fewshot.pyramid import Features, MiddleFeatures
+from wilss.ranks import here
 
 AREA_FLOOR = 5e-4
 """Added to the area of a mask before a division by it (PFENet's code)."""
@@ -127,4 +128,4 @@ def pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """
     enlarged = resize(logits.float(), labels.shape[-2:])
     total = F.cross_entropy(enlarged, labels.long(), ignore_index=IGNORE, reduction="sum")
-    return total / (labels != IGNORE).sum().clamp(min=1)
+    return total / here().evened((labels != IGNORE).sum(), 1)

@@ -1,0 +1,118 @@
+"""Machines that share a bucket and nothing else: killed, at once, over a network that fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stores.artefacts import Store
+from tests.e2e.test_kill import ROOT, read_until, wait_for_the_end_of
+from tests.s3 import SECRET, Bucket
+from wilss.layout import root_folder
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shards of labels
+
+
+def start(s3: Bucket, home: Path, *arguments: str, **how: Any) -> subprocess.Popen[str]:
+    """A run on a machine whose cache is a folder."""
+    command = [sys.executable, "-m", "flows.cli", "run", "scenes-15-5", *(arguments or SMALL), "--root", s3.address()]
+    env = {**os.environ, **s3.environment, "OMP_NUM_THREADS": "1", "WILSS_CACHE": str(home)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, **{**streams, **how})
+
+
+def finish(s3: Bucket, home: Path, *arguments: str) -> str:
+    process = start(s3, home, *arguments)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output
+
+
+def kill_at(s3: Bucket, home: Path, line_start: str) -> None:
+    process = start(s3, home, start_new_session=True)
+    read_until(process, line_start)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(30)
+    wait_for_the_end_of(process.pid)
+
+
+def report_of(s3: Bucket) -> dict[str, Any]:
+    (key,) = [key for key in s3.names() if key.endswith("/report.json")]
+    report: dict[str, Any] = json.loads(s3.read(key))
+    return report
+
+
+def plain_report(root: Path) -> dict[str, Any]:
+    """The same run in a folder."""
+    command = [sys.executable, "-m", "flows.cli", "run", "scenes-15-5", *SMALL, "--root", str(root)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, check=True
+    )
+    assert not done.returncode
+    (path,) = (root / "runs").glob("*/report.json")
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
+
+
+def test_machines_that_are_killed_one_after_the_other_end_as_a_folder_would(s3: Bucket, tmp_path: Path) -> None:
+    expected = plain_report(tmp_path / "plain")
+    kill_at(s3, tmp_path / "a", "base student: ")
+    assert s3.commits() == []
+    kill_at(s3, tmp_path / "a", "labels, shard ")
+    assert len([one for one in s3.commits() if one.startswith("checkpoints")]) == 1
+    kill_at(s3, tmp_path / "b", "step 1: fmwiss: ")  # another machine, which waits for the leases of the first
+    assert len([one for one in s3.commits() if one.startswith("labels")]) == 1
+    output = finish(s3, tmp_path / "c")
+    report = report_of(s3)
+    for key in ("steps", "label_sets", "artefacts"):
+        assert report[key] == expected[key], output
+    assert not [key for key in s3.names() if "/parts/" in key]
+
+
+@pytest.mark.parametrize("faults", [0.0, 0.05])
+def test_two_machines_at_once_make_everything_once_and_share_the_labels(
+    s3: Bucket, tmp_path: Path, faults: float
+) -> None:
+    s3.network.faults = faults
+    runs = [start(s3, tmp_path / name) for name in "ab"]
+    try:
+        outputs = [run.communicate(timeout=900)[0] for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    s3.network.faults = 0.0
+    written = [one for one in s3.network.seen if one.startswith("PUT") and "/commits/" in one]
+    assert len(s3.commits()) == len(set(report_of(s3)["artefacts"].values()))
+    assert len(set(written)) == len(s3.commits())
+    labelled = [sum(line.startswith("labels, shard") for line in output.splitlines()) for output in outputs]
+    assert all(labelled), f"each made some shards: {labelled}"
+    assert not any(SECRET in output for output in outputs)
+    for name in "ab":
+        root = next((tmp_path / name / "buckets").iterdir())
+        assert Store(root).all("checkpoints")
+    assert "report: found" in finish(s3, tmp_path / "c")
+
+
+@pytest.mark.whole
+def test_eight_machines_at_once(s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ("--preset", "tiny", "--set", "data.n_train=160")
+    runs = [start(s3, tmp_path / str(n), *few) for n in range(8)]
+    try:
+        outputs = [run.communicate(timeout=1100)[0] for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
+    assert [run.returncode for run in runs] == [0] * 8, outputs
+    assert len(s3.commits()) == len(set(report_of(s3)["artefacts"].values()))
+    monkeypatch.setenv("WILSS_CACHE", str(tmp_path / "looks"))
+    root = root_folder(s3.address())
+    assert len(Store(root).all("checkpoints")) == 2
