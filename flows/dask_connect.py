@@ -7,11 +7,10 @@ import logging
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from distributed import Client, Security
 from distributed.core import rpc
-from distributed.utils import silence_logging_cmgr
 from distributed.versions import VersionMismatchWarning
 
 from flows.dask_versions import require_same_versions
@@ -24,12 +23,18 @@ START_IT = "start one with 'dask scheduler', name another with --runner dask:ADD
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without Dask's own lines: what people should know is said as everything else is."""
-    with ExitStack() as stack:
-        for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name[:12] == "distributed.")):
-            stack.enter_context(silence_logging_cmgr(logging.CRITICAL, name))
-        stack.enter_context(warnings.catch_warnings())
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    loggers = [logging.getLogger(name) for name in ("distributed", *known)]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", VersionMismatchWarning)  # `require_same_versions` says what counts
-        yield
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def look_at(address: str) -> None:

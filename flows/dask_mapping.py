@@ -134,8 +134,8 @@ class DaskMapping:
             self._given_up[part] += 1
             if self._given_up[part] > ROUNDS:
                 raise RunnerError(
-                    f"{self._shown.title}: every worker that takes part {part} ends, {4 * ROUNDS} by now; look at its "
-                    "memory and its log"
+                    f"{self._shown.title}: every worker that takes part {part} ends, {4 * self._given_up[part]} by "
+                    "now; look at its memory and its log"
                 ) from error
             self._send(part)
         except CancelledError as error:

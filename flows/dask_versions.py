@@ -46,7 +46,9 @@ def require_reachable_server(client: Client) -> None:
     url = urlsplit(PREFECT_API_URL.value() or "")
     if url.scheme != "http" or not url.hostname:  # others may be asked through a proxy
         return
-    for worker, problem in client.run(problem_reaching, url.hostname, url.port or 80).items():
+    for worker, problem in client.run(problem_reaching, url.hostname, url.port or 80, on_error="return").items():
+        if isinstance(problem, Exception):  # a package that wilss needs is missing there, or broken
+            raise RunnerError(f"the worker {worker} cannot load wilss ({problem!s:.300}); install it there anew")
         if problem:
             raise RunnerError(
                 f"the worker {worker} does not reach Prefect's server at {url.geturl()} ({problem}); start a server "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import dask
 from distributed import LocalCluster
 from prefect import Task
 from prefect_dask import DaskTaskRunner
@@ -60,11 +61,13 @@ def _runner(settings: Settings) -> Iterator[DaskTaskRunner]:
         "threads_per_worker": 1,
         "processes": True,
         "host": "127.0.0.1",
-        "dashboard_address": None,
+        "dashboard_address": "127.0.0.1:0",  # Dask listens in any case: at a free port, and there are no pages
+        "scheduler_kwargs": {"dashboard": False},
         "silence_logs": logging.CRITICAL,
         "memory_limit": 0,  # else workers are paused and killed by how much torch keeps
     }
-    with DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=local) as runner:
+    pages = {f"distributed.{of}.http.routes": [] for of in ("scheduler", "worker")}
+    with dask.config.set(pages), DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=local) as runner:
         _start(runner, settings.workers)
         yield runner
 

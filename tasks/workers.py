@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stores.plans.run import Run
 from stores.progress import listening
 from wilss.errors import RunnerError
 
 if TYPE_CHECKING:
     from distributed import Worker
+
+    from stores.plans.run import Run
 
 CONNECT_SECONDS = 5.0
 TOPIC = "wilss"
@@ -39,7 +40,7 @@ class RunElsewhere:
 @contextmanager
 def opened(run: Run | RunElsewhere) -> Iterator[Run]:
     """The run itself; on a worker its own one, opened once, and what is said within reaches who asked for the task."""
-    if isinstance(run, Run):
+    if not isinstance(run, RunElsewhere):
         yield run
         return
     from distributed import get_worker
@@ -52,7 +53,7 @@ def opened(run: Run | RunElsewhere) -> Iterator[Run]:
 def require_same(run: Run | RunElsewhere, what: str, digest: str, expected: str) -> None:
     """Raise RunnerError where a worker makes something else of a specification than who sent it."""
     if digest != expected:
-        where = "this process" if isinstance(run, Run) else here()
+        where = here() if isinstance(run, RunElsewhere) else "this process"
         raise RunnerError(
             f"{where} has other data, weights or files of your own: its {what} would be {digest[:12]}, not "
             f"{expected[:12]}; let every machine see the same folders"

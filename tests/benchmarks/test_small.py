@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.benchmarks import check, growth, last_line, predict
+from tests.benchmarks import check, growth, last_line, predict, scale
 
 pytestmark = pytest.mark.slow
 
@@ -31,3 +31,12 @@ def test_predict_is_measured_beside_a_plain_loop(capsys: pytest.CaptureFixture[s
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (found["name"], found["images"], found["batch"]) == ("predict", 3, 2)
     assert all(found[key] > 0 for key in ("ratio", "serve_ratio", "predict_seconds", "loop_seconds", "serve_seconds"))
+
+
+@pytest.mark.whole
+@pytest.mark.usefixtures("prefect_backend")
+def test_dask_is_measured_beside_bare_processes(capsys: pytest.CaptureFixture[str]) -> None:
+    last_line("scale", scale.measure(96, rounds=1, preset="tiny"))
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["same_digest"], found["same_bytes"], found["workers"]) == (True, True, 2)
+    assert all(found[key] > 0 for key in ("efficiency", "threads_efficiency", "bare_seconds", "dask_seconds"))

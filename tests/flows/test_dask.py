@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+from contextlib import redirect_stderr
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,14 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 
 from flows.api import Api
+from stores.artefacts import Store
 from tests.flows.dask_cluster import content, digests, own_workers, scheduler, worker
 from wilss.errors import SpecError
 from wilss.register import load_registrations
 from wilss.settings import Settings
 from wilss.spec import make_spec
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend"), pytest.mark.timeout(900)]
 TINY: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny", "method": "finetune"}
 EDGES = {
     ("labels of step 1, begun", "labels of step 1, shard 0"),
@@ -29,38 +33,63 @@ EDGES = {
 }
 
 
-@pytest.fixture
-def four_images(monkeypatch: pytest.MonkeyPatch) -> None:
+@dataclass(frozen=True)
+class Both:
+    """Roots of the same run with threads and on Dask, and what the second said."""
+
+    threads: Path
+    dask: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, prefect_backend: None) -> Both:
     """Shards of four images, and parts of one batch."""
     import flows.scoring
     import stores.labels.index as index
-
-    monkeypatch.setattr(index, "SHARD_IMAGES", 4)
-    monkeypatch.setattr(flows.scoring, "PART", 1)
-
-
-@pytest.mark.usefixtures("four_images")
-def test_a_run_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from flows.benchmark import run_benchmark
 
-    one, two = tmp_path / "threads", tmp_path / "dask"
-    run_benchmark(make_spec(TINY), Settings(root=one))
-    capsys.readouterr()
-    run_benchmark(make_spec(TINY), Settings(root=two, runner="dask", workers=2))
-    said = capsys.readouterr().err
-    assert digests(one) == digests(two)
+    folder, said = tmp_path_factory.mktemp("both"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(index, "SHARD_IMAGES", 4)
+        patched.setattr(flows.scoring, "PART", 1)
+        run_benchmark(make_spec(TINY), Settings(root=folder / "threads"))
+        with redirect_stderr(said):
+            run_benchmark(make_spec(TINY), Settings(root=folder / "dask", runner="dask", workers=2))
+    return Both(folder / "threads", folder / "dask", said.getvalue())
+
+
+def test_a_run_is_the_same(both: Both) -> None:
+    assert digests(both.threads) == digests(both.dask)
     for kind in ("labels", "evaluations", "checkpoints"):
-        assert content(one, kind) == content(two, kind), kind
-    assert len([name for name in content(two, "labels") if "refined/c/" in name]) > 4
-    assert re.search(r"^labels of step 1: label (\d+)/\1, [\d.e+]+ images/s$", said, re.M), said
-    assert re.search(r"^evaluate step 1, full: evaluate (\d+)/\1, ", said, re.M), said
-    assert "shard" not in said, "one line for all workers"
-    assert not list(two.glob("*/.staging*"))
+        assert content(both.threads, kind) == content(both.dask, kind), kind
+    assert len([name for name in content(both.dask, "labels") if "refined/c/" in name]) > 4
+    assert not list(both.dask.glob("*/.staging*"))
     assert own_workers(os.getpid()) == []
+
+
+def test_progress_is_one_line_for_all_workers(both: Both) -> None:
+    assert re.search(r"^labels of step 1: label (\d+)/\1, [\d.e+]+ images/s$", both.said, re.M), both.said
+    assert re.search(r"^evaluate step 1, full: evaluate (\d+)/\1(, |$)", both.said, re.M), both.said
+    assert "shard" not in both.said
+
+
+def test_its_graph_has_a_node_a_part(both: Both) -> None:
     with Api(str(PREFECT_API_URL.value())) as api:
         (run,) = api.rows("/flow_runs/filter", {"sort": "START_TIME_DESC"})[:1]
         missing = EDGES - graph(api, run["id"])
     assert not missing
+
+
+def test_a_stored_model_is_scored_alike(both: Both) -> None:
+    from flows.evaluate import run_evaluation
+
+    student = Store(both.dask).all("checkpoints")[-1].digest
+    before = len(content(both.dask, "evaluations"))
+    for root, runner in ((both.threads, "threads"), (both.dask, "dask")):
+        run_evaluation(student, make_spec(TINY), Settings(root=root, runner=runner, workers=2))
+    assert content(both.threads, "evaluations") == content(both.dask, "evaluations")
+    assert len(content(both.dask, "evaluations")) == before + 1
 
 
 def graph(api: Api, flow_run: str) -> set[tuple[str, str]]:

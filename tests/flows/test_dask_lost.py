@@ -7,8 +7,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend"), pyte
 SPEC: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny", "method": "finetune", "data": {"n_train": 240}}
 
 
-@pytest.fixture
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def small_shards() -> Iterator[None]:
     import stores.labels.index as index
 
-    monkeypatch.setattr(index, "SHARD_IMAGES", 2)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(index, "SHARD_IMAGES", 2)
+        yield
 
 
-@pytest.fixture
-def expected(tmp_path: Path, small_shards: None) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory, prefect_backend: None) -> dict[str, str]:
     """What threads write."""
-    return relabelled(tmp_path / "threads")
+    return relabelled(tmp_path_factory.mktemp("threads"))
 
 
 def relabelled(root: Path, runner: str = "threads", workers: int = 2) -> dict[str, str]:
@@ -45,20 +47,17 @@ def relabelled(root: Path, runner: str = "threads", workers: int = 2) -> dict[st
 
 
 @contextmanager
-def killer(times: int, root: Path, seed: int = 0) -> Iterator[list[int]]:
-    """Kill a worker of this process at random moments while labels are made; gives the processes that were killed."""
+def killing(kill: Callable[[], int], times: int) -> Iterator[list[int]]:
+    """Call ``kill`` again and again until it has killed so many processes; gives those, 0 is none."""
     killed: list[int] = []
-    ended, rng = threading.Event(), random.Random(seed)
+    ended = threading.Event()
 
-    def kill() -> None:
-        while len(killed) < times and not ended.is_set():
-            there = own_workers(os.getpid())
-            if there and any((root / "labels").glob(".staging-*/labels.zarr/refined/c/*")):
-                killed.append(rng.choice(there))
-                os.kill(killed[-1], signal.SIGKILL)
-            ended.wait(rng.uniform(0.2, 3))
+    def work() -> None:
+        while len(killed) < times and not ended.wait(0.02):
+            if pid := kill():
+                killed.append(pid)
 
-    thread = threading.Thread(target=kill)
+    thread = threading.Thread(target=work)
     thread.start()
     try:
         yield killed
@@ -67,11 +66,51 @@ def killer(times: int, root: Path, seed: int = 0) -> Iterator[list[int]]:
         thread.join()
 
 
+def at_random(root: Path, times: int, shards: int, seed: int) -> Callable[[], int]:
+    """Kills any worker of this process whenever a random number of shards is written."""
+    rng = random.Random(seed)
+    moments = sorted(rng.sample(range(1, shards - 8), times), reverse=True)
+
+    def kill() -> int:
+        there = own_workers(os.getpid())
+        if not moments or not there or len(written(root, ".staging-*")) < moments[-1]:
+            return 0
+        moments.pop()
+        time.sleep(rng.uniform(0, 0.3))
+        return slain(rng.choice(there))
+
+    return kill
+
+
+def at_shard(root: Path, shard: int) -> Callable[[], int]:
+    """Kills whoever writes a shard."""
+    before: set[int] = set()
+
+    def kill() -> int:
+        for holder in (root / "labels").glob(f".staging-*.shard {shard}.lock.pid"):
+            with suppress(OSError, ValueError):
+                pid = int(holder.read_text().split()[0])
+                if pid not in before:
+                    before.add(pid)
+                    return slain(pid)
+        return 0
+
+    return kill
+
+
+def slain(pid: int) -> int:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return pid
+    return 0
+
+
 def test_a_killed_worker_is_made_up_for(
     tmp_path: Path, expected: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with killer(2, tmp_path / "dask") as killed:
-        found = relabelled(tmp_path / "dask", "dask")
+    shards = len([name for name in expected if "/refined/c/" in name])
+    with killing(at_random(tmp_path, 2, shards, seed=0), 2) as killed:
+        found = relabelled(tmp_path, "dask")
     assert len(killed) == 2
     assert found == expected
     said = capsys.readouterr().err
@@ -81,18 +120,20 @@ def test_a_killed_worker_is_made_up_for(
 
 
 @pytest.mark.whole
-def test_so_are_ten(tmp_path: Path, expected: dict[str, str]) -> None:
-    with killer(10, tmp_path / "dask", seed=1) as killed:
-        found = relabelled(tmp_path / "dask", "dask")
+def test_so_are_ten_of_them(tmp_path: Path, expected: dict[str, str]) -> None:
+    shards = len([name for name in expected if "/refined/c/" in name])
+    with killing(at_random(tmp_path, 10, shards, seed=1), 10) as killed:
+        found = relabelled(tmp_path, "dask")
     assert len(killed) == 10
     assert found == expected
     assert own_workers(os.getpid()) == []
 
 
-def test_one_part_may_end_many_workers(tmp_path: Path, expected: dict[str, str]) -> None:
-    """More of them than a scheduler bears: it gives a part up after four, and here one worker does all."""
-    with killer(6, tmp_path / "dask", seed=2) as killed:
-        found = relabelled(tmp_path / "dask", "dask", workers=1)
+@pytest.mark.whole
+def test_one_part_may_end_more_workers_than_a_scheduler_bears(tmp_path: Path, expected: dict[str, str]) -> None:
+    """It gives a part up that four workers died of."""
+    with killing(at_shard(tmp_path, 0), 6) as killed:
+        found = relabelled(tmp_path, "dask", workers=1)
     assert len(killed) == 6
     assert found == expected
 
@@ -124,7 +165,8 @@ def test_a_scheduler_that_is_gone_is_one_sentence_and_what_is_written_stays(
 
 def written(root: Path, folder: str) -> dict[str, int]:
     """Chunk of the refined masks -> when it was written."""
-    found = [path for path in root.glob(f"labels/{folder}/labels.zarr/refined/c/**/*") if path.is_file()]
+    chunks = root.glob(f"labels/{folder}/labels.zarr/refined/c/**/*")
+    found = [path for path in chunks if path.is_file() and path.suffix != ".partial"]
     return {str(path).partition("/refined/c/")[2]: path.stat().st_mtime_ns for path in found}
 
 
