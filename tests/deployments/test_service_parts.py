@@ -202,6 +202,8 @@ def test_paths_of_settings_hold_in_every_folder(tmp_path: Path, monkeypatch: pyt
         "WILSS_DATA": str(tmp_path / "d"),
         "WILSS_IMPORTS": files,
         "WILSS_DEVICE": "auto",
+        "WILSS_DEVICES": "1",
+        "WILSS_RUNNER": "threads",
         "WILSS_WORKERS": "2",
     }
 

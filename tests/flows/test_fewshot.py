@@ -15,7 +15,7 @@ import torch
 import flows.fewshot
 from stores.artefacts import Manifest, Store
 from stores.episodes import load_episodes
-from stores.models import subject
+from stores.models import learn_fewshot, subject
 from stores.models.fewshot import load_model
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.plan import Plan
@@ -153,7 +153,7 @@ def test_report_is_refused_where_other_weights_are_found_than_the_head_began_wit
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fewshot_train, "train_episodic", lambda *_: [])  # the network stays as it starts
+    monkeypatch.setattr(learn_fewshot, "train_episodic", lambda *_: [])  # the network stays as it starts
     content: dict[str, Any] = {"shapes": None, "train": {"tuning": "svf"}}
     head = fewshot_train.fewshot_head.fn(opened(tmp_path, **content), None, None)
     random = opened(tmp_path, **content, backbone={"weights": "none"})

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stores.artefacts import ArtefactRef
+from stores.models import learn_fewshot
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.shapes import shapes_list
 from tasks import fewshot_train
@@ -20,7 +21,7 @@ from wilss.models.files import load_state
 
 
 def test_stage1_goes_on_from_the_decoder_of_the_silhouettes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fewshot_train, "train_stage1", lambda *_: [])  # networks stay as they start
+    monkeypatch.setattr(learn_fewshot, "train_stage1", lambda *_: [])  # networks stay as they start
     given = {"fold": 0, "head": "cwt", "seed": 1}
     changed: tuple[dict[str, Any], ...] = ({}, {"stage1": {"decoder": "new"}}, {"psp": {"channels": 8}})
     for changes in changed:
@@ -78,10 +79,10 @@ def test_a_head_is_trained_on_silhouettes_too(tmp_path: Path, monkeypatch: pytes
             seen.append(int(draw([0, 1]).base_class.max()))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fewshot_train, "train_episodic", look)
+    monkeypatch.setattr(learn_fewshot, "train_episodic", look)
     for shapes, expected in ((None, {False}), ({"share": 0.5, "images": 64, "silhouettes": 8}, {False, True})):
         seen.clear()
-        monkeypatch.setattr(fewshot_train, "untrained_model", lambda *_: torch.nn.Identity())
+        monkeypatch.setattr(learn_fewshot, "untrained_model", lambda *_: torch.nn.Identity())
         with pytest.raises(KeyboardInterrupt):
             fewshot_train.fewshot_head.fn(opened(tmp_path, shapes=shapes, head="aspp"), None, None)
         assert {place < 0 for place in seen} == expected

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from stores.artefacts import Store
+from stores.models import learn_fewshot
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.session import Session
 from tasks import fewshot_train
@@ -68,7 +69,7 @@ def test_a_network_is_trained_by_command_and_then_taken_instead_of_training(
     assert recipe_facts(spec, tmp_path)["shipped"]
     assert "shipped" not in recipe_facts(spec_of(**TINY, seed=1), tmp_path)
     assert "shipped" not in recipe_facts(spec_of(**TINY, weights="train"), tmp_path)
-    monkeypatch.delattr(fewshot_train, "train_stage1")
+    monkeypatch.delattr(learn_fewshot, "train_stage1")
     found = fewshot_train.shapes_net.fn(opened(spec, tmp_path / "b"))
     folders = [Store(tmp_path / "b").path("heads", found.digest), Store(tmp_path / "a").path("heads", trained.digest)]
     state, before = map(load_state, folders)

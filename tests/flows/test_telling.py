@@ -372,5 +372,5 @@ def test_tensorboard_has_every_epoch_where_it_is_installed(
 def test_a_form_posts_no_fact_of_the_machine_that_nobody_set() -> None:
     fields = Settings.model_json_schema()["properties"]
     assert [name for name, field in fields.items() if "default" in field] == []
-    assert fields["root"]["description"] == "folder of artefacts and runs; default: wilss-data"
+    assert fields["root"]["description"] == "folder of artefacts and runs, or s3://BUCKET/PREFIX; default: wilss-data"
     assert "type" not in fields["skip_unreadable"]
