@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wilss.models.card import StudentCard
+from wilss.models.tracing import pads_same, plain_number
 from wilss.nets.segmenter import Segmenter
 
 
@@ -25,13 +26,16 @@ class Deployable(nn.Module):
         super().__init__()
         self.network = network
         self.canvas = card.input.canvas
+        self.pads_same = pads_same(network)
         self.register_buffer("ids", torch.tensor([0, *card.class_ids], dtype=torch.uint8))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         height, width = images.shape[-2:]
         longest = torch.sym_max(torch.sym_max(height, width), self.canvas)
-        size = (shrunk(height, longest, self.canvas), shrunk(width, longest, self.canvas))
+        size = [shrunk(side, longest, self.canvas) for side in (height, width)]
+        if self.pads_same:
+            size = [plain_number(side, self.canvas) for side in size]
         small = F.interpolate(images.float(), size, mode="bilinear", antialias=True).round().clamp(0, 255)
         logits = F.interpolate(self.network(small / 255).float(), (height, width), mode="bilinear")
         return self.ids[logits.argmax(1)], logits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from wilss._logs import quiet_logs
 from wilss.errors import SpecError
 from wilss.models.deployable import Deployable, OneOutput
 from wilss.models.model import Model
+from wilss.models.tracing import traceable
 
 OPSET = 20
 """Of ONNX: the first whose Resize and Gelu are what PyTorch's exporter makes of these networks."""
@@ -48,13 +49,14 @@ def program_of(model: Model, output: Output | None = None) -> torch.export.Expor
         output: the only one that it has; both when left out.
     """
     whole: torch.nn.Module = Deployable(model.network, model.card).eval()
+    simply = traceable() if whole.pads_same else nullcontext()
     if output:
         whole = OneOutput(whole, OUTPUTS.index(output)).eval()
     example = torch.zeros(2, 3, model.card.input.canvas + 30, model.card.input.canvas + 20, dtype=torch.uint8)
     side = {"min": SMALLEST, "max": LARGEST}
     sizes = {0: torch.export.Dim("images", max=1024)}
     sizes |= {2: torch.export.Dim("height", **side), 3: torch.export.Dim("width", **side)}
-    with _quietly(), torch.no_grad():
+    with _quietly(), torch.no_grad(), simply:
         return torch.export.export(whole, (example,), dynamic_shapes={INPUT: sizes}, strict=False)
 
 

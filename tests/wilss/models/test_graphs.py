@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,17 @@ SIZES = [(1, 1), (2, 9), (48, 48), (30, 20), (64, 33), (97, 1), (96, 72), (200, 
 """Height and width: smaller and larger than the canvas, odd, thin, shrunk by a half exactly."""
 
 
-def model_of(spec: StudentSpec) -> Model:
+def model_of(spec: StudentSpec, **arguments: str) -> Model:
     torch.manual_seed(0)
-    network = build_segmenter(spec, find_weights(spec.backbone, "none", None), (2, 1)).eval()
+    weights = replace(find_weights(spec.backbone, "none", None), arguments=tuple(arguments.items()))
+    network = build_segmenter(spec, weights, (2, 1)).eval()
     with torch.no_grad():
         for layer in network.classifiers:
             nn.init.normal_(layer.weight, std=0.3)
             layer.bias.zero_()
     facts = {"step": 1, "step_sizes": (2, 1), "classes": ("a", "b", "c"), "class_ids": (7, 20, 3)}
-    return Model(network, student_card(spec, input={**INPUT, "canvas": CANVAS}, **facts), "0123abcd")
+    known = {**INPUT, "canvas": CANVAS, "arguments": arguments}
+    return Model(network, student_card(spec, input=known, **facts), "0123abcd")
 
 
 @pytest.fixture(scope="module")
@@ -150,16 +153,20 @@ def test_a_graph_that_is_another_is_seen(model: Model) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("backbone", "changes"),
+    ("backbone", "changes", "arguments"),
     [
-        ("resnet18", {"activation": "leaky_relu"}),
-        ("mobilenetv2_100", {}),
-        ("vit_tiny_patch16_224", {}),
+        ("resnet18", {"activation": "leaky_relu"}, {}),
+        ("mobilenetv2_100", {}, {}),
+        ("mobilenetv2_100", {}, {"pad_type": "same"}),
+        ("vit_tiny_patch16_224", {}, {}),
     ],
 )
-def test_students_of_other_backbones(tmp_path: Path, backbone: str, changes: dict[str, str]) -> None:
+@pytest.mark.timeout(300)
+def test_students_of_other_backbones(
+    tmp_path: Path, backbone: str, changes: dict[str, str], arguments: dict[str, str]
+) -> None:
     spec = StudentSpec(backbone=backbone, weights="none", output_stride=16, aspp_channels=32, **changes)  # type: ignore[arg-type]
-    model = model_of(spec)
+    model = model_of(spec, **arguments)
     save_onnx(model, tmp_path / "m.onnx")
     # shrunk by a half exactly, or not: else onnxruntime rounds a value in some thousand to the other whole number
     parity = compare(model, run_of_onnx(tmp_path / "m.onnx"), pictures((48, 48), (30, 20), (96, 72)))
