@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -34,8 +35,9 @@ def server(stored: Path) -> Iterator[Server]:
 def raw(server: Server, *parts: bytes, end: bool = False) -> bytes:
     """What comes back for bytes of one connection."""
     with socket.create_connection(("127.0.0.1", server.port), 60) as line:
-        for part in parts:
-            line.sendall(part)
+        with suppress(BrokenPipeError):  # it answers and ends before it has heard all
+            for part in parts:
+                line.sendall(part)
         if end:
             line.shutdown(socket.SHUT_WR)
         found = b""
@@ -75,7 +77,7 @@ def test_the_line_tells_address_model_and_device(server: Server) -> None:
     "sent",
     [
         b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"y" * 3_000_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"y" * 300_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nX y\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(300) + b"\r\n\r\n",
