@@ -15,12 +15,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from itertools import islice
+from logging import CRITICAL
 from pathlib import Path
 
 from tests.benchmarks import last_line
 
 SHARD = 128
 """Images of a label set's shard."""
+HERE = {"host": "127.0.0.1", "dashboard_address": None}
 SIZES = (10**6, 10**8, 10**9)
 
 
@@ -47,7 +49,7 @@ def dask_seconds(count: int) -> dict[str, float]:
     from flows.dask_mapping import AHEAD
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]
+        LocalCluster(n_workers=2, threads_per_worker=1, silence_logs=CRITICAL, **HERE) as cluster,  # type: ignore[no-untyped-call]
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
         before, begun = _resident(), time.perf_counter()
