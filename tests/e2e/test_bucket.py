@@ -19,7 +19,7 @@ from tests.e2e.test_kill import ROOT, read_until, wait_for_the_end_of
 from tests.s3 import SECRET, Bucket
 from wilss.layout import root_folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.whole, pytest.mark.timeout(1200)]
 SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shards of labels
 
 

@@ -14,7 +14,7 @@ from tests.e2e.serving import TINY, processes, serving
 from tests.e2e.test_kill import read_until, start
 from tests.pace import wait_for, within
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.whole, pytest.mark.timeout(600)]
 LABELLING = "labels of step 1: label"
 DASK = ("--runner", "dask", "--workers", "2", "--set", "data.n_train=4000")
 

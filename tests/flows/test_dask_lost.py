@@ -20,7 +20,7 @@ from wilss.errors import RunnerError
 from wilss.settings import Settings
 from wilss.spec import make_spec
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.whole, pytest.mark.usefixtures("prefect_backend"), pytest.mark.timeout(900)]
 SPEC: dict[str, Any] = {"benchmark": "scenes-15-5", "preset": "tiny", "method": "finetune", "data": {"n_train": 240}}
 
 

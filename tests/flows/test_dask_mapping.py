@@ -25,7 +25,12 @@ from tests.pace import wait_for
 from wilss.errors import RunnerError, SpecError
 from wilss.settings import Settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_backend"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.whole,
+    pytest.mark.usefixtures("prefect_backend"),
+    pytest.mark.timeout(600),
+]
 said: list[str] = []
 
 

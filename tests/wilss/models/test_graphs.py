@@ -161,7 +161,7 @@ def test_a_graph_that_is_another_is_seen(model: Model) -> None:
         ("vit_tiny_patch16_224", {}, {}),
     ],
 )
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_students_of_other_backbones(
     tmp_path: Path, backbone: str, changes: dict[str, str], arguments: dict[str, str]
 ) -> None:
