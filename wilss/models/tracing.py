@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from typing import cast
 from unittest.mock import patch
 
+import wilss._torchvision  # noqa: F401
+
 import torch
 import torch.nn.functional as F
 from timm.layers import Conv2dSame, padding
