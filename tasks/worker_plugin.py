@@ -41,5 +41,7 @@ class WorkerRun(WorkerPlugin):
         with self._opening:
             if self._run is None:
                 require_same_version(self._where, versions_here(), self._versions)
-                self._run = self.closed.open(self._where)
+                run = self.closed.open(self._where)
+                assert isinstance(run, Run)  # few-shot runs compute in their own process
+                self._run = run
             return self._run

@@ -27,8 +27,8 @@ from wilss.fewshot.stage1 import train_stage1
 from wilss.learn.base import MaskedBatch
 from wilss.learn.loop import Watch
 from wilss.models.files import save_model
+from wilss.parallel.ranks import here
 from wilss.progress import Progress
-from wilss.ranks import here
 
 
 def learn_shapes(run: FewShotRun, folder: Path, progress: Progress) -> int:

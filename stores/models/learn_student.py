@@ -24,8 +24,8 @@ from wilss.learn.loop import Watch
 from wilss.learn.memory import MemoryBank
 from wilss.models.files import load_student, save_model
 from wilss.nets.segmenter import build_segmenter
+from wilss.parallel.ranks import here
 from wilss.progress import Progress
-from wilss.ranks import here
 
 
 def learn_base(run: Run, folder: Path, progress: Progress) -> int:

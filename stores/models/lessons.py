@@ -12,20 +12,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from stores.artefacts import Anew, ArtefactRef
+from stores.artefacts import ArtefactRef
 from stores.models import learn_fewshot, learn_student
+from stores.plans.closed import ClosedRun
 from stores.plans.fewshot_run import FewShotRun
 from stores.plans.run import Run
-from stores.plans.session import Session
 from wilss.errors import TrainingError
-from wilss.fewshot.spec import make_fewshot_spec
-from wilss.launch import on_each
+from wilss.parallel.launch import on_each
+from wilss.parallel.process import Telling
+from wilss.parallel.ranks import here
 from wilss.progress import Progress
-from wilss.rank_process import Telling
-from wilss.ranks import here
-from wilss.register import load_registrations, loaded_files
-from wilss.settings import Settings
-from wilss.spec import make_spec
 
 LEARN: Mapping[str, Callable[..., int]] = {
     "base": learn_student.learn_base,
@@ -55,17 +51,13 @@ class Lesson(BaseModel):
 
 
 class _Sent(BaseModel):
-    """What a process is given. digest: of the node, which it must come to by itself. anew: see `Session.anew`."""
+    """What a process is given. digest: of the node, which it must come to by itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    few_shot: bool
-    spec: dict[str, Any]
-    settings: Settings
-    imports: tuple[Path, ...]
+    run: ClosedRun
     lesson: Lesson
     digest: str
-    anew: dict[str, tuple[str, str | None]]
 
 
 def learn(run: Run | FewShotRun, lesson: Lesson, progress: Progress) -> int:
@@ -81,29 +73,20 @@ def learn(run: Run | FewShotRun, lesson: Lesson, progress: Progress) -> int:
         (progress if kind == "moved" else run.session.say)(*content)
 
     sent = _Sent(
-        few_shot=isinstance(run, FewShotRun),
-        spec=run.spec.model_dump(mode="json"),
-        settings=run.settings,
-        imports=loaded_files(),
+        run=ClosedRun.of(run, lesson.folder),
         lesson=lesson.model_copy(update={"folder": lesson.folder.resolve()}),
         digest=run.plan[lesson.node].recipe.digest,
-        anew={digest: (anew.token, anew.replaces) for digest, anew in run.session.anew.items()},
     )
     run.session.say(f"{run.plan[lesson.node].title}: {len(devices)} processes on {', '.join(dict.fromkeys(devices))}")
     return int(on_each("stores.models.lessons:learn_as_rank", sent.model_dump(mode="json"), list(devices), hear))
 
 
 def learn_as_rank(arguments: dict[str, Any], telling: Telling) -> int:
-    """The part of one process; see `wilss.rank_process`."""
+    """The part of one process; see `wilss.parallel.process`."""
     sent = _Sent.model_validate(arguments)
-    for path in sent.imports:
-        load_registrations(path)
-    own = sent.settings.model_copy(update={"device": telling.device, "devices": 1})
-    first = here().rank == 0
-    anew = {digest: Anew(*facts) for digest, facts in sent.anew.items()}
-    session = Session(own, lambda text: None, anew)  # what opening says was said by whoever asked
-    run = FewShotRun(make_fewshot_spec(sent.spec), session) if sent.few_shot else Run(make_spec(sent.spec), session)
-    if first and run.plan[sent.lesson.node].recipe.digest != sent.digest:
+    # what opening says was said by whoever asked
+    run = sent.run.open(f"process {here().rank + 1}", telling.device, lambda text: None)
+    if here().rank == 0 and run.plan[sent.lesson.node].recipe.digest != sent.digest:
         raise TrainingError("data, weights or registrations changed while the training began; start it again")
-    session.say = telling.say
+    run.session.say = telling.say
     return LEARN[sent.lesson.kind](run, sent.lesson.folder, telling.progress, **sent.lesson.own)

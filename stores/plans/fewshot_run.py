@@ -19,7 +19,7 @@ from wilss.fewshot.episodes.lists import EpisodeList, ImageClasses, ListKind, ev
 from wilss.fewshot.shipped import ShapesFile
 from wilss.fewshot.spec import FAMILIES, FewShotSpec
 from wilss.nets.pretrained import find_weights
-from wilss.ranks import require_even
+from wilss.parallel.ranks import require_even
 
 AREAS = "areas.json"
 

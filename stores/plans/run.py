@@ -28,8 +28,8 @@ from wilss.models.card import StudentCard, load_card
 from wilss.models.files import no_weights
 from wilss.models.lookup import model_folder
 from wilss.nets.pretrained import Weights, find_weights
+from wilss.parallel.ranks import require_even
 from wilss.protocol import Benchmark
-from wilss.ranks import require_even
 from wilss.spec import RunSpec
 
 

@@ -26,7 +26,7 @@ from wilss.foundation.contracts import Grouper, Scorer
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
 from wilss.outputs import empty
-from wilss.ranks import here
+from wilss.parallel.ranks import here
 from wilss.settings import Settings
 
 T = TypeVar("T")

@@ -238,7 +238,7 @@ def test_other_data_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def other(cls: type[ClosedRun], run: Any, there: Path) -> ClosedRun:
         closed = real(cls, run, there)
         data = {**closed.spec["data"], "n_train": 239}
-        return ClosedRun({**closed.spec, "data": data}, closed.settings, closed.anew, closed.files, closed.there)
+        return closed.model_copy(update={"spec": {**closed.spec, "data": data}})
 
     monkeypatch.setattr(ClosedRun, "of", classmethod(other))
     with pytest.raises(RunnerError, match="has other data, weights or files of your own: its label set"):

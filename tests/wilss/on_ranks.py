@@ -1,4 +1,4 @@
-"""What tests have done by each of several processes: functions of plain arguments, called by `wilss.rank_process`."""
+"""What tests have done by each of several processes: functions of plain arguments."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from wilss.errors import DamagedArtefactError, TrainingError
-from wilss.launch import on_each
 from wilss.nets.batchnorm import synchronise_batchnorm
-from wilss.rank_process import Telling
-from wilss.ranks import here
+from wilss.parallel.launch import on_each
+from wilss.parallel.process import Telling
+from wilss.parallel.ranks import here
 
 CPUS = ["cpu", "cpu"]
 

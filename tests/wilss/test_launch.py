@@ -17,8 +17,8 @@ import torch
 
 from tests.wilss.on_ranks import CPUS, on_two
 from wilss.errors import DamagedArtefactError, TrainingError
-from wilss.launch import on_each
 from wilss.packages import python_path
+from wilss.parallel.launch import on_each
 
 WAITS = "tests.wilss.on_ranks:waits"
 
@@ -97,7 +97,9 @@ def test_where_one_is_killed_all_are_gone_within_ten_seconds(tmp_path: Path, ran
     "number", [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))]
 )
 def test_whoever_watches_takes_them_along(tmp_path: Path, number: signal.Signals) -> None:
-    script = f"from wilss.launch import on_each\non_each({WAITS!r}, {{'folder': {str(tmp_path)!r}}}, {CPUS}, print)"
+    script = (
+        f"from wilss.parallel.launch import on_each\non_each({WAITS!r}, {{'folder': {str(tmp_path)!r}}}, {CPUS}, print)"
+    )
     environment = {**os.environ, "PYTHONPATH": python_path()}
     parent = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
     both = pids(tmp_path)

@@ -7,7 +7,7 @@ import torch
 
 from tests.wilss.on_ranks import on_two
 from wilss.errors import SpecError
-from wilss.ranks import Ranks, here, joined, require_even
+from wilss.parallel.ranks import Ranks, here, joined, require_even
 
 
 @pytest.mark.parametrize(("count", "n"), [(1, 5), (2, 5), (3, 24), (4, 6), (4, 4)])

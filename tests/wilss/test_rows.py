@@ -11,7 +11,7 @@ from wilss.data.augment import draw_view
 from wilss.data.spec import AugmentSpec
 from wilss.learn.copypaste import Look, paste
 from wilss.learn.spec import PasteSpec
-from wilss.rows import Rows
+from wilss.parallel.rows import Rows
 
 N, SIDE = 7, 32
 

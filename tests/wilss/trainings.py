@@ -26,9 +26,9 @@ from wilss.learn.incremental import StepData, train_step
 from wilss.learn.loop import Watch
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
 from wilss.learn.spec import MethodSettings, TrainSpec
+from wilss.parallel.process import Telling
+from wilss.parallel.ranks import here
 from wilss.protocol import benchmark
-from wilss.rank_process import Telling
-from wilss.ranks import here
 from wilss.state import History
 
 SOURCE = ScenesSource(World(image_size=32), 48, 8)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
-from wilss.rows import Rows
+from wilss.parallel.rows import Rows
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wilss.errors import SpecError
 from wilss.fewshot.pyramid import PyramidBackbone
 from wilss.fewshot.sections import PspSpec
-from wilss.ranks import here
+from wilss.parallel.ranks import here
 
 IGNORE = 255
 

@@ -17,7 +17,7 @@ from wilss.learn.losses import base_loss
 from wilss.learn.spec import TrainSpec
 from wilss.learn.targets import class_shares
 from wilss.nets.segmenter import Segmenter
-from wilss.rows import Rows
+from wilss.parallel.rows import Rows
 from wilss.state import History
 
 

@@ -13,7 +13,7 @@ from wilss.device import to_device
 from wilss.learn.memory import MemoryBank
 from wilss.learn.placing import Scene, background_centres, draw_instances, hides_too_much
 from wilss.learn.spec import PasteSpec
-from wilss.rows import Rows
+from wilss.parallel.rows import Rows
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from wilss.learn.methods.contract import Method, StepBatch, StepContext
 from wilss.learn.spec import MethodSettings, PasteSpec, TrainSpec
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
+from wilss.parallel.rows import Rows
 from wilss.precision import autocast
-from wilss.rows import Rows
 from wilss.section import Precision
 from wilss.state import History
 

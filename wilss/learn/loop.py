@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from wilss.digest import digest_of
 from wilss.errors import TornStateError, TrainingError
-from wilss.learn.joint import Learner, alone, together
+from wilss.learn.learner import Learner, alone, together
+from wilss.learn.objective import Objective
 from wilss.learn.schedule import (
     Rule,
     batches_per_epoch,
@@ -29,9 +30,9 @@ from wilss.nets.spec import Form
 from wilss.nets.stages import last_stages, tune_last_stages
 from wilss.nets.svf import apply_svf, fold, folded_state, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
+from wilss.parallel.ranks import here
 from wilss.precision import autocast
 from wilss.progress import Progress
-from wilss.ranks import here
 from wilss.state import History, read_state, write_state
 
 SVF_STAGES = 3
@@ -40,19 +41,6 @@ LOOK_SECONDS = 2.0
 """The loss is read from the device at most this often: reading it makes the device wait."""
 
 B = TypeVar("B")
-B_contra = TypeVar("B_contra", contravariant=True)
-
-
-class Objective(Protocol[B_contra]):
-    """What is minimised."""
-
-    def heads(self) -> Iterable[nn.Module]:
-        """Modules beside the student that are trained with it."""
-        ...
-
-    def losses(self, batch: B_contra, epoch: int) -> dict[str, Tensor]:
-        """Loss terms by name; their sum is minimised. Called under autocast; every term is float32."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,7 @@ class Watch:
 
 @dataclass
 class Training(Generic[B]):
-    """One training run of a student, in this process or, the same, on each of several (`wilss.ranks`).
+    """One training run of a student, in this process or, the same, on each of several (`wilss.parallel.ranks`).
 
     Args:
         draw: positions of the images of a batch -> those that are this rank's, on the student's device; it draws random

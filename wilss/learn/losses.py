@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.device import to_device
-from wilss.ranks import here
+from wilss.parallel.ranks import here
 
 
 def base_loss(logits_NKhw: Tensor, target_NKhw: Tensor, valid_Nhw: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wilss.learn.memory import MemoryBank
-from wilss.rows import Rows
+from wilss.parallel.rows import Rows
 
 PLACES = 8
 """Random places among which the one with most background is taken."""

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from wilss.errors import SpecError
-from wilss.ranks import here
+from wilss.parallel.ranks import here
 
 PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 TIMMS = "BatchNormAct2d"

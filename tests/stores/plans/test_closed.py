@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def test_it_has_the_same_nodes_wherever_it_is_opened(tmp_path: Path, monkeypatch
 
 def test_it_is_plain_data(tmp_path: Path) -> None:
     closed = ClosedRun.of(opened(Settings(root=tmp_path)), tmp_path)
-    assert json.loads(json.dumps([closed.spec, closed.settings])) == [closed.spec, closed.settings]
+    assert ClosedRun.model_validate_json(closed.model_dump_json()) == closed
 
 
 def test_what_is_made_anew_here_is_made_anew_there(tmp_path: Path) -> None:
@@ -63,7 +62,7 @@ def test_files_of_registrations_are_loaded_there(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     load_registrations(tmp_path / "own.py")
     closed = ClosedRun.of(opened(Settings(root=tmp_path)), tmp_path)
-    assert closed.files[-1] == str(tmp_path / "own.py"), "after what others of this process have registered"
+    assert closed.files[-1] == tmp_path / "own.py", "after what others of this process have registered"
     (tmp_path / "own.py").write_text("raise ValueError('seen')")
     with pytest.raises(SpecError, match="line 1: ValueError: seen"):
         closed.open("a worker")

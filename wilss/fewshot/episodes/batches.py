@@ -20,7 +20,7 @@ from wilss.fewshot.episodes.lists import EpisodeList
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec, Novel
 from wilss.fewshot.heads.contract import EpisodeBatch
 from wilss.learn.base import MaskedBatch
-from wilss.rows import Rows
+from wilss.parallel.rows import Rows
 
 DrawEpisodes = Callable[[list[int]], EpisodeBatch]
 """Positions of query images -> their episodes, on the model's device."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wilss.fewshot.heads.contract import IGNORE, HeadInput
 from wilss.fewshot.pyramid import Features, MiddleFeatures
-from wilss.ranks import here
+from wilss.parallel.ranks import here
 
 AREA_FLOOR = 5e-4
 """Added to the area of a mask before a division by it (PFENet's code)."""

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from wilss.learn.objective import Objective
+
 B = TypeVar("B")
-B_contra = TypeVar("B_contra", contravariant=True)
-
-
-class Computes(Protocol[B_contra]):
-    """The part of `wilss.learn.loop.Objective` that is asked here."""
-
-    def heads(self) -> Iterable[nn.Module]:
-        """See there."""
-        ...
-
-    def losses(self, batch: B_contra, epoch: int) -> dict[str, Tensor]:
-        """See there."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ class Learner(Generic[B]):
 class _Everything(nn.Module):
     """All that is trained, as the one module that torch wraps."""
 
-    def __init__(self, student: nn.Module, objective: Computes[Any]) -> None:
+    def __init__(self, student: nn.Module, objective: Objective[Any]) -> None:
         super().__init__()
         self.parts = nn.ModuleList([student, *objective.heads()])
         self._losses = objective.losses
@@ -51,12 +40,12 @@ class _Everything(nn.Module):
         return self._losses(batch, epoch)
 
 
-def alone(objective: Computes[B]) -> Learner[B]:
+def alone(objective: Objective[B]) -> Learner[B]:
     """One process."""
     return Learner(objective.losses)
 
 
-def together(student: nn.Module, objective: Computes[B]) -> Learner[B]:
+def together(student: nn.Module, objective: Objective[B]) -> Learner[B]:
     """One of several processes; all take the weights of rank 0.
 
     BatchNorm keeps its statistics alike by itself. A loss may leave parameters out, as in a warm-up: they are looked

@@ -1,4 +1,4 @@
-"""One process of a training on several devices, as `wilss.launch` starts it: python -m wilss.rank_process.
+"""One process of a training on several devices, as `wilss.parallel.launch` starts it: python -m wilss.parallel.process.
 
 It reads what to do, one line of JSON, from its standard input, and tells how it goes, lines of JSON, on its standard
 output. When its input ends, whoever started it is gone, and it ends at once: no orphan keeps a device.
@@ -11,12 +11,13 @@ import json
 import os
 import socket
 import sys
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from threading import Lock, Thread
+from types import TracebackType
 from typing import Any, BinaryIO
 
 import torch
@@ -25,7 +26,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wilss.device import memory_advice, require_device
 from wilss.errors import DamagedArtefactError, WilssError
-from wilss.ranks import Ranks, joined
+from wilss.parallel.ranks import Ranks, joined
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = timedelta(minutes=30)
@@ -79,27 +80,29 @@ class Telling:
         self.tell("moved", [stage, done, total, loss])
 
 
-def main() -> int:
-    """Do what is asked for; returns the exit code."""
+def main() -> None:
+    """Do what is asked for. An error, whatever it is, is heard by whoever started this process."""
     telling = _taken_output()
+    sys.excepthook = partial(_tell_error, telling)
     order = Order.model_validate_json(sys.stdin.buffer.readline())
     telling.device = order.device
     Thread(target=_end_with_parent, daemon=True).start()
     warnings.filterwarnings("ignore", "find_unused_parameters=True was specified")  # other epochs may leave some out
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")  # of 1x1 kernels: both are one
-    try:
-        with _group(order):
-            telling.tell("result", _function(order.work)(order.arguments, telling))
-    except Exception as error:  # whatever it is, whoever started this process has to hear of it
+    with _group(order):
+        telling.tell("result", _function(order.work)(order.arguments, telling))
+
+
+def _tell_error(telling: Telling, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Instead of Python's own hook, before it ends with exit code 1."""
+    if isinstance(error, Exception):
         telling.tell("error", told(error))
-        if not isinstance(error, WilssError):
-            traceback.print_exc()
-        return 1
-    return 0
+    if not isinstance(error, WilssError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def told(error: Exception) -> dict[str, Any]:
-    """An error as plain data, see `wilss.launch`."""
+    """An error as plain data, see `wilss.parallel.launch`."""
     content: dict[str, Any] = {"kind": type(error).__name__, "text": str(error), "ours": isinstance(error, WilssError)}
     if isinstance(error, DamagedArtefactError):
         content["damage"] = [error.fault, error.cure, str(error.folder), error.file]
@@ -145,4 +148,4 @@ def _function(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -27,7 +27,7 @@ import torch.distributed as dist
 from wilss import errors
 from wilss.errors import DamagedArtefactError, TrainingError, WilssError
 from wilss.packages import python_path
-from wilss.rank_process import LOOPBACK, PATIENCE, Order
+from wilss.parallel.process import LOOPBACK, PATIENCE, Order
 
 GRACE = 2.0
 """Seconds after a process failed in which the others may tell why they fail too."""
@@ -40,7 +40,7 @@ def on_each(work: str, arguments: dict[str, Any], devices: list[str], hear: Hear
     """Have a function done by as many processes as there are devices, and wait; returns what it returns in the first.
 
     Args:
-        work: "module:function" of plain arguments and `wilss.rank_process.Telling`.
+        work: "module:function" of plain arguments and `wilss.parallel.process.Telling`.
         devices: of each process, such as "cuda:0".
 
     Raises the error that a process tells of, and TrainingError for one that ends otherwise. None is left then.
@@ -84,7 +84,7 @@ class _Crew:
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, torch.get_num_threads() // order.count))
         with self._log(order.rank).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "wilss.rank_process"],
+                [sys.executable, "-P", "-m", "wilss.parallel.process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wilss.ranks import here
+from wilss.parallel.ranks import here
 
 
 @dataclass(frozen=True)

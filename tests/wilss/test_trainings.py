@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.wilss.trainings import TRAININGS
-from wilss.launch import on_each
+from wilss.parallel.launch import on_each
 
 
 def on(count: int, names: list[str], folder: Path) -> Any:

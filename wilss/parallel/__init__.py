@@ -1,0 +1,1 @@
+"""Trainings that several processes share, each with a device of its own."""
