@@ -8,12 +8,9 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ByteSize,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    TypeAdapter,
-    ValidationError,
     field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -22,6 +19,7 @@ from pydantic_core import CoreSchema
 from wilss.errors import WeightsNotFoundError
 from wilss.layout import root_folder
 from wilss.section import without_default
+from wilss.words import bytes_of
 
 LEAST_MEMORY = 512 << 20
 """Bytes that a run may be given."""
@@ -82,14 +80,14 @@ class Settings(BaseModel):
     @field_validator("memory")
     @classmethod
     def _sized(cls, memory: str | None) -> str | None:
-        if memory is not None and _bytes(memory) < LEAST_MEMORY:
+        if memory is not None and bytes_of("'memory'", memory) < LEAST_MEMORY:
             raise ValueError(f"'memory' is '{memory}', less than the {LEAST_MEMORY >> 20} MiB of PyTorch alone")
         return memory
 
     @property
     def room(self) -> int | None:
         """Bytes of images and masks that may be kept; None leaves it to the machine."""
-        return None if self.memory is None else _bytes(self.memory) // 2
+        return None if self.memory is None else bytes_of("'memory'", self.memory) // 2
 
     @field_validator("runner")
     @classmethod
@@ -118,14 +116,6 @@ class Settings(BaseModel):
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
         return {option: str(path.resolve()) for option, path in named.items() if path is not None}
-
-
-def _bytes(size: str) -> int:
-    """A size in words, such as 2GiB. Raises ValueError for what is none."""
-    try:
-        return TypeAdapter(ByteSize).validate_python(size)
-    except ValidationError as error:
-        raise ValueError(f"'memory' is '{size}', which is no size such as 2GiB or 800MB") from error
 
 
 def weights_folder(folder: Path | None) -> Path | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ByteSize, TypeAdapter, ValidationError
 
 from wilss.errors import SpecError, did_you_mean
 from wilss.outside import DEPTH, parse_yaml
@@ -20,6 +20,18 @@ def counted(n: int, what: str) -> str:
     """A number of things in words, such as "1 image" or "3 classes"."""
     plural = "es" if what.endswith("s") else "s"
     return f"{n} {what}{'' if n == 1 else plural}"
+
+
+def bytes_of(named: str, size: str) -> int:
+    """Bytes of a size in words, such as "2GiB". Raises ValueError for what is none.
+
+    Args:
+        named: what it is the size of, for people.
+    """
+    try:
+        return TypeAdapter(ByteSize).validate_python(size)
+    except ValidationError as error:
+        raise ValueError(f"{named} is '{size[:40]}', which is no size such as 2GiB or 800MB") from error
 
 
 def nested(assignments: list[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from wilss.errors import SpecError
 from wilss.outputs import whole_file, writable_folder
 from wilss.outside import checked, read_json
+from wilss.words import bytes_of
 
 OF_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 """Begins an address; a `Path` of it has one slash less."""
@@ -24,7 +25,6 @@ OWN = ".bucket"
 """Folder of a working root for what is known of its bucket; with `MARKER` it says which that is."""
 MARKER = "bucket.json"
 ADVICE = "delete that working root: the bucket has what counts"
-SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)i?B?", re.IGNORECASE)
 DEFAULT_SIZE = "20GB"
 
 
@@ -122,11 +122,10 @@ def cache_home() -> Path:
 
 def cache_bytes() -> int:
     """How much the files of artefacts in a working root may take, by ``WILSS_CACHE_SIZE``. Raises SpecError."""
-    said = os.environ.get("WILSS_CACHE_SIZE") or DEFAULT_SIZE
-    found = SIZE.fullmatch(said.strip())
-    if found is None:
-        raise SpecError(f"WILSS_CACHE_SIZE is '{said[:40]}'; give bytes, or such as 500MB or {DEFAULT_SIZE}")
-    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
+    try:
+        return bytes_of("WILSS_CACHE_SIZE", os.environ.get("WILSS_CACHE_SIZE") or DEFAULT_SIZE)
+    except ValueError as error:
+        raise SpecError(str(error)) from error
 
 
 def marker_of(root: Path) -> Marker | None:

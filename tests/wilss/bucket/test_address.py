@@ -75,9 +75,7 @@ def test_working_roots_of_different_addresses_and_servers_differ(
         endpoint_here()
 
 
-@pytest.mark.parametrize(
-    ("said", "means"), [("5", 5), ("20GB", 20 * 10**9), ("1.5 mb", 1_500_000), ("2TiB", 2 * 10**12)]
-)
+@pytest.mark.parametrize(("said", "means"), [("5", 5), ("20GB", 20 * 10**9), ("1.5 mb", 1_500_000), ("2TiB", 2 << 40)])
 def test_sizes_of_the_cache(monkeypatch: pytest.MonkeyPatch, said: str, means: int) -> None:
     monkeypatch.setenv("WILSS_CACHE_SIZE", said)
     assert cache_bytes() == means
