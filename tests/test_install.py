@@ -68,6 +68,7 @@ def test_the_wheel_works_from_an_empty_folder(built: Built, tmp_path: Path) -> N
     borrowed = dict.fromkeys(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))
     (Path(site) / "borrowed.pth").write_text("\n".join(borrowed))
     require_all_works(run, Path(site))
+    assert not list((tmp_path / "empty").iterdir()), "looking writes nothing"
 
 
 @pytest.mark.slow

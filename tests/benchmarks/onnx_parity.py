@@ -8,31 +8,20 @@ difference is above 1e-3 or the share below 0.999.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tests.benchmarks import last_line
-from tests.benchmarks.onnx_speed import model_of
-from wilss.data.files import read_rgb
-from wilss.data.images import to_canvas
+from tests.benchmarks.onnx_speed import given, model_of, photographs
 from wilss.models.graphs import run_of_onnx, save_onnx
 from wilss.models.parity import Picture, compare
 from wilss.nets.svf import fold
 
-SIZES = (161, 240, 321, 500)
+SIDES = (161, 240, 321, 500)
 """Pixels of the longer side."""
 MOST, LEAST = 1e-3, 0.999
-
-
-def pictures_of(data: Path, count: int) -> list[Picture]:
-    """The first photographs of VOC's folder, by name."""
-    files = sorted((data / "JPEGImages").glob("*.jpg"))[:count]
-    return [Picture(f.stem, to_canvas(read_rgb(f), SIZES[n % len(SIZES)])) for n, f in enumerate(files)]
 
 
 def measure(backbone: str, weights: Path, tuned: bool, pictures: list[Picture]) -> dict[str, Any]:
@@ -47,19 +36,13 @@ def measure(backbone: str, weights: Path, tuned: bool, pictures: list[Picture]) 
 
 def main() -> None:
     """Compare, print, and fail for what is not as it has to be."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--backbones", nargs="+", default=["mobilenetv2_100", "resnet18", "deit_tiny_patch16_224"])
-    parser.add_argument("--images", type=int, default=50)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    pictures = pictures_of(given.data, given.images)
+    options = given(__doc__, images=50)
+    pictures = photographs(options.data, SIDES, options.images)
     results = {}
-    for backbone in given.backbones:
+    for backbone in options.backbones:
         for tuned in (False, True):
             name = f"{backbone}, folded" if tuned else backbone
-            results[name] = found = measure(backbone, given.weights, tuned, pictures)
+            results[name] = found = measure(backbone, options.weights, tuned, pictures)
             print(f"{name}: logits {found['logits']:.1e}, equal {found['equal']:.5f}", flush=True)
     last_line("onnx_parity", {"images": len(pictures), **results})
     sys.exit(any(found["logits"] > MOST or found["equal"] < LEAST for found in results.values()))

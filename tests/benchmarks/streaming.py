@@ -14,7 +14,6 @@ import argparse
 import itertools
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 import yaml
 
 from tests.benchmarks import last_line
+from tests.peak import peak_of
 from wilss.data.scenes.outlines import CLASSES as WORDS
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World
@@ -35,16 +35,6 @@ DISTINCT, SIDE = 512, 64
 MEMORY, MOST_GROWTH = "2GiB", 1.1
 NAMES = tuple(f"class {k:02d}" for k in range(CLASSES))
 SETTINGS = ("step.epochs=1", "fmwiss.warmup_epochs=0", "step.batch_size=32", "step.min_iterations=0", "base.epochs=1")
-CODE = """
-import sys
-from flows.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-with open("/proc/self/status") as file:
-    print("peak", next(line.split()[1] for line in file if line.startswith("VmHWM")))
-"""
 COSTS = ("labels_s", "train_s")
 
 
@@ -80,17 +70,13 @@ def measure(images: int) -> dict[str, Any]:
         data, root = Path(name) / "data", Path(name) / "root"
         words = ["run", make_folder(data, images), "--data", data, "--root", root, "--preset", "tiny"]
         words += ["--memory", MEMORY, "--set", *SETTINGS]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", CODE, *map(str, words)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(done.stderr)
+        peak = peak_of(*words)
         report = json.loads(next((root / "runs").glob("*/report.json")).read_text())
     seconds: dict[str, float] = report["stage_seconds"]
     of = {key: next(s for title, s in seconds.items() if key in title) for key in ("label", "student of step 1")}
     tagged = images - MASKED
     found = {"labels_s": of["label"] / tagged, "train_s": of["student of step 1"] / tagged}
-    return {"images": images, "peak_mib": int(done.stdout.split()[-1]) / 1024, **found, "seconds": seconds}
+    return {"images": images, "peak_mib": peak / 2**20, **found, "seconds": seconds}
 
 
 def main() -> None:

@@ -69,6 +69,7 @@ def test_a_killed_command_takes_its_workers_with_it(labelling: subprocess.Popen[
     labelling.kill()
     labelling.communicate(timeout=60)
     wait_for(lambda: not workers(labelling.pid), 20, "the end of the workers")
+    assert labelling.returncode == -signal.SIGKILL, "it was at work"
 
 
 def test_a_deployment_takes_the_runner_as_a_setting(tmp_path: Path) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.peak import peak_of
 from tests.wilss.models.cards import SPEC, student_card
 from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
 
-ROOT = Path(__file__).parents[2]
-CODE = """
-import sys
-from flows.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
-with open("/proc/self/status") as file:
-    print("peak", next(line.split()[1] for line in file if line.startswith("VmHWM")))
-"""
-"""The peak of the process itself: ``ru_maxrss`` keeps that of the process which started it, as exec hands it on."""
 MIB = 1 << 20
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="peaks are read from /proc")
@@ -55,13 +41,7 @@ def picture(path: Path, width: int, height: int) -> Path:
 
 def peak(model: Path, image: Path, out: Path, *options: str) -> int:
     """Bytes that the whole command had in memory at most."""
-    words = ["predict", str(model), str(image), "-o", str(out), "--device", "cpu", *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert not done.returncode, done.stderr
-    return int(done.stdout.split()[-1]) * 1024
+    return peak_of("predict", model, image, "-o", out, "--device", "cpu", *options)
 
 
 @pytest.mark.timeout(900)

@@ -84,7 +84,7 @@ def ranks_of(parent: int) -> list[int]:
             fields, command = stat.read_text().rsplit(")", 1)[1].split(), (stat.parent / "cmdline").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(fields[1]) == parent and "wilss.rank_process" in command:
+        if int(fields[1]) == parent and "wilss.parallel.process" in command:
             found.append(int(stat.parent.name))
     return sorted(found)
 
@@ -139,9 +139,10 @@ def test_a_killed_process_ends_all_and_the_next_start_goes_on_with_another_numbe
         ({"device": "cuda", "devices": 2}, "device 'cuda' is not available here"),
     ],
 )
-def test_devices_that_are_not_there_are_refused(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
-    if settings["device"] == "cuda" and torch.cuda.is_available():
-        pytest.skip("this machine has GPUs")
+def test_devices_that_are_not_there_are_refused(
+    tmp_path: Path, settings: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SpecError, match=said):
         Session(Settings(root=tmp_path, **settings))
 
