@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from distributed import KilledWorker
+from distributed import KilledWorker, LocalCluster, Status
 from prefect import Task
 from prefect_dask import DaskTaskRunner
 from prefect_dask.task_runners import PrefectDaskFuture
@@ -24,6 +24,8 @@ from tasks.workers import TOPIC, RunElsewhere
 from wilss.errors import RunnerError
 
 LOOK_SECONDS = 1.0
+KEEP_SECONDS = 5.0
+"""How often workers of this machine that are gone for good are replaced."""
 PATIENCE = 30.0
 """Seconds after which it is said, again and again, that there is no worker."""
 AHEAD = 1000
@@ -58,7 +60,7 @@ class DaskMapping:
         self._ended: dict[int, PrefectDaskFuture[Any]] = {}
         self._images = [0] * len(parts)
         self._given_up: Counter[int] = Counter()
-        self._last = time.monotonic()
+        self._last = self._kept = time.monotonic()
 
     def ended(self) -> list[PrefectDaskFuture[Any]]:
         """The task runs of all parts, which have ended well.
@@ -75,6 +77,7 @@ class DaskMapping:
                 while waiting and len(self._at_work) < AHEAD:
                     self._send(waiting.popleft())
                 self._hear()
+                self._keep_up()
             progress(self._shown.stage, total, total, 0.0)
         return [self._ended[part] for part in range(len(self._parts))]
 
@@ -115,6 +118,16 @@ class DaskMapping:
         elif told.get("action") == "remove-worker" and told["processing-tasks"] and not told.get("expected"):
             self._run.session.say(f"the worker {told['worker']} was lost; what it was at is done again")
 
+    def _keep_up(self) -> None:
+        """Have so many workers on this machine as were asked for; those of a scheduler are not ours to start.
+
+        Dask restarts a worker that ends, but none that ends, or is slow, while it starts.
+        """
+        cluster = self._runner.client.cluster
+        if isinstance(cluster, LocalCluster) and time.monotonic() - self._kept > KEEP_SECONDS:
+            self._kept = time.monotonic()
+            cluster.loop.add_callback(_replace_ended, cluster, self._run.settings.workers)
+
     def _take(self, told: Event) -> None:
         """What a task says. Every worker that opens the run says what was said when it was opened here: once is enough.
 
@@ -151,12 +164,23 @@ class DaskMapping:
             workers = self._runner.client.ncores()
         except (OSError, CancelledError) as error:
             raise self._gone() from error
-        if not workers:
-            where = self._run.settings.scheduler or "tcp://127.0.0.1"
+        if workers:
+            return
+        if where := self._run.settings.scheduler:
             self._run.session.say(f"no worker is at {where}; waiting for one: start it with 'dask worker {where}'")
+        else:
+            self._run.session.say("all workers of this machine are lost; new ones are started")
 
     def _gone(self) -> RunnerError:
         return RunnerError(
             f"the Dask scheduler at '{self._run.settings.scheduler}' is gone; what is written stays: start it, then "
             "the same command again"
         )
+
+
+def _replace_ended(cluster: LocalCluster, workers: int) -> None:
+    """Runs in the cluster's loop."""
+    for name, worker in list(cluster.workers.items()):
+        if worker.status in (Status.closed, Status.failed):
+            del cluster.workers[name]
+    cluster.scale(workers)

@@ -66,8 +66,10 @@ def _runner(settings: Settings) -> Iterator[DaskTaskRunner]:
         "silence_logs": logging.CRITICAL,
         "memory_limit": 0,  # else workers are paused and killed by how much torch keeps
     }
-    pages = {f"distributed.{of}.http.routes": [] for of in ("scheduler", "worker")}
-    with dask.config.set(pages), DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=local) as runner:
+    own = {f"distributed.{of}.http.routes": [] for of in ("scheduler", "worker")} | {
+        "distributed.deploy.lost-worker-timeout": "120s"  # of 15 s, in which a busy machine starts no torch
+    }
+    with dask.config.set(own), DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=local) as runner:
         _start(runner, settings.workers)
         yield runner
 

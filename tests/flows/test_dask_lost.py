@@ -88,7 +88,7 @@ def at_shard(root: Path, shard: int) -> Callable[[], int]:
 
     def kill() -> int:
         for holder in (root / "labels").glob(f".staging-*.shard {shard}.lock.pid"):
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, IndexError):  # it is being written
                 pid = int(holder.read_text().split()[0])
                 if pid not in before:
                     before.add(pid)
