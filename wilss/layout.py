@@ -43,6 +43,16 @@ def root_folder(place: str | Path) -> Path:
     return open_root(place)
 
 
+def whole(place: Path) -> Path:
+    """A folder or file as another working folder names it alike; the address of a bucket is whole as it is."""
+    if ":/" in str(place):
+        from wilss.bucket.address import is_address
+
+        if is_address(place):
+            return place
+    return place.resolve()
+
+
 def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:
     """Folder of an artefact, which need not exist."""
     return root / kind / digest[:2] / digest

@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from wilss.errors import WeightsNotFoundError
-from wilss.layout import root_folder
+from wilss.layout import root_folder, whole
 from wilss.section import without_default
 from wilss.words import bytes_of
 
@@ -115,7 +115,7 @@ class Settings(BaseModel):
     def sources(self) -> dict[str, str]:
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
-        return {option: str(path.resolve()) for option, path in named.items() if path is not None}
+        return {option: str(whole(path)) for option, path in named.items() if path is not None}
 
 
 def weights_folder(folder: Path | None) -> Path | None:

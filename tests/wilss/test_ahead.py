@@ -21,7 +21,7 @@ FILES = 150
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Images that all differ, of which some are none."""
     now = time.time_ns
-    monkeypatch.setattr("wilss.data.stamps.time.time_ns", lambda: now() + 10**12)
+    monkeypatch.setattr("time.time_ns", lambda: now() + 10**12)
     monkeypatch.setattr("wilss.data.looks.MANY", 2)
     paths = [tmp_path / f"{number} ä.png" for number in range(FILES)]
     for number, path in enumerate(paths):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wilss.data.stamps import stamp_of
+from wilss.data.places.place import stamp_of
 from wilss.errors import DataNotFoundError
 from wilss.packages import python_path
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wilss.data.families import family_of, refuse_labels
+from wilss.data.places.opening import known_of
 from wilss.data.spec import DataSpec
 from wilss.data.stamps import NAME, Stamps
 from wilss.errors import DataNotFoundError, SpecError
@@ -43,9 +44,10 @@ def open_folder(
     if next((root / "annotations").glob("instances_*.json"), None):
         _require_read(root, "coco", data, settings)
         return _coco(root, data, skip, stamps)
-    if not (root / "images").is_dir():
+    stamps = known_of(root, settings.root / NAME if settings else None)
+    if not stamps.place.is_folder(root / "images"):
         raise DataNotFoundError(
-            f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
+            f"'{root}' is no data folder: it has neither images/ nor JPEGImages/, nor shards. Expected layout: {LAYOUT}"
         )
     _require_read(root, "folder", data, settings)
     return FolderSource(root, (), (), (), skip, data.masks, stamps)

@@ -135,11 +135,12 @@ def _coco_voc(data: DataSpec, settings: Settings, base: tuple[int, ...], custom:
 
 def _folder(data: DataSpec, settings: Settings, base: tuple[int, ...], custom: CustomBenchmark | None) -> Source:
     from wilss.data.folder import FolderSource
+    from wilss.data.places.opening import known_of
 
     assert settings.data is not None
     if custom is None:
         raise SpecError("a folder's classes are those of a benchmark; write one as YAML (docs/data.md) and name it")
-    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
+    how = (settings.skip_unreadable, data.masks, known_of(settings.data, settings.root / NAME))
     return FolderSource(settings.data, custom.classes, base, custom.ignore, *how)
 
 

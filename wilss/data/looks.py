@@ -20,6 +20,7 @@ from wilss.data.depth import eight_bit, raw_mode
 from wilss.data.files import Header, decoding, header_of, opened, read_header
 from wilss.data.mask_pixels import MaskPixels, decode_mask
 from wilss.data.palette import Colour
+from wilss.data.places.place import DISK
 from wilss.data.stamps import DIGEST, Stamps
 from wilss.errors import DataError, DataNotFoundError
 
@@ -30,6 +31,8 @@ MOST_COLOURS = 512
 """Colours of a mask that are counted; more are no classes."""
 MOST_AT_ONCE = 64
 """Things that a thread takes at once."""
+Look = Callable[[Path, bytes | None], dict[str, str]]
+"""Finds facts of a file; its bytes, where they are at hand."""
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -68,6 +71,8 @@ class Looks:
 
     def ahead(self, images: Iterable[Path] = (), masks: Iterable[Path] = ()) -> None:
         """Look at many files in several processes, where that pays, before they are asked for one by one."""
+        if self.stamps.place is not DISK:  # whose files alone another process finds by their paths
+            return
         for kind, paths in ((IMAGE_LOOK, images), (MASK_LOOK, masks)):
             if len(unknown := self.stamps.unknown(paths, kind)) >= MANY:
                 look_ahead(self.stamps, kind, unknown)
@@ -75,20 +80,20 @@ class Looks:
     def image(self, path: Path) -> ImageLook:
         """What an image file holds; one that is missing or damaged has a problem."""
         try:
-            found = json.loads(self.stamps.fact(path, IMAGE_LOOK, _look_at_image))
+            found = json.loads(self.stamps.fact(path, IMAGE_LOOK, self._found(_look_at_image)))
         except DataNotFoundError as error:
             return ImageLook(problem=str(error))
         return ImageLook(**{**found, "stored": tuple(found["stored"]), "size": tuple(found["size"])})
 
     def header(self, path: Path) -> Header:
         """Size and orientation of an image. Raises DataError for a damaged one, DataNotFoundError for none."""
-        height, width, orientation = json.loads(self.stamps.fact(path, HEADER, _header))
+        height, width, orientation = json.loads(self.stamps.fact(path, HEADER, self._found(_header)))
         return Header((height, width), orientation)
 
     def mask(self, path: Path) -> MaskLook:
         """What a mask file holds; one that is missing or damaged has a problem."""
         try:
-            found = json.loads(self.stamps.fact(path, MASK_LOOK, _look_at_mask))
+            found = json.loads(self.stamps.fact(path, MASK_LOOK, self._found(_look_at_mask)))
         except DataNotFoundError as error:
             return MaskLook(problem=str(error))
         return MaskLook(
@@ -99,6 +104,10 @@ class Looks:
             {int(value): _colour(name) for value, name in found["palette"].items()},
             found["problem"],
         )
+
+    def _found(self, look: Look) -> Callable[[Path], dict[str, str]]:
+        """A look at a file where it lies."""
+        return lambda path: look(path, self.stamps.place.held(path))
 
 
 def in_threads(look: Callable[[K], T], things: Iterable[K]) -> list[T]:
@@ -112,12 +121,12 @@ def in_threads(look: Callable[[K], T], things: Iterable[K]) -> list[T]:
 
 def facts_of(kind: str, path: Path) -> dict[str, str]:
     """Facts about a file by their kind, of which one is asked for: `IMAGE_LOOK` or `MASK_LOOK`."""
-    return {IMAGE_LOOK: _look_at_image, MASK_LOOK: _look_at_mask}[kind](path)
+    return {IMAGE_LOOK: _look_at_image, MASK_LOOK: _look_at_mask}[kind](path, None)
 
 
-def _look_at_image(path: Path) -> dict[str, str]:
+def _look_at_image(path: Path, held: bytes | None) -> dict[str, str]:
     try:
-        content = _content(path)
+        content = _content(path) if held is None else held
         with opened(path, content) as image, decoding(path):
             header, deep = header_of(image), _is_deep(image)
             image.draft(None, (1, 1))  # of a JPEG all is read, an eighth of its pixels is made: faults are the same
@@ -130,14 +139,14 @@ def _look_at_image(path: Path) -> dict[str, str]:
     return {IMAGE_LOOK: json.dumps(vars(look)), HEADER: plain, DIGEST: hashlib.sha256(content).hexdigest()}
 
 
-def _header(path: Path) -> dict[str, str]:
-    header = read_header(path)
+def _header(path: Path, held: bytes | None) -> dict[str, str]:
+    header = read_header(path, held)
     return {HEADER: json.dumps((*header.stored, header.orientation))}
 
 
-def _look_at_mask(path: Path) -> dict[str, str]:
+def _look_at_mask(path: Path, held: bytes | None) -> dict[str, str]:
     try:
-        content = _content(path)
+        content = _content(path) if held is None else held
         with opened(path, content) as image, decoding(path):
             look = _facts_of(decode_mask(image), path)
     except DataError as error:

@@ -1,0 +1,72 @@
+"""A benchmark of one's own over shards and buckets: the same images, masks and tags make the same artefacts as a folder's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stores.artefacts import Store
+from tests.commands import Wilss
+from tests.flows.test_own_data import OPTIONS, benchmark_file, own_folder
+from tests.wilss.sharded import shards_of, write_tar
+from wilss.models.card import StudentCard, load_card
+
+pytestmark = pytest.mark.usefixtures("prefect_backend")
+
+
+def contents(root: Path, digest: str) -> dict[str, bytes]:
+    """Files of a label set, but its manifest, which tells times and folders."""
+    folder = Store(root).path("labels", digest)
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def model(root: Path, digest: str) -> tuple[bytes, list[dict[str, float]]]:
+    """A student's weights, and its losses."""
+    folder = Store(root).path("checkpoints", digest)
+    return (folder / "model.safetensors").read_bytes(), load_card(folder, StudentCard).history
+
+
+def finished(root: Path) -> dict[str, Any]:
+    """The report of the one run."""
+    (path,) = (root / "runs").glob("mine-*/report.json")
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
+
+
+@pytest.mark.slow
+def test_a_folder_and_its_shards_give_the_same_artefacts(wilss: Wilss, tmp_path: Path) -> None:
+    folder, file = own_folder(tmp_path / "folder", masks=True), benchmark_file(tmp_path)
+    shards = shards_of(folder, tmp_path / "shards", 5, "json")
+    code, out, err = wilss("data", "check", shards, "--benchmark", file, "--root", tmp_path / "b")
+    assert code == 0, out + err
+    assert "images     120" in out
+    for data, root in ((folder, tmp_path / "a"), (shards, tmp_path / "b")):
+        code, _, err = wilss("run", file, "--data", data, *OPTIONS, "--root", root)
+        assert code == 0, err
+    both = [(root, finished(root)) for root in (tmp_path / "a", tmp_path / "b")]
+    plain, packed = both[0][1], both[1][1]
+    assert packed["artefacts"] == plain["artefacts"]
+    for step in range(2):
+        students = [model(root, report["artefacts"][f"checkpoint {step}"]) for root, report in both]
+        assert students[0] == students[1]
+    assert packed["metrics"] == plain["metrics"]
+    digest = plain["artefacts"]["labels 1"]
+    assert contents(tmp_path / "b", digest) == contents(tmp_path / "a", digest)
+    code, out, _ = wilss("protocol", file, "--data", shards)
+    assert out == wilss("protocol", file, "--data", folder)[1]
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_shard_that_is_cut_is_told_in_one_sentence(wilss: Wilss, tmp_path: Path, command: str) -> None:
+    shard = write_tar(tmp_path / "shards" / "one.tar", {"a.jpg": bytes(5000), "a.cls": b"car"})
+    shard.write_bytes(shard.read_bytes()[:4000])
+    file, root = benchmark_file(tmp_path), ["--root", tmp_path / "root"]
+    words = ["data", "check", shard.parent, "--benchmark", file] if command == "check" else ["run", file, "--data"]
+    code, out, err = wilss(*words, *([] if command == "check" else [shard.parent]), *root)
+    assert code == 2
+    assert "one.tar' is cut short" in " ".join((out + err).split())
+    assert "Traceback" not in err.split("wilss:")[-1]
