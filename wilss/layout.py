@@ -45,12 +45,9 @@ def root_folder(place: str | Path) -> Path:
 
 def whole(place: Path) -> Path:
     """A folder or file as another working folder names it alike; the address of a bucket is whole as it is."""
-    if ":/" in str(place):
-        from wilss.bucket.address import is_address
+    from wilss.bucket.address import as_named, is_address
 
-        if is_address(place):
-            return place
-    return place.resolve()
+    return as_named(place) if is_address(place) else place.resolve()
 
 
 def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:

@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from wilss.bucket.address import data_folder
 from wilss.errors import WeightsNotFoundError
 from wilss.layout import root_folder, whole
 from wilss.section import without_default
@@ -28,6 +29,7 @@ THREADS, DASK = "threads", "dask"
 EXAMPLE = "dask:tcp://127.0.0.1:8786"
 """Of a runner with an address."""
 Root = Annotated[Path, AfterValidator(root_folder)]
+Data = Annotated[Path, AfterValidator(data_folder)]
 
 
 class Settings(BaseModel):
@@ -40,7 +42,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Root = Field(Path("wilss-data"), description="folder of artefacts and runs, or s3://BUCKET/PREFIX")
-    data: Path | None = Field(None, description="data folder: VOC devkit, COCO, or your own images/ and labels.csv")
+    data: Data | None = Field(
+        None,
+        description="data folder: VOC devkit, COCO, or your own images/ and labels.csv, or shards (*.tar); your own "
+        "may be s3://BUCKET/PREFIX",
+    )
     voc: Path | None = Field(
         None, description="VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal"
     )

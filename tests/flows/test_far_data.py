@@ -1,4 +1,4 @@
-"""A benchmark of one's own over shards and buckets: the same images, masks and tags make the same artefacts as a folder's."""
+"""A benchmark of one's own over shards and buckets: the same images, masks and tags make the same artefacts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from stores.artefacts import Store
 from tests.commands import Wilss
 from tests.flows.test_own_data import OPTIONS, benchmark_file, own_folder
+from tests.s3 import KEY, SECRET, Bucket
 from tests.wilss.sharded import shards_of, write_tar
 from wilss.models.card import StudentCard, load_card
 
@@ -37,6 +38,14 @@ def finished(root: Path) -> dict[str, Any]:
     return report
 
 
+def upload(folder: Path, s3: Bucket, prefix: str) -> str:
+    """The folder's address, where it lies now."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            s3.write(f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+    return s3.address(prefix)
+
+
 @pytest.mark.slow
 def test_a_folder_and_its_shards_give_the_same_artefacts(wilss: Wilss, tmp_path: Path) -> None:
     folder, file = own_folder(tmp_path / "folder", masks=True), benchmark_file(tmp_path)
@@ -58,6 +67,43 @@ def test_a_folder_and_its_shards_give_the_same_artefacts(wilss: Wilss, tmp_path:
     assert contents(tmp_path / "b", digest) == contents(tmp_path / "a", digest)
     code, out, _ = wilss("protocol", file, "--data", shards)
     assert out == wilss("protocol", file, "--data", folder)[1]
+
+
+@pytest.mark.slow
+def test_data_in_a_bucket_give_the_same_artefacts_through_a_bad_network(
+    wilss: Wilss, s3: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder, file = own_folder(tmp_path / "folder", masks=True), benchmark_file(tmp_path)
+    code, _, err = wilss("run", file, "--data", folder, *OPTIONS, "--root", tmp_path / "near")
+    assert code == 0, err
+    s3.network.faults = 0.05
+    said = []
+    for name in ("plain", "shards"):
+        data = upload(folder if name == "plain" else shards_of(folder, tmp_path / "shards", 3, "cls"), s3, name)
+        monkeypatch.setenv("WILSS_CACHE", str(tmp_path / "cache" / name))
+        code, out, err = wilss("data", "check", data, "--benchmark", file, "--root", tmp_path / name)
+        assert code == 0, out + err
+        assert wilss("data", "check", data, "--benchmark", file, "--root", tmp_path / name)[1] == out
+        monkeypatch.setenv("WILSS_CACHE_SIZE", "60KB")  # less than there is
+        code, run_out, err = wilss("run", file, "--data", data, *OPTIONS, "--root", tmp_path / name)
+        assert code == 0, err
+        monkeypatch.delenv("WILSS_CACHE_SIZE")
+        near, far = finished(tmp_path / "near"), finished(tmp_path / name)
+        assert far["artefacts"] == near["artefacts"]
+        assert far["metrics"] == near["metrics"]
+        assert far["sources"] == {"data": data}
+        digest = near["artefacts"]["labels 1"]
+        assert contents(tmp_path / name, digest) == contents(tmp_path / "near", digest)
+        weights = [model(tmp_path / at, near["artefacts"]["checkpoint 1"]) for at in ("near", name)]
+        assert weights[0] == weights[1]
+        code, sheet, err = wilss("labels", "show", digest[:12], "--root", tmp_path / name, "-o", tmp_path / "sheet.png")
+        assert code == 0, err
+        said += [out, run_out, err, sheet]
+    assert s3.network.hurt > 3
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    for content in ("".join(said).encode(), *files):
+        assert SECRET.encode() not in content
+        assert KEY.encode() not in content
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

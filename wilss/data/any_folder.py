@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wilss.bucket.address import as_named
 from wilss.data.families import family_of, refuse_labels
 from wilss.data.places.opening import known_of
 from wilss.data.spec import DataSpec
@@ -35,7 +36,7 @@ def open_folder(
     """
     from wilss.data.folder import LAYOUT, FolderSource
 
-    data = data or DataSpec()
+    root, data = as_named(root), data or DataSpec()
     stamps = Stamps(settings.root / NAME if settings else None)
     skip, labels = (settings.skip_unreadable, settings.labels_csv) if settings else (False, None)
     if (root / "JPEGImages").is_dir():

@@ -20,13 +20,12 @@ from wilss.data.depth import eight_bit, raw_mode
 from wilss.data.files import Header, decoding, header_of, opened, read_header
 from wilss.data.mask_pixels import MaskPixels, decode_mask
 from wilss.data.palette import Colour
-from wilss.data.places.place import DISK
+from wilss.data.places.place import DISK, MOST_BYTES
 from wilss.data.stamps import DIGEST, Stamps
 from wilss.errors import DataError, DataNotFoundError
 
 IMAGE_LOOK, MASK_LOOK, HEADER = "image 1", "mask 1", "header 1"
 """Kinds of remembered facts; the number rises when they are found in another way."""
-MOST_BYTES = 1 << 30
 MOST_COLOURS = 512
 """Colours of a mask that are counted; more are no classes."""
 MOST_AT_ONCE = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,8 @@ from wilss.errors import DataError, DataNotFoundError
 
 SETTLED_NS = 2_000_000_000
 """A file changed less than this long ago may change again within one tick of its clock, so it is not remembered."""
+MOST_BYTES = 1 << 30
+"""Of an image or mask that is read at once."""
 
 
 def stamp_of(path: Path | str) -> tuple[str, bool]:
@@ -60,7 +62,7 @@ class Place(Protocol):
         """Whether there is such a folder, or what stands for it."""
         ...
 
-    def stamp(self, path: Path | str) -> tuple[str, bool]:
+    def stamp(self, path: Path) -> tuple[str, bool]:
         """What changes with a file, and whether that is certain. Raises DataNotFoundError where there is none."""
         ...
 
@@ -73,10 +75,6 @@ class Place(Protocol):
 
     def layout(self, root: Path) -> Layout:
         """Images and masks of a data folder."""
-        ...
-
-    def bring(self, paths: Collection[Path]) -> None:
-        """Have files at hand that are read soon; what cannot be brought is told when it is read."""
         ...
 
 
@@ -110,7 +108,7 @@ class Disk:
         """See `Place`."""
         return path.is_dir()
 
-    def stamp(self, path: Path | str) -> tuple[str, bool]:
+    def stamp(self, path: Path) -> tuple[str, bool]:
         """See `stamp_of`."""
         return stamp_of(path)
 
@@ -122,9 +120,6 @@ class Disk:
         """See `Place`: ``images`` and ``masks``."""
         images = index_images(root / "images")
         return Layout(images, index_masks(root / "masks", images))
-
-    def bring(self, paths: Collection[Path]) -> None:
-        """Nothing: they are there."""
 
     def names(self, folder: Path) -> list[str]:
         """See `Ranged`."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from wilss.data.image_names import composed
 from wilss.data.index import SYSTEM
-from wilss.data.places.place import Layout, Ranged
+from wilss.data.places.place import MOST_BYTES, Layout, Ranged
 from wilss.data.places.samples import LINKS, Sample, is_read, key_of, layout_of
 from wilss.data.places.tar import PACKED, Member, members_of
 from wilss.data.stamps import Stamps
@@ -19,8 +19,6 @@ ENDING = ".tar"
 PACKED_ENDINGS = (".tgz", ".tbz", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 INDEX = "tar 1"
 """Kind of the remembered index of a tar; the number rises when it is made in another way."""
-MOST_BYTES = 1 << 30
-"""Of a file that is read; as of those in folders."""
 
 
 class Part(NamedTuple):
@@ -54,9 +52,9 @@ class Shards:
         """See `wilss.data.places.place.Place`: what else would be ``images`` are the shards."""
         return path == self._root / "images" or self._below.is_folder(path)
 
-    def stamp(self, path: Path | str) -> tuple[str, bool]:
+    def stamp(self, path: Path) -> tuple[str, bool]:
         """See `wilss.data.places.place.Place`: that of the shard, and the place in it."""
-        part = self._parts.get(Path(path))
+        part = self._parts.get(path)
         if part is None:
             return self._below.stamp(path)
         stamp, settled = self._below.stamp(part.shard)
@@ -75,12 +73,6 @@ class Shards:
         if len(found) != part.size:
             raise DataError(f"'{part.shard}' ends within '{path.name}'; fetch or write it again")
         return found
-
-    def bring(self, paths: Collection[Path]) -> None:
-        """See `wilss.data.places.place.Place`."""
-        if self.far:
-            for path in paths:
-                self.held(path)
 
     def layout(self, root: Path) -> Layout:
         """See `wilss.data.places.place.Place`. Raises DataError for a shard that cannot be read."""
