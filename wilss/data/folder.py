@@ -18,6 +18,7 @@ from wilss.data.index import FileIndex
 from wilss.data.looks import Looks, in_threads
 from wilss.data.mask_reading import Drawn
 from wilss.data.pairs import PairedFiles
+from wilss.data.places.bringing import bring
 from wilss.data.places.place import DISK, Layout, Place
 from wilss.data.places.written import written_labels
 from wilss.data.rules import BINARY
@@ -206,6 +207,23 @@ class FolderSource:
     def mask(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.mask`."""
         return self.files.mask(image_id)
+
+    @property
+    def far(self) -> bool:
+        """See `wilss.data.source.Distant.far`."""
+        return self.place.far
+
+    def shards(self, ids: Sequence[str]) -> tuple[int, ...]:
+        """See `wilss.data.source.Distant.shards`."""
+        groups = self._layout.groups
+        found = [groups[image_id] for image_id in ids] if groups else []
+        numbers = {shard: number for number, shard in enumerate(dict.fromkeys(found))}
+        return tuple(numbers[shard] for shard in found)
+
+    def bring(self, images: Sequence[str], masks: Sequence[str] = ()) -> None:
+        """See `wilss.data.source.Distant.bring`."""
+        if self.far:
+            bring(self.place, [*map(self.files.image_path, images), *map(self.files.mask_path, masks)])
 
     def tag_names(self) -> dict[str, tuple[str, ...]]:
         """Image id -> class names of its row."""

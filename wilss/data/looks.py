@@ -20,6 +20,7 @@ from wilss.data.depth import eight_bit, raw_mode
 from wilss.data.files import Header, decoding, header_of, opened, read_header
 from wilss.data.mask_pixels import MaskPixels, decode_mask
 from wilss.data.palette import Colour
+from wilss.data.places.bringing import at_once
 from wilss.data.places.place import DISK, MOST_BYTES
 from wilss.data.stamps import DIGEST, Stamps
 from wilss.errors import DataError, DataNotFoundError
@@ -70,7 +71,11 @@ class Looks:
 
     def ahead(self, images: Iterable[Path] = (), masks: Iterable[Path] = ()) -> None:
         """Look at many files in several processes, where that pays, before they are asked for one by one."""
-        if self.stamps.place is not DISK:  # whose files alone another process finds by their paths
+        place = self.stamps.place
+        if place.far:
+            at_once(self.image, self.stamps.unknown(images, IMAGE_LOOK))
+            at_once(self.mask, self.stamps.unknown(masks, MASK_LOOK))
+        if place is not DISK:  # whose files alone another process finds by their paths
             return
         for kind, paths in ((IMAGE_LOOK, images), (MASK_LOOK, masks)):
             if len(unknown := self.stamps.unknown(paths, kind)) >= MANY:
