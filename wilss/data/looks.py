@@ -21,7 +21,7 @@ from wilss.data.files import Header, decoding, header_of, opened, read_header
 from wilss.data.mask_pixels import MaskPixels, decode_mask
 from wilss.data.palette import Colour
 from wilss.data.places.bringing import at_once
-from wilss.data.places.place import DISK, MOST_BYTES
+from wilss.data.places.place import MOST_BYTES
 from wilss.data.stamps import DIGEST, Stamps
 from wilss.errors import DataError, DataNotFoundError
 
@@ -71,14 +71,11 @@ class Looks:
 
     def ahead(self, images: Iterable[Path] = (), masks: Iterable[Path] = ()) -> None:
         """Look at many files in several processes, where that pays, before they are asked for one by one."""
-        place = self.stamps.place
-        if place.far:
-            at_once(self.image, self.stamps.unknown(images, IMAGE_LOOK))
-            at_once(self.mask, self.stamps.unknown(masks, MASK_LOOK))
-        if place is not DISK:  # whose files alone another process finds by their paths
-            return
         for kind, paths in ((IMAGE_LOOK, images), (MASK_LOOK, masks)):
-            if len(unknown := self.stamps.unknown(paths, kind)) >= MANY:
+            unknown = self.stamps.unknown(paths, kind)
+            if self.stamps.place.far:  # threads that wait for answers
+                at_once(self.image if kind == IMAGE_LOOK else self.mask, unknown)
+            elif len(unknown) >= MANY:
                 look_ahead(self.stamps, kind, unknown)
 
     def image(self, path: Path) -> ImageLook:
@@ -123,9 +120,13 @@ def in_threads(look: Callable[[K], T], things: Iterable[K]) -> list[T]:
         return [found for part in pool.map(lambda part: [look(thing) for thing in part], parts) for found in part]
 
 
-def facts_of(kind: str, path: Path) -> dict[str, str]:
-    """Facts about a file by their kind, of which one is asked for: `IMAGE_LOOK` or `MASK_LOOK`."""
-    return {IMAGE_LOOK: _look_at_image, MASK_LOOK: _look_at_mask}[kind](path, None)
+def facts_of(kind: str, path: Path, held: bytes | None = None) -> dict[str, str]:
+    """Facts about a file by their kind, of which one is asked for: `IMAGE_LOOK` or `MASK_LOOK`.
+
+    Args:
+        held: its bytes, where they do not lie under its path.
+    """
+    return {IMAGE_LOOK: _look_at_image, MASK_LOOK: _look_at_mask}[kind](path, held)
 
 
 def _look_at_image(path: Path, held: bytes | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ from wilss.bucket.address import DATA, Marker, as_named, endpoint_here, parse_ad
 from wilss.bucket.client import Client, Held
 from wilss.bucket.pieces import Pieces
 from wilss.data.index import index_images, index_masks
-from wilss.data.places.place import MOST_BYTES, Layout
+from wilss.data.places.place import MOST_BYTES, Layout, Part
 from wilss.digest import digest_of
 from wilss.errors import DataError, DataNotFoundError
 
@@ -86,6 +86,10 @@ class BucketFolder:
         if size > MOST_BYTES:
             raise DataError(f"'{path}' is larger than {MOST_BYTES >> 20} MiB; shrink it first")
         return self.part(path, 0, size)
+
+    def lies(self, path: Path) -> Part:
+        """Nowhere. Raises DataNotFoundError."""
+        raise DataNotFoundError(f"'{path}' lies in a bucket; read it through this object")
 
     def layout(self, root: Path) -> Layout:
         """See `wilss.data.places.place.Place`: ``images`` and ``masks``."""

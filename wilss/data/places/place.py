@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wilss.data.index import FileIndex, index_images, index_masks
 from wilss.errors import DataError, DataNotFoundError
@@ -46,6 +46,14 @@ class Layout:
     groups: Mapping[str, Path] = field(default_factory=dict)
 
 
+class Part(NamedTuple):
+    """Where a file's bytes are: in which file, from where, and how many; -1 all of it."""
+
+    file: Path
+    start: int = 0
+    size: int = -1
+
+
 class Place(Protocol):
     """Where files lie, and how they are read."""
 
@@ -71,6 +79,10 @@ class Place(Protocol):
 
         Raises DataNotFoundError where there is none, DataError for one that cannot be read.
         """
+        ...
+
+    def lies(self, path: Path) -> Part:
+        """Where on this disk a file's bytes are, for another process; of a place that is not far."""
         ...
 
     def layout(self, root: Path) -> Layout:
@@ -115,6 +127,10 @@ class Disk:
     def held(self, path: Path) -> bytes | None:
         """See `Place`."""
         return None
+
+    def lies(self, path: Path) -> Part:
+        """See `Place`."""
+        return Part(path)
 
     def layout(self, root: Path) -> Layout:
         """See `Place`: ``images`` and ``masks``."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from wilss.data.image_names import composed
 from wilss.data.index import SYSTEM
-from wilss.data.places.place import MOST_BYTES, Layout, Ranged
+from wilss.data.places.place import MOST_BYTES, Layout, Part, Ranged
 from wilss.data.places.samples import LINKS, Sample, is_read, key_of, layout_of
 from wilss.data.places.tar import PACKED, Member, members_of
 from wilss.data.stamps import Stamps
@@ -19,15 +18,6 @@ ENDING = ".tar"
 PACKED_ENDINGS = (".tgz", ".tbz", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 INDEX = "tar 1"
 """Kind of the remembered index of a tar; the number rises when it is made in another way."""
-
-
-class Part(NamedTuple):
-    """Where a file's bytes are, and the stamp of the shard that they were found in."""
-
-    shard: Path
-    start: int
-    size: int
-    stamp: str
 
 
 class Shards:
@@ -42,6 +32,7 @@ class Shards:
     def __init__(self, root: Path, stamps: Stamps, below: Ranged) -> None:
         self._root, self._stamps, self._below = root, stamps, below
         self._parts: dict[Path, Part] = {}
+        self._listed: dict[Path, str] = {}
         self.far = below.far
 
     def is_file(self, path: Path) -> bool:
@@ -57,7 +48,7 @@ class Shards:
         part = self._parts.get(path)
         if part is None:
             return self._below.stamp(path)
-        stamp, settled = self._below.stamp(part.shard)
+        stamp, settled = self._below.stamp(part.file)
         return f"{stamp} {part.start} {part.size}", settled
 
     def held(self, path: Path) -> bytes | None:
@@ -67,12 +58,16 @@ class Shards:
             return self._below.held(path)
         if part.size > MOST_BYTES:
             raise DataError(f"'{path}' is larger than {MOST_BYTES >> 20} MiB; shrink it first")
-        if self._below.stamp(part.shard)[0] != part.stamp:
-            raise DataError(f"'{part.shard}' has changed since its files were listed; start again when it is whole")
-        found = self._below.part(part.shard, part.start, part.size)
+        if self._below.stamp(part.file)[0] != self._listed[part.file]:
+            raise DataError(f"'{part.file}' has changed since its files were listed; start again when it is whole")
+        found = self._below.part(part.file, part.start, part.size)
         if len(found) != part.size:
-            raise DataError(f"'{part.shard}' ends within '{path.name}'; fetch or write it again")
+            raise DataError(f"'{part.file}' ends within '{path.name}'; fetch or write it again")
         return found
+
+    def lies(self, path: Path) -> Part:
+        """See `wilss.data.places.place.Place`."""
+        return self._parts.get(path) or self._below.lies(path)
 
     def layout(self, root: Path) -> Layout:
         """See `wilss.data.places.place.Place`. Raises DataError for a shard that cannot be read."""
@@ -80,6 +75,7 @@ class Shards:
         passed: dict[str, list[str]] = {}
         for name in tars_of(self._below.names(root)):
             shard = root / name
+            self._listed[shard] = self._below.stamp(shard)[0]
             members, others = self._members(shard)
             if others:
                 passed.setdefault(LINKS, []).extend([f"{name}/..."] * others)
@@ -109,7 +105,7 @@ class Shards:
             passed.setdefault("field that is not read", []).append(name)
         else:
             path = shard / name
-            self._parts[path] = Part(shard, member.start, member.size, self._below.stamp(shard)[0])
+            self._parts[path] = Part(shard, member.start, member.size)
             samples.setdefault(key, Sample()).add(kind, path)
 
 
