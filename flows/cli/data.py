@@ -120,7 +120,7 @@ def data_check(
     Exit code 0: nothing to say but notes; 1: warnings; 2: a run would refuse the folder.
 
     Args:
-        folder: images/ and labels.csv, or a VOC or COCO folder
+        folder: images/ and labels.csv, shards (*.tar), s3://BUCKET/PREFIX of these; or a VOC or COCO folder
         benchmark: YAML file or name whose classes and lists are the known ones; any name is accepted when left out
         out: path of the PNG; a file under the root when left out
         json: print JSON

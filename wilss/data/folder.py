@@ -222,8 +222,7 @@ class FolderSource:
 
     def bring(self, images: Sequence[str], masks: Sequence[str] = ()) -> None:
         """See `wilss.data.source.Distant.bring`."""
-        if self.far:
-            bring(self.place, [*map(self.files.image_path, images), *map(self.files.mask_path, masks)])
+        bring(self.place, [*map(self.files.image_path, images), *map(self.files.mask_path, masks)])
 
     def tag_names(self) -> dict[str, tuple[str, ...]]:
         """Image id -> class names of its row."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,14 +14,19 @@ SIDE_BY_SIDE = 16
 """Requests that are made at once."""
 
 
-def bring(place: Place, paths: Sequence[Path]) -> None:
-    """Read files of a far place once, several at a time, so that they are kept near by."""
-    at_once(place.held, paths)
+def bring(place: Place, paths: Iterable[Path]) -> None:
+    """Read files of a far place once, several at a time, so that they are kept near by; others are near."""
+    if place.far:
+        at_once(place.held, paths)
 
 
-def at_once(look: Callable[[Path], object], paths: Sequence[Path]) -> None:
-    """Ask for several files at a time; a fault is left to whoever asks for the file by itself."""
-    with ThreadPoolExecutor(max(1, min(SIDE_BY_SIDE, len(paths)))) as pool:
-        for asked in [pool.submit(look, path) for path in paths]:
-            if not isinstance(asked.exception(), WilssError | None):
-                asked.result()
+def at_once(look: Callable[[Path], object], paths: Iterable[Path]) -> None:
+    """Ask for several files at a time, and keep no answer; a fault is left to whoever asks for the file by itself."""
+
+    def ask(path: Path) -> None:
+        with contextlib.suppress(WilssError):
+            look(path)
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for _ in pool.map(ask, paths):
+            pass

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wilss.data.image_names import composed
 from wilss.data.index import SYSTEM
+from wilss.data.places.bringing import at_once
 from wilss.data.places.place import MOST_BYTES, Layout, Part, Ranged
 from wilss.data.places.samples import LINKS, Sample, is_read, key_of, layout_of
 from wilss.data.places.tar import PACKED, Member, members_of
@@ -73,12 +74,14 @@ class Shards:
         """See `wilss.data.places.place.Place`. Raises DataError for a shard that cannot be read."""
         samples: dict[str, Sample] = {}
         passed: dict[str, list[str]] = {}
-        for name in tars_of(self._below.names(root)):
-            shard = root / name
+        shards = [root / name for name in tars_of(self._below.names(root))]
+        if self.far:
+            at_once(self._members, shards)
+        for shard in shards:
             self._listed[shard] = self._below.stamp(shard)[0]
             members, others = self._members(shard)
             if others:
-                passed.setdefault(LINKS, []).extend([f"{name}/..."] * others)
+                passed.setdefault(LINKS, []).extend([f"{shard.name}/..."] * others)
             for member in members:
                 self._take(shard, member, samples, passed)
         self._stamps.save()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wilss.data.class_names import ClassNames, is_several
+from wilss.data.places.bringing import bring
 from wilss.data.places.place import Place
 from wilss.data.tags import LabelRow, Labels
 from wilss.data.text import read_text
@@ -41,6 +42,7 @@ def written_labels(
     """
     if not tags:
         raise DataError(f"'{root}' has no labels: {BESIDE}")
+    bring(place, (path for paths in tags.values() for path in paths))
     found = {image_id: told for image_id, paths in tags.items() if (told := _cells_of(paths, place)) is not None}
     texts = [cell for _, cells in found.values() for cell in cells if isinstance(cell, str)]
     several = is_several(texts, (*classes, *ignore))
