@@ -29,7 +29,7 @@ THREADS, DASK = "threads", "dask"
 EXAMPLE = "dask:tcp://127.0.0.1:8786"
 """Of a runner with an address."""
 Root = Annotated[Path, AfterValidator(root_folder)]
-Data = Annotated[Path, AfterValidator(data_folder)]
+Data = Annotated[Path | None, AfterValidator(lambda place: place and data_folder(place))]
 
 
 class Settings(BaseModel):
@@ -39,10 +39,10 @@ class Settings(BaseModel):
     ``WILSS_LABELS_CSV``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # which may hold a password
 
     root: Root = Field(Path("wilss-data"), description="folder of artefacts and runs, or s3://BUCKET/PREFIX")
-    data: Data | None = Field(
+    data: Data = Field(
         None,
         description="data folder: VOC devkit, COCO, or your own images/ and labels.csv, or shards (*.tar); your own "
         "may be s3://BUCKET/PREFIX",

@@ -106,6 +106,54 @@ def test_data_in_a_bucket_give_the_same_artefacts_through_a_bad_network(
         assert KEY.encode() not in content
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (
+            "s3://no-such-bucket-here/x",
+            "there is no bucket 'no-such-bucket-here'; make it, or name another with --data",
+        ),
+        ("s3://{}/none", "/none' holds nothing; see that bucket and prefix are those of the data"),
+        ("s3://{}/denied", "lets nobody with these credentials list 's3://"),
+        ("gs://pets/x", "'gs://pets/x' is no data folder; a data folder is a folder or s3://BUCKET/PREFIX"),
+        ("s3://me:s3cr3tw0rd@pets/x", "the address of a data folder holds a user, a password or options"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_bad_addresses_are_one_sentence(
+    wilss: Wilss, s3: Bucket, tmp_path: Path, data: str, why: str, command: str
+) -> None:
+    if "denied" in data:
+        s3.network.refused = ("GET",)
+    words = ("data", "check", "--benchmark") if command == "check" else ("run",)
+    given = ("--data",) if command == "run" else ()
+    file = benchmark_file(tmp_path)
+    code, out, err = wilss(*words, file, *given, data.format(s3.name), "--root", tmp_path / "root")
+    assert code == 2
+    assert why in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err.split("wilss:")[-1]
+    for secret in ("s3cr3tw0rd", KEY, SECRET):
+        assert secret not in out + err
+
+
+@pytest.mark.slow
+def test_an_object_that_vanishes_during_a_run_ends_it_in_one_sentence(
+    wilss: Wilss, s3: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data, root = upload(own_folder(tmp_path / "folder", masks=True), s3, "pets"), tmp_path / "root"
+    monkeypatch.setenv("WILSS_CACHE_SIZE", "1KB")  # nothing stays
+
+    def lose(said: str) -> None:
+        if "train-000100.png" in said:
+            s3.remove("pets/images/train-000050.png")
+
+    s3.network.on_request = lose
+    code, _, err = wilss("run", benchmark_file(tmp_path), "--data", data, *OPTIONS, "--root", root)
+    assert code == 2
+    assert "pets/images/train-000050.png' has changed or is gone since the bucket was listed; start again" in err
+    assert "Traceback" not in err.split("wilss:")[-1]
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_shard_that_is_cut_is_told_in_one_sentence(wilss: Wilss, tmp_path: Path, command: str) -> None:
     shard = write_tar(tmp_path / "shards" / "one.tar", {"a.jpg": bytes(5000), "a.cls": b"car"})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import wilss
 from tests.s3 import KEY, SECRET, Bucket
 from tests.wilss.sharded import shards_of
 from tests.wilss.test_folder import CLASSES, own_folder
@@ -165,6 +166,13 @@ def test_public_layouts_are_read_from_disks_alone(s3: Bucket, tmp_path: Path, fa
     settings = Settings(data=Path(s3.address()), root=tmp_path)
     with pytest.raises(SpecError, match=r"'s3://pets-.* is a bucket, and (voc|coco) data are read from a folder"):
         open_source(family, DataSpec(), settings)
+
+
+def test_passwords_are_in_no_error_of_the_library() -> None:
+    for ask in (lambda data: wilss.open_source("voc", data), lambda data: Settings(data=Path(data))):
+        with pytest.raises(ValueError, match="holds a user, a password or options") as caught:
+            ask("s3://me:s3cr3tw0rd@pets/x")
+        assert "s3cr3tw0rd" not in str(caught.value)
 
 
 def test_addresses_are_shown_as_people_write_them(s3: Bucket) -> None:
