@@ -44,7 +44,7 @@ class Compared(BaseModel):
 
 
 class Scored(BaseModel):
-    """Mean IoU against true masks, over classes of the model that these show; of the origin, and of the exported graph."""
+    """Mean IoU against true masks, over classes of the model that these show; of the origin, and of the graph."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -99,7 +99,7 @@ def test_onnx_gives_the_same_at_any_size_and_number(model: Model, onnx_file: Pat
 
 
 def test_true_masks_tell_what_a_graph_loses(model: Model) -> None:
-    """The mask is what the model finds, but for a row of void, one of a class that it lacks, and a quarter of another."""
+    """The mask is what the model finds, but a row of void, one of a class that it lacks, and a quarter of another."""
     first, second = pictures((40, 40), (30, 50))
     found = model.predict(first.image)
     mask = found.clone()
