@@ -1,8 +1,8 @@
 """From nothing but Python to a first prediction: ``python -m tests.benchmarks.first_prediction``.
 
-The wheel of this tree is installed by pip into an empty environment, and used from an empty folder: pseudo-labels of one
-image by the foundation models that the wheel brings, then ``wilss demo``, which trains a student, and ``wilss predict``
-with it. Seconds of each; those of installing depend on the network and on what pip has kept.
+The wheel of this tree is installed by pip into an empty environment, and used from an empty folder: pseudo-labels of
+one image by the foundation models that the wheel brings, then ``wilss demo``, which trains a student, and ``wilss
+predict`` with it. Seconds of each; those of installing depend on the network and on what pip has kept.
 """
 
 from __future__ import annotations
