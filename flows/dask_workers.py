@@ -7,6 +7,7 @@ that is lost, however it ended, is no error: its parts are done again.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,9 +70,23 @@ def _runner(settings: Settings) -> Iterator[DaskTaskRunner]:
     own = {f"distributed.{of}.http.routes": [] for of in ("scheduler", "worker")} | {
         "distributed.deploy.lost-worker-timeout": "120s"  # of 15 s, in which a busy machine starts no torch
     }
-    with dask.config.set(own), DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=local) as runner:
+    with (
+        dask.config.set(own),
+        _silent_tracker(),
+        DaskTaskRunner(cluster_class=LocalCluster, cluster_kwargs=local) as runner,
+    ):
         _start(runner, settings.workers)
         yield runner
+
+
+@contextmanager
+def _silent_tracker() -> Iterator[None]:
+    """After Ctrl-C, Python's process that tracks semaphores would tell of them; it takes its warnings from here."""
+    sys.warnoptions.append("ignore:resource_tracker")
+    try:
+        yield
+    finally:
+        sys.warnoptions.remove("ignore:resource_tracker")
 
 
 def _start(runner: DaskTaskRunner, workers: int) -> None:

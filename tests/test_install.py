@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import venv
-from collections.abc import Callable
 from importlib.metadata import requires, version
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from tests.built import Built
+from tests.empty_environment import Installed, environment, install, pip
 
 LABEL = """
 import numpy, wilss
@@ -26,9 +23,6 @@ image = numpy.full((64, 64, 3), 128, numpy.uint8)
 print(*wilss.label([image], [["star"]], classes=["star"]).label_map(0).shape)
 """
 """Takes both foundation models out of the wheel."""
-
-Installed = Callable[..., str]
-"""Words of a command of an environment -> what it prints, run in an empty folder."""
 
 
 def test_every_declared_range_is_met() -> None:
@@ -90,30 +84,3 @@ def require_all_works(run: Installed, site: Path) -> None:
     assert "--device" in run("wilss", "demo", "--help")
     assert "no models yet" in run("wilss", "models", "list")
     assert "clip:scenes" in run("wilss", "foundations", "list")
-
-
-def environment(folder: Path) -> Installed:
-    """An empty environment below a folder; what is run in it knows nothing of this one."""
-    venv.create(folder / "env", symlinks=True)
-    (folder / "empty").mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "WILSS_", "VIRTUAL"))}
-
-    def run(program: str, *words: str) -> str:
-        command = [str(folder / "env" / "bin" / program), *words]
-        done = subprocess.run(command, cwd=folder / "empty", env=kept, capture_output=True, text=True, check=False)
-        assert not done.returncode, done.stdout + done.stderr
-        return done.stdout
-
-    return run
-
-
-def install(wheel: Path, folder: Path, *options: str) -> None:
-    pip(folder, "install", "--quiet", *options, str(wheel))
-
-
-def pip(folder: Path, *words: str) -> str:
-    """pip of this environment, at work in the other one."""
-    command = [sys.executable, "-m", "pip", "--python", str(folder / "env" / "bin" / "python"), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert not done.returncode, done.stdout + done.stderr
-    return done.stdout

@@ -24,6 +24,7 @@ def models_export(
     output: Literal["labels", "logits"] = "labels",
     int8: Flag = False,
     pictures: Annotated[tuple[Path, ...], several("--pictures", "--picture")] = (),
+    masks: Path | None = None,
     root: Root = None,
     json: Json = False,
 ) -> None:
@@ -40,11 +41,13 @@ def models_export(
         output: of the graph: class ids of every pixel, or logits
         int8: an ONNX model with eight-bit numbers too, with ranges found on the pictures
         pictures: files and folders of pictures on which the graph is compared; built-in ones when left out
+        masks: folder of their true masks, NAME.png of the model's class ids: the table then has the mean IoU of the
+            model and of each graph
     """
     from stores.models.export import export_model
     from stores.models.graphs import Wanted
 
-    wanted = Wanted(format, output, int8, pictures)
+    wanted = Wanted(format, output, int8, pictures, masks)
     exported = export_model(model, root or default_root(), to, wanted)
     if json:
         print_json({"folder": str(exported.folder), "parity": _plain(exported)})
@@ -96,6 +99,7 @@ def _plain(exported: Exported) -> dict[str, object]:
 def _print_parity(exported: Exported) -> None:
     if not exported.parity:
         return
+    scored = [one.truth for one in exported.parity.values() if one.truth is not None]
     rows = [
         [
             name,
@@ -104,8 +108,11 @@ def _print_parity(exported: Exported) -> None:
             f"{100 * one.equal:.3f}",
             f"{100 * one.as_predicted:.3f}",
             f"{100 * one.iou:.2f}",
+            *([f"{100 * one.truth.graph:.2f}"] if one.truth else []),
         ]
         for name, one in exported.parity.items()
     ]
     columns = ["graph", "pictures", "max difference of logits", "equal pixels %", "as predicted %", "mIoU with it %"]
+    if scored:
+        columns.append(f"mIoU with the truth % (model {100 * scored[0].model:.2f})")
     print_table("compared with the model", columns, rows, left=True)

@@ -44,7 +44,7 @@ def export_model(name: str, root: Path, to: Path, wanted: Wanted) -> Exported:
     wanted.check()
     folder = model_folder(name, root)
     model = Model.open(folder, torch.device("cpu"))
-    pictures = pictures_for(wanted.pictures) if wanted.has_graph else []
+    pictures = pictures_for(wanted.pictures, wanted.masks) if wanted.has_graph else []
     writable_folder(to.parent)
     with whole_file(to, shared=True) as partial:
         partial.mkdir(exist_ok=True)

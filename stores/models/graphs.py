@@ -34,13 +34,15 @@ class Wanted:
     """What is exported beside the model folder.
 
     output: of the graph. int8: an ONNX model with eight-bit numbers as well. pictures: files and folders on which the
-    graph is compared with its origin, and int8's ranges are found; scenes of the built-in world when empty.
+    graph is compared with its origin, and int8's ranges are found; scenes of the built-in world when empty. masks:
+    folder of the pictures' true masks, by which both are scored as well.
     """
 
     format: Format = "safetensors"
     output: Output = "labels"
     int8: bool = False
     pictures: tuple[Path, ...] = ()
+    masks: Path | None = None
 
     @property
     def has_graph(self) -> bool:
@@ -53,6 +55,8 @@ class Wanted:
             raise SpecError("--int8 makes an ONNX model; add --format onnx, or leave out --int8")
         if self.pictures and not self.has_graph:
             raise SpecError("--pictures compare a graph with its origin; add --format onnx or torch-export")
+        if self.masks and not self.pictures:
+            raise SpecError("--masks are the true masks of pictures; name these with --pictures, or leave out --masks")
         if self.format == "onnx":
             require_onnx()
 

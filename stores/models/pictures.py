@@ -8,11 +8,11 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor
 
-from wilss.data.files import read_rgb
+from wilss.data.files import read_mask, read_rgb
 from wilss.data.image_names import IMAGE_SUFFIXES
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import World
-from wilss.errors import DataError, SpecError
+from wilss.errors import DataError, DataNotFoundError, SpecError
 from wilss.escapes import harmless
 from wilss.models.parity import Picture
 
@@ -21,15 +21,32 @@ BUILT_IN = ((96, 96), (240, 320), (500, 375), (600, 800))
 EACH = 4
 
 
-def pictures_for(paths: Sequence[Path]) -> list[Picture]:
+def pictures_for(paths: Sequence[Path], masks: Path | None = None) -> list[Picture]:
     """Pictures of files and of folders, or scenes of the built-in world where nothing is named.
 
-    Raises SpecError for a folder without any, DataNotFoundError or DataError for a file that is none.
+    Args:
+        masks: folder that has a true mask NAME.png for every picture, of class ids of the model.
+
+    Raises SpecError for a folder without any, DataNotFoundError or DataError for a file that is none, or a mask that is
+    not there or has another size.
     """
     if not paths:
         return _scenes()
     files = [file for path in paths for file in (_inside(path) if path.is_dir() else [path])]
-    return [Picture(harmless(str(file)), _read(file)) for file in dict.fromkeys(files)]
+    return [_picture(file, masks / f"{file.stem}.png" if masks else None) for file in dict.fromkeys(files)]
+
+
+def _picture(file: Path, mask: Path | None) -> Picture:
+    image = _read(file)
+    if mask is None:
+        return Picture(harmless(str(file)), image)
+    if not mask.is_file():
+        raise DataNotFoundError(f"'{mask}' does not exist: the true mask of '{file}'; add it, or leave out --masks")
+    truth = read_mask(mask)
+    if truth.shape != image.shape[1:]:
+        sizes = [f"{size[1]} x {size[0]}" for size in (truth.shape, image.shape[1:])]
+        raise DataError(f"mask '{mask}' is {sizes[0]}, its picture '{file}' {sizes[1]}; give masks of the same size")
+    return Picture(harmless(str(file)), image, truth)
 
 
 def _read(file: Path) -> Tensor:

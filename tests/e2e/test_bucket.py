@@ -16,6 +16,7 @@ import pytest
 
 from stores.artefacts import Store
 from tests.e2e.test_kill import ROOT, read_until, wait_for_the_end_of
+from tests.pace import wait_for
 from tests.s3 import SECRET, Bucket
 from wilss.layout import root_folder
 
@@ -86,25 +87,35 @@ def test_machines_that_are_killed_one_after_the_other_end_as_a_folder_would(s3: 
 
 @pytest.mark.parametrize("faults", [0.0, 0.05])
 def test_two_machines_at_once_make_everything_once_and_share_the_labels(
-    s3: Bucket, tmp_path: Path, faults: float
+    s3: Bucket, tmp_path: Path, faults: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The first that labels is stopped until the other one does: how fast each is decides nothing."""
+    monkeypatch.setenv("WILSS_LEASE_SECONDS", "600")  # the one that is stopped keeps its shard
     s3.network.faults = faults
-    runs = [start(s3, tmp_path / name) for name in "ab"]
+    told = {name: tmp_path / f"{name}.txt" for name in "ab"}
+    runs = {name: start(s3, tmp_path / name, stdout=path.open("w")) for name, path in told.items()}
     try:
-        outputs = [run.communicate(timeout=900)[0] for run in runs]
+        wait_for(lambda: any(labelled(path.read_text()) for path in told.values()), 300, "the first shard")
+        first = min(told, key=lambda name: not labelled(told[name].read_text()))
+        (other,) = set(told) - {first}
+        runs[first].send_signal(signal.SIGSTOP)
+        wait_for(lambda: labelled(told[other].read_text()), 120, "a shard of the other one", told[other].read_text)
+        runs[first].send_signal(signal.SIGCONT)
+        codes = [run.wait(900) for run in runs.values()]
     finally:
-        for run in runs:
+        for run in runs.values():
             run.kill()
-    assert [run.returncode for run in runs] == [0, 0], outputs
+    outputs = {name: path.read_text() for name, path in told.items()}
+    assert codes == [0, 0], outputs
     s3.network.faults = 0.0
     written = [one for one in s3.network.seen if one.startswith("PUT") and "/commits/" in one]
     assert len(s3.commits()) == len(set(report_of(s3)["artefacts"].values()))
     assert len(set(written)) == len(s3.commits())
-    first, second = (labelled(output) for output in outputs)
-    assert first | second, outputs
-    assert not first & second, "each shard is made by one of them"
-    assert not any(SECRET in output for output in outputs)
-    for name in "ab":
+    made = [labelled(output) for output in outputs.values()]
+    assert all(made), "both make some"
+    assert not made[0] & made[1], "each shard is made by one of them"
+    assert not any(SECRET in output for output in outputs.values())
+    for name in told:
         root = next((tmp_path / name / "buckets").iterdir())
         assert Store(root).all("checkpoints")
     assert "report: found" in finish(s3, tmp_path / "c")

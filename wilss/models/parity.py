@@ -9,16 +9,21 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from wilss.data.source import VOID
+from wilss.measure.confusion import confusion, iou
 from wilss.models.deployable import Deployable
 from wilss.models.graphs import Run
 from wilss.models.model import Model
 
+IDS = 256
+
 
 class Picture(NamedTuple):
-    """An image uint8 ``(3, H, W)`` by name."""
+    """An image uint8 ``(3, H, W)`` by name, and its true mask uint8 ``(H, W)`` of class ids where it is at hand."""
 
     name: str
     image: Tensor
+    mask: Tensor | None = None
 
 
 class Compared(BaseModel):
@@ -38,11 +43,20 @@ class Compared(BaseModel):
     as_predicted: float
 
 
+class Scored(BaseModel):
+    """Mean IoU against true masks, over classes of the model that these show; of the origin, and of the graph."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: float
+    graph: float
+
+
 class Parity(BaseModel):
     """All pictures together, and each.
 
     logits: largest difference. equal, as_predicted: shares of all pixels. iou: mean over the classes that either
-    gives, of what the exported model finds with what its origin finds.
+    gives, of what the exported model finds with what its origin finds. truth: where there are true masks.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +65,7 @@ class Parity(BaseModel):
     equal: float
     as_predicted: float
     iou: float
+    truth: Scored | None = None
     pictures: tuple[Compared, ...]
 
 
@@ -62,12 +77,15 @@ def compare(model: Model, run: Run, pictures: Iterable[Picture]) -> Parity:
         model: the origin. run: the exported graph.
     """
     origin = Deployable(model.network, model.card).eval()
-    found, counts = [], torch.zeros(3, 256)
-    for name, image in pictures:
+    found, counts, truth = [], torch.zeros(3, IDS), torch.zeros(2, IDS, IDS, dtype=torch.int64)
+    for name, image, mask in pictures:
         given = run(image[None])
         wanted, theirs = (output[0] for output in origin(image[None]))
         labels = given["labels"][0] if "labels" in given else origin.ids[given["logits"][0].argmax(0)]
         counts += _counted(labels, wanted)
+        if mask is not None:
+            known = mask.where(torch.isin(mask, origin.ids), VOID)
+            truth += torch.stack([confusion(known, of, IDS) for of in (model.predict(image), labels)])
         found.append(
             Compared(
                 picture=name,
@@ -78,16 +96,16 @@ def compare(model: Model, run: Run, pictures: Iterable[Picture]) -> Parity:
                 as_predicted=float((labels == model.predict(image)).double().mean()),
             )
         )
-    return _together(found, counts)
+    return _together(found, counts, truth)
 
 
 def _counted(labels: Tensor, wanted: Tensor) -> Tensor:
-    """Pixels of every class id: found, wanted, both; ``(3, 256)``."""
+    """Pixels of every class id: found, wanted, both; ``(3, IDS)``."""
     both = labels[labels == wanted]
-    return torch.stack([torch.bincount(ids.flatten().long(), minlength=256) for ids in (labels, wanted, both)]).float()
+    return torch.stack([torch.bincount(ids.flatten().long(), minlength=IDS) for ids in (labels, wanted, both)]).float()
 
 
-def _together(found: Sequence[Compared], counts: Tensor) -> Parity:
+def _together(found: Sequence[Compared], counts: Tensor, truth: Tensor) -> Parity:
     pixels = [one.height * one.width for one in found]
     united = counts[0] + counts[1] - counts[2]
     there = united > 0
@@ -97,8 +115,13 @@ def _together(found: Sequence[Compared], counts: Tensor) -> Parity:
         equal=_share([one.equal for one in found], pixels),
         as_predicted=_share([one.as_predicted for one in found], pixels),
         iou=float((counts[2][there] / united[there]).mean()),
+        truth=Scored(model=_miou(truth[0]), graph=_miou(truth[1])) if truth.any() else None,
         pictures=tuple(found),
     )
+
+
+def _miou(matrix: Tensor) -> float:
+    return float(iou(matrix).nanmean())
 
 
 def _share(values: Sequence[float], pixels: Sequence[int]) -> float:

@@ -18,7 +18,7 @@ from stores.models.export import export_model
 from stores.models.graphs import Wanted
 from stores.models.pictures import BUILT_IN, pictures_for
 from tests.stores.students import publish_student
-from wilss.errors import DamagedArtefactError, DataError, SpecError, StorageError
+from wilss.errors import DamagedArtefactError, DataError, DataNotFoundError, SpecError, StorageError
 
 PLAIN = Wanted()
 
@@ -80,6 +80,7 @@ def test_an_onnx_model_lies_beside_with_what_it_was_compared_on(tmp_path: Path, 
         (Wanted(int8=True), "--int8 makes an ONNX model; add --format onnx"),
         (Wanted("torch-export", int8=True), "--int8 makes an ONNX model"),
         (Wanted(pictures=(Path("a.png"),)), "--pictures compare a graph"),
+        (Wanted("torch-export", masks=Path("masks")), "--masks are the true masks of pictures"),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path: Path, wanted: Wanted, message: str) -> None:
@@ -106,8 +107,25 @@ def test_nothing_is_left_of_an_export_that_fails(tmp_path: Path, photos: Path) -
 
 def test_built_in_pictures_have_four_sizes() -> None:
     pictures = pictures_for(())
-    assert {tuple(image.shape[1:]) for _, image in pictures} == set(BUILT_IN)
-    assert len({image.float().mean() for _, image in pictures}) == len(pictures) == 16
+    assert {tuple(image.shape[1:]) for _, image, _ in pictures} == set(BUILT_IN)
+    assert len({image.float().mean() for _, image, _ in pictures}) == len(pictures) == 16
+
+
+def test_true_masks_are_those_of_the_pictures(tmp_path: Path, photos: Path) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for k, (height, width) in enumerate([(30, 40), (64, 64), (70, 90)]):
+        Image.fromarray(np.full((height, width), k, np.uint8)).save(masks / f"{k}.png")
+    found = pictures_for((photos,), masks)
+    assert [int(one.mask.unique()) for one in found if one.mask is not None] == [0, 1, 2]
+    Image.fromarray(np.zeros((40, 30), np.uint8)).save(masks / "0.png")
+    with pytest.raises(
+        DataError, match=r"0\.png' is 30 x 40, its picture '.*0\.png' 40 x 30; give masks of the same size"
+    ):
+        pictures_for((photos,), masks)
+    (masks / "0.png").unlink()
+    with pytest.raises(DataNotFoundError, match=r"0\.png' does not exist: the true mask of .* or leave out --masks"):
+        pictures_for((photos,), masks)
 
 
 def test_nothing_is_left_where_the_disk_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_sides_are_shrunk_as_images_are() -> None:
 
 @pytest.mark.parametrize("size", [size for size in SIZES if min(size) > 1])
 def test_the_graph_gives_what_predict_gives(model: Model, size: tuple[int, int]) -> None:
-    ((_, image),) = pictures(size)
+    ((_, image, _),) = pictures(size)
     labels, logits = Deployable(model.network, model.card)(image[None])
     assert logits.shape == (1, 4, *size)
     assert torch.equal(labels[0], model.predict(image))
@@ -96,6 +96,26 @@ def test_onnx_gives_the_same_at_any_size_and_number(model: Model, onnx_file: Pat
     together, alone = run(images)["labels"], torch.cat([run(image[None])["labels"] for image in images])
     assert float((together == alone).double().mean()) >= 0.999
     assert len(together.unique()) > 1
+
+
+def test_true_masks_tell_what_a_graph_loses(model: Model) -> None:
+    """The mask is what the model finds, but a row of void, one of a class that it lacks, and a quarter of another."""
+    first, second = pictures((40, 40), (30, 50))
+    found = model.predict(first.image)
+    mask = found.clone()
+    mask[0], mask[1] = 255, 99
+    mask[20:, 20:] = 7
+
+    def nothing(images: Tensor) -> dict[str, Tensor]:
+        return {"labels": torch.zeros(1, *images.shape[2:], dtype=torch.uint8)}
+
+    assert compare(model, nothing, [second]).truth is None
+    scored = compare(model, nothing, [first._replace(mask=mask), second]).truth
+    seen, true = found[2:], mask[2:]
+    ious = [float(((seen == k) & (true == k)).sum() / ((seen == k) | (true == k)).sum()) for k in true.unique()]
+    assert scored is not None
+    assert scored.model == pytest.approx(sum(ious) / len(ious))
+    assert scored.graph == pytest.approx(float((true == 0).double().mean()) / len(ious))
 
 
 def test_an_onnx_model_says_what_it_knows(model: Model, onnx_file: Path, tmp_path: Path) -> None:
