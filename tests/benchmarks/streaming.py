@@ -73,7 +73,7 @@ def pack(folder: Path) -> None:
     """Put the images and masks of a folder into shards, which take their place."""
     images = sorted((folder / "images").iterdir())
     for number, start in enumerate(range(0, len(images), A_SHARD)):
-        with tarfile.open(folder / f"part-{number:05d}.tar", "w") as tar:
+        with tarfile.open(folder / f"part-{number:05d}.tar", "w", dereference=True) as tar:
             for image in images[start : start + A_SHARD]:
                 tar.add(image, image.name)
                 if (mask := folder / "masks" / f"{image.stem}.png").is_file():

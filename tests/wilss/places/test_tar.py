@@ -26,6 +26,31 @@ def test_files_are_found_where_they_begin(tmp_path: Path, form: int) -> None:
     assert {member.name: DISK.part(path, member.start, member.size) for member in members} == files
 
 
+def test_a_second_name_of_a_file_in_the_tar_is_that_file(tmp_path: Path) -> None:
+    """As tar writes a file that has two names on the disk."""
+    (tmp_path / "a.jpg").write_bytes(b"first")
+    (tmp_path / "b.jpg").hardlink_to(tmp_path / "a.jpg")
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        for name in ("a.jpg", "b.jpg"):
+            tar.add(tmp_path / name, f"./{name}")
+    members, others = members_of(tmp_path / "s.tar", DISK)
+    assert others == 0
+    found = {member.name: DISK.part(tmp_path / "s.tar", member.start, member.size) for member in members}
+    assert found == {"./a.jpg": b"first", "./b.jpg": b"first"}
+
+
+def test_a_name_that_comes_twice_is_listed_twice(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        for size in (3, 5):
+            entry = tarfile.TarInfo("a.jpg")
+            entry.size = size
+            tar.addfile(entry, io.BytesIO(bytes(size)))
+    assert [(member.name, member.size) for member in members_of(tmp_path / "s.tar", DISK)[0]] == [
+        ("a.jpg", 3),
+        ("a.jpg", 5),
+    ]
+
+
 def test_links_are_counted_and_never_followed(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "s.tar", "w") as tar:
         for name, kind in (("folder", tarfile.DIRTYPE), ("a.jpg", tarfile.SYMTYPE), ("b.jpg", tarfile.LNKTYPE)):

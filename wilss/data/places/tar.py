@@ -30,17 +30,23 @@ class Member(NamedTuple):
 def members_of(path: Path, place: Ranged) -> tuple[list[Member], int]:
     """The files of a tar, in its order, and how many other entries it has (links, devices; folders do not count).
 
+    A hard link to a file that stands before it in the tar, as programs write the second name of a file, is that file.
+
     Raises DataError for a tar that is compressed, cut short or damaged, and for what is none.
     """
     _require_plain(path, place)
-    found: list[Member] = []
+    found: dict[str, Member] = {}
+    again: list[Member] = []
     others = 0
     for entry in _entries(path, place):
-        if entry.isreg() and not entry.issparse():
-            found.append(Member(entry.name, entry.offset_data, entry.size))
+        linked = found.get(entry.linkname) if entry.islnk() else None
+        if linked or (entry.isreg() and not entry.issparse()):
+            member = Member(entry.name, *(linked[1:] if linked else (entry.offset_data, entry.size)))
+            again += [member] if entry.name in found else []
+            found.setdefault(entry.name, member)
         else:
             others += not entry.isdir()
-    return found, others
+    return [*found.values(), *again], others
 
 
 def _require_plain(path: Path, place: Ranged) -> None:
