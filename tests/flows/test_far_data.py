@@ -106,6 +106,25 @@ def test_data_in_a_bucket_give_the_same_artefacts_through_a_bad_network(
         assert KEY.encode() not in content
 
 
+@pytest.mark.slow
+def test_two_devices_learn_from_shards_in_a_bucket_what_one_learns_from_a_disk(
+    wilss: Wilss, s3: Bucket, tmp_path: Path
+) -> None:
+    file = benchmark_file(tmp_path)
+    near = shards_of(own_folder(tmp_path / "folder", masks=True), tmp_path / "shards", 4, "json")
+    words = ("step", file, "--step", 0, *OPTIONS, "data.shuffle_buffer=20", "base.epochs=2", "--device", "cpu")
+    s3.network.faults = 0.05
+    students = []
+    for name, data, devices in (("one", near, 1), ("two", upload(near, s3, "pets"), 2)):
+        code, _, err = wilss(*words, "--data", data, "--devices", devices, "--root", tmp_path / name)
+        assert code == 0, err
+        (folder,) = (tmp_path / name / "checkpoints").glob("??/*")
+        students.append((folder.name, load_card(folder, StudentCard).history))
+    assert students[0][0] == students[1][0]
+    for one, two in zip(students[0][1], students[1][1], strict=True):
+        assert two == pytest.approx(one, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
