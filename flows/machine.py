@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from wilss.errors import SpecError
+from wilss.layout import whole
 from wilss.settings import Settings, weights_folder
 from wilss.words import explain
 
@@ -42,7 +43,7 @@ def variables_of(settings: Settings) -> dict[str, str]:
         value = getattr(settings, field)
         parts = value if isinstance(value, tuple) else (value,)
         said = [part for part in parts if part not in (None, False, "")]
-        if words := [str(part.resolve()) if isinstance(part, Path) else str(part) for part in said]:
+        if words := [str(whole(part)) if isinstance(part, Path) else str(part) for part in said]:
             told[f"WILSS_{field.upper()}"] = os.pathsep.join(words)
     return told
 
@@ -76,5 +77,5 @@ def with_weights(settings: Settings) -> Settings:
     """The same; without any weights folder, one called ``weights`` inside or beside the data folder is used."""
     if settings.weights is not None or settings.data is None:
         return settings
-    beside = (settings.data / "weights", settings.data.resolve().parent / "weights")
+    beside = (settings.data / "weights", whole(settings.data).parent / "weights")
     return settings.model_copy(update={"weights": next((folder for folder in beside if folder.is_dir()), None)})

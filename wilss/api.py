@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from wilss.bucket.address import data_folder
 from wilss.data.families import family_of
 from wilss.data.families import open_source as open_family
 from wilss.data.given import Picture, Pictures, tag_table, words_of
@@ -182,6 +183,8 @@ def open_source(
     """
     named = _named(str(name), classes)
     spec = make_spec(merge({"preset": preset, **named}, settings or {}))
+    if data is not None:
+        data = data_folder(Path(data))
     machine = Settings.model_validate(
         {"data": data, "voc": voc, "labels_csv": labels_csv, "skip_unreadable": skip_unreadable}
     )

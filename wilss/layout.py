@@ -43,6 +43,13 @@ def root_folder(place: str | Path) -> Path:
     return open_root(place)
 
 
+def whole(place: Path) -> Path:
+    """A folder or file as another working folder names it alike; the address of a bucket is whole as it is."""
+    from wilss.bucket.address import as_named, is_address
+
+    return as_named(place) if is_address(place) else place.resolve()
+
+
 def artefact_folder(root: Path, kind: Kind, digest: str) -> Path:
     """Folder of an artefact, which need not exist."""
     return root / kind / digest[:2] / digest

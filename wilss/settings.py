@@ -16,8 +16,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from wilss.bucket.address import data_folder
 from wilss.errors import WeightsNotFoundError
-from wilss.layout import root_folder
+from wilss.layout import root_folder, whole
 from wilss.section import without_default
 from wilss.words import bytes_of
 
@@ -28,6 +29,7 @@ THREADS, DASK = "threads", "dask"
 EXAMPLE = "dask:tcp://127.0.0.1:8786"
 """Of a runner with an address."""
 Root = Annotated[Path, AfterValidator(root_folder)]
+Data = Annotated[Path | None, AfterValidator(lambda place: place and data_folder(place))]
 
 
 class Settings(BaseModel):
@@ -37,10 +39,14 @@ class Settings(BaseModel):
     ``WILSS_LABELS_CSV``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # which may hold a password
 
     root: Root = Field(Path("wilss-data"), description="folder of artefacts and runs, or s3://BUCKET/PREFIX")
-    data: Path | None = Field(None, description="data folder: VOC devkit, COCO, or your own images/ and labels.csv")
+    data: Data = Field(
+        None,
+        description="data folder: VOC devkit, COCO, or your own images/ and labels.csv, or shards (*.tar); your own "
+        "may be s3://BUCKET/PREFIX",
+    )
     voc: Path | None = Field(
         None, description="VOC folder of the later step of coco-to-voc and of the test of coco-to-pascal"
     )
@@ -115,7 +121,7 @@ class Settings(BaseModel):
     def sources(self) -> dict[str, str]:
         """Folders and files that a run reads, by option; runs over other ones are other runs."""
         named = {"data": self.data, "voc": self.voc, "labels_csv": self.labels_csv, "weights": self.weights}
-        return {option: str(path.resolve()) for option, path in named.items() if path is not None}
+        return {option: str(whole(path)) for option, path in named.items() if path is not None}
 
 
 def weights_folder(folder: Path | None) -> Path | None:

@@ -120,7 +120,7 @@ def data_check(
     Exit code 0: nothing to say but notes; 1: warnings; 2: a run would refuse the folder.
 
     Args:
-        folder: images/ and labels.csv, or a VOC or COCO folder
+        folder: images/ and labels.csv, shards (*.tar), s3://BUCKET/PREFIX of these; or a VOC or COCO folder
         benchmark: YAML file or name whose classes and lists are the known ones; any name is accepted when left out
         out: path of the PNG; a file under the root when left out
         json: print JSON
@@ -129,9 +129,11 @@ def data_check(
         skip_unreadable: leave out images that cannot be decoded, as of run
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
     """
+    from wilss.bucket.address import data_folder
     from wilss.errors import DataError
     from wilss.outputs import picture_path
 
+    folder = data_folder(folder)
     given = {"voc": voc, "labels_csv": labels_csv, "data": folder, "root": root}
     settings = machine_settings(**given, skip_unreadable=skip_unreadable or None)
     spec = make_run(benchmark, options, settings) if benchmark else None
@@ -156,6 +158,7 @@ def _checked(
     """What a check gives, or has given where nothing has changed since; the latter loads no torch."""
     from wilss.data.checked import Checked
     from wilss.data.learnt_from import folder_of
+    from wilss.data.places.opening import state_of
     from wilss.outputs import writable_folder
 
     asked = {
@@ -163,6 +166,7 @@ def _checked(
         "data": data.plain() if data else None,
         "out": str(out.absolute()),
         "skip_unreadable": settings.skip_unreadable,
+        **({"state": state} if (state := state_of(folder)) else {}),
     }
     places = (folder, settings.voc, settings.labels_csv, folder_of(settings.root, folder), *settings.imports)
     earlier = Checked(settings.root, asked, places)

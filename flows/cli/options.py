@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from flows.machine import machine_settings
-from wilss.layout import default_root, root_folder
+from wilss.layout import default_root, root_folder, whole
 from wilss.settings import Settings
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _elsewhere(value: Any) -> Any:
     """A setting as plain data that another working folder reads alike."""
     if isinstance(value, tuple | list):
         return [_elsewhere(inner) for inner in value]
-    return str(value.resolve()) if isinstance(value, Path) else value
+    return str(whole(value)) if isinstance(value, Path) else value
 
 
 MachineOptions = create_model("MachineOptions", __base__=_Machine, **_machine_fields())

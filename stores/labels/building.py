@@ -24,6 +24,7 @@ from wilss.data.images import TaggedImages
 from wilss.errors import FormatError
 from wilss.foundation.kinds import SCORERS, kind_of
 from wilss.foundation.label import Labelling, batches_of, grid_of
+from wilss.layout import whole
 from wilss.learn.methods.contract import Method
 from wilss.measure.quality import mask_quality, row_iou
 from wilss.progress import Progress
@@ -55,7 +56,7 @@ def card_of(
         step=step,
         class_ids=run.protocol.steps[step],
         spec=run.spec.model_dump(mode="json"),
-        data_root=data.resolve() if data else None,
+        data_root=whole(data) if data else None,
         voc_root=voc.resolve() if voc else None,
         seconds=seconds,
         quality=mean_quality(labels),

@@ -63,7 +63,7 @@ class ShardFill:
 
     def look_at(self, table: ImageTable) -> None:
         """Sizes and digests of the images of the shard."""
-        for place, position in enumerate(self.images):
+        for place, position in enumerate(table.soon(self.images)):
             image = table.image(position)
             self.sizes[place] = [*image.shape[-2:], *table.original_size(position)]
             self.pixels[place] = pixel_digest(image)

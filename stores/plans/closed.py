@@ -15,6 +15,7 @@ from stores.plans.session import Session
 from stores.progress import say
 from wilss.errors import RunnerError
 from wilss.fewshot.spec import make_fewshot_spec
+from wilss.layout import whole
 from wilss.register import load_registrations, loaded_files
 from wilss.settings import THREADS, Settings
 from wilss.spec import make_spec
@@ -80,4 +81,4 @@ def _whole(value: Any) -> Any:
     """A setting as another working folder reads it alike."""
     if isinstance(value, tuple):
         return tuple(map(_whole, value))
-    return value.resolve() if isinstance(value, Path) else value
+    return whole(value) if isinstance(value, Path) else value

@@ -16,8 +16,9 @@ from stores.models.start import MARK
 from stores.plans.given import GivenStudent
 from stores.plans.plan import Node, Plan
 from wilss.data.families import family_of
+from wilss.data.source import Distant
 from wilss.data.steps import StepLists
-from wilss.digest import ALGORITHM_VERSION, code_version, file_digest
+from wilss.digest import ALGORITHM_VERSION, code_version, digest_of, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.learn.base import joint_epochs
 from wilss.learn.schedule import passes_of
@@ -172,6 +173,15 @@ def _own_data(of: Ingredients) -> dict[str, int | str]:
     return code_version(1, family_of(of.lists.protocol.family).source)
 
 
+def _order(of: Ingredients, step: int) -> dict[str, Any]:
+    """In which order images are learnt from, where it is not any: it follows which of them lie in one shard."""
+    source, buffer = of.lists.source, of.spec.data.shuffle_buffer
+    if not buffer:
+        return {}
+    shards = source.shards(of.lists.ids(step)) if isinstance(source, Distant) else ()
+    return {"shuffle_buffer": buffer, **({"shards": digest_of(shards)} if shards else {})}
+
+
 def _base(of: Ingredients) -> Recipe:
     """The student of step 0, trained or taken from a checkpoint."""
     spec = of.spec
@@ -189,6 +199,7 @@ def _base(of: Ingredients) -> Recipe:
         "weights": of.weights,
         "augment": spec.augment.plain(),
         "train": of.base_training.plain(),
+        **_order(of, 0),
     }
     if spec.merged and (code := code_version(spec.entry.version, spec.entry.source)):
         facts["method"] = code  # which is nothing but this training
@@ -251,6 +262,7 @@ def _step(
         "augment": spec.augment.plain(),
         "train": spec.step.plain(),
         "seed": spec.seed,
+        **_order(of, step),
     }
     if elsewhere or of.lists.fingerprint(step) != of.lists.source.fingerprint:
         facts["data"] = of.lists.fingerprint(step)  # otherwise known through the base student

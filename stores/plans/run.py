@@ -54,9 +54,9 @@ class Run:
         self.spec, self.weights = self._network(spec)
         self.source = session.source(self.benchmark.family, self.benchmark.steps[0], spec.custom, spec.data)
         protocol = self.benchmark.merged() if spec.merged else self.benchmark
-        self.lists = self._of_its_time(
-            StepLists(self.source, session.training_list(self.source), protocol, spec.scenario, room=self.session.room)
-        )
+        room, buffer, training = self.session.room, spec.data.shuffle_buffer, session.training_list(self.source)
+        cut = StepLists(self.source, training, protocol, spec.scenario, room=room, buffer=buffer)
+        self.lists = self._of_its_time(cut)
         self.spec = self._with_scorer(self.spec)
         if self.spec.data.fit:
             card = self.given.card if self.given else load_card(self.start, StudentCard) if self.start else None

@@ -23,7 +23,7 @@ from PIL import Image
 
 from tests.benchmarks import last_line
 from wilss.data.palette import palette
-from wilss.data.stamps import SETTLED_NS
+from wilss.data.places.place import SETTLED_NS
 
 SIDE = (160, 120)
 CLASSES = 20

@@ -5,7 +5,8 @@ images, forty with tags alone on all others. ``wilss run`` labels them and learn
 its own with ``--memory 2GiB``. Files of equal content share their place on the disk: each is read and decoded for
 itself. For every size: the most memory that the process had, and seconds an image to open the data, to label them and
 to learn from them; "growth" is the largest ratio of a cost an image to that of the smaller set, 1 is flat. It fails
-where the peak is above the memory that was given, or labels or training grow by more than a tenth.
+where the peak is above the memory that was given, or labels or training grow by more than a tenth. With ``--shards``
+images lie in tars of a thousand, and are learnt from with a buffer of four.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,8 @@ from wilss.report.pictures import to_pil
 
 CLASSES, BASE, MASKED, TESTED = 80, 40, 400, 40
 DISTINCT, SIDE = 512, 64
+A_SHARD = 1000
+"""Images of one."""
 MEMORY, MOST_GROWTH = "2GiB", 1.1
 NAMES = tuple(f"class {k:02d}" for k in range(CLASSES))
 SETTINGS = ("step.epochs=1", "fmwiss.warmup_epochs=0", "step.batch_size=32", "step.min_iterations=0", "base.epochs=1")
@@ -64,12 +69,32 @@ def make_folder(folder: Path, images: int) -> Path:
     return file
 
 
-def measure(images: int) -> dict[str, Any]:
-    """Costs of one size."""
+def pack(folder: Path) -> None:
+    """Put the images and masks of a folder into shards, which take their place."""
+    images = sorted((folder / "images").iterdir())
+    for number, start in enumerate(range(0, len(images), A_SHARD)):
+        with tarfile.open(folder / f"part-{number:05d}.tar", "w", dereference=True) as tar:
+            for image in images[start : start + A_SHARD]:
+                tar.add(image, image.name)
+                if (mask := folder / "masks" / f"{image.stem}.png").is_file():
+                    tar.add(mask, f"{image.stem}.mask.png")
+    for name in ("images", "masks", "once"):
+        shutil.rmtree(folder / name)
+
+
+def measure(images: int, shards: bool = False) -> dict[str, Any]:
+    """Costs of one size.
+
+    Args:
+        shards: whether the images lie in shards, which are read one after the other.
+    """
     with tempfile.TemporaryDirectory() as name:
         data, root = Path(name) / "data", Path(name) / "root"
         words = ["run", make_folder(data, images), "--data", data, "--root", root, "--preset", "tiny"]
-        words += ["--memory", MEMORY, "--set", *SETTINGS]
+        if shards:
+            pack(data)
+        order = [f"data.shuffle_buffer={4 * A_SHARD}"] if shards else []
+        words += ["--memory", MEMORY, "--set", *SETTINGS, *order]
         peak = peak_of(*words)
         report = json.loads(next((root / "runs").glob("*/report.json")).read_text())
     seconds: dict[str, float] = report["stage_seconds"]
@@ -83,10 +108,11 @@ def main() -> None:
     """Measure, print a line a size and one JSON object, and fail for what is not as it has to be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[2_000, 200_000])
+    parser.add_argument("--shards", action="store_true", help="images in tars, learnt from in the order of the shards")
     given = parser.parse_args()
     found = []
     for images in given.sizes:
-        found.append(one := measure(images))
+        found.append(one := measure(images, given.shards))
         costs = ", ".join(f"{key[:-2]} {1e3 * one[key]:.2f} ms" for key in COSTS)
         print(f"{images:>9,} images: peak {one['peak_mib']:.0f} MiB, an image {costs}", flush=True)
     growth = {key: max((b[key] / a[key] for a, b in itertools.pairwise(found)), default=1.0) for key in COSTS}

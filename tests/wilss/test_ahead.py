@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.wilss.sharded import write_tar
 from wilss.data import ahead
 from wilss.data.looks import IMAGE_LOOK, MASK_LOOK, Looks, facts_of
+from wilss.data.places.opening import known_of
+from wilss.data.places.place import stamp_of
 from wilss.data.stamps import NAME, Stamps
 
 FILES = 150
@@ -21,7 +25,7 @@ FILES = 150
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Images that all differ, of which some are none."""
     now = time.time_ns
-    monkeypatch.setattr("wilss.data.stamps.time.time_ns", lambda: now() + 10**12)
+    monkeypatch.setattr("time.time_ns", lambda: now() + 10**12)
     monkeypatch.setattr("wilss.data.looks.MANY", 2)
     paths = [tmp_path / f"{number} ä.png" for number in range(FILES)]
     for number, path in enumerate(paths):
@@ -35,13 +39,28 @@ def test_the_same_is_seen(files: list[Path], monkeypatch: pytest.MonkeyPatch) ->
     stamps, alone = Stamps(None), Looks(Stamps(None))
     Looks(stamps).ahead(files, files)
     with monkeypatch.context() as patch:
-        patch.setattr("wilss.data.looks._look_at_image", lambda path: pytest.fail(f"{path} is looked at again"))
-        patch.setattr("wilss.data.looks._look_at_mask", lambda path: pytest.fail(f"{path} is looked at again"))
+        patch.setattr("wilss.data.looks._look_at_image", lambda path, held: pytest.fail(f"{path} is looked at again"))
+        patch.setattr("wilss.data.looks._look_at_mask", lambda path, held: pytest.fail(f"{path} is looked at again"))
         seen = [(Looks(stamps).image(path), Looks(stamps).mask(path)) for path in files[:-1]]
     assert seen == [(alone.image(path), alone.mask(path)) for path in files[:-1]]
     assert len({look.mask(path).values.get(9, 0) for look in [alone] for path in files[:20]}) == 2
     assert "decoded" in seen[3][0].problem
     assert "does not exist" in Looks(stamps).image(files[-1]).problem
+
+
+def test_files_in_a_tar_are_seen_by_processes_too(files: list[Path], tmp_path: Path) -> None:
+    write_tar(tmp_path / "tars" / "one.tar", {path.name: path.read_bytes() for path in files[:-1]})
+    stamps = known_of(tmp_path / "tars", None)
+    packed = list(stamps.place.layout(tmp_path / "tars").images.files.values())
+    assert len(packed) == FILES
+    Looks(stamps).ahead(packed)
+    assert stamps.unknown(packed, IMAGE_LOOK) == []
+    alone = Looks(Stamps(None))
+    for path in packed:
+        seen, expected = Looks(stamps).image(path), alone.image(tmp_path / path.name)
+        assert replace(seen, problem="") == replace(expected, problem="")
+        assert bool(seen.problem) == bool(expected.problem)
+        assert seen.problem.startswith(f"'{path}'") == bool(seen.problem)
 
 
 def test_what_others_remembered_is_not_looked_at(
@@ -60,7 +79,7 @@ def test_what_others_remembered_is_not_looked_at(
 
 def test_a_file_that_changes_meanwhile_is_looked_at_again(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     stamps, path = Stamps(None), files[5]
-    before = ahead.stamp_of(path)[0]
+    before = stamp_of(path)[0]
     facts = facts_of(IMAGE_LOOK, path)
     Image.fromarray(np.zeros((30, 40), np.uint8)).save(path)
     stamps.remember(path, before, facts)

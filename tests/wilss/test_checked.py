@@ -15,7 +15,7 @@ from wilss.data.checked import FOLDER, Checked
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     now = time.time_ns
-    monkeypatch.setattr("wilss.data.stamps.time.time_ns", lambda: now() + 10**12)
+    monkeypatch.setattr("time.time_ns", lambda: now() + 10**12)
     folder = tmp_path / "data"
     (folder / "images").mkdir(parents=True)
     (folder / "images" / "a.png").write_bytes(b"one")

@@ -29,7 +29,7 @@ from wilss.errors import DataError
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every file had been written long ago."""
     now = time.time_ns
-    monkeypatch.setattr("wilss.data.stamps.time.time_ns", lambda: now() + 10**12)
+    monkeypatch.setattr("time.time_ns", lambda: now() + 10**12)
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("_look_at_image", "_look_at_mask"):
         look = getattr(looks, name)
 
-        def counted(path: Path, look=look) -> dict[str, str]:  # type: ignore[no-untyped-def]
+        def counted(path: Path, held: bytes | None, look=look) -> dict[str, str]:  # type: ignore[no-untyped-def]
             found.append(path.name)
-            return look(path)
+            return look(path, held)
 
         monkeypatch.setattr(looks, name, counted)
     return found

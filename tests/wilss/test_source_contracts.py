@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from tests.flows.test_cli import voc_folder
+from tests.wilss.sharded import shards_of
 from tests.wilss.test_coco import coco_folder
 from tests.wilss.test_folder import CLASSES, own_folder
 from wilss.data.coco.objects import CocoSource
 from wilss.data.coco.source import CocoToVocSource
 from wilss.data.coco.split import CocoSplit
 from wilss.data.folder import FolderSource
+from wilss.data.places.opening import known_of
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.source import Source, Split
 from wilss.data.spec import World
@@ -92,6 +94,19 @@ class TestFolder(OnDisk):
 
     def make(self) -> Source:
         return FolderSource(self.folder / "own", CLASSES, (1, 2))
+
+
+class TestShards(OnDisk):
+    tags_of_masks = False
+
+    @classmethod
+    def write(cls, folder: Path) -> None:
+        (own_folder(folder / "own") / "eval.txt").write_text("e\n")
+        shards_of(folder / "own", folder / "shards", 2, "json")
+
+    def make(self) -> Source:
+        root = self.folder / "shards"
+        return FolderSource(root, CLASSES, (1, 2), stamps=known_of(root, None))
 
 
 class Good(ScenesSource):

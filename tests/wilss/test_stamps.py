@@ -26,7 +26,7 @@ def written(path: Path, content: bytes) -> Path:
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every file had been written long ago."""
     now = time.time_ns
-    monkeypatch.setattr("wilss.data.stamps.time.time_ns", lambda: now() + 10**12)
+    monkeypatch.setattr("time.time_ns", lambda: now() + 10**12)
 
 
 def counted(stamps: Stamps, path: Path, seen: list[Path]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,10 @@ def lists() -> StepLists:
     return StepLists.open(SOURCE, benchmark("scenes-15-5"), "overlap")
 
 
-def base(state: Path | None = None, **changes: Any) -> Trained:
+def base(state: Path | None = None, buffer: int = 0, **changes: Any) -> Trained:
     model = segmenter()
     spec, watch = TrainSpec.model_validate({**SGD, **changes}), Watch("base", None, state)
-    data = lists().base(32, "ignore")
+    data = replace(lists(), buffer=buffer).base(32, "ignore")
     return train_base(model, data, spec, AugmentSpec(crop=32), 0, watch), model
 
 
@@ -79,6 +80,7 @@ TRAININGS: dict[str, Callable[[], Trained]] = {
     "base": base,
     "base, few": lambda: base(batch_size=2, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
     "base, accumulated": lambda: base(accumulate=6, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
+    "base, buffered": lambda: base(buffer=7),
     "base, svf": lambda: base(tuning="svf"),
     "fmwiss": lambda: step("fmwiss"),
     "wilson": lambda: step("wilson"),

@@ -1,4 +1,4 @@
-"""What names a bucket as root, and the local folder that stands for it."""
+"""What names a bucket as root, and the local folder that stands for it; or a bucket that holds data."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ OWN = ".bucket"
 MARKER = "bucket.json"
 ADVICE = "delete that working root: the bucket has what counts"
 DEFAULT_SIZE = "20GB"
+
+
+class Use(NamedTuple):
+    """What a bucket is named for: the option, what it is called, and what one has to be allowed there."""
+
+    option: str
+    noun: str
+    rights: str
+
+
+ROOT = Use("root", "root", "list, read, write and delete")
+DATA = Use("data", "data folder", "list and read")
 
 
 class Address(NamedTuple):
@@ -58,7 +70,27 @@ def is_address(place: str | Path) -> bool:
     return OF_SCHEME.match(str(place)) is not None
 
 
-def parse_address(place: str | Path) -> Address:
+class BucketPath(type(Path())):  # type: ignore[misc]  # which is that of this system
+    """What an object below an address is called; unlike other paths it is written with two slashes."""
+
+    def __str__(self) -> str:
+        scheme, colon, rest = super().__str__().partition(":/")
+        return f"{scheme}{colon}/{rest}" if colon else scheme
+
+
+def as_named(place: Path) -> Path:
+    """A folder; one in a bucket as `BucketPath`."""
+    return BucketPath(place) if is_address(place) and not isinstance(place, BucketPath) else place
+
+
+def data_folder(place: Path) -> Path:
+    """A folder of data as a user names it. Raises SpecError for an address that is none of a bucket."""
+    if is_address(place):
+        parse_address(place, DATA)
+    return as_named(place)
+
+
+def parse_address(place: str | Path, use: Use = ROOT) -> Address:
     """The bucket that is named. Raises SpecError, without the text where it may hold a password."""
     scheme = OF_SCHEME.match(text := str(place))
     rest = text[scheme.end() :].rstrip("/") if scheme else ""
@@ -66,15 +98,15 @@ def parse_address(place: str | Path) -> Address:
     bucket, _, prefix = rest.partition("/")
     if "@" in text or "?" in text or "#" in text:
         raise SpecError(
-            "the address of a root holds a user, a password or options; give s3://BUCKET/PREFIX alone: credentials "
-            "come from the environment or the profile, as the provider's own tools read them"
+            f"the address of a {use.noun} holds a user, a password or options; give s3://BUCKET/PREFIX alone: "
+            "credentials come from the environment or the profile, as the provider's own tools read them"
         )
     if not scheme or scheme[1].lower() != "s3":
-        raise SpecError(f"'{text[:80]}' is no root; a root is a folder or s3://BUCKET/PREFIX")
+        raise SpecError(f"'{text[:80]}' is no {use.noun}; a {use.noun} is a folder or s3://BUCKET/PREFIX")
     if not BUCKET.fullmatch(bucket) or (prefix and not PREFIX.fullmatch(prefix)) or ".." in prefix.split("/"):
         raise SpecError(
-            f"'{text[:80]}' names no bucket and prefix; a root is s3://BUCKET/PREFIX, its prefix of letters, digits, "
-            "'-', '_', '.' and '/'"
+            f"'{text[:80]}' names no bucket and prefix; a {use.noun} is s3://BUCKET/PREFIX, its prefix of letters, "
+            "digits, '-', '_', '.' and '/'"
         )
     return Address(bucket, prefix)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from wilss.bucket.address import Marker
+from wilss.bucket.address import ROOT, Marker, Use
 from wilss.bucket.connection import connect
 from wilss.bucket.refusals import BEYOND, is_lasting, reason_of, told
 from wilss.damage import FileMark
@@ -40,9 +40,9 @@ class Client:
     Keys are written with slashes and lie below the prefix.
     """
 
-    def __init__(self, marker: Marker) -> None:
-        self.address = marker.address
-        self._store = connect(marker)
+    def __init__(self, marker: Marker, use: Use = ROOT) -> None:
+        self.address, self._use = marker.address, use
+        self._store = connect(marker, use)
 
     def get(self, key: str, known: str = "") -> tuple[bytes, str] | None:
         """Content and tag; None for an object that is not there, or is as it was with a known tag."""
@@ -141,6 +141,24 @@ class Client:
 
         return self._again("read", ask)
 
+    def part(self, held: Held, start: int, end: int) -> bytes | None:
+        """Bytes of a listed object; None where it is gone, or another version stands there."""
+        import obstore
+
+        def ask() -> bytes | None:
+            try:
+                found = obstore.get(self._store, held.key, options={"range": (start, end)})
+                content = bytes(found.bytes())
+            except FileNotFoundError:
+                return None
+            if (str(found.meta["e_tag"]), found.meta["size"]) != (held.tag, held.bytes):
+                return None
+            if len(content) != end - start:
+                raise _CutError
+            return content
+
+        return self._again("read", ask)
+
     def list(self, prefix: str) -> list[Held]:
         """Objects below a prefix, by name."""
         import obstore
@@ -179,10 +197,10 @@ class Client:
                 return ask()
             except (GenericError, _CutError) as error:
                 if attempt == TRIES - 1 or is_lasting(error):
-                    raise BucketError(told(self.address, verb, error)) from None
+                    raise BucketError(told(self.address, verb, error, self._use)) from None
                 time.sleep(0.05 * 2**attempt)
             except (BaseError, FileNotFoundError, ValueError) as error:
-                raise BucketError(told(self.address, verb, error)) from None
+                raise BucketError(told(self.address, verb, error, self._use)) from None
         raise AssertionError  # pragma: no cover
 
 

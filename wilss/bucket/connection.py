@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from wilss.bucket.address import Address, Marker, endpoint_here
+from wilss.bucket.address import ROOT, Address, Marker, Use, endpoint_here
 from wilss.bucket.refusals import reason_of
 from wilss.errors import BucketError
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 TIMEOUT = timedelta(seconds=60)
 
 
-def connect(marker: Marker) -> S3Store:
+def connect(marker: Marker, use: Use = ROOT) -> S3Store:
     """The objects below an address, as obstore offers them. Raises BucketError for one that cannot be opened."""
     try:
         from obstore.exceptions import BaseError
         from obstore.store import S3Store
     except ModuleNotFoundError as error:
         raise BucketError(
-            f"the root '{marker.address}' is a bucket, which obstore reads, and that is not installed; "
+            f"the {use.noun} '{marker.address}' is a bucket, which obstore reads, and that is not installed; "
             "pip install 'wilss[s3]'"
         ) from error
     endpoint = endpoint_here() or marker.endpoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wilss.bucket.address import Address
+from wilss.bucket.address import ROOT, Address, Use
 
 CODE = re.compile(r"<Code>([A-Za-z]{2,60})</Code>")
 STATUS = re.compile(r"\b([45][0-9]{2}) [A-Z][a-z]+")
@@ -25,15 +25,15 @@ WORDS = ("timed out", "timeout", "refused", "reset", "dns", "certificate", "conn
 """Of a reason that tells something, and nothing that is secret."""
 
 
-def told(address: Address, verb: str, error: Exception) -> str:
+def told(address: Address, verb: str, error: Exception, use: Use = ROOT) -> str:
     """One sentence for what was refused."""
     name, reason = type(error).__name__, reason_of(error)
     if "NoSuchBucket" in reason or isinstance(error, FileNotFoundError):
-        return f"there is no bucket '{address.bucket}'; make it, or name another with --root s3://BUCKET/PREFIX"
+        return f"there is no bucket '{address.bucket}'; make it, or name another with --{use.option} s3://BUCKET/PREFIX"
     if name in ("PermissionDeniedError", "UnauthenticatedError") or reason in DENIED:
         return (
             f"the bucket lets nobody with these credentials {verb} '{address}' ({reason}); see that they are "
-            "right, and that they may list, read, write and delete below that prefix"
+            f"right, and that they may {use.rights} below that prefix"
         )
     if name == "InvalidPathError":
         return f"'{address}' holds objects whose names are no paths; remove them, or take another prefix"

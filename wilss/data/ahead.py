@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wilss.data.stamps import stamp_of
 from wilss.errors import DataNotFoundError
 from wilss.packages import python_path
 
@@ -66,9 +65,9 @@ def _look(stamps: Stamps, kind: str, parts: _Parts) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         for part in parts:
-            before = _stamps_of(part)
+            before = _stamps_of(stamps, part)
             try:
-                process.stdin.write(json.dumps([kind, [os.fsdecode(path) for path in before]]) + "\n")
+                process.stdin.write(json.dumps([kind, [_told(stamps, path) for path in before]]) + "\n")
                 process.stdin.flush()
                 answer = process.stdout.readline()
             except BrokenPipeError:
@@ -80,11 +79,17 @@ def _look(stamps: Stamps, kind: str, parts: _Parts) -> None:
         process.stdin.close()
 
 
-def _stamps_of(paths: Sequence[Path]) -> dict[Path, str]:
+def _told(stamps: Stamps, path: Path) -> list[str | int]:
+    """A file and where its bytes are, as `wilss.data.looking` takes it."""
+    part = stamps.place.lies(path)
+    return [os.fsdecode(path), os.fsdecode(part.file), part.start, part.size]
+
+
+def _stamps_of(stamps: Stamps, paths: Sequence[Path]) -> dict[Path, str]:
     found = {}
     for path in paths:
         try:
-            found[path] = stamp_of(path)[0]
+            found[path] = stamps.place.stamp(path)[0]
         except DataNotFoundError:  # since it was listed
             continue
     return found

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wilss.bucket.address import as_named
 from wilss.data.families import family_of, refuse_labels
+from wilss.data.places.opening import known_of
 from wilss.data.spec import DataSpec
 from wilss.data.stamps import NAME, Stamps
 from wilss.errors import DataNotFoundError, SpecError
@@ -34,7 +36,7 @@ def open_folder(
     """
     from wilss.data.folder import LAYOUT, FolderSource
 
-    data = data or DataSpec()
+    root, data = as_named(root), data or DataSpec()
     stamps = Stamps(settings.root / NAME if settings else None)
     skip, labels = (settings.skip_unreadable, settings.labels_csv) if settings else (False, None)
     if (root / "JPEGImages").is_dir():
@@ -43,9 +45,10 @@ def open_folder(
     if next((root / "annotations").glob("instances_*.json"), None):
         _require_read(root, "coco", data, settings)
         return _coco(root, data, skip, stamps)
-    if not (root / "images").is_dir():
+    stamps = known_of(root, settings.root / NAME if settings else None)
+    if not stamps.place.is_folder(root / "images"):
         raise DataNotFoundError(
-            f"'{root}' is no data folder: it has neither images/ nor JPEGImages/. Expected layout: {LAYOUT}"
+            f"'{root}' is no data folder: it has neither images/ nor JPEGImages/, nor shards. Expected layout: {LAYOUT}"
         )
     _require_read(root, "folder", data, settings)
     return FolderSource(root, (), (), (), skip, data.masks, stamps)

@@ -11,7 +11,7 @@ from typing import Any
 
 import PIL
 
-from wilss.data.stamps import stamp_of
+from wilss.data.places.place import stamp_of
 from wilss.digest import digest_of
 from wilss.errors import DataNotFoundError, FormatError, StorageError
 from wilss.outputs import whole_file

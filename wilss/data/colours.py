@@ -10,6 +10,7 @@ from pathlib import Path
 from wilss.data.class_names import ANY, BACKGROUND, ClassNames, folded
 from wilss.data.looks import MaskLook
 from wilss.data.palette import Colour, voc_colour
+from wilss.data.places.place import DISK, Place
 from wilss.data.source import VOID
 from wilss.data.text import read_text
 from wilss.errors import DataError, did_you_mean
@@ -45,17 +46,18 @@ def voc_table() -> ColourTable:
     return ColourTable({voc_colour(k): k for k in range(256)}, "VOC's colours")
 
 
-def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = ()) -> ColourTable:
+def read_labelmap(path: Path, classes: Sequence[str], ignore: Collection[str] = (), place: Place = DISK) -> ColourTable:
     """Read a label map by the names of its classes; names that are passed over become background.
 
     Args:
         classes: by id; empty numbers the names of the file.
+        place: where it lies.
 
     Raises DataError for a line that is none, a name that is no class, or a colour or class that stands twice.
     """
     known, found = ClassNames((*classes, *ignore), True), dict[Colour, int]()
     first: dict[str, int] = {}
-    for number, line in enumerate(read_text(path).content.split("\n"), start=1):
+    for number, line in enumerate(read_text(path, place).content.split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, colour = _line(path, number, line)

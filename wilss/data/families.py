@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from wilss.bucket.address import as_named, is_address
 from wilss.data.coco import names as coco_names
 from wilss.data.scenes.outlines import CLASSES
 from wilss.data.spec import DataSpec
@@ -49,6 +50,7 @@ class Family:
     preset, fewshot_preset: what incremental and few-shot runs take when none is named; None where it has no such runs.
     needs: options of the machine ("data", "voc") that have to name a folder, and which one, in words.
     voc_option: which of them names a VOC folder, whose split files and table of labels may be chosen; "" for none.
+    far: whether the folder may lie in a bucket.
     keeps_empty: of own benchmarks, see `wilss.protocol.Benchmark`.
     source: SHA-256 of the user's file that registered it; "" for ours.
     synonyms: further words, for ``foundation.synonyms=many``; empty where there is no such table.
@@ -63,6 +65,7 @@ class Family:
     fewshot_preset: str | None = None
     needs: Mapping[str, str] = field(default_factory=dict)
     voc_option: str = ""
+    far: bool = False
     keeps_empty: bool = False
     source: str = ""
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -83,8 +86,14 @@ def open_source(
     if not entry.voc_option:
         refuse_labels(settings)
     for option, what in entry.needs.items():
-        if getattr(settings, option) is None:
+        given = getattr(settings, option)
+        if given is None:
             raise DataNotFoundError(f"{custom.name if custom else family} {ASKS[option].format(what)}")
+        if is_address(given) and not (entry.far or entry.source):
+            raise SpecError(
+                f"'{as_named(given)}' is a bucket, and {family} data are read from a folder of this machine; copy it "
+                "first, or make a folder of your own of it (wilss data import)"
+            )
     source = entry.open(data, settings, base, custom)
     require_members(source, SOURCE, f"data family '{family}'")
     return source
@@ -135,12 +144,14 @@ def _coco_voc(data: DataSpec, settings: Settings, base: tuple[int, ...], custom:
 
 def _folder(data: DataSpec, settings: Settings, base: tuple[int, ...], custom: CustomBenchmark | None) -> Source:
     from wilss.data.folder import FolderSource
+    from wilss.data.places.opening import known_of
 
     assert settings.data is not None
     if custom is None:
         raise SpecError("a folder's classes are those of a benchmark; write one as YAML (docs/data.md) and name it")
-    how = (settings.skip_unreadable, data.masks, Stamps(settings.root / NAME))
-    return FolderSource(settings.data, custom.classes, base, custom.ignore, *how)
+    root = as_named(settings.data)
+    how = (settings.skip_unreadable, data.masks, known_of(root, settings.root / NAME))
+    return FolderSource(root, custom.classes, base, custom.ignore, *how)
 
 
 def _coco_splits(data: DataSpec, settings: Settings) -> tuple[CocoSplit, CocoSplit]:
@@ -208,7 +219,8 @@ _ENTRIES = (
         open=_folder,
         reads=("masks",),
         preset="small",
-        needs={"data": "the folder that holds images/ and labels.csv"},
+        needs={"data": "the folder that holds images/ and labels.csv, or shards"},
+        far=True,
     ),
 )
 FAMILIES: dict[str, Family] = {entry.name: entry for entry in _ENTRIES}

@@ -53,14 +53,17 @@ class Header:
         return self.stored[::-1] if self.orientation > UPRIGHT else self.stored
 
 
-def read_rgb(path: Path) -> Tensor:
+def read_rgb(path: Path, content: bytes | None = None) -> Tensor:
     """Decode an image file to RGB, upright by its EXIF tag; uint8 ``(3, H, W)``.
 
     Grey, palette, CMYK and deeper images are converted (`wilss.data.depth.eight_bit`); transparency is dropped.
 
+    Args:
+        content: its bytes, where they are at hand.
+
     Raises DataNotFoundError when there is no file, DataError when it cannot be decoded.
     """
-    with opened(path) as image, decoding(path):
+    with opened(path, content) as image, decoding(path):
         return as_rgb(image)
 
 
@@ -104,9 +107,9 @@ def annotated_size(path: Path, stored: bool) -> tuple[int, int]:
     return header.stored if stored else header.size
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, content: bytes | None = None) -> Header:
     """Size and orientation of an image, without decoding it. Raises as `read_rgb` does."""
-    with opened(path) as image, decoding(path):
+    with opened(path, content) as image, decoding(path):
         return header_of(image)
 
 

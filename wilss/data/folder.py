@@ -1,4 +1,4 @@
-"""A folder of one's own: ``images/`` and ``labels.csv``, and ``masks/`` for the images of step 0."""
+"""A folder of one's own: ``images/`` and ``labels.csv``, and ``masks/`` for the images of step 0; or shards."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from wilss.data.colours import LABELMAP, ColourTable, read_labelmap
 from wilss.data.findings import Finding
 from wilss.data.gate import require_sound
 from wilss.data.id_lists import IdList, look_at_list, with_files
-from wilss.data.index import FileIndex, index_images, index_masks
+from wilss.data.index import FileIndex
 from wilss.data.looks import Looks, in_threads
 from wilss.data.mask_reading import Drawn
 from wilss.data.pairs import PairedFiles
+from wilss.data.places.bringing import bring
+from wilss.data.places.place import DISK, Layout, Place
+from wilss.data.places.written import written_labels
 from wilss.data.rules import BINARY
 from wilss.data.set_rules import against_tags, binary_with_tags, equal_files, orphans, refusal, some
 from wilss.data.source import Split
@@ -29,7 +32,11 @@ from wilss.errors import DataError, DataNotFoundError
 FOLDER_VERSION = 2
 """Raised whenever the same files give other images, masks or tags."""
 SPLITS: tuple[Split, ...] = ("train", "eval")
-LAYOUT = "images/NAME.jpg, labels.csv (image, class names), and optionally masks/NAME.png and eval.txt"
+TABLE = "labels.csv"
+LAYOUT = (
+    f"images/NAME.jpg, {TABLE} (image, class names), and optionally masks/NAME.png and eval.txt; or shards, which are "
+    "tars of KEY.jpg, KEY.cls and KEY.mask.png"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,12 @@ class FolderSource:
     stamps: Stamps = field(default_factory=lambda: Stamps(None), compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        require_layout(self.root)
+        require_layout(self.root, self.place)
+
+    @property
+    def place(self) -> Place:
+        """Where its files lie."""
+        return self.stamps.place
 
     @property
     def prompts(self) -> dict[str, tuple[str, ...]]:
@@ -89,15 +101,18 @@ class FolderSource:
     @cached_property
     def files(self) -> PairedFiles:
         """Its images and masks."""
-        images = index_images(self.root / "images")
-        masks = index_masks(self.root / "masks", images)
-        table = self._labelmap if (self.root / LABELMAP).is_file() else None
+        images, masks = self._layout.images, self._layout.masks
+        table = self._labelmap if self.place.is_file(self.root / LABELMAP) else None
         return PairedFiles(
             images, masks, Looks(self.stamps), len(self.classes) or MOST_CLASSES, table, drawn=self.drawn
         )
 
+    @cached_property
+    def _layout(self) -> Layout:
+        return self.place.layout(self.root)
+
     def _labelmap(self) -> ColourTable:
-        return read_labelmap(self.root / LABELMAP, self.classes, self.ignore)
+        return read_labelmap(self.root / LABELMAP, self.classes, self.ignore, self.place)
 
     @property
     def _images(self) -> FileIndex:
@@ -114,7 +129,16 @@ class FolderSource:
 
     @cached_property
     def _labels(self) -> Labels:
-        return label_table(self.root / "labels.csv", self.classes, self._images.names, self.ignore)
+        """Of the table, else of what lies beside the images."""
+        if self._labelled_by == self.root:
+            return written_labels(self.root, self._layout.tags, self.classes, self.ignore, self.place)
+        return label_table(self._labelled_by, self.classes, self._images.names, self.ignore, self.place)
+
+    @property
+    def _labelled_by(self) -> Path:
+        """The table of labels, or the folder itself where each image has its own."""
+        path = self.root / TABLE
+        return self.root if self.place.tagged and not self.place.is_file(path) else path
 
     @cached_property
     def _row_findings(self) -> list[Finding]:
@@ -138,9 +162,9 @@ class FolderSource:
     def _eval_list(self) -> IdList:
         """What eval.txt lists; empty where there is none."""
         path = self.root / "eval.txt"
-        if not path.is_file():
+        if not self.place.is_file(path):
             return IdList()
-        listed = look_at_list(path, self._images.names)
+        listed = look_at_list(path, self._images.names, self.place)
         return with_files(path, listed, self._images.files, self.files.masks.files)
 
     def _readable(self, ids: Sequence[str], mask: bool) -> tuple[str, ...]:
@@ -173,7 +197,7 @@ class FolderSource:
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
         if image_id not in self._images.files:
-            raise DataNotFoundError(f"'{self.root / 'images'}' has no image '{image_id}'")
+            raise DataNotFoundError(f"'{self._images.folder}' has no image '{image_id}'")
         return self.files.image(image_id)
 
     def has_mask(self, image_id: str) -> bool:
@@ -183,6 +207,22 @@ class FolderSource:
     def mask(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.mask`."""
         return self.files.mask(image_id)
+
+    @property
+    def far(self) -> bool:
+        """See `wilss.data.source.Distant.far`."""
+        return self.place.far
+
+    def shards(self, ids: Sequence[str]) -> tuple[int, ...]:
+        """See `wilss.data.source.Distant.shards`."""
+        groups = self._layout.groups
+        found = [groups[image_id] for image_id in ids] if groups else []
+        numbers = {shard: number for number, shard in enumerate(dict.fromkeys(found))}
+        return tuple(numbers[shard] for shard in found)
+
+    def bring(self, images: Sequence[str], masks: Sequence[str] = ()) -> None:
+        """See `wilss.data.source.Distant.bring`."""
+        bring(self.place, [*map(self.files.image_path, images), *map(self.files.mask_path, masks)])
 
     def tag_names(self) -> dict[str, tuple[str, ...]]:
         """Image id -> class names of its row."""
@@ -200,7 +240,7 @@ class FolderSource:
             found += self._row_findings
             rows = class_ids(self._labels, self.classes)
         except (DataError, DataNotFoundError) as error:
-            found.append(refusal("labels", self.root / "labels.csv", error))
+            found.append(refusal("labels", self._labelled_by, error))
         try:
             held_out = self._eval_list.ids
             found += self._eval_list.findings
@@ -225,15 +265,15 @@ class FolderSource:
         if idle:
             seen = f"names classes of step 0 for {len(idle)} images without a mask: {some(idle)}"
             cure = "draw masks if step 0 is to learn from them; these tags are passed over"
-            found.append(Finding("note", "tags-without-mask", str(self.root / "labels.csv"), seen, cure))
+            found.append(Finding("note", "tags-without-mask", str(self._labelled_by), seen, cure))
         return found
 
 
-def require_layout(root: Path) -> None:
-    """Raise DataNotFoundError for a folder without images or table."""
-    if not (root / "images").is_dir() or not (root / "labels.csv").is_file():
-        missing = "labels.csv" if (root / "images").is_dir() else "images/"
-        raise DataNotFoundError(f"'{root}' lacks {missing}. Expected layout: {LAYOUT}")
+def require_layout(root: Path, place: Place = DISK) -> None:
+    """Raise DataNotFoundError for a folder without images or table; shards may hold their tags themselves."""
+    images = place.is_folder(root / "images")
+    if not images or not (place.tagged or place.is_file(root / TABLE)):
+        raise DataNotFoundError(f"'{root}' lacks {TABLE if images else 'images/'}. Expected layout: {LAYOUT}")
 
 
 def left_out(found: Sequence[Finding]) -> list[Finding]:

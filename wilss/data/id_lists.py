@@ -10,6 +10,7 @@ from pathlib import Path
 from wilss.data.findings import Finding
 from wilss.data.gate import from_message, require_sound
 from wilss.data.image_names import MASK_ENDINGS, first_of_pair, image_id_of, known_id
+from wilss.data.places.place import DISK, Place
 from wilss.data.text import read_text
 
 SHOWN = 3
@@ -39,9 +40,9 @@ def read_ids(path: Path, names: Mapping[str, str] | None = None) -> tuple[str, .
     return found.ids
 
 
-def look_at_list(path: Path, names: Mapping[str, str] | None = None) -> IdList:
+def look_at_list(path: Path, names: Mapping[str, str] | None = None, place: Place = DISK) -> IdList:
     """The same with all faults of the list as findings. Raises DataError for what is no text."""
-    text = read_text(path)
+    text = read_text(path, place)
     ids: list[str] = []
     wrong: list[Finding] = []
     for number, line in enumerate(text.content.split("\n"), start=1):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -12,11 +13,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from wilss.data.order import Reading
 from wilss.data.room import Room
-from wilss.data.source import VOID, Source
+from wilss.data.source import VOID, Distant, Source
 
 HUGE = 8
 """Images this many times larger than the canvas are shrunk by Pillow."""
+AT_ONCE = 64
+"""Images that are brought together."""
 
 
 def to_canvas(image: Tensor, canvas: int, nearest: bool = False) -> Tensor:
@@ -50,12 +54,14 @@ class ImageTable:
     Args:
         canvas: side of the square canvas; images are placed at its top left, the rest is black.
         room: decoded images are kept at canvas size as far as there is room for them; other tables may share it.
+        buffer: see `wilss.data.order.Reading`.
     """
 
     source: Images
     ids: tuple[str, ...]
     canvas: int
     room: Room = field(default_factory=Room)
+    buffer: int = 0
     _cache: dict[str, Tensor] = field(default_factory=dict, repr=False)
     _originals: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
@@ -73,6 +79,30 @@ class ImageTable:
         if self.room.take(self, image.numel()):
             self._cache[image_id] = image
         return image
+
+    def reading(self) -> Reading:
+        """How a training reads these images."""
+        source = self.source
+        if not isinstance(source, Distant):
+            return Reading(buffer=self.buffer)
+        shards = source.shards(self.ids) if self.buffer else ()
+        return Reading(shards, self.buffer, self.bring if source.far else None)
+
+    def bring(self, positions: Sequence[int]) -> None:
+        """Have images at hand that are read next and not kept, where they lie far away; threads may do so."""
+        if isinstance(self.source, Distant):
+            self.source.bring(self.left(positions, self._cache))
+
+    def left(self, positions: Sequence[int], kept: Container[str]) -> list[str]:
+        """Ids of those that are not kept."""
+        return [self.ids[position] for position in positions if self.ids[position] not in kept]
+
+    def soon(self, positions: Iterable[int]) -> Iterator[int]:
+        """The same positions, whose images are brought some at a time before they are read."""
+        waiting = iter(positions)
+        while some := list(islice(waiting, AT_ONCE)):
+            self.bring(some)
+            yield from some
 
     def forget(self) -> None:
         """Let what was decoded go, where other images come next."""
@@ -102,7 +132,7 @@ class ImageTable:
 
 def same_size_batches(images: ImageTable, positions: Iterable[int], batch_size: int) -> list[list[int]]:
     """Group positions by image size, so that nothing needs padding; at most ``batch_size`` in each group."""
-    return by_shape(((position, tuple(images.image(position).shape)) for position in positions), batch_size)
+    return by_shape(((at, tuple(images.image(at).shape)) for at in images.soon(positions)), batch_size)
 
 
 def by_shape(shapes: Iterable[tuple[int, tuple[int, ...]]], batch_size: int) -> list[list[int]]:
@@ -128,6 +158,17 @@ class MaskedImages:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def reading(self) -> Reading:
+        """How a training reads these images and their masks."""
+        reading = self.images.reading()
+        return replace(reading, bring=self.bring) if reading.bring else reading
+
+    def bring(self, positions: Sequence[int]) -> None:
+        """Have images and masks at hand; see `ImageTable.bring`."""
+        self.images.bring(positions)
+        if isinstance(self.source, Distant):
+            self.source.bring((), self.images.left(positions, self._cache))
 
     def mask(self, position: int) -> Tensor:
         """One mask at canvas scale, uint8 ``(h, w)`` of output channels."""

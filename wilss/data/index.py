@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from wilss.data.findings import Finding, Severity
 from wilss.data.image_names import IMAGE_SUFFIXES, MASK_ENDINGS, composed, without_suffix
 
+Scan = Callable[[Path], Iterable["Entry"]]
+"""Lists a folder."""
 MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".gif")
 """Of masks as well: those of a kind that keeps no ids are refused by name, not passed over."""
 SYSTEM = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
@@ -21,6 +24,8 @@ PASSED = {
     "sub-folder": ("warn", "move its images up if they are meant"),
     "hidden file": ("note", "nothing has to be done"),
     "system file": ("note", "nothing has to be done"),
+    "field that is not read": ("note", "nothing has to be done"),
+    "link in a tar": ("warn", "write the file itself into the tar (tar -h) if it is meant"),
     "file of another kind": ("warn", f"save it as one of {' '.join(IMAGE_SUFFIXES)} if it is meant"),
 }
 """Kind of what is passed over -> how bad it is, and what to do."""
@@ -57,28 +62,63 @@ class FileIndex:
         return Finding(level, f"passed-over: {kind}", str(self.folder), seen, cure)
 
 
-def index_images(folder: Path, deep: bool = False) -> FileIndex:
+class Entry(Protocol):
+    """What a folder holds, as `os.scandir` tells it."""
+
+    @property
+    def name(self) -> str:
+        """Without folders."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """With the folder's."""
+        ...
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether it is a folder."""
+        ...
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether it is a file."""
+        ...
+
+    def is_symlink(self) -> bool:
+        """Whether it is a link."""
+        ...
+
+
+def scanned(folder: Path) -> list[Entry]:
+    """What a folder of this disk holds; nothing where there is none."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def index_images(folder: Path, deep: bool = False, scan: Scan = scanned) -> FileIndex:
     """The images of a folder; their id is the file name without suffix, accents composed.
 
     Args:
         deep: with sub-folders; ids are then "SUB/NAME".
+        scan: lists a folder.
     """
     passed: dict[str, list[str]] = {}
     named: dict[str, list[Path]] = {}
-    for path, name in _entries(folder, IMAGE_SUFFIXES, deep, passed):
+    for path, name in _entries(folder, IMAGE_SUFFIXES, deep, passed, scan):
         named.setdefault(without_suffix(name), []).append(path)
     findings = tuple(_several(folder, paths, image_id, "image") for image_id, paths in named.items() if paths[1:])
     files = {image_id: paths[0] for image_id, paths in named.items()}
     return FileIndex(folder, files, findings, {kind: tuple(names) for kind, names in passed.items()})
 
 
-def index_masks(folder: Path, images: FileIndex, deep: bool = False) -> FileIndex:
+def index_masks(folder: Path, images: FileIndex, deep: bool = False, scan: Scan = scanned) -> FileIndex:
     """The masks of a folder by the id of their image: NAME.png, NAME.jpg.png, NAME_mask.png, in any case."""
     passed: dict[str, list[str]] = {}
     found: dict[str, list[Path]] = {}
     orphans = []
     lower = _unique_by_case(images.files)
-    for path, name in _entries(folder, MASK_SUFFIXES, deep, passed) if folder.is_dir() else ():
+    for path, name in _entries(folder, MASK_SUFFIXES, deep, passed, scan):
         stem = name.rpartition(".")[0]
         image_id = next((i for i in _meant(stem) if i in images.files), None) or lower.get(stem.casefold())
         found.setdefault(image_id, []).append(path) if image_id else orphans.append(path)
@@ -88,22 +128,20 @@ def index_masks(folder: Path, images: FileIndex, deep: bool = False) -> FileInde
 
 
 def _entries(
-    folder: Path, suffixes: tuple[str, ...], deep: bool, passed: dict[str, list[str]], below: str = ""
+    folder: Path, suffixes: tuple[str, ...], deep: bool, passed: dict[str, list[str]], scan: Scan, below: str = ""
 ) -> Iterator[tuple[Path, str]]:
     """Files with one of the suffixes as (path, name within the folder, composed), sorted; the others are noted."""
-    with os.scandir(folder / below) as entries:
-        listed = sorted(entries, key=lambda entry: composed(entry.name))
-    for entry in listed:
+    for entry in sorted(scan(folder / below), key=lambda entry: composed(entry.name)):
         name = below + composed(entry.name)
         if deep and entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-            yield from _entries(folder, suffixes, deep, passed, f"{below}{entry.name}/")
+            yield from _entries(folder, suffixes, deep, passed, scan, f"{below}{entry.name}/")
         elif kind := _kind(entry, suffixes):
             passed.setdefault(kind, []).append(name)
         else:
-            yield Path(entry.path), name
+            yield type(folder)(entry.path), name
 
 
-def _kind(entry: os.DirEntry[str], suffixes: tuple[str, ...]) -> str:
+def _kind(entry: Entry, suffixes: tuple[str, ...]) -> str:
     """Why an entry is passed over; "" for one that is not."""
     named_so = os.path.splitext(entry.name)[1].lower() in suffixes  # noqa: PTH122 - a Path costs ten times as much
     if entry.name.startswith("."):

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wilss.data.findings import Finding
 from wilss.digest import digest_of
+from wilss.layout import whole
 from wilss.outputs import whole_file
 from wilss.outside import checked, read_json, require_format
 
@@ -78,7 +79,7 @@ def note_lists(folder: Path, lists: StepLists, learnt: Iterable[int]) -> None:
 
 def folder_of(root: Path, data: Path) -> Path:
     """Where a store keeps the notes of a data folder."""
-    return root / FOLDER / digest_of(str(data.resolve()))[:12]
+    return root / FOLDER / digest_of(str(whole(data)))[:12]
 
 
 def _name(lists: StepLists, step: int) -> str:

@@ -1,6 +1,7 @@
 """``python -m wilss.data.looking``: looks at the files that it is given, for `wilss.data.ahead`. No torch.
 
-A line of standard input is JSON, ``[KIND, [PATH, ...]]``; the line that answers has the facts of each path by kind.
+A line of standard input is JSON, ``[KIND, [[PATH, FILE, START, SIZE], ...]]``: where the bytes of each path are, as in
+`wilss.data.places.place.Part`; the line that answers has the facts of each path by kind.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ import sys
 from pathlib import Path
 
 from wilss.data.looks import facts_of
+from wilss.data.places.place import DISK
 
 
 def main() -> None:
     """Answer until the input ends."""
     for line in sys.stdin:
-        kind, paths = json.loads(line)
-        print(json.dumps([facts_of(kind, Path(path)) for path in paths]), flush=True)
+        kind, files = json.loads(line)
+        print(json.dumps([_facts(kind, *file) for file in files]), flush=True)
+
+
+def _facts(kind: str, path: str, file: str, start: int, size: int) -> dict[str, str]:
+    return facts_of(kind, Path(path), DISK.part(Path(file), start, size) if size >= 0 else None)
 
 
 if __name__ == "__main__":

@@ -20,16 +20,19 @@ from wilss.data.depth import eight_bit, raw_mode
 from wilss.data.files import Header, decoding, header_of, opened, read_header
 from wilss.data.mask_pixels import MaskPixels, decode_mask
 from wilss.data.palette import Colour
+from wilss.data.places.bringing import at_once
+from wilss.data.places.place import MOST_BYTES
 from wilss.data.stamps import DIGEST, Stamps
 from wilss.errors import DataError, DataNotFoundError
 
 IMAGE_LOOK, MASK_LOOK, HEADER = "image 1", "mask 1", "header 1"
 """Kinds of remembered facts; the number rises when they are found in another way."""
-MOST_BYTES = 1 << 30
 MOST_COLOURS = 512
 """Colours of a mask that are counted; more are no classes."""
 MOST_AT_ONCE = 64
 """Things that a thread takes at once."""
+Look = Callable[[Path, bytes | None], dict[str, str]]
+"""Finds facts of a file; its bytes, where they are at hand."""
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -69,26 +72,29 @@ class Looks:
     def ahead(self, images: Iterable[Path] = (), masks: Iterable[Path] = ()) -> None:
         """Look at many files in several processes, where that pays, before they are asked for one by one."""
         for kind, paths in ((IMAGE_LOOK, images), (MASK_LOOK, masks)):
-            if len(unknown := self.stamps.unknown(paths, kind)) >= MANY:
+            unknown = self.stamps.unknown(paths, kind)
+            if self.stamps.place.far:  # threads that wait for answers
+                at_once(self.image if kind == IMAGE_LOOK else self.mask, unknown)
+            elif len(unknown) >= MANY:
                 look_ahead(self.stamps, kind, unknown)
 
     def image(self, path: Path) -> ImageLook:
         """What an image file holds; one that is missing or damaged has a problem."""
         try:
-            found = json.loads(self.stamps.fact(path, IMAGE_LOOK, _look_at_image))
+            found = json.loads(self.stamps.fact(path, IMAGE_LOOK, self._found(_look_at_image)))
         except DataNotFoundError as error:
             return ImageLook(problem=str(error))
         return ImageLook(**{**found, "stored": tuple(found["stored"]), "size": tuple(found["size"])})
 
     def header(self, path: Path) -> Header:
         """Size and orientation of an image. Raises DataError for a damaged one, DataNotFoundError for none."""
-        height, width, orientation = json.loads(self.stamps.fact(path, HEADER, _header))
+        height, width, orientation = json.loads(self.stamps.fact(path, HEADER, self._found(_header)))
         return Header((height, width), orientation)
 
     def mask(self, path: Path) -> MaskLook:
         """What a mask file holds; one that is missing or damaged has a problem."""
         try:
-            found = json.loads(self.stamps.fact(path, MASK_LOOK, _look_at_mask))
+            found = json.loads(self.stamps.fact(path, MASK_LOOK, self._found(_look_at_mask)))
         except DataNotFoundError as error:
             return MaskLook(problem=str(error))
         return MaskLook(
@@ -100,6 +106,10 @@ class Looks:
             found["problem"],
         )
 
+    def _found(self, look: Look) -> Callable[[Path], dict[str, str]]:
+        """A look at a file where it lies."""
+        return lambda path: look(path, self.stamps.place.held(path))
+
 
 def in_threads(look: Callable[[K], T], things: Iterable[K]) -> list[T]:
     """What a look finds of each thing, in their order; a thread takes several at once, as handing one over costs."""
@@ -110,14 +120,18 @@ def in_threads(look: Callable[[K], T], things: Iterable[K]) -> list[T]:
         return [found for part in pool.map(lambda part: [look(thing) for thing in part], parts) for found in part]
 
 
-def facts_of(kind: str, path: Path) -> dict[str, str]:
-    """Facts about a file by their kind, of which one is asked for: `IMAGE_LOOK` or `MASK_LOOK`."""
-    return {IMAGE_LOOK: _look_at_image, MASK_LOOK: _look_at_mask}[kind](path)
+def facts_of(kind: str, path: Path, held: bytes | None = None) -> dict[str, str]:
+    """Facts about a file by their kind, of which one is asked for: `IMAGE_LOOK` or `MASK_LOOK`.
+
+    Args:
+        held: its bytes, where they do not lie under its path.
+    """
+    return {IMAGE_LOOK: _look_at_image, MASK_LOOK: _look_at_mask}[kind](path, held)
 
 
-def _look_at_image(path: Path) -> dict[str, str]:
+def _look_at_image(path: Path, held: bytes | None) -> dict[str, str]:
     try:
-        content = _content(path)
+        content = _content(path) if held is None else held
         with opened(path, content) as image, decoding(path):
             header, deep = header_of(image), _is_deep(image)
             image.draft(None, (1, 1))  # of a JPEG all is read, an eighth of its pixels is made: faults are the same
@@ -130,14 +144,14 @@ def _look_at_image(path: Path) -> dict[str, str]:
     return {IMAGE_LOOK: json.dumps(vars(look)), HEADER: plain, DIGEST: hashlib.sha256(content).hexdigest()}
 
 
-def _header(path: Path) -> dict[str, str]:
-    header = read_header(path)
+def _header(path: Path, held: bytes | None) -> dict[str, str]:
+    header = read_header(path, held)
     return {HEADER: json.dumps((*header.stored, header.orientation))}
 
 
-def _look_at_mask(path: Path) -> dict[str, str]:
+def _look_at_mask(path: Path, held: bytes | None) -> dict[str, str]:
     try:
-        content = _content(path)
+        content = _content(path) if held is None else held
         with opened(path, content) as image, decoding(path):
             look = _facts_of(decode_mask(image), path)
     except DataError as error:

@@ -56,7 +56,8 @@ class PairedFiles:
 
     def image(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.image`."""
-        return read_rgb(self.image_path(image_id))
+        path = self.image_path(image_id)
+        return read_rgb(path, self.looks.stamps.place.held(path))
 
     def mask(self, image_id: str) -> Tensor:
         """See `wilss.data.source.Source.mask`."""
@@ -64,7 +65,7 @@ class PairedFiles:
         if not self.has_mask(image_id):
             raise DataNotFoundError(missing(path))
         reading, turn = self._usable(image_id), self._is_turned(image_id)
-        with opened(path) as image, decoding(path):
+        with opened(path, self.looks.stamps.place.held(path)) as image, decoding(path):
             values = reading.apply(decode_mask(image))
         return torch.from_numpy(turned(values, turn))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,4 +66,22 @@ class Source(Protocol):
 
     def mask(self, image_id: str) -> Tensor:
         """Pixel labels, uint8 ``(H, W)``. Raises DataNotFoundError or DataError."""
+        ...
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """A source whose images may lie together in shards, or on another machine."""
+
+    @property
+    def far(self) -> bool:
+        """Whether reading an image takes a request."""
+        ...
+
+    def shards(self, ids: Sequence[str]) -> tuple[int, ...]:
+        """Number of the shard that holds each image, by first appearance; none where every image lies by itself."""
+        ...
+
+    def bring(self, images: Sequence[str], masks: Sequence[str] = ()) -> None:
+        """Have images and masks at hand that are read next, by their ids; faults are told when they are read."""
         ...

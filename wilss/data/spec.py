@@ -55,6 +55,13 @@ class DataSpec(Section):
         None,
         description="of images turned by EXIF: whether masks lie on pixels as stored or as shown, where both fit",
     )
+    shuffle_buffer: Annotated[int, LATER] = Field(
+        0,
+        ge=0,
+        le=MOST_IMAGES,
+        description="images that a training draws from at random while shards come one after the other, the shards in "
+        "random order (ours); 0: from all",
+    )
     void: Literal["background", "ignore"] = Field(
         "background", description="void pixels in training: background as in WILSON's code, or left out"
     )

@@ -6,19 +6,17 @@ import hashlib
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from wilss.data.places.place import DISK, Place
 from wilss.errors import DataNotFoundError
 
 NAME = "stamps.sqlite"
 """Of the file in a root folder. It only saves time: whoever deletes it has every file read once more."""
 DIGEST = "sha256"
 """Kind of a digest of a file's bytes."""
-SETTLED_NS = 2_000_000_000
-"""A file changed less than this long ago may change again within one tick of its clock, so it is not remembered."""
 BATCH = 5_000
 TABLE = "CREATE TABLE IF NOT EXISTS facts (path TEXT, kind TEXT, stamp TEXT, value TEXT, PRIMARY KEY (path, kind))"
 FIND = "SELECT value FROM facts WHERE path = ? AND kind = ? AND stamp = ?"
@@ -28,20 +26,6 @@ Key = tuple[str, str, str]
 """Path, kind, stamp."""
 
 
-def stamp_of(path: Path | str) -> tuple[str, bool]:
-    """A file's size, times of change and inode, and whether they can be trusted to change with it.
-
-    Raises DataNotFoundError where there is no file.
-    """
-    try:
-        facts = os.stat(path)  # noqa: PTH116 - a Path costs as much again, and there are many
-    except OSError as error:
-        raise DataNotFoundError(f"'{path}' does not exist; is a file missing, or a link's target?") from error
-    changed = max(facts.st_mtime_ns, facts.st_ctime_ns)
-    stamp = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino}"
-    return stamp, time.time_ns() - changed > SETTLED_NS
-
-
 class Stamps:
     """Digests of files, and other facts that follow from their contents alone. Threads and processes may share it.
 
@@ -49,10 +33,11 @@ class Stamps:
 
     Args:
         file: SQLite file; None keeps nothing on the disk.
+        place: where the files lie.
     """
 
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
+    def __init__(self, file: Path | None, place: Place = DISK) -> None:
+        self._file, self.place = file, place
         self._new: dict[Key, str] = {}
         self._read: dict[Key, str] = {}
         self._unsaved: list[Key] = []
@@ -62,7 +47,11 @@ class Stamps:
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file's bytes, hexadecimal. Raises DataNotFoundError where there is no file."""
-        return self.fact(path, DIGEST, lambda path: {DIGEST: sha256(path)})
+        return self.fact(path, DIGEST, self._digest)
+
+    def _digest(self, path: Path) -> dict[str, str]:
+        content = self.place.held(path)
+        return {DIGEST: sha256(path) if content is None else hashlib.sha256(content).hexdigest()}
 
     def fact(self, path: Path, kind: str, find: Callable[[Path], Mapping[str, str]]) -> str:
         """A fact about a file: remembered, or found now.
@@ -71,12 +60,12 @@ class Stamps:
             kind: its name, with a version of ``find``, such as "image 2".
             find: facts by kind that follow from the file's contents; all of them are remembered.
         """
-        stamp, settled = stamp_of(path)
-        key = (_absolute(path), kind, stamp)
+        stamp, settled = self.place.stamp(path)
+        key = (self._whole(path), kind, stamp)
         if settled and (known := self._recall(key)) is not None:
             return known
         found = find(path)
-        if settled and stamp_of(path)[0] == stamp:
+        if settled and self.place.stamp(path)[0] == stamp:
             for name, value in found.items():
                 self._remember((key[0], name, stamp), value)
         return found[kind]
@@ -87,7 +76,7 @@ class Stamps:
         Those that do not exist, or were just written, are not among them.
         """
         listed = list(paths)
-        for folder in {os.path.dirname(_absolute(path)) for path in listed}:  # noqa: PTH120 - a Path costs ten times as much
+        for folder in {os.path.dirname(self._whole(path)) for path in listed}:  # noqa: PTH120 - a Path costs ten times as much
             self._read_folder(folder, kind)
         return [path for path in listed if not self._knows(path, kind)]
 
@@ -95,22 +84,22 @@ class Stamps:
         """Remember facts that were found elsewhere, unless the file has changed or may change unseen.
 
         Args:
-            stamp: of `stamp_of`, before they were found.
+            stamp: of its place, before they were found.
         """
         try:
-            now, settled = stamp_of(path)
+            now, settled = self.place.stamp(path)
         except DataNotFoundError:
             return
         if settled and now == stamp:
             for name, value in found.items():
-                self._remember((_absolute(path), name, stamp), value)
+                self._remember((self._whole(path), name, stamp), value)
 
     def _knows(self, path: Path, kind: str) -> bool:
         try:
-            stamp, settled = stamp_of(path)
+            stamp, settled = self.place.stamp(path)
         except DataNotFoundError:
             return True  # there is nothing to be found
-        return not settled or self._recall((_absolute(path), kind, stamp)) is not None
+        return not settled or self._recall((self._whole(path), kind, stamp)) is not None
 
     def _read_folder(self, folder: str, kind: str) -> None:
         beginning = folder.rstrip(os.sep) + os.sep
@@ -122,6 +111,10 @@ class Stamps:
                 self._drop()
                 return
             self._read.update({(path, kind, stamp): value for path, stamp, value in rows})
+
+    def _whole(self, path: Path) -> str:
+        """A path as every working folder has it."""
+        return str(path) if self.place.far else os.path.abspath(path)  # noqa: PTH100 - resolve() asks for every folder
 
     def save(self) -> None:
         """Write what is new to the file."""
@@ -183,10 +176,6 @@ class Stamps:
         if self._base is not None:
             self._base.close()
         self._base, self._closed = None, True
-
-
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - resolve() asks the disk for every folder above
 
 
 def sha256(path: Path) -> str:

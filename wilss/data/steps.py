@@ -25,7 +25,7 @@ class StepLists:
     another class's tag.
 
     later: step -> ids of images that came after it was learnt, with a later step, and leave it alone. room: that all
-    tables of images share; None gives each its own.
+    tables of images share; None gives each its own. buffer: see `wilss.data.order.Reading`.
     """
 
     source: Source
@@ -34,6 +34,7 @@ class StepLists:
     scenario: Scenario
     later: Mapping[int, Set[str]] = field(default_factory=dict)
     room: Room | None = None
+    buffer: int = 0
 
     @classmethod
     def open(cls, source: Source, protocol: Benchmark, scenario: Scenario) -> StepLists:
@@ -149,7 +150,7 @@ class StepLists:
         return tuple(p for p in self.positions(step) if self.training.ids[p] in wanted)
 
     def _table(self, ids: tuple[str, ...], canvas: int) -> ImageTable:
-        return ImageTable(self.source, ids, canvas, self.room or Room())
+        return ImageTable(self.source, ids, canvas, self.room or Room(), self.buffer)
 
     @cached_property
     def _with_mask(self) -> tuple[int, ...]:

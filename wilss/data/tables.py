@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from wilss.data.image_names import image_id_of
+from wilss.data.places.place import DISK, Place
 from wilss.data.text import Text, read_text
 from wilss.errors import DataError
 
@@ -55,16 +56,17 @@ class Table:
     text: Text
 
 
-def read_table(path: Path, classes: Collection[str], names: Collection[str] = ()) -> Table:
+def read_table(path: Path, classes: Collection[str], names: Collection[str] = (), place: Place = DISK) -> Table:
     """Read a table.
 
     Args:
         classes, names: what is known of class names and images; a first line that holds one of them is no header,
             unless classes have columns of their own.
+        place: where it lies.
 
     Raises DataNotFoundError when there is no file, DataError when it is no table, or has no header.
     """
-    text = read_text(path)
+    text = read_text(path, place)
     records = _records(path, text.content)
     if not records:
         raise DataError(f"'{path}' is empty; {HEADER}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from wilss.data.class_names import ANY, BACKGROUND, ClassNames, folded, is_several
 from wilss.data.findings import Finding, Severity
 from wilss.data.image_names import image_id_of, known_id
+from wilss.data.places.place import DISK, Place
 from wilss.data.tables import NUMBER, YES, Table, read_table, require_labels
 from wilss.errors import DataError, did_you_mean
 
@@ -34,6 +35,7 @@ class Labels:
 
     several: whether names are parted by separators or columns. doubt: what to add to messages about names.
     respelt: written -> name, where they differ by case. numbered: whether no class is known, and all names are numbers.
+    places: number -> file of a row that has one of its own.
     """
 
     path: Path
@@ -42,6 +44,11 @@ class Labels:
     doubt: str
     respelt: Mapping[str, str]
     numbered: bool = False
+    places: Mapping[int, Path] = field(default_factory=dict)
+
+    def place(self, number: int) -> str:
+        """Where a row stands."""
+        return str(self.places.get(number) or f"{self.path}:{number}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,7 +57,11 @@ class Labels:
 
 
 def label_table(
-    path: Path, classes: Collection[str] = (), names: Mapping[str, str] | None = None, ignore: Collection[str] = ()
+    path: Path,
+    classes: Collection[str] = (),
+    names: Mapping[str, str] | None = None,
+    ignore: Collection[str] = (),
+    place: Place = DISK,
 ) -> Labels:
     """Read a table; its rows are not checked.
 
@@ -60,11 +71,12 @@ def label_table(
     Args:
         classes, ignore: names that are known; without any, every name is taken.
         names: file names and ids of the images at hand -> id.
+        place: where the table lies.
 
     Raises DataNotFoundError when there is no file, DataError when it is no table, has no header, or columns that are no
     labels.
     """
-    table = read_table(path, (*classes, *ignore), names or ())
+    table = read_table(path, (*classes, *ignore), names or (), place)
     require_labels(table, (*classes, *ignore))
     cells = [] if table.one_hot else [cell for record in table.records for cell in record.cells[1:]]
     several = table.one_hot or len(table.header) > 2 or is_several(cells, (*classes, *ignore))
@@ -150,7 +162,7 @@ def _image_findings(table: Labels, names: Mapping[str, str] | None, where: Path)
         return
     first: dict[str, int] = {}
     for row in table.rows:
-        place = f"{table.path}:{row.number}"
+        place = table.place(row.number)
         if not row.image:
             yield Finding("refuse", "no-image", place, "has no image id", "write the image's name in the first column")
         elif row.image_id is None:
@@ -173,13 +185,13 @@ def _class_findings(table: Labels, classes: Sequence[str], ignore: Collection[st
         cure = f"correct it, or add it to the benchmark's ignore.{did_you_mean(name, classes)}"
         if folded(name) in BACKGROUND:
             cure = "remove it: every image may have background, and it is learnt without a tag"
-        yield Finding("refuse", "unknown-class", f"{table.path}:{first[name]}", seen, cure)
+        yield Finding("refuse", "unknown-class", table.place(first[name]), seen, cure)
     if unknown and ANY in ignore:
         yield from _passed_over(table, unknown, counted, classes, first)
     for name in () if classes else counted:
         if folded(name) in BACKGROUND:
             cure = "remove it: every image may have background, and it is learnt without a tag"
-            yield Finding("refuse", "background", f"{table.path}:{first[name]}", f"names the class '{name}'", cure)
+            yield Finding("refuse", "background", table.place(first[name]), f"names the class '{name}'", cure)
 
 
 def _passed_over(
@@ -190,7 +202,7 @@ def _passed_over(
     yield Finding("note", "ignored-tags", str(table.path), seen, "nothing has to be done")
     words = {folded(word): word for name in unknown for word in name.split()}
     for name in unknown:
-        place = f"{table.path}:{first[name]}"
+        place = table.place(first[name])
         if near := get_close_matches(folded(name), [folded(c) for c in classes], 1, NEAR):
             seen = f"names '{name}' ({counted[name]} rows), which is passed over and nearly the class '{near[0]}'"
             yield Finding("warn", "nearly-a-class", place, seen, "correct it if the class is meant")
@@ -200,4 +212,4 @@ def _passed_over(
         seen = f"names '{whole}', which is passed over and holds the name of the class '{parted[0]}'"
         cure = "write ';' between names if several are meant"
         severity: Severity = "warn" if table.several else "refuse"
-        yield Finding(severity, "nearly-a-class", f"{table.path}:{first[whole]}", seen, cure)
+        yield Finding(severity, "nearly-a-class", table.place(first[whole]), seen, cure)

@@ -6,6 +6,7 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
+from wilss.data.places.place import DISK, Place
 from wilss.errors import DataError, DataNotFoundError
 
 MOST_BYTES = 512 << 20
@@ -42,12 +43,16 @@ class Text:
         return f" (the file is no UTF-8 and was read as {self.encoding}; {SAVE})" if self.encoding == "cp1252" else ""
 
 
-def read_text(path: Path) -> Text:
+def read_text(path: Path, place: Place = DISK) -> Text:
     """Decode a text file: by its byte-order mark, else UTF-8, UTF-16 where every second byte is zero, else cp1252.
+
+    Args:
+        place: where it lies.
 
     Raises DataNotFoundError where there is no file, DataError for a file that is none of these, or far too large.
     """
-    content = _content(path)
+    held = place.held(path)
+    content = _content(path) if held is None else held
     for start, kind in OTHERS.items():
         if content.startswith(start):
             raise DataError(f"'{path}' is {kind} and no text; export it as CSV or plain text in UTF-8")

@@ -134,7 +134,8 @@ class FewShotSpec(Extensible):
     def _require_effect(self) -> None:
         """A key that this benchmark does not read would name other runs of the same results."""
         reads = family_of(FAMILIES[self.benchmark]).reads
-        of_data = [name for name in ("train_list", "eval_list", "void", "eval_crop") if name not in reads]
+        fields = ("train_list", "eval_list", "void", "eval_crop", "shuffle_buffer")
+        of_data = [name for name in fields if name not in reads]
         own = UNREAD.get(self.benchmark, ())
         for section, name in [*((self, name) for name in own), *((self.data, name) for name in of_data)]:
             if getattr(section, name) != type(section).model_fields[name].default:

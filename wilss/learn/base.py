@@ -66,8 +66,8 @@ def train_base(
         images, masks = to_device(canvas, device), to_device(data.masks(own), device)
         return MaskedBatch(view.images(images), view.labels(masks))
 
-    watch = watch or Watch("base")
-    return Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch).run()
+    watch, reading = watch or Watch("base"), data.reading()
+    return Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch, reading).run()
 
 
 def joint_epochs(images: list[int], epochs: list[int], n_train: int) -> int:

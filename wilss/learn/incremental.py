@@ -102,7 +102,8 @@ def train_step(
     batches = StepBatches(data, method.paste, augment, draws, device, partial(highest_outputs, old, spec.precision))
     ids = data.images.images.ids
     watch, vectors = watch or Watch("step"), chain.vectors if chain else {}
-    training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch, vectors=vectors)
+    reading = data.images.images.reading()
+    training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch, reading, vectors=vectors)
     return StepResult(student, method, training.run(), training.vectors)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any, Generic, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from wilss.data.order import Reading
 from wilss.digest import digest_of
 from wilss.errors import TornStateError, TrainingError
 from wilss.learn.learner import Learner, alone, together
 from wilss.learn.objective import Objective
 from wilss.learn.schedule import (
+    ANY,
     Rule,
     batches_per_epoch,
     epoch_batches,
@@ -31,6 +33,7 @@ from wilss.nets.stages import last_stages, tune_last_stages
 from wilss.nets.svf import apply_svf, fold, folded_state, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
 from wilss.parallel.ranks import here
+from wilss.parallel.rows import Rows
 from wilss.precision import autocast
 from wilss.progress import Progress
 from wilss.state import History, read_state, write_state
@@ -66,6 +69,7 @@ class Training(Generic[B]):
         ids: image ids by position, for messages.
         student: has a ``backbone``; everything else in it is a head.
         generators: every generator that the run draws from; the first one shuffles.
+        reading: in which order images are read, and what is brought before.
         svf_layers: modules of the backbone whose singular values are tuned; its last three stages when left out.
         vectors: where singular values start, layer by layer (see `svf_state`), and after `run` where they ended; empty
             starts them as they are.
@@ -79,6 +83,7 @@ class Training(Generic[B]):
     spec: TrainSpec
     generators: tuple[torch.Generator, ...]
     watch: Watch
+    reading: Reading = ANY
     svf_layers: tuple[str, ...] = ()
     svf_form: Form = "factor"
     make_rules: Callable[[int], list[Rule]] | None = None
@@ -139,10 +144,10 @@ class Training(Generic[B]):
     def _epoch(self, epoch: int) -> dict[str, float]:
         self._train_mode()
         here().agree_on(self.generators, self.device)
-        passes = [epoch_batches(len(self.ids), self.spec.batch_size, self.generators[0]) for _ in range(self.passes)]
-        batches = [positions for one in passes for positions in one]
+        how = (len(self.ids), self.spec.batch_size, self.generators[0], self.reading)
+        batches = [positions for _ in range(self.passes) for positions in epoch_batches(*how)]
         parts = [part for positions in batches for part in _split(positions, self.spec.accumulate)]
-        draws = drawn(parts, self.draw, ahead=self.device.type == "cuda")
+        draws = drawn(self.reading.ahead(parts, own_of), self.draw, ahead=self.device.type == "cuda")
         sums: dict[str, Tensor] = {}
         bad = torch.full((), -1, device=self.device)  # number of the first batch whose loss is not finite
         looked = time.monotonic()
@@ -254,7 +259,7 @@ class Training(Generic[B]):
         self.history = list(content["history"])
 
 
-def drawn(parts: Sequence[list[int]], draw: Callable[[list[int]], B], ahead: bool) -> Iterator[B]:
+def drawn(parts: Iterable[list[int]], draw: Callable[[list[int]], B], ahead: bool) -> Iterator[B]:
     """Batches in order.
 
     Args:
@@ -265,11 +270,18 @@ def drawn(parts: Sequence[list[int]], draw: Callable[[list[int]], B], ahead: boo
         yield from map(draw, parts)
         return
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(draw, parts[0])
-        for part in parts[1:]:
-            batch, coming = coming.result(), pool.submit(draw, part)
-            yield batch
-        yield coming.result()
+        coming: Future[B] | None = None
+        for part in parts:
+            batch, coming = coming, pool.submit(draw, part)
+            if batch is not None:
+                yield batch.result()
+        if coming is not None:
+            yield coming.result()
+
+
+def own_of(positions: list[int]) -> list[int]:
+    """Those of a part that this rank reads."""
+    return Rows.of_rank(len(positions)).of(positions)
 
 
 def _split(positions: list[int], parts: int) -> list[list[int]]:

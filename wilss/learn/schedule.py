@@ -11,7 +11,11 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from wilss.data.order import Reading
 from wilss.learn.spec import TrainSpec
+
+ANY = Reading()
+"""Any order, and nothing is brought."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,11 @@ def poly_factor(iteration: int, total: int, constant: int, power: float) -> floa
     return 1.0 if iteration < constant else max(0.0, 1 - iteration / total) ** power
 
 
-def epoch_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
+def epoch_batches(
+    count: int, batch_size: int, generator: torch.Generator, reading: Reading = ANY
+) -> Iterator[list[int]]:
     """Shuffled positions; a last batch smaller than two is dropped (BatchNorm needs two), smaller data repeat."""
-    order = torch.randperm(count, generator=generator).tolist()
+    order = reading.order(count, generator)
     if count < batch_size:
         order = (order * math.ceil(batch_size / count))[:batch_size]
     for start in range(0, len(order), batch_size):

@@ -37,6 +37,7 @@ def score_batches(
     total = torch.zeros(n_outputs, n_outputs, dtype=torch.int64)
     done = 0
     for batch in batches:
+        data.bring(batch)
         logits = _logits(model, torch.stack([data.images.image(p) for p in batch]))
         for row, position in enumerate(batch):
             truth = data.full_mask(position)
