@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
+from deployments.command import add_commands
 from flows.cli.app import app
 from tests.flows.conftest import photo
 
 ROOT = Path(__file__).parents[2]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-OF_OTHERS = {"--no-prompt"}
+OF_OTHERS = {"--no-prompt", "--type", "--limit"}
 """Of Prefect's own command line."""
 
 
@@ -29,7 +30,7 @@ def commands(of: App, name: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 def advised() -> Iterator[tuple[str, str]]:
     """Every option that stands in a text of the code, but not in one that is a docstring, with its place."""
-    for room in ("wilss", "stores", "tasks", "flows"):
+    for room in ("wilss", "stores", "tasks", "flows", "deployments"):
         for path in sorted((ROOT / room).rglob("*.py")):
             tree = ast.parse(path.read_text())
             docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -42,7 +43,8 @@ def advised() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def options() -> dict[tuple[str, ...], set[str]]:
-    """Command -> its options."""
+    """Command -> its options, of the whole command line."""
+    add_commands()
     found = {}
     for name in commands(app):
         here = app
