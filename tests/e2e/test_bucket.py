@@ -87,10 +87,10 @@ def test_machines_that_are_killed_one_after_the_other_end_as_a_folder_would(s3: 
 
 @pytest.mark.parametrize("faults", [0.0, 0.05])
 def test_two_machines_at_once_make_everything_once_and_share_the_labels(
-    s3: Bucket, tmp_path: Path, faults: float, monkeypatch: pytest.MonkeyPatch
+    s3: Bucket, tmp_path: Path, faults: float
 ) -> None:
     """The first that labels is stopped until the other one does: how fast each is decides nothing."""
-    monkeypatch.setenv("WILSS_LEASE_SECONDS", "600")  # the one that is stopped keeps its shard
+    s3.environment["WILSS_LEASE_SECONDS"] = "600"  # the one that is stopped keeps its shard
     s3.network.faults = faults
     told = {name: tmp_path / f"{name}.txt" for name in "ab"}
     runs = {name: start(s3, tmp_path / name, stdout=path.open("w")) for name, path in told.items()}
