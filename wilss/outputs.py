@@ -129,7 +129,7 @@ def empty(folder: Path) -> None:
 
 def _number_in(text: str) -> int:
     """The number of the system's error in a message of safetensors, which tells it no other way; 0 for none."""
-    found = re.search(r"\(os error (\d+)\)", text)
+    found = re.search(r"(?:\(os error |Os \{ code: )(\d+)", text)  # the second in older ones
     return int(found[1]) if found else 0
 
 

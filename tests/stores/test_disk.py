@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from flows import cli
 from flows.cli import app
@@ -105,6 +106,17 @@ def test_a_full_disk_is_told_by_its_own_error(tmp_path: Path) -> None:
             require_room(disk, 16_000_000)
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error while serializing: I/O error: No space left on device (os error 28)",
+        'Error while serializing: IoError(Os { code: 28, kind: StorageFull, message: "No space left on device" })',
+    ],
+)
+def test_it_is_read_off_what_any_safetensors_says(tmp_path: Path, text: str) -> None:
+    assert disk_problem(SafetensorError(text), tmp_path).startswith(f"'{tmp_path}' cannot be written (No space left")
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
