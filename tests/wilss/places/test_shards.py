@@ -162,3 +162,34 @@ def test_compressed_shards_are_refused_by_name(tmp_path: Path, name: str) -> Non
     (tmp_path / name).write_bytes(b"\x1f\x8b")
     with pytest.raises(DataError, match=rf"{name}' is compressed, so that no image in it can be read by itself"):
         open_folder(tmp_path)
+
+
+def test_images_with_dots_in_their_names_are_not_lost(tmp_path: Path) -> None:
+    """Another view of a sample that has its image is a field that is not read."""
+    jpg = picture(tmp_path / "p")
+    root = tmp_path / "shards"
+    write_tar(root / "s.tar", {"a.jpg": jpg, "a.left.jpg": jpg, "a.cls": b"cat"})
+    assert refused(root) == []
+    write_tar(root / "s.tar", {"a.jpg": jpg, "a.cls": b"cat", "photo.v1.jpg": jpg, "photo.v2.jpg": jpg})
+    (said,) = refused(root)
+    assert "photo.v1.jpg' has several dots in its name, and a key ends at the first" in said
+
+
+def test_what_lies_beside_shards_and_would_not_be_read_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "shards"
+    write_tar(root / "s.tar", {"a.jpg": picture(tmp_path / "p"), "a.cls": b"cat"})
+    (root / "two.tar").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DataNotFoundError, match=r"two\.tar"):
+        opened(root).ids("train")
+    (root / "two.tar").unlink()
+    (root / "masks").mkdir()
+    with pytest.raises(DataError, match="holds masks/ beside shards, which would not be read"):
+        opened(root)
+
+
+def test_a_blank_line_among_the_classes_is_no_class(tmp_path: Path) -> None:
+    root = tmp_path / "shards"
+    write_tar(root / "s.tar", {"a.jpg": picture(tmp_path / "p"), "a.cls": b"1"})
+    (root / "classes.txt").write_text("cat\n\ndog\n")
+    with pytest.raises(DataError, match=r"number 1, and '.*classes\.txt:2' is blank"):
+        opened(root).tags("train")

@@ -83,6 +83,25 @@ def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
             members_of(tmp_path / "s.tar", DISK)
 
 
+@pytest.mark.parametrize("fill", [0, 10_240, 2 << 20])
+def test_what_stands_after_the_end_is_told(tmp_path: Path, fill: int) -> None:
+    """Programs fill a tar up with zeros; another tar behind it, or what a hole of zeros leaves, is no filling."""
+    first, second = (write_tar(tmp_path / f"{k}.tar", {f"{k}.jpg": bytes(700)}).read_bytes() for k in "ab")
+    path = tmp_path / "s.tar"
+    path.write_bytes(first + bytes(fill))
+    assert [member.name for member in members_of(path, DISK)[0]] == ["a.jpg"]
+    path.write_bytes(first + bytes(fill) + second)
+    with pytest.raises(
+        DataError, match=f"goes on after its end, at byte {len(first) + fill}: it is damaged, or several"
+    ):
+        members_of(path, DISK)
+    three = bytearray(write_tar(path, {f"{k}.jpg": b"x" * 700 for k in range(3)}).read_bytes())
+    three[1536 : 1536 + 512] = bytes(512)
+    path.write_bytes(three)
+    with pytest.raises(DataError, match="goes on after its end, at byte 2048"):
+        members_of(path, DISK)
+
+
 def test_damage_in_the_middle_is_told_and_nothing_behind_it_lost_silently(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "s.tar", {f"{k}.jpg": bytes(700) for k in range(3)})
     content = bytearray(path.read_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 from wilss.data.places.place import Place
@@ -12,6 +13,7 @@ from wilss.errors import WilssError
 
 SIDE_BY_SIDE = 16
 """Requests that are made at once."""
+WAITING = 64 * SIDE_BY_SIDE
 
 
 def bring(place: Place, paths: Iterable[Path]) -> None:
@@ -27,6 +29,8 @@ def at_once(look: Callable[[Path], object], paths: Iterable[Path]) -> None:
         with contextlib.suppress(WilssError):
             look(path)
 
+    coming = iter(paths)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for _ in pool.map(ask, paths):
-            pass
+        while part := list(islice(coming, WAITING)):  # the pool would take in all of them
+            for _ in pool.map(ask, part):
+                pass

@@ -138,8 +138,9 @@ class Disk:
         return Layout(images, index_masks(root / "masks", images))
 
     def names(self, folder: Path) -> list[str]:
-        """See `Ranged`."""
-        return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+        """See `Ranged`; links to nowhere too, which are told of when they are read."""
+        found = folder.iterdir() if folder.is_dir() else ()
+        return sorted(path.name for path in found if path.is_file() or (path.is_symlink() and not path.exists()))
 
     def size(self, path: Path) -> int:
         """See `Ranged`."""

@@ -23,12 +23,16 @@ NAMES = "a sample is KEY.jpg, and KEY.mask.png, KEY.cls or KEY.json beside it"
 
 @dataclass(slots=True)
 class Sample:
-    """What has one key, by shard and name. tags: by field. twice: files whose field is among the tags already."""
+    """What has one key, by shard and name.
+
+    tags: by field. twice: files whose field is among the tags already. dotted: images of a field that is not read.
+    """
 
     images: list[Path] = field(default_factory=list)
     masks: list[Path] = field(default_factory=list)
     tags: dict[str, Path] = field(default_factory=dict)
     twice: list[Path] = field(default_factory=list)
+    dotted: list[Path] = field(default_factory=list)
 
     @property
     def paths(self) -> list[Path]:
@@ -36,11 +40,13 @@ class Sample:
         return [*self.images, *self.masks, *self.tags.values()]
 
     def add(self, kind: str, path: Path) -> None:
-        """Take a file by its field, which is one that is read."""
+        """Take a file by its field, which is one that is read or that of an image."""
         if kind in IMAGES:
             self.images.append(path)
         elif kind in MASKS:
             self.masks.append(path)
+        elif not is_read(kind):
+            self.dotted.append(path)
         elif kind in self.tags:
             self.twice.append(path)
         else:
@@ -56,6 +62,11 @@ def key_of(name: str) -> tuple[str, str]:
 def is_read(kind: str) -> bool:
     """Whether a field of a sample is an image, a mask, or may hold tags."""
     return kind in IMAGES or kind in MASKS or kind in TAGS
+
+
+def is_dotted(kind: str) -> bool:
+    """Whether a field that is not read ends as images do: another view of a sample, or an image with several dots."""
+    return not is_read(kind) and kind.rpartition(".")[2] in IMAGES
 
 
 def layout_of(root: Path, samples: Mapping[str, Sample], passed: Mapping[str, tuple[str, ...]]) -> Layout:
@@ -78,6 +89,10 @@ def layout_of(root: Path, samples: Mapping[str, Sample], passed: Mapping[str, tu
 
 def _findings(key: str, sample: Sample, samples: Mapping[str, Sample]) -> Iterator[Finding]:
     """What is wrong with a sample, or looks so."""
+    if sample.dotted and not sample.images:
+        seen = f"has several dots in its name, and a key ends at the first: there is no image '{key}.jpg'"
+        yield Finding("refuse", "dots-in-a-name", str(sample.dotted[0]), seen, "write such names with one dot")
+        return
     paths = sample.paths
     shards = list(dict.fromkeys(path.parent for path in paths))
     if len(shards) > 1:

@@ -10,14 +10,15 @@ from wilss.data.image_names import composed
 from wilss.data.index import SYSTEM
 from wilss.data.places.bringing import at_once
 from wilss.data.places.place import MOST_BYTES, Layout, Part, Ranged
-from wilss.data.places.samples import LINKS, Sample, is_read, key_of, layout_of
+from wilss.data.places.samples import LINKS, Sample, is_dotted, is_read, key_of, layout_of
 from wilss.data.places.tar import PACKED, Member, members_of
 from wilss.data.stamps import Stamps
 from wilss.errors import DataError
 
 ENDING = ".tar"
 PACKED_ENDINGS = (".tgz", ".tbz", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
-INDEX = "tar 1"
+UNREAD = "field that is not read"
+INDEX = "tar 2"
 """Kind of the remembered index of a tar; the number rises when it is made in another way."""
 
 
@@ -104,8 +105,11 @@ class Shards:
             passed.setdefault("hidden file", []).append(name)
         elif name.lower() in SYSTEM:
             passed.setdefault("system file", []).append(name)
+        elif is_dotted(kind):
+            passed.setdefault(UNREAD, []).append(name)
+            samples.setdefault(key, Sample()).add(kind, shard / name)
         elif not is_read(kind):
-            passed.setdefault("field that is not read", []).append(name)
+            passed.setdefault(UNREAD, []).append(name)
         else:
             path = shard / name
             self._parts[path] = Part(shard, member.start, member.size)
@@ -120,7 +124,7 @@ def tars_of(names: Collection[str]) -> list[str]:
 def has_shards(root: Path, place: Ranged) -> bool:
     """Whether a folder holds shards and no images of its own.
 
-    Raises DataError for one with both, or with compressed shards.
+    Raises DataError for one with both, with masks beside shards, or with compressed shards.
     """
     names = place.names(root)
     packed = [name for name in names if name.lower().endswith(PACKED_ENDINGS) and not name.startswith(".")]
@@ -137,5 +141,10 @@ def has_shards(root: Path, place: Ranged) -> bool:
         raise DataError(
             f"'{root / packed[0]}' is compressed, so that no image in it can be read by itself; unpack it to a plain "
             f".tar ({cures}) and remove it"
+        )
+    if tars and place.is_folder(root / "masks"):
+        raise DataError(
+            f"'{root}' holds masks/ beside shards, which would not be read; put every mask into the shard of its "
+            "image, as KEY.mask.png"
         )
     return bool(tars)

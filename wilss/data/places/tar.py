@@ -12,6 +12,7 @@ from wilss.data.places.place import Ranged
 from wilss.errors import DataError
 
 BLOCK = tarfile.BLOCKSIZE
+AT_ONCE = 1 << 20
 MOST_HEADER = 1 << 20
 """Bytes of one header, names included; a tar may claim any number."""
 PACKED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
@@ -75,8 +76,22 @@ def _entries(path: Path, place: Ranged) -> Iterator[tarfile.TarInfo]:
                 yield entry
     except (tarfile.TarError, RecursionError, OverflowError) as error:
         raise DataError(f"'{path}' is cut short or no tar ({str(error)[:80]}); {AGAIN}") from error
-    if place.part(path, end, BLOCK) != bytes(BLOCK):
+    if len(place.part(path, end, BLOCK)) < BLOCK or (wrong := _first_used(path, place, end, size)) == end:
         raise DataError(f"'{path}' is cut short or damaged at byte {end}, where a header or its end should be; {AGAIN}")
+    if wrong is not None:
+        raise DataError(
+            f"'{path}' goes on after its end, at byte {wrong}: it is damaged, or several tars in one file; {AGAIN}, "
+            "each as a file of its own"
+        )
+
+
+def _first_used(path: Path, place: Ranged, start: int, end: int) -> int | None:
+    """The first block from ``start`` on that is not all zeros; None where all are, as programs fill tars up."""
+    for at in range(start, end, AT_ONCE):
+        content = place.part(path, at, min(AT_ONCE, end - at))
+        if left := content.lstrip(b"\0"):
+            return at + (len(content) - len(left)) // BLOCK * BLOCK
+    return None
 
 
 class _Headers(io.RawIOBase):

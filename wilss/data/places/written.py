@@ -111,6 +111,10 @@ class _Reader:
             seen = f"'{path}' holds the number {number}, and '{self._file}' names {len(self._listed)} classes"
             raise DataError(f"{seen}, from 0 to {len(self._listed) - 1}; correct one of them")
         name = self._listed[number]
+        if not name:
+            raise DataError(
+                f"'{path}' holds the number {number}, and '{self._file}:{number + 1}' is blank; name the class"
+            )
         return self._known.known(name) or name
 
 
