@@ -18,6 +18,7 @@ def run_pretraining(
     root: Path | None = None,
     out: Path | None = None,
     device: str = "auto",
+    devices: int = 1,
 ) -> str:
     """Train ``clip:scenes`` or ``dino:scenes``; returns the path of the weights file.
 
@@ -26,5 +27,6 @@ def run_pretraining(
         root: folder of artefacts and runs; None reads ``WILSS_ROOT``.
         out: folder of the weights; None chooses one under ``root`` by the settings' digest.
         device: cpu, cuda or mps; auto takes cuda, else mps, else cpu.
+        devices: that share the training, a process each.
     """
-    return str(pretrain_model(model, training or {}, root or default_root(), out, device))
+    return str(pretrain_model(model, training or {}, root or default_root(), out, device, devices))

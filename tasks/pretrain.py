@@ -7,20 +7,24 @@ from typing import Any
 
 from stores.progress import say, stage_progress
 from tasks.base import heavy_task
-from wilss.device import require_device
+from wilss.device import require_devices
 from wilss.errors import TornStateError
 from wilss.foundation.pretrain.loop import Progress, run_digest
 from wilss.foundation.pretrain.run import STATE_NAME, Model, pretrain, training_spec
+from wilss.precision import require_full_fp32
 
 
 @heavy_task
-def pretrain_model(model: Model, content: dict[str, Any], root: Path, out: Path | None, device: str) -> Path:
+def pretrain_model(
+    model: Model, content: dict[str, Any], root: Path, out: Path | None, device: str, devices: int = 1
+) -> Path:
     """Train one of the small foundation models; running it again goes on, or finds the finished file.
 
     A state that cannot be gone on from is said and thrown away. Raises SpecError for settings that the training does
     not have.
     """
-    place = require_device(device)
+    places = require_devices(device, devices)
+    require_full_fp32()
     spec = training_spec(model, content)
     folder = out or root / "pretrained" / f"{model}-{run_digest(spec)[:12]}"
     with stage_progress(f"pretrain {model}") as update:
@@ -29,8 +33,8 @@ def pretrain_model(model: Model, content: dict[str, Any], root: Path, out: Path 
             return lambda done, total, loss: update(name, done, total, loss)
 
         try:
-            return pretrain(model, spec, folder, stage, str(place))
+            return pretrain(model, spec, folder, stage, places)
         except TornStateError as error:
             say(f"pretrain {model}: {error}; training from the start")
             (folder / STATE_NAME).unlink()
-            return pretrain(model, spec, folder, stage, str(place))
+            return pretrain(model, spec, folder, stage, places)

@@ -84,6 +84,7 @@ def pretrain(
     set: Set = (),
     root: RootFolder = None,
     device: str | None = None,
+    devices: int | None = None,
 ) -> None:
     """Train a small model that is shipped for the built-in world; the same command goes on after a stop.
 
@@ -93,18 +94,19 @@ def pretrain(
         set: a setting of the training as key=value, e.g. --set seed=1; may be repeated
         root: folder of artefacts; else WILSS_ROOT, else ./wilss-data
         device: cpu, cuda or mps; else WILSS_DEVICE, else auto: cuda, else mps, else cpu
+        devices: that share the training, a process each; else WILSS_DEVICES, else 1
     """
     from wilss.foundation.pretrain.run import training_spec
     from wilss.words import nested
 
-    settings = machine_settings(root=root, device=device)
+    settings = machine_settings(root=root, device=device, devices=devices)
     if model == "shapes":
         _pretrain_shapes(nested(list(set)), settings, out)
         return
     spec = training_spec(model, nested(list(set)))
     with server_at_hand(settings.root):
         from flows.pretrain import run_pretraining
-    path = run_pretraining(model, spec.model_dump(mode="json"), settings.root, out, settings.device)
+    path = run_pretraining(model, spec.model_dump(mode="json"), settings.root, out, settings.device, settings.devices)
     name = {"clip": "foundation.scorer=clip", "dino": "foundation.grouper=dino"}[model]
     show(path)
     show(f"use it with --set {name}:scenes@{path}; check it with wilss foundations check {model}:scenes@{path}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import time
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from wilss.errors import DamagedArtefactError, TrainingError
+from wilss.foundation.pretrain.pairs import SCENES_WORLD, Pairs, draw_pairs
 from wilss.nets.batchnorm import synchronise_batchnorm
 from wilss.parallel.launch import on_each
 from wilss.parallel.process import Telling
@@ -23,6 +26,24 @@ CPUS = ["cpu", "cpu"]
 def on_two(work: str, **arguments: Any) -> Any:
     """What a function of this module returns in the first of two processes."""
     return on_each(f"tests.wilss.on_ranks:{work}", arguments, CPUS, lambda kind, content: None)
+
+
+def facts_of_pairs(pairs: Pairs) -> list[str]:
+    """Digests of images and captions."""
+    return [
+        hashlib.sha256(content).hexdigest()
+        for content in (pairs.images.numpy().tobytes(), json.dumps(pairs.captions).encode())
+    ]
+
+
+def drawn(arguments: dict[str, Any], telling: Telling) -> Any:
+    """Facts of pairs, alike on every process, and how the first one told that it went."""
+    told: list[int] = []
+    pairs = draw_pairs(SCENES_WORLD, 14, lambda done, count: told.append(done), Path(arguments["folder"]), shard=5)
+    facts = facts_of_pairs(pairs)
+    for digest in facts:
+        here().require_same(digest, torch.device("cpu"))
+    return [facts, told]
 
 
 def normalised_net() -> nn.Module:

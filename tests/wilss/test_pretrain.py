@@ -9,8 +9,10 @@ import pytest
 import timm
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes)
+from tests.wilss.on_ranks import facts_of_pairs, on_two
 from wilss import precision
 from wilss.data.spec import World
 from wilss.errors import FormatError, SpecError, TornStateError
@@ -19,7 +21,7 @@ from wilss.foundation.loading import load_clip
 from wilss.foundation.pretrain.clip import ClipTraining, Phase, train_clip
 from wilss.foundation.pretrain.dino import DinoTraining, train_dino
 from wilss.foundation.pretrain.loop import run_digest, set_output_stride
-from wilss.foundation.pretrain.pairs import Pairs, batch_index, draw_pairs
+from wilss.foundation.pretrain.pairs import SCENES_WORLD, Pairs, batch_index, draw_pairs
 from wilss.foundation.pretrain.run import pretrain, training_spec
 from wilss.state import write_state
 
@@ -141,6 +143,61 @@ def test_one_command_writes_weights_that_load_by_name(tmp_path: Path) -> None:
     assert pretrain("clip", TINY, tmp_path / "out", progress).stat().st_mtime_ns == stamp
     with pytest.raises(FormatError, match="was trained with other settings; choose another folder"):
         pretrain("clip", TINY.model_copy(update={"seed": 1}), tmp_path / "out", progress)
+
+
+@pytest.mark.slow
+def test_two_devices_go_on_from_one_and_write_what_one_writes(tmp_path: Path) -> None:
+    losses: dict[str, list[float]] = {"one": [], "two": []}
+
+    def told(name: str, stop: int | None = None):  # type: ignore[no-untyped-def]
+        def progress(stage: str):  # type: ignore[no-untyped-def]
+            def moved(done: int, total: int, loss: float) -> None:
+                if stage == "train clip":
+                    losses[name].append(loss)
+                    if done == stop:
+                        raise Stop
+
+            return moved
+
+        return progress
+
+    spec = TINY.model_copy(update={"learning_rate": 1e-4})
+    whole = pretrain("clip", spec, tmp_path / "whole", told("one"))
+    with pytest.raises(Stop):
+        pretrain("clip", spec, tmp_path / "shared", told("two", 3))
+    shared = pretrain("clip", spec, tmp_path / "shared", told("two"), ("cpu", "cpu"))
+    assert [path.name for path in shared.parent.iterdir()] == [shared.name]
+    one, again = losses["one"], losses["two"][3:]
+    assert again == pytest.approx(one[2:], abs=0.02)  # of which bf16 is most
+    mine, other = load_file(shared), load_file(whole)
+    assert mine.keys() == other.keys()
+    apart = torch.cat([(mine[key].float() - other[key].float()).flatten() for key in mine])
+    moved = torch.cat([(other[key].float() - start.float()).flatten() for key, start in started(other).items()])
+    assert apart.norm() < 0.1 * moved.norm()
+    with safe_open(shared, "pt") as handle:
+        assert "2 x cpu" in handle.metadata()["compute"]
+
+
+@pytest.mark.slow
+def test_two_processes_draw_what_one_draws(tmp_path: Path) -> None:
+    """Fourteen pairs in shards of five, of which one process draws two."""
+    pairs = draw_pairs(SCENES_WORLD, 14, shard=5)
+    assert on_two("drawn", folder=str(tmp_path / "pairs")) == [facts_of_pairs(pairs), [5, 14]]
+
+
+def started(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights with which the training of `TINY` begins."""
+    torch.manual_seed(TINY.seed)
+    state = new_scenes_clip().state_dict()
+    return {key: state[key] for key in named}
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"batch_size is 8, which 3 devices cannot share alike; take --set batch_size=6"
+    ):
+        pretrain("clip", TINY, tmp_path / "out", lambda stage: lambda done, total, loss: None, ("cpu",) * 3)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_result_is_told_in_words(tmp_path: Path) -> None:

@@ -7,12 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import wilss._torchvision
+
+import pytest
+import timm
 import torch
 import torch.distributed as dist
 from torch import nn
 
+import wilss.nets.scenes_vit  # noqa: F401  (registers vit_scenes)
 from tests.wilss.test_methods import Ones, bank, segmenter
 from tests.wilss.tiny_heads import WEIGHTS, spec_of
+from wilss import precision
 from wilss.data.images import TaggedImages
 from wilss.data.scenes.source import ScenesSource
 from wilss.data.spec import AugmentSpec, World
@@ -22,6 +28,10 @@ from wilss.fewshot.episodes.batches import Augmented, EpisodeImages
 from wilss.fewshot.episodes.spec import EpisodeAugmentSpec
 from wilss.fewshot.sections import PspTrainSpec
 from wilss.fewshot.stage1 import train_stage1
+from wilss.foundation.clip_towers import new_scenes_clip
+from wilss.foundation.pretrain.clip import ClipTraining, Phase, train_clip
+from wilss.foundation.pretrain.dino import DinoTraining, train_dino
+from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
 from wilss.learn.base import train_base
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.loop import Watch
@@ -76,6 +86,36 @@ def psp() -> Trained:
     return history, model
 
 
+def told(training: Callable[[Callable[[int, int, float], None]], nn.Module]) -> Trained:
+    """A pretraining of a few steps, in full precision; its losses are its history."""
+    history: History = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(precision, "has_bf16", lambda device: False)
+        return history, training(lambda step, steps, loss: history.append({"loss": loss}))
+
+
+def clip(progress: Callable[[int, int, float], None], state: Path | None = None) -> nn.Module:
+    """Both worlds, and both strides of the trunk."""
+    phases = tuple(
+        Phase(pairs=pairs, steps=2, image_size=48, output_stride=stride)
+        for pairs, stride in (("easy", 16), ("scenes", 8))
+    )
+    spec = ClipTraining(phases=phases, batch_size=7, n_easy=14, n_scenes=14, learning_rate=1e-4, save_every=2)
+    torch.manual_seed(0)
+    model: nn.Module = new_scenes_clip()
+    pools = {"easy": draw_pairs(EASY_WORLD, 14), "scenes": draw_pairs(SCENES_WORLD, 14)}
+    train_clip(model, pools, spec, state, progress)
+    return model
+
+
+def dino(progress: Callable[[int, int, float], None]) -> nn.Module:
+    spec = DinoTraining(steps=4, batch_size=5, n_local=1, prototypes=16, learning_rate=1e-4)
+    torch.manual_seed(0)
+    vit = timm.create_model("vit_scenes", depth=1, pretrained=False)
+    train_dino(vit, draw_pairs(SCENES_WORLD, 15).images, spec, None, progress)
+    return vit
+
+
 TRAININGS: dict[str, Callable[[], Trained]] = {
     "base": base,
     "base, few": lambda: base(batch_size=2, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
@@ -86,6 +126,8 @@ TRAININGS: dict[str, Callable[[], Trained]] = {
     "wilson": lambda: step("wilson"),
     "finetune": lambda: step("finetune"),
     "stage 1": psp,
+    "clip": lambda: told(clip),
+    "dino": lambda: told(dino),
 }
 
 

@@ -14,10 +14,8 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from wilss.bucket.address import OWN, cache_bytes
+from wilss.bucket.room import let_go
 from wilss.layout import KINDS, MANIFEST
-
-LOW = 0.9
-"""Share of the limit that is left when something had to go, so that it need not at once again."""
 
 
 class Cache:
@@ -51,16 +49,12 @@ class Cache:
     def _let_go(self, size: int) -> int:
         """Bytes that are left."""
         found = {name: _bytes_of(self._folder(name)) for name in self._names()}
-        held = sum(found.values())
-        if held + size <= self._limit:
-            return held
-        pinned = self._pinned | set(self._pinned_by_others())
-        for name in sorted(found.keys() - pinned, key=self._age):
-            _empty(self._folder(name))
-            held -= found[name]
-            if held + size <= self._limit * LOW:
-                break
-        return held
+
+        def oldest() -> Iterator[tuple[int, str]]:
+            pinned = self._pinned | set(self._pinned_by_others())
+            return ((found[name], name) for name in sorted(found.keys() - pinned, key=self._age))
+
+        return let_go(sum(found.values()), size, self._limit, oldest, remove=lambda name: _empty(self._folder(name)))
 
     def _names(self) -> Iterator[str]:
         for kind in KINDS:

@@ -16,11 +16,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from wilss.bucket.address import cache_bytes, cache_home
+from wilss.bucket.room import let_go
 
 FOLDER = "data"
 """Below `cache_home`."""
-LOW, OFTEN = 0.9, 0.05
-"""Share of the limit that is left when something had to go, and that comes before others' files are counted anew."""
+OFTEN = 0.05
+"""Share of the limit that comes before others' files are counted anew."""
 LOCKS = 64
 
 
@@ -70,17 +71,17 @@ class Pieces:
 
     def _let_go(self, size: int) -> int:
         """Bytes that are left."""
-        found = sorted(_files(self._folder))
-        held = sum(bytes_ for _, bytes_, _ in found)
-        if held + size <= self._limit:
-            return held
-        for _, bytes_, path in found:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 - a Path costs as much again, and there are many
-            held -= bytes_
-            if held + size <= self._limit * LOW:
-                break
-        return held
+        found = list(_files(self._folder))
+
+        def oldest() -> Iterator[tuple[int, str]]:
+            return ((bytes_, path) for _, bytes_, path in sorted(found))
+
+        return let_go(sum(bytes_ for _, bytes_, _ in found), size, self._limit, oldest, _unlink)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)  # noqa: PTH108 - a Path costs as much again, and there are many
 
 
 def _read(path: Path) -> bytes | None:

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from wilss.data.order import Reading
 from wilss.digest import digest_of
 from wilss.errors import TornStateError, TrainingError
-from wilss.learn.learner import Learner, alone, together
-from wilss.learn.objective import Objective
 from wilss.learn.schedule import (
     ANY,
     Rule,
@@ -32,6 +30,8 @@ from wilss.nets.spec import Form
 from wilss.nets.stages import last_stages, tune_last_stages
 from wilss.nets.svf import apply_svf, fold, folded_state, load_svf_state, svf_state
 from wilss.nets.vectors import Vectors
+from wilss.parallel.learner import Learner, alone, together
+from wilss.parallel.objective import Objective
 from wilss.parallel.ranks import here
 from wilss.parallel.rows import Rows
 from wilss.precision import autocast

@@ -1,1 +1,1 @@
-"""Trainings that several processes share, each with a device of its own."""
+"""Trainings that several processes share, each with a device of its own; what is minimised, and by whom."""

@@ -69,6 +69,10 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
+    def meet(self) -> None:
+        """Wait until all ranks are here."""
+        self.summed(torch.zeros(1))
+
     @contextmanager
     def learning_from(self, n: int) -> Iterator[None]:
         """A batch of ``n`` images is what losses inside are of."""

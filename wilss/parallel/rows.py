@@ -36,6 +36,10 @@ class Rows:
         """Uniform in [0, 1): float32 ``(n, *shape)``."""
         return torch.rand(self.whole, *shape, generator=generator)[self.own]
 
+    def randn(self, *shape: int, generator: torch.Generator) -> Tensor:
+        """Of the standard normal distribution: float32 ``(n, *shape)``."""
+        return torch.randn(self.whole, *shape, generator=generator)[self.own]
+
     def uniform(self, low: float, high: float, *shape: int, generator: torch.Generator) -> Tensor:
         """Uniform between bounds: float32 ``(n, *shape)``."""
         return torch.empty(self.whole, *shape).uniform_(low, high, generator=generator)[self.own]

@@ -6,7 +6,6 @@ Beside the contrastive loss the pooled image feature is asked for the caption's 
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,15 +26,18 @@ from wilss.foundation.loading import SCENES_FILE
 from wilss.foundation.pretrain.loop import (
     Progress,
     State,
+    Steps,
     cosine,
-    require_finite,
+    learn_steps,
     run_digest,
     set_output_stride,
-    set_rate,
 )
 from wilss.foundation.pretrain.pairs import Pairs, batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
+from wilss.nets.batchnorm import synchronise_batchnorm
 from wilss.nets.pretrained import read_weights
+from wilss.parallel.ranks import here
+from wilss.parallel.rows import Rows
 from wilss.precision import autocast
 from wilss.section import LATER, Section, Seed
 
@@ -143,6 +145,44 @@ class TokenTargets:
         return present / present.sum(1, keepdim=True).clamp(min=1e-6)
 
 
+class ClipObjective:
+    """Contrast of images with captions, and the captions' tokens asked of the pooled feature.
+
+    A batch is the views of images, float32 ``(n, 3, H, W)``, and the tokens of their captions, int64 ``(n, T)``. Where
+    several processes share a batch, each contrasts all of its pairs.
+    """
+
+    def __init__(self, model: Any, words: TokenTargets, spec: ClipTraining, place: torch.device) -> None:
+        self._model, self._words, self._spec, self._place = model, words, spec, place
+        self._contrast, self._at_stride = ClipLoss(), 0
+        self.classify = nn.Linear(model.visual.trunk.num_features, words.count).to(place)
+
+    def heads(self) -> tuple[nn.Module, ...]:
+        """See `wilss.parallel.objective.Objective`."""
+        return (self.classify,)
+
+    def losses(self, batch: tuple[Tensor, Tensor], epoch: int) -> dict[str, Tensor]:
+        """See `wilss.parallel.objective.Objective`; ``epoch`` is the step."""
+        view, tokens = batch[0].to(self._place), batch[1].to(self._place)
+        self._to_stride_of(epoch)
+        with autocast("auto", self._place):
+            seen = self._model.visual.trunk(view.contiguous(memory_format=torch.channels_last)).float()
+        # early embeddings differ by less than bf16 resolves, so both projections stay in float32
+        image = F.normalize(self._model.visual.head(seen), dim=-1)
+        text = self._model.encode_text(tokens, normalize=True)
+        pair = here().gathered(image), here().gathered(text)
+        terms = {"contrast": self._contrast(*pair, self._model.logit_scale.exp())}
+        if weight := self._spec.token_weight:
+            target = self._words.target(batch[1]).to(self._place)
+            terms["tokens"] = weight * F.cross_entropy(self.classify(seen), target)
+        return terms
+
+    def _to_stride_of(self, step: int) -> None:
+        stride = self._spec.phase_at(step).output_stride
+        if stride != self._at_stride:
+            self._at_stride = _to_stride(self._model, stride)
+
+
 def train_clip(
     model: Any,
     pools: dict[str, Pairs],
@@ -165,28 +205,31 @@ def train_clip(
     with quiet_logs():
         tokenizer = open_clip.get_tokenizer(SCENES_MODELS[spec.tower])
     tokens = {name: tokenizer(pairs.captions) for name, pairs in pools.items()}
-    words = TokenTargets(torch.cat(list(tokens.values())))
     model.to(place, memory_format=torch.channels_last).train()
-    classify = nn.Linear(model.visual.trunk.num_features, words.count).to(place)
-    learnt = [*model.parameters(), *classify.parameters()]
+    if here().count > 1:
+        synchronise_batchnorm(model)
+    objective = ClipObjective(model, TokenTargets(torch.cat(list(tokens.values()))), spec, place)
+    learnt = [*model.parameters(), *objective.classify.parameters()]
     optimiser = torch.optim.AdamW(learnt, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
-    parts = {"model": model, "classify": classify, "optimiser": optimiser}
-    state = State(state_file, run_digest(spec), parts)
-    objective = partial(_objective, model, classify, words, ClipLoss(), spec.token_weight)
-    at_stride = None
-    for step in range(state.load(), spec.steps):
+    parts = {"model": model, "classify": objective.classify, "optimiser": optimiser}
+
+    def draw(step: int) -> tuple[Tensor, Tensor]:
         phase = spec.phase_at(step)
-        if phase.output_stride != at_stride:
-            at_stride = _to_stride(model, phase.output_stride)
-        index, view = _batch(pools[phase.pairs], phase.image_size, spec, step)
-        loss = objective(view.to(place), tokens[phase.pairs][index])
-        set_rate(optimiser, spec.learning_rate * cosine(step, spec.steps, spec.steps // 50 + 1))
-        value = require_finite(loss, step)
-        _learn(model, optimiser, loss)
-        if (step + 1) % spec.save_every == 0:
-            state.save(step + 1)
-        if progress:
-            progress(step + 1, spec.steps, value)
+        pairs, own = pools[phase.pairs], Rows.of_rank(spec.batch_size)
+        index = batch_index(len(pairs), spec.batch_size, step, spec.seed)[own.own]
+        generator = step_generator(spec.seed, step)
+        view = random_view(pairs.images[index], phase.image_size, (0.8, 1.0), generator, own, grey=0.1)
+        return view, tokens[phase.pairs][index]
+
+    steps = Steps(
+        count=spec.steps,
+        batch_size=spec.batch_size,
+        save_every=spec.save_every,
+        draw=draw,
+        rate=lambda step: spec.learning_rate * cosine(step, spec.steps, spec.steps // 50 + 1),
+        after=lambda step: model.logit_scale.clamp_(0, 4.6052),  # 100, as in CLIP
+    )
+    learn_steps(model, objective, optimiser, steps, State(state_file, run_digest(spec), parts), progress)
     _to_stride(model, 8)
     model.eval()
 
@@ -202,40 +245,6 @@ def begin_with_scenes(model: Any) -> None:
 def _shared(key: str, stem: str) -> bool:
     kept = not key.endswith(("attn_mask", "num_batches_tracked"))
     return kept and (key.startswith(stem) or not key.startswith("visual."))
-
-
-def _learn(model: Any, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()
-    with torch.no_grad():
-        model.logit_scale.clamp_(0, 4.6052)  # 100, as in CLIP
-
-
-def _batch(pairs: Pairs, size: int, spec: ClipTraining, step: int) -> tuple[Tensor, Tensor]:
-    """Positions of a step's pairs, and views of their images."""
-    index = batch_index(len(pairs), spec.batch_size, step, spec.seed)
-    return index, random_view(pairs.images[index], size, (0.8, 1.0), step_generator(spec.seed, step), grey=0.1)
-
-
-def _objective(
-    model: Any,
-    classify: nn.Module,
-    words: TokenTargets,
-    contrast: ClipLoss,
-    weight: float,
-    view: Tensor,
-    tokens: Tensor,
-) -> Tensor:
-    with autocast("auto", view.device):
-        seen = model.visual.trunk(view.contiguous(memory_format=torch.channels_last)).float()
-    # early embeddings differ by less than bf16 resolves, so both projections stay in float32
-    image = F.normalize(model.visual.head(seen), dim=-1)
-    text = model.encode_text(tokens.to(view.device), normalize=True)
-    loss: Tensor = contrast(image, text, model.logit_scale.exp())
-    if weight:
-        loss = loss + weight * F.cross_entropy(classify(seen), words.target(tokens).to(view.device))
-    return loss
 
 
 def _to_stride(model: Any, stride: int) -> int:

@@ -7,6 +7,7 @@ projection head, momentum teacher, centred and sharpened targets.
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -18,9 +19,11 @@ from pydantic import Field, model_validator
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from wilss.foundation.pretrain.loop import Progress, State, cosine, require_finite, run_digest, set_rate
+from wilss.foundation.pretrain.loop import Progress, State, Steps, cosine, learn_steps, run_digest
 from wilss.foundation.pretrain.pairs import batch_index, step_generator
 from wilss.foundation.pretrain.views import random_view
+from wilss.parallel.ranks import here
+from wilss.parallel.rows import Rows
 from wilss.precision import autocast
 from wilss.section import Section, Seed
 
@@ -90,6 +93,67 @@ class MaskedViT(nn.Module):
         return scores[:, 0], scores[:, self.vit.num_prefix_tokens :]
 
 
+@dataclass(frozen=True)
+class Views:
+    """What is drawn of the n images of a step.
+
+    large: first and second views of all, float32 ``(2n, 3, S, S)``. local: of half the side, ``(n, 3, S/2, S/2)`` each.
+    hidden: which patches of the large ones the student does not see, bool ``(2n, T)``.
+    """
+
+    large: Tensor
+    local: tuple[Tensor, ...]
+    hidden: Tensor
+
+
+class DinoObjective:
+    """DINO's loss of class tokens across views, and iBOT's of hidden patches, against a teacher that follows.
+
+    Where several processes share a batch, the centre is that of all its tokens.
+    """
+
+    def __init__(self, student: MaskedViT, spec: DinoTraining, place: torch.device) -> None:
+        self.teacher = copy.deepcopy(student).requires_grad_(False).eval()
+        self.centre = torch.zeros(2, spec.prototypes, device=place)
+        self._student, self._spec, self._place = student, spec, place
+
+    def heads(self) -> tuple[nn.Module, ...]:
+        """See `wilss.parallel.objective.Objective`."""
+        return ()
+
+    def losses(self, batch: Views, epoch: int) -> dict[str, Tensor]:
+        """See `wilss.parallel.objective.Objective`; ``epoch`` is the step."""
+        views, hidden = batch.large.to(self._place), batch.hidden.to(self._place)
+        with autocast("auto", self._place):
+            with torch.no_grad():
+                target_class, target_patch = self.teacher(views)
+            scores_class, scores_patch = self._student(views, hidden)
+            scores_local = [self._student(view.to(self._place))[0] for view in batch.local]
+        first, second = self._sharpen(target_class.float(), self.centre[0]).chunk(2)
+        terms = [self._cross_entropy(scores_class, torch.cat([second, first])).mean()]
+        terms += [self._cross_entropy(scores, half).mean() for scores in scores_local for half in (first, second)]
+        patch_target = self._sharpen(target_patch[hidden].float(), self.centre[1])
+        patch = self._cross_entropy(scores_patch[hidden], patch_target).sum() / here().evened(hidden.sum(), 1)
+        return {"class": torch.stack(terms).mean(), "patch": self._spec.patch_weight * patch}
+
+    @torch.no_grad()
+    def follow(self, step: int) -> None:
+        """Move the teacher towards the student."""
+        momentum = 1 - (1 - self._spec.momentum) * cosine(step, self._spec.steps, 0)
+        for slow, fast in zip(self.teacher.parameters(), self._student.parameters(), strict=True):
+            slow.lerp_(fast.detach(), 1 - momentum)
+
+    def _sharpen(self, scores: Tensor, centre: Tensor) -> Tensor:
+        """Softmax of the centred scores ``(n, prototypes)``; the running centre is updated in place."""
+        target = ((scores - centre) / self._spec.teacher_temperature).softmax(-1)
+        sums = here().summed(torch.cat([scores.sum(0), scores.new_full((1,), len(scores))]))
+        centre.lerp_(sums[:-1] / sums[-1].clamp(min=1), 0.1)
+        return target
+
+    def _cross_entropy(self, scores: Tensor, target: Tensor) -> Tensor:
+        return -(target * (scores.float() / self._spec.student_temperature).log_softmax(-1)).sum(-1)
+
+
 def train_dino(
     vit: VisionTransformer,
     images: Tensor,
@@ -108,72 +172,34 @@ def train_dino(
     place = torch.device(device)
     student = MaskedViT(vit, spec.prototypes).to(place).train()
     _fuse_attention(vit, place.type != "cpu")  # its backward pass is slow on CPUs: half of a step
-    teacher = copy.deepcopy(student).requires_grad_(False).eval()
+    objective = DinoObjective(student, spec, place)
     optimiser = torch.optim.AdamW(student.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
-    centre = torch.zeros(2, spec.prototypes, device=place)
-    parts = {"student": student, "teacher": teacher, "optimiser": optimiser, "centre": centre}
-    state = State(state_file, run_digest(spec), parts)
-    for step in range(state.load(), spec.steps):
-        index = batch_index(len(images), spec.batch_size, step, spec.seed)
-        loss = _loss(student, teacher, images[index], centre, spec, step_generator(spec.seed, step))
-        set_rate(optimiser, spec.learning_rate * cosine(step, spec.steps, spec.steps // 20 + 1))
-        value = require_finite(loss, step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 3.0)
-        optimiser.step()
-        momentum = 1 - (1 - spec.momentum) * cosine(step, spec.steps, 0)
-        for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
-            slow.lerp_(fast.detach(), 1 - momentum)
-        if (step + 1) % spec.save_every == 0:
-            state.save(step + 1)
-        if progress:
-            progress(step + 1, spec.steps, value)
-    vit.load_state_dict(teacher.vit.state_dict())
+    parts = {"student": student, "teacher": objective.teacher, "optimiser": optimiser, "centre": objective.centre}
+    n_tokens = (spec.image_size // vit.patch_embed.patch_size[0]) ** 2
+    steps = Steps(
+        count=spec.steps,
+        batch_size=spec.batch_size,
+        save_every=spec.save_every,
+        draw=lambda step: _draw(images, spec, n_tokens, step),
+        rate=lambda step: spec.learning_rate * cosine(step, spec.steps, spec.steps // 20 + 1),
+        after=objective.follow,
+        clip=3.0,
+    )
+    learn_steps(student, objective, optimiser, steps, State(state_file, run_digest(spec), parts), progress)
+    vit.load_state_dict(objective.teacher.vit.state_dict())
     _fuse_attention(vit, True)
     vit.eval()
+
+
+def _draw(images: Tensor, spec: DinoTraining, n_tokens: int, step: int) -> Views:
+    rows, generator = Rows.of_rank(spec.batch_size), step_generator(spec.seed, step)
+    own = images[batch_index(len(images), spec.batch_size, step, spec.seed)[rows.own]]
+    large = [random_view(own, spec.image_size, (0.4, 1.0), generator, rows) for _ in range(2)]
+    local = [random_view(own, spec.image_size // 2, (0.1, 0.4), generator, rows) for _ in range(spec.n_local)]
+    hidden = torch.rand(2, spec.batch_size, n_tokens, generator=generator) < spec.mask_ratio
+    return Views(torch.cat(large), tuple(local), hidden[:, rows.own].flatten(0, 1))
 
 
 def _fuse_attention(vit: VisionTransformer, fused: bool) -> None:
     for block in vit.blocks:
         block.attn.fused_attn = fused
-
-
-def _loss(
-    student: MaskedViT,
-    teacher: MaskedViT,
-    images: Tensor,
-    centre: Tensor,
-    spec: DinoTraining,
-    generator: torch.Generator,
-) -> Tensor:
-    n, size = len(images), spec.image_size
-    place = centre.device
-    views = torch.cat([random_view(images, size, (0.4, 1.0), generator) for _ in range(2)]).to(place)
-    local = [random_view(images, size // 2, (0.1, 0.4), generator).to(place) for _ in range(spec.n_local)]
-    n_tokens = (size // student.vit.patch_embed.patch_size[0]) ** 2
-    hidden = (torch.rand(2 * n, n_tokens, generator=generator) < spec.mask_ratio).to(place)
-    with autocast("auto", place):
-        with torch.no_grad():
-            target_class, target_patch = teacher(views)
-        scores_class, scores_patch = student(views, hidden)
-        scores_local = [student(view)[0] for view in local]
-    target = _sharpen(target_class.float(), centre[0], spec)
-    first, second = target.chunk(2)
-    crosswise = torch.cat([second, first])
-    terms = [_cross_entropy(scores_class, crosswise, spec)]
-    terms += [_cross_entropy(scores, half, spec) for scores in scores_local for half in (first, second)]
-    patch_target = _sharpen(target_patch[hidden].float(), centre[1], spec)
-    patch = _cross_entropy(scores_patch[hidden], patch_target, spec)
-    return torch.stack(terms).mean() + spec.patch_weight * patch
-
-
-def _sharpen(scores: Tensor, centre: Tensor, spec: DinoTraining) -> Tensor:
-    """Softmax of the centred scores; the running centre is updated in place."""
-    target = ((scores - centre) / spec.teacher_temperature).softmax(-1)
-    centre.lerp_(scores.flatten(0, -2).mean(0), 0.1)
-    return target
-
-
-def _cross_entropy(scores: Tensor, target: Tensor, spec: DinoTraining) -> Tensor:
-    return -(target * (scores.float() / spec.student_temperature).log_softmax(-1)).sum(-1).mean()

@@ -1,11 +1,12 @@
-"""What both pretrainings share: learning-rate curve and resumable state."""
+"""What both pretrainings share: the loop over steps, learning-rate curve and resumable state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import cos, isfinite, pi
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,67 @@ from torch import Tensor, nn
 from wilss.digest import ALGORITHM_VERSION, digest_of
 from wilss.errors import FormatError, TornStateError, TrainingError
 from wilss.outputs import whole_file
+from wilss.parallel.learner import alone, together
+from wilss.parallel.objective import Objective
+from wilss.parallel.ranks import here
 from wilss.section import Section
 from wilss.state import read_state, save_whole
 
+B = TypeVar("B")
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, all steps, loss)."""
+
+
+@dataclass(frozen=True)
+class Steps(Generic[B]):
+    """A training, step by step; what it draws and does is a function of the step alone, so that it can go on from any.
+
+    count: all steps. batch_size: images of a step. save_every: steps between two states. draw: gives a step's batch,
+    of which a process of several draws its own rows. rate: learning rate of a step. clip: most that the norm of the
+    gradient may be. after: done when the weights have moved.
+    """
+
+    count: int
+    batch_size: int
+    save_every: int
+    draw: Callable[[int], B]
+    rate: Callable[[int], float]
+    after: Callable[[int], None]
+    clip: float | None = None
+
+
+def learn_steps(
+    student: nn.Module,
+    objective: Objective[B],
+    optimiser: torch.optim.Optimizer,
+    steps: Steps[B],
+    state: State,
+    progress: Progress | None,
+) -> None:
+    """Take every step that the state does not have; by one process, or by several that share every batch.
+
+    Raises TrainingError for a loss that is not finite; the last state stays.
+    """
+    first = state.load()
+    learner = together(student, objective) if here().count > 1 else alone(objective)
+    share = here().share(steps.batch_size)
+    for step in range(first, steps.count):
+        batch = steps.draw(step)
+        set_rate(optimiser, steps.rate(step))
+        with here().learning_from(steps.batch_size):
+            loss = torch.stack(list(learner.losses(batch, step).values())).sum()
+            value = _finite(here().summed(loss.detach() * share), step)
+            optimiser.zero_grad(set_to_none=True)
+            (loss * (share * learner.scale)).backward()
+        if steps.clip is not None:
+            nn.utils.clip_grad_norm_(student.parameters(), steps.clip)
+        optimiser.step()
+        with torch.no_grad():
+            steps.after(step)
+        if here().rank == 0 and (step + 1) % steps.save_every == 0:
+            state.save(step + 1)
+        if progress:
+            progress(step + 1, steps.count, value)
 
 
 def cosine(step: int, steps: int, warmup: int) -> float:
@@ -38,9 +95,8 @@ def run_digest(spec: Section) -> str:
     return digest_of({"version": ALGORITHM_VERSION, "training": spec.plain()})
 
 
-def require_finite(loss: Tensor, step: int) -> float:
-    """The loss as a number. Raises TrainingError when it is NaN or infinite; the last state stays."""
-    value = float(loss.detach())
+def _finite(loss: Tensor, step: int) -> float:
+    value = float(loss)
     if not isfinite(value):
         raise TrainingError(f"the loss became {value} at step {step}; lower learning_rate and start in another folder")
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import wilss._torchvision
 
 import timm
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -26,6 +27,9 @@ from wilss.foundation.pretrain.loop import Progress
 from wilss.foundation.pretrain.pairs import EASY_WORLD, SCENES_WORLD, draw_pairs
 from wilss.outputs import whole_file, writable_folder
 from wilss.outside import parse_json
+from wilss.parallel.launch import on_each
+from wilss.parallel.process import Telling
+from wilss.parallel.ranks import here, require_even
 from wilss.words import explain
 
 Model = Literal["clip", "dino"]
@@ -55,35 +59,87 @@ def pretrain(
     spec: ClipTraining | DinoTraining,
     folder: Path,
     progress: Callable[[str], Progress],
-    device: str = "cpu",
+    devices: tuple[str, ...] = ("cpu",),
 ) -> Path:
     """Train ``clip:scenes`` or ``dino:scenes`` and write the weights (fp16 safetensors); returns the file's path.
 
     Args:
         folder: where weights and state go. A finished file is returned as it is, a state is taken up again.
         progress: gives the progress callback of a stage by its name.
+        devices: of `wilss.device.require_devices`; each is that of a process which takes its part of every batch.
+
+    Raises SpecError for a batch that the devices cannot share.
     """
     vit = isinstance(spec, ClipTraining) and spec.tower == "vit"
     path = folder / ("clip_scenes_vit.safetensors" if vit else FILE_NAMES[model])
     if path.is_file():
         _require_same(path, spec)
         return path
+    require_even("batch_size", spec.batch_size, len(devices))
     writable_folder(folder)
-    start = time.monotonic()
-    if isinstance(spec, ClipTraining):
-        net = _clip(spec, folder, progress, device)
+    if len(devices) == 1:
+        _train(spec, path, progress, devices[0])
     else:
-        net = _dino(spec, folder, progress, device)
-    seconds = time.monotonic() - start
+        _train_on_each(_Sent(model=model, training=spec.plain(), path=path.resolve()), progress, devices)
+    (folder / STATE_NAME).unlink(missing_ok=True)
+    return path
+
+
+class _Sent(BaseModel):
+    """What a process of several is given. between: folder in which they share images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Model
+    training: dict[str, Any]
+    path: Path
+    between: Path | None = None
+
+
+def _train_on_each(sent: _Sent, progress: Callable[[str], Progress], devices: tuple[str, ...]) -> None:
+    def hear(kind: str, content: list[Any]) -> None:
+        if kind == "moved":
+            stage, *moved = content
+            progress(stage)(*moved)
+
+    with tempfile.TemporaryDirectory(prefix="wilss-pairs-") as between:
+        order = sent.model_copy(update={"between": Path(between)})
+        on_each(f"{__name__}:train_as_rank", order.model_dump(mode="json"), list(devices), hear)
+
+
+def train_as_rank(arguments: dict[str, Any], telling: Telling) -> None:
+    """The part of one process; see `wilss.parallel.process`."""
+    sent = _Sent.model_validate(arguments)
+
+    def progress(stage: str) -> Progress:
+        return lambda done, total, loss: telling.progress(stage, done, total, loss)
+
+    _train(training_spec(sent.model, sent.training), sent.path, progress, telling.device, sent.between)
+
+
+def _train(
+    spec: ClipTraining | DinoTraining,
+    path: Path,
+    progress: Callable[[str], Progress],
+    device: str,
+    between: Path | None = None,
+) -> None:
+    """Train; the first of the processes writes the weights."""
+    start, state = time.monotonic(), path.with_name(STATE_NAME)
+    if isinstance(spec, ClipTraining):
+        net = _clip(spec, state, progress, device, between)
+    else:
+        net = _dino(spec, state, progress, device, between)
+    minutes, count = (time.monotonic() - start) / 60, here().count
+    place = f"{count} x {device}" if count > 1 else device
     notes = {
         "training": json.dumps(spec.plain()),
         "worlds": json.dumps(WORLDS),
-        "compute": f"{seconds / 60:.0f} minutes since the last start, {torch.get_num_threads()} threads, {device}",
+        "compute": f"{minutes:.0f} minutes since the last start, {torch.get_num_threads()} threads, {place}",
         "licence": "Apache-2.0",
     }
-    write_weights(net.state_dict(), path, notes)
-    (folder / STATE_NAME).unlink(missing_ok=True)
-    return path
+    if here().rank == 0:
+        write_weights(net.state_dict(), path, notes)
 
 
 def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
@@ -97,25 +153,39 @@ def _require_same(path: Path, spec: ClipTraining | DinoTraining) -> None:
         raise FormatError(f"'{path}' was trained with other settings; choose another folder with --out")
 
 
-def _clip(spec: ClipTraining, folder: Path, progress: Callable[[str], Progress], device: str) -> nn.Module:
+def _clip(
+    spec: ClipTraining, state: Path, progress: Callable[[str], Progress], device: str, between: Path | None
+) -> nn.Module:
     torch.manual_seed(spec.seed)
     net: Any = new_scenes_clip(spec.tower)
     if spec.begins_with_scenes:
         begin_with_scenes(net)
-    drawn = progress("draw pairs")
-    total = spec.n_easy + spec.n_scenes
-    easy = draw_pairs(EASY_WORLD, spec.n_easy, progress=lambda done, _: drawn(done, total, 0.0))
-    hard = draw_pairs(SCENES_WORLD, spec.n_scenes, progress=lambda done, _: drawn(spec.n_easy + done, total, 0.0))
-    train_clip(net, {"easy": easy, "scenes": hard}, spec, folder / STATE_NAME, progress("train clip"), device)
+    drawn, total = progress("draw pairs"), spec.n_easy + spec.n_scenes
+    pools = {
+        "easy": draw_pairs(
+            EASY_WORLD, spec.n_easy, lambda done, _: drawn(done, total, 0.0), between and between / "easy"
+        ),
+        "scenes": draw_pairs(
+            SCENES_WORLD,
+            spec.n_scenes,
+            lambda done, _: drawn(spec.n_easy + done, total, 0.0),
+            between and between / "scenes",
+        ),
+    }
+    train_clip(net, pools, spec, state, progress("train clip"), device)
     return net
 
 
-def _dino(spec: DinoTraining, folder: Path, progress: Callable[[str], Progress], device: str) -> nn.Module:
+def _dino(
+    spec: DinoTraining, state: Path, progress: Callable[[str], Progress], device: str, between: Path | None
+) -> nn.Module:
     torch.manual_seed(spec.seed)
     vit: Any = timm.create_model("vit_scenes", pretrained=False)
     drawn = progress("draw images")
-    images = draw_pairs(SCENES_WORLD, spec.n_images, progress=lambda done, all_: drawn(done, all_, 0.0)).images
-    train_dino(vit, images, spec, folder / STATE_NAME, progress("train dino"), device)
+    pairs = draw_pairs(
+        SCENES_WORLD, spec.n_images, lambda done, all_: drawn(done, all_, 0.0), between and between / "scenes"
+    )
+    train_dino(vit, pairs.images, spec, state, progress("train dino"), device)
     return vit
 
 

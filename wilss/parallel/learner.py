@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from wilss.learn.objective import Objective
+from wilss.parallel.objective import Objective
 
 B = TypeVar("B")
 
