@@ -25,7 +25,7 @@ PASSED = {
     "hidden file": ("note", "nothing has to be done"),
     "system file": ("note", "nothing has to be done"),
     "field that is not read": ("note", "nothing has to be done"),
-    "link in a tar": ("warn", "write the file itself into the tar (tar -h) if it is meant"),
+    "link or device in a tar": ("warn", "write the file itself into the tar (tar -h) if it is meant"),
     "file of another kind": ("warn", f"save it as one of {' '.join(IMAGE_SUFFIXES)} if it is meant"),
 }
 """Kind of what is passed over -> how bad it is, and what to do."""

@@ -17,7 +17,7 @@ IMAGES = frozenset(suffix[1:] for suffix in IMAGE_SUFFIXES)
 MASKS = frozenset(f"{word}{suffix}" for word in ("mask", "seg") for suffix in MASK_SUFFIXES)
 TAGS = ("json", "cls", "txt")
 """Fields that may hold tags; the first that does counts."""
-LINKS = "link in a tar"
+LINKS = "link or device in a tar"
 NAMES = "a sample is KEY.jpg, and KEY.mask.png, KEY.cls or KEY.json beside it"
 
 
