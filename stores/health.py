@@ -16,6 +16,7 @@ from wilss.learn.schedule import iterations_of
 from wilss.models.card import StudentCard, load_card
 from wilss.report.health import COVERS, MaskVitals, StepVitals, health_of
 from wilss.report.records import HealthNote
+from wilss.state import HELD_OUT
 
 
 def run_health(run: Run, last_step: int) -> tuple[HealthNote, ...]:
@@ -59,9 +60,10 @@ def _training(run: Run, step: int) -> tuple[int, list[float]]:
     """
     folder = run.store.folder(run.require(run.node("checkpoint", step)))
     history, images = load_card(folder, StudentCard).history, read_manifest(folder).counts.get("images", 0)
-    losses = [sum(epoch.values()) for epoch in history if epoch.keys() == history[-1].keys()]
+    terms = [{name: value for name, value in epoch.items() if name != HELD_OUT} for epoch in history]
+    losses = [sum(epoch.values()) for epoch in terms if epoch.keys() == terms[-1].keys()]
     spec = run.spec.step if step else run.ingredients.base_training
-    return iterations_of(images, spec) if images else 0, losses
+    return iterations_of(images, spec) * len(history) // spec.epochs if images else 0, losses
 
 
 def _masks(run: Run, step: int) -> dict[str, MaskVitals]:

@@ -19,7 +19,7 @@ from wilss.foundation.kinds import kinds_of
 from wilss.foundation.spec import FoundationSpec
 from wilss.learn.methods import METHODS, MethodEntry
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
-from wilss.learn.spec import MemorySpec, MethodSettings, TrainSpec
+from wilss.learn.spec import BaseTrainSpec, MemorySpec, MethodSettings, TrainSpec
 from wilss.nets.spec import StudentSpec
 from wilss.own import Extensible
 from wilss.presets import PRESETS
@@ -68,7 +68,7 @@ class RunSpec(Extensible):
     foundation: FoundationSpec = FoundationSpec()
     student: StudentSpec = StudentSpec()
     augment: AugmentSpec = AugmentSpec()
-    base: TrainSpec = TrainSpec()
+    base: BaseTrainSpec = BaseTrainSpec()
     step: TrainSpec = TrainSpec(epochs=40, lr_backbone=0.001, lr_head=0.01, constant_epochs=5)
     fmwiss: FmwissSpec = FmwissSpec()
     wilson: WilsonSpec = WilsonSpec()

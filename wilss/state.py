@@ -15,7 +15,15 @@ from wilss.errors import TornStateError
 from wilss.outputs import whole_file
 
 History = list[dict[str, float]]
-"""Mean loss terms of every epoch, by name."""
+"""Mean loss terms of every epoch, by name; and `HELD_OUT`, where images are held out."""
+HELD_OUT = "held-out mIoU"
+"""Of the epoch's student on images that are not learnt from, in [0, 1]."""
+
+
+def best_epoch(history: History) -> int:
+    """Number of the epoch with the best score on held-out images, from 1, the first of equals; 0 where none was."""
+    scores = [epoch.get(HELD_OUT, -1.0) for epoch in history]
+    return scores.index(max(scores)) + 1 if scores and max(scores) >= 0 else 0
 
 
 def write_state(path: Path, content: dict[str, Any]) -> None:

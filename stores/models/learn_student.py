@@ -26,18 +26,31 @@ from wilss.models.files import load_student, save_model
 from wilss.nets.segmenter import build_segmenter
 from wilss.parallel.ranks import here
 from wilss.progress import Progress
+from wilss.state import HELD_OUT, History, best_epoch
 
 
 def learn_base(run: Run, folder: Path, progress: Progress) -> int:
     """Train the student of step 0; returns how many images it learnt from."""
-    spec, data = run.spec, run.lists.base(run.spec.data.canvas, run.spec.data.void)
+    spec, training = run.spec, run.ingredients.base_training
+    data, held_out = run.lists.base_parts(spec.data.canvas, spec.data.void, training.held_out, spec.seed)
     torch.manual_seed(spec.seed)
     model = build_segmenter(spec.student, run.weights, run.protocol.sizes(0)).to(run.device)
     watch = Watch("base", progress, folder / STATE)
-    history = train_base(model, data, run.ingredients.base_training, spec.augment, spec.seed, watch)
+    history = train_base(model, data, training, spec.augment, spec.seed, watch, held_out)
+    if held_out is not None:
+        run.session.say(_told(history, training.epochs, len(held_out)))
     if here().rank == 0:
         save_model(model.state_dict(), card_of(run, 0, history), folder)
     return len(data)
+
+
+def _told(history: History, epochs: int, held_out: int) -> str:
+    best = best_epoch(history)
+    ended = f", ended before {epochs}" if len(history) < epochs else ""
+    score = history[best - 1][HELD_OUT]
+    return (
+        f"base student: as after epoch {best} of {len(history)}{ended}; mIoU {100 * score:.1f} on {held_out} held out"
+    )
 
 
 def learn_step(

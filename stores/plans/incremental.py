@@ -22,7 +22,7 @@ from wilss.digest import ALGORITHM_VERSION, code_version, digest_of, file_digest
 from wilss.foundation.refine import PAMR_VERSION
 from wilss.learn.base import joint_epochs
 from wilss.learn.schedule import passes_of
-from wilss.learn.spec import MethodSettings, TrainSpec
+from wilss.learn.spec import BaseTrainSpec, MethodSettings
 from wilss.models.card import model_files
 from wilss.protocol import Benchmark
 from wilss.spec import RunSpec
@@ -76,7 +76,7 @@ class Ingredients:
         return settings.without_bank() if lacks_bank else settings
 
     @property
-    def base_training(self) -> TrainSpec:
+    def base_training(self) -> BaseTrainSpec:
         """How step 0 is trained; a method of one merged step sees as many images as all steps together would."""
         spec = self.spec
         if not spec.merged:
@@ -86,7 +86,8 @@ class Ingredients:
         trainings = [spec.step if step else spec.base for step in steps]
         epochs = [one.epochs * passes_of(n, one) for n, one in zip(images, trainings, strict=True)]
         n_train = len(self.lists.positions(0))
-        return spec.base.model_copy(update={"epochs": joint_epochs(images, epochs, n_train), "min_iterations": 0})
+        changes = {"epochs": joint_epochs(images, epochs, n_train), "min_iterations": 0, "held_out": 0.0, "patience": 0}
+        return spec.base.model_copy(update=changes)
 
 
 def plan_incremental(of: Ingredients) -> Plan:

@@ -36,7 +36,7 @@ from wilss.learn.base import train_base
 from wilss.learn.incremental import StepData, train_step
 from wilss.learn.loop import Watch
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
-from wilss.learn.spec import MethodSettings, TrainSpec
+from wilss.learn.spec import BaseTrainSpec, MethodSettings, TrainSpec
 from wilss.parallel.process import Telling
 from wilss.parallel.ranks import here
 from wilss.protocol import benchmark
@@ -61,6 +61,13 @@ def base(state: Path | None = None, buffer: int = 0, **changes: Any) -> Trained:
     spec, watch = TrainSpec.model_validate({**SGD, **changes}), Watch("base", None, state)
     data = replace(lists(), buffer=buffer).base(32, "ignore")
     return train_base(model, data, spec, AugmentSpec(crop=32), 0, watch), model
+
+
+def held_out() -> Trained:
+    model = segmenter()
+    spec = BaseTrainSpec.model_validate({**SGD, "held_out": 0.3, "patience": 1, "epochs": 4})
+    learnt, scored = lists().base_parts(32, "ignore", spec.held_out, 0)
+    return train_base(model, learnt, spec, AugmentSpec(crop=32), 0, held_out=scored), model
 
 
 def step(method: str) -> Trained:
@@ -121,6 +128,7 @@ TRAININGS: dict[str, Callable[[], Trained]] = {
     "base, few": lambda: base(batch_size=2, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
     "base, accumulated": lambda: base(accumulate=6, epochs=1, lr_backbone=1e-4, lr_head=1e-4),
     "base, buffered": lambda: base(buffer=7),
+    "base, held out": held_out,
     "base, svf": lambda: base(tuning="svf"),
     "fmwiss": lambda: step("fmwiss"),
     "wilson": lambda: step("wilson"),

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import torch
 
+from wilss.data.held_out import held_out
 from wilss.data.images import ImageTable, MaskedImages, TaggedImages
 from wilss.data.listing import TaggedList
 from wilss.data.room import Room
@@ -103,6 +104,19 @@ class StepLists:
         channels = output_channels(self.protocol.steps[0], len(self.source.classes), VOID if void == "ignore" else 0)
         self.require_images(0)
         return MaskedImages(self._table(self.ids(0), canvas), tuple(channels), self.source)
+
+    def base_parts(self, canvas: int, void: str, share: float, seed: int) -> tuple[MaskedImages, MaskedImages | None]:
+        """The same in two parts: what is learnt from, and a share of it that is held out; None where that is 0."""
+        whole = self.base(canvas, void)
+        if not share:
+            return whole, None
+        known = set(self.protocol.steps[0])
+        tags = [known & set(self.training.tags[p]) for p in self.positions(0)]
+        kept_out = set(held_out(tags, share, seed))
+        ids = whole.images.ids
+        parts = (tuple(ids[p] for p in range(len(ids)) if (p in kept_out) == chosen) for chosen in (False, True))
+        learnt, scored = (replace(whole, images=self._table(part, canvas), _cache={}) for part in parts)
+        return learnt, scored
 
     def tagged(self, step: int, canvas: int, only: Sequence[str] | None = None) -> TaggedImages:
         """Images and image-level labels of the classes of step t >= 1; no mask and no tag of any other class.

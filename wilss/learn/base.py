@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from wilss.data.augment import draw_view
-from wilss.data.images import MaskedImages
+from wilss.data.images import MaskedImages, same_size_batches
 from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
 from wilss.learn.loop import Training, Watch
 from wilss.learn.losses import base_loss
-from wilss.learn.spec import TrainSpec
+from wilss.learn.spec import BaseTrainSpec, TrainSpec
 from wilss.learn.targets import class_shares
+from wilss.measure.confusion import iou
+from wilss.measure.score import BATCH, score_batches
 from wilss.nets.segmenter import Segmenter
+from wilss.parallel.ranks import here
 from wilss.parallel.rows import Rows
 from wilss.state import History
 
@@ -50,8 +54,13 @@ def train_base(
     augment: AugmentSpec,
     seed: int,
     watch: Watch | None = None,
+    held_out: MaskedImages | None = None,
 ) -> History:
     """Train ``model`` in place with masks; return the mean losses of every epoch.
+
+    Args:
+        held_out: images that are scored after every epoch; the model ends as it was after the best one, and the
+            training does after ``spec.patience`` epochs without a better one.
 
     Raises TrainingError when the loss is not finite.
     """
@@ -67,7 +76,18 @@ def train_base(
         return MaskedBatch(view.images(images), view.labels(masks))
 
     watch, reading = watch or Watch("base"), data.reading()
-    return Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch, reading).run()
+    training = Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch, reading)
+    if held_out is not None:
+        training.score = partial(held_out_iou, model, held_out)
+        training.patience = spec.patience if isinstance(spec, BaseTrainSpec) else 0
+    return training.run()
+
+
+def held_out_iou(model: Segmenter, data: MaskedImages) -> float:
+    """Mean IoU in [0, 1] over the classes that the images show, background included; every process scores its part."""
+    batches = same_size_batches(data.images, range(len(data)), BATCH)
+    matrix = score_batches(model, data, batches[here().rank :: here().count])
+    return float(iou(here().summed(matrix)).nanmean().nan_to_num())  # nan where all is void
 
 
 def joint_epochs(images: list[int], epochs: list[int], n_train: int) -> int:

@@ -36,7 +36,7 @@ from wilss.parallel.ranks import here
 from wilss.parallel.rows import Rows
 from wilss.precision import autocast
 from wilss.progress import Progress
-from wilss.state import History, read_state, write_state
+from wilss.state import HELD_OUT, History, best_epoch, read_state, write_state
 
 SVF_STAGES = 3
 """Stages whose singular values are tuned, counted from the last (layers 2 to 4 of a ResNet, as in SVF)."""
@@ -74,6 +74,8 @@ class Training(Generic[B]):
         vectors: where singular values start, layer by layer (see `svf_state`), and after `run` where they ended; empty
             starts them as they are.
         make_rules: number of iterations -> optimisers; those of `wilss.learn.schedule.rules_of` when left out.
+        score: how good the student is after an epoch, alike on every rank; that of the best epoch is what remains.
+        patience: epochs without a better score after which the training ends; 0: none.
     """
 
     student: nn.Module
@@ -87,8 +89,11 @@ class Training(Generic[B]):
     svf_layers: tuple[str, ...] = ()
     svf_form: Form = "factor"
     make_rules: Callable[[int], list[Rule]] | None = None
+    score: Callable[[], float] | None = None
+    patience: int = 0
     history: History = field(default_factory=list)
     vectors: Vectors = field(default_factory=dict)
+    best: dict[str, Tensor] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.device = next(self.student.parameters()).device
@@ -134,8 +139,13 @@ class Training(Generic[B]):
             self._train_mode()  # which parameters learn is settled before they are wrapped
             self.learner = together(self.student, self.objective)
         for epoch in range(len(self.history), self.spec.epochs):
+            if self.patience and epoch - best_epoch(self.history) >= self.patience:
+                break
             self.history.append(self._epoch(epoch))
+            self._judge()
             self._keep()
+        if self.best is not None:
+            self.student.load_state_dict(self.best)
         self.vectors = svf_state(self.backbone)
         fold(self.backbone)
         self.student.eval()
@@ -165,6 +175,15 @@ class Training(Generic[B]):
                     self.watch.progress(self.watch.stage, done, self.total, mean)
         self._require_finite_weights(epoch)
         return {name: float(value) / len(batches) for name, value in sums.items()}
+
+    def _judge(self) -> None:
+        """Score the student as it is after the last epoch, and remember the best one."""
+        if self.score is None:
+            return
+        self.student.eval()
+        self.history[-1][HELD_OUT] = self.score()
+        if best_epoch(self.history) == len(self.history):
+            self.best = {name: value.detach().clone() for name, value in self.student.state_dict().items()}
 
     def _update(self, positions: list[int], epoch: int, draws: Iterator[B]) -> dict[str, Tensor]:
         """One step of the optimisers, gradients summed over ``accumulate`` parts of the batch; returns the loss."""
@@ -228,6 +247,7 @@ class Training(Generic[B]):
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
             "history": self.history,
+            "best": self.best,
         }
         write_state(self.watch.state, content)
 
@@ -257,6 +277,7 @@ class Training(Generic[B]):
         if content.get("cuda") is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(content["cuda"].cpu(), self.device)
         self.history = list(content["history"])
+        self.best = content.get("best")
 
 
 def drawn(parts: Iterable[list[int]], draw: Callable[[list[int]], B], ahead: bool) -> Iterator[B]:

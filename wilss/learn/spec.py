@@ -68,6 +68,32 @@ class TrainSpec(Section):
         return True
 
 
+class BaseTrainSpec(TrainSpec):
+    """The training with masks, of step 0; some of its images may be kept to tell when it has learnt enough."""
+
+    held_out: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of the images with masks that are not learnt from and scored after every epoch: the student "
+        "of the best epoch is taken; no class gives more than half of its images (ours; not of method=joint)",
+    )
+    patience: Annotated[int, LATER] = Field(
+        0,
+        ge=0,
+        le=MOST_EPOCHS,
+        description="epochs without a better score on held-out images after which the training ends; 0: none (ours)",
+    )
+
+    @model_validator(mode="after")
+    def _something_to_wait_for(self) -> Self:
+        if self.patience and not self.held_out:
+            raise ValueError(
+                f"patience is {self.patience}, and no image is held out to be scored; set held_out too, such as 0.1"
+            )
+        return self
+
+
 class MemorySpec(Section):
     """What the bank keeps."""
 
