@@ -131,7 +131,7 @@ def _train(
     else:
         net = _dino(spec, state, progress, device, between)
     minutes, count = (time.monotonic() - start) / 60, here().count
-    place = f"{count} x {device}" if count > 1 else device
+    place = f"{count} x {torch.device(device).type}" if count > 1 else device
     notes = {
         "training": json.dumps(spec.plain()),
         "worlds": json.dumps(WORLDS),
