@@ -67,8 +67,8 @@ class Settings(BaseModel):
     workers: int = Field(1, ge=1, le=256, description="label shards that are written side by side")
     memory: str | None = Field(
         None,
-        description="memory that a run may take, such as 2GiB: half of it keeps decoded images and masks, and what "
-        "does not fit is read again; half of the machine's when left out",
+        description="memory that a run may take, such as 2GiB: up to half of it keeps decoded images and masks, and "
+        "none more of them above three quarters; what is not kept is read again; half of the machine's when left out",
     )
     runner: str = Field(
         THREADS,
@@ -91,9 +91,14 @@ class Settings(BaseModel):
         return memory
 
     @property
+    def memory_bytes(self) -> int | None:
+        """Bytes that a run may take; None where nothing is told."""
+        return None if self.memory is None else bytes_of("'memory'", self.memory)
+
+    @property
     def room(self) -> int | None:
-        """Bytes of images and masks that may be kept; None leaves it to the machine."""
-        return None if self.memory is None else bytes_of("'memory'", self.memory) // 2
+        """Bytes of images and masks that may be kept at most; None leaves it to the machine."""
+        return None if self.memory_bytes is None else self.memory_bytes // 2
 
     @field_validator("runner")
     @classmethod

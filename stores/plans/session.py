@@ -62,7 +62,8 @@ class Session:
         self.store = Store(settings.root)
         self.device = require_device(settings.device)
         self.devices = require_devices(settings.device, settings.devices)
-        self.room = Room((settings.room or quarter_of_memory()) // here().count)
+        room, within = settings.room or quarter_of_memory(), settings.memory_bytes
+        self.room = Room(room // here().count, within and within // here().count)
         self._opened: dict[Hashable, Any] = {}
         self._latest: tuple[Hashable, Any] | None = None
         self._anew: dict[str, Anew] = dict(anew or {})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+import wilss.data.room as room_module
 from wilss.data.images import ImageTable
-from wilss.data.room import Room
+from wilss.data.room import Room, resident
 
 SIDE = 8
 IMAGE = 3 * SIDE * SIDE
@@ -50,6 +52,27 @@ def test_tables_share_room_and_give_it_back() -> None:
     assert room.taken == IMAGE
     read(second)
     assert room.taken == 4 * IMAGE
+
+
+def test_a_process_that_has_much_already_keeps_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_module, "LOOK", IMAGE)
+    monkeypatch.setattr(room_module, "resident", lambda: held)
+    held = 74
+    images, source = table(Room(10 * IMAGE, within=100))
+    images.image(0)
+    held = 76
+    images.image(1)
+    images.image(1)
+    assert (images.room.taken, source.asked) == (IMAGE, 3)
+    held = 70
+    assert read(images) == [0, 1, 2, 3]
+    assert images.room.taken == 4 * IMAGE
+
+
+def test_the_memory_of_this_process_is_seen() -> None:
+    before = resident()
+    much = torch.ones(64 << 20, dtype=torch.uint8)
+    assert len(much) * 0.9 < resident() - before < len(much) * 1.5
 
 
 def test_what_a_table_forgets_is_free() -> None:

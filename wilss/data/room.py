@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import threading
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+STATM = Path("/proc/self/statm")
+SHARE = 0.75
+"""Of what a process may have, above which it keeps nothing more."""
+LOOK = 4 << 20
+"""Bytes after which the memory of the process is looked at again."""
 
 
 class Room:
@@ -15,10 +22,13 @@ class Room:
 
     Args:
         size: bytes; a quarter of the machine's memory when left out.
+        within: bytes that the process may have in all. What it has is looked at now and then: above three quarters of
+            this nothing more is kept, so that models and batches have the rest, however large they are.
     """
 
-    def __init__(self, size: int | None = None) -> None:
+    def __init__(self, size: int | None = None, within: int | None = None) -> None:
         self.size = quarter_of_memory() if size is None else size
+        self._within, self._unseen, self._crowded = within, LOOK, False
         self._taken: WeakKeyDictionary[object, int] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -31,7 +41,7 @@ class Room:
     def take(self, owner: object, size: int) -> bool:
         """Count ``size`` bytes as kept by an owner; False, and nothing counted, where there is no room for them."""
         with self._lock:
-            if sum(self._taken.values()) + size > self.size:
+            if sum(self._taken.values()) + size > self.size or self._is_crowded(size):
                 return False
             self._taken[owner] = self._taken.get(owner, 0) + size
             return True
@@ -40,6 +50,22 @@ class Room:
         """An owner keeps nothing any more."""
         with self._lock:
             self._taken.pop(owner, None)
+
+    def _is_crowded(self, size: int) -> bool:
+        if self._within is None:
+            return False
+        self._unseen += size
+        if self._unseen >= LOOK:
+            self._unseen, self._crowded = 0, resident() > SHARE * self._within
+        return self._crowded
+
+
+def resident() -> int:
+    """Bytes of memory that this process has; where the system tells no more, the most that it had so far."""
+    if STATM.is_file():
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def quarter_of_memory() -> int:
