@@ -68,7 +68,7 @@ class Settings(BaseModel):
     memory: str | None = Field(
         None,
         description="memory that a run may take, such as 2GiB: up to half of it keeps decoded images and masks, and "
-        "none more of them above three quarters; what is not kept is read again; half of the machine's when left out",
+        "none more of them above two thirds; what is not kept is read again; half of the machine's when left out",
     )
     runner: str = Field(
         THREADS,

@@ -116,3 +116,5 @@ def _print_parity(exported: Exported) -> None:
     if scored:
         columns.append(f"mIoU with the truth % (model {100 * scored[0].model:.2f})")
     print_table("compared with the model", columns, rows, left=True)
+    if scored and scored[0].unknown:
+        show(f"{100 * scored[0].unknown:.1f} % of the masks' pixels have ids that the model does not know: not scored")

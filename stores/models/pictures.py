@@ -27,13 +27,27 @@ def pictures_for(paths: Sequence[Path], masks: Path | None = None) -> list[Pictu
     Args:
         masks: folder that has a true mask NAME.png for every picture, of class ids of the model.
 
-    Raises SpecError for a folder without any, DataNotFoundError or DataError for a file that is none, or a mask that is
-    not there or has another size.
+    Raises SpecError for a folder without any and for two pictures of one mask, DataNotFoundError or DataError for a
+    file that is none, or a mask that is not there or has another size.
     """
     if not paths:
         return _scenes()
-    files = [file for path in paths for file in (_inside(path) if path.is_dir() else [path])]
-    return [_picture(file, masks / f"{file.stem}.png" if masks else None) for file in dict.fromkeys(files)]
+    files = list(dict.fromkeys(file for path in paths for file in (_inside(path) if path.is_dir() else [path])))
+    if masks:
+        _require_own_masks(files, masks)
+    return [_picture(file, masks / f"{file.stem}.png" if masks else None) for file in files]
+
+
+def _require_own_masks(files: Sequence[Path], masks: Path) -> None:
+    if not masks.is_dir():
+        raise SpecError(f"'{masks}' is no folder; --masks takes one with a true mask NAME.png for every picture")
+    by_stem: dict[str, Path] = {}
+    for file in files:
+        if (other := by_stem.setdefault(file.stem, file)) != file:
+            raise SpecError(
+                f"'{other}' and '{file}' would have one true mask, '{masks / file.stem}.png'; rename one, or leave it "
+                "out"
+            )
 
 
 def _picture(file: Path, mask: Path | None) -> Picture:

@@ -206,6 +206,19 @@ def test_another_version_is_one_sentence_before_anything_is_computed(
     assert not (tmp_path / "root" / "labels").exists()
 
 
+def test_a_worker_that_says_nothing_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.dask_versions.ANSWER_SECONDS", 3.0)
+    with scheduler() as (_, address), worker(address), worker(address) as frozen:
+        frozen.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(RunnerError) as error:
+                relabelled(tmp_path / "root", f"dask:{address}")
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+    assert str(error.value).startswith("workers that say nothing within 3 s: tcp://127.0.0.1:")
+    assert not (tmp_path / "root" / "labels").exists()
+
+
 def test_a_worker_that_joins_later_with_another_version_is_told_too(tmp_path: Path) -> None:
     from flows.relabel import run_relabel
 

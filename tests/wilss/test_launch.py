@@ -88,7 +88,7 @@ def test_where_one_is_killed_all_are_gone_within_ten_seconds(tmp_path: Path, ran
     assert told == [("moved", ["waits", 1, 2, 0.5])], "what the second one tells, and what libraries print, is not news"
     assert str(raised[0]) == (
         f"process {rank + 1} of 2 of the training was ended by SIGKILL, as the system does when memory runs out, and "
-        "the others were ended; start it again and it goes on after its last finished epoch"
+        "the others were ended; start it again and it goes on from what it kept last"
     )
 
 

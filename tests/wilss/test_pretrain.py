@@ -183,6 +183,7 @@ def test_two_processes_draw_what_one_draws(tmp_path: Path) -> None:
     """Fourteen pairs in shards of five, of which one process draws two."""
     pairs = draw_pairs(SCENES_WORLD, 14, shard=5)
     assert on_two("drawn", folder=str(tmp_path / "pairs")) == [facts_of_pairs(pairs), [5, 14]]
+    assert list(tmp_path.iterdir()) == [], "what is mapped has no name that would be left behind"
 
 
 def started(named: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

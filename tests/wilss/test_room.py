@@ -57,14 +57,14 @@ def test_tables_share_room_and_give_it_back() -> None:
 def test_a_process_that_has_much_already_keeps_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room_module, "LOOK", IMAGE)
     monkeypatch.setattr(room_module, "resident", lambda: held)
-    held = 74
+    held = 66
     images, source = table(Room(10 * IMAGE, within=100))
     images.image(0)
-    held = 76
+    held = 67
     images.image(1)
     images.image(1)
     assert (images.room.taken, source.asked) == (IMAGE, 3)
-    held = 70
+    held = 60
     assert read(images) == [0, 1, 2, 3]
     assert images.room.taken == 4 * IMAGE
 

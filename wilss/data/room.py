@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 STATM = Path("/proc/self/statm")
-SHARE = 0.75
+SHARE = 2 / 3
 """Of what a process may have, above which it keeps nothing more."""
 LOOK = 4 << 20
 """Bytes after which the memory of the process is looked at again."""
@@ -22,7 +22,7 @@ class Room:
 
     Args:
         size: bytes; a quarter of the machine's memory when left out.
-        within: bytes that the process may have in all. What it has is looked at now and then: above three quarters of
+        within: bytes that the process may have in all. What it has is looked at now and then: above two thirds of
             this nothing more is kept, so that models and batches have the rest, however large they are.
     """
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from wilss.data.source import VOID
+from wilss.errors import DataError
 from wilss.measure.confusion import confusion, iou
 from wilss.models.deployable import Deployable
 from wilss.models.graphs import Run
@@ -44,12 +45,16 @@ class Compared(BaseModel):
 
 
 class Scored(BaseModel):
-    """Mean IoU against true masks, over classes of the model that these show; of the origin, and of the graph."""
+    """Mean IoU against true masks, over classes of the model that these show; of the origin, and of the graph.
+
+    unknown: share of the masks' pixels, void left out, that have an id the model does not know; they are not scored.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     model: float
     graph: float
+    unknown: float = 0.0
 
 
 class Parity(BaseModel):
@@ -75,15 +80,19 @@ def compare(model: Model, run: Run, pictures: Iterable[Picture]) -> Parity:
 
     Args:
         model: the origin. run: the exported graph.
+
+    Raises DataError where there are true masks and no pixel of them has an id of the model.
     """
     origin = Deployable(model.network, model.card).eval()
     found, counts, truth = [], torch.zeros(3, IDS), torch.zeros(2, IDS, IDS, dtype=torch.int64)
+    ids = torch.zeros(IDS, dtype=torch.int64)
     for name, image, mask in pictures:
         given = run(image[None])
         wanted, theirs = (output[0] for output in origin(image[None]))
         labels = given["labels"][0] if "labels" in given else origin.ids[given["logits"][0].argmax(0)]
         counts += _counted(labels, wanted)
         if mask is not None:
+            ids += torch.bincount(mask.flatten().long(), minlength=IDS)
             known = mask.where(torch.isin(mask, origin.ids), VOID)
             truth += torch.stack([confusion(known, of, IDS) for of in (model.predict(image), labels)])
         found.append(
@@ -96,7 +105,23 @@ def compare(model: Model, run: Run, pictures: Iterable[Picture]) -> Parity:
                 as_predicted=float((labels == model.predict(image)).double().mean()),
             )
         )
-    return _together(found, counts, truth)
+    return _together(found, counts, truth, _unknown(ids, origin.ids))
+
+
+def _unknown(ids: Tensor, known: Tensor) -> float:
+    """Share of the pixels of true masks whose id the model does not know."""
+    ids[VOID] = 0
+    of_model = int(ids[known.long()].sum())
+    if ids.any() and not of_model:
+        there = _listed(ids.nonzero()[:, 0].tolist())
+        raise DataError(
+            f"the true masks have the ids {there}, the model {_listed(known.tolist())}; give masks of the model's ids"
+        )
+    return 1 - of_model / int(ids.sum()) if ids.any() else 0.0
+
+
+def _listed(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids[:6])) + (f" and {len(ids) - 6} more" if len(ids) > 6 else "")
 
 
 def _counted(labels: Tensor, wanted: Tensor) -> Tensor:
@@ -105,7 +130,7 @@ def _counted(labels: Tensor, wanted: Tensor) -> Tensor:
     return torch.stack([torch.bincount(ids.flatten().long(), minlength=IDS) for ids in (labels, wanted, both)]).float()
 
 
-def _together(found: Sequence[Compared], counts: Tensor, truth: Tensor) -> Parity:
+def _together(found: Sequence[Compared], counts: Tensor, truth: Tensor, unknown: float) -> Parity:
     pixels = [one.height * one.width for one in found]
     united = counts[0] + counts[1] - counts[2]
     there = united > 0
@@ -115,7 +140,7 @@ def _together(found: Sequence[Compared], counts: Tensor, truth: Tensor) -> Parit
         equal=_share([one.equal for one in found], pixels),
         as_predicted=_share([one.as_predicted for one in found], pixels),
         iou=float((counts[2][there] / united[there]).mean()),
-        truth=Scored(model=_miou(truth[0]), graph=_miou(truth[1])) if truth.any() else None,
+        truth=Scored(model=_miou(truth[0]), graph=_miou(truth[1]), unknown=unknown) if truth.any() else None,
         pictures=tuple(found),
     )
 

@@ -160,7 +160,7 @@ class _Crew:
         rank, how = self._odd(codes)
         return TrainingError(
             f"process {rank + 1} of {len(codes)} of the training {how}, and the others were ended; start it again and "
-            "it goes on after its last finished epoch"
+            "it goes on from what it kept last"
         )
 
     def _odd(self, codes: list[int | None]) -> tuple[int, str]:

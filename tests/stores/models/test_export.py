@@ -123,6 +123,10 @@ def test_true_masks_are_those_of_the_pictures(tmp_path: Path, photos: Path) -> N
         DataError, match=r"0\.png' is 30 x 40, its picture '.*0\.png' 40 x 30; give masks of the same size"
     ):
         pictures_for((photos,), masks)
+    with pytest.raises(SpecError, match=r"0\.png' and '.*0\.jpg' would have one true mask, '.*0\.png'; rename one"):
+        pictures_for((photos, tmp_path / "0.jpg"), masks)
+    with pytest.raises(SpecError, match=r"1\.png' is no folder; --masks takes one with"):
+        pictures_for((photos,), masks / "1.png")
     (masks / "0.png").unlink()
     with pytest.raises(DataNotFoundError, match=r"0\.png' does not exist: the true mask of .* or leave out --masks"):
         pictures_for((photos,), masks)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import wilss
 from tests.wilss.models.cards import INPUT, SPEC, student_card
+from wilss.errors import DataError
 from wilss.models.deployable import Deployable, shrunk
 from wilss.models.graphs import keep_output, onnx_session, run_of_onnx, run_of_program, save_onnx, save_program
 from wilss.models.int8 import save_int8
@@ -116,6 +117,19 @@ def test_true_masks_tell_what_a_graph_loses(model: Model) -> None:
     assert scored is not None
     assert scored.model == pytest.approx(sum(ious) / len(ious))
     assert scored.graph == pytest.approx(float((true == 0).double().mean()) / len(ious))
+    assert scored.unknown == pytest.approx(40 / (39 * 40)), "of what is no void"
+
+
+def test_true_masks_of_another_numbering_are_refused(model: Model) -> None:
+    (picture,) = pictures((40, 40))
+
+    def nothing(images: Tensor) -> dict[str, Tensor]:
+        return {"labels": torch.zeros(1, *images.shape[2:], dtype=torch.uint8)}
+
+    mask = torch.full((40, 40), 200, dtype=torch.uint8)
+    mask[0] = 255
+    with pytest.raises(DataError, match="the true masks have the ids 200, the model 0, 7, 20, 3; give masks of the"):
+        compare(model, nothing, [picture._replace(mask=mask)])
 
 
 def test_an_onnx_model_says_what_it_knows(model: Model, onnx_file: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -81,16 +82,27 @@ def _draw_together(
     here().meet()
     for start in starts[here().rank :: here().count]:
         images, said = _draw_shard(world, start, min(start + starts.step, count))
-        with file.open("r+b") as handle:  # written and not mapped: a full disk is an error then, and no signal
-            handle.seek(start * size)
-            handle.write(images.numpy().tobytes())
+        _write(file, start * size, images)
         (folder / f"{start}.json").write_text(json.dumps(said))
         if progress:
             progress(start + len(said), count)
     here().meet()
     captions = [text for start in starts for text in json.loads((folder / f"{start}.json").read_text())]
     mapped = torch.from_file(str(file), shared=False, size=count * size, dtype=torch.uint8)
+    here().meet()
+    if here().rank == 0:
+        shutil.rmtree(folder)  # what is mapped stays until the last process ends, however it ends
     return Pairs(mapped.view(count, 3, world.image_size, world.image_size), captions)
+
+
+def _write(file: Path, at: int, images: Tensor) -> None:
+    """Written and not mapped: a full disk is an error then, and no signal."""
+    try:
+        with file.open("r+b") as handle:
+            handle.seek(at)
+            handle.write(images.numpy().tobytes())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from error  # else it would name no file
 
 
 def batch_index(count: int, batch_size: int, step: int, seed: int) -> Tensor:
