@@ -139,7 +139,7 @@ class Training(Generic[B]):
             self._train_mode()  # which parameters learn is settled before they are wrapped
             self.learner = together(self.student, self.objective)
         for epoch in range(len(self.history), self.spec.epochs):
-            if self.patience and epoch - best_epoch(self.history) >= self.patience:
+            if self.score and self.patience and epoch - best_epoch(self.history) >= self.patience:
                 break
             self.history.append(self._epoch(epoch))
             self._judge()
