@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -199,3 +200,17 @@ def test_the_container_for_editors_sets_up_what_make_does() -> None:
     assert f" AS {container['build']['target']}\n" in dockerfile.read_text()
     assert [target for target in targets(container["postCreateCommand"]) if not make_knows(target)] == []
     assert f"--shell /bin/bash {container['remoteUser']}\n" in dockerfile.read_text()
+
+
+@pytest.mark.slow
+def test_tests_have_the_same_names_whenever_they_are_collected() -> None:
+    """Else those that share a run between processes do not know each other's: no time, no order of a set in a name."""
+    names = []
+    for seed in ("1", "2"):
+        words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-o", "addopts=", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            words, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        )
+        names.append([line for line in done.stdout.splitlines() if "::" in line])
+    assert len(names[0]) > 4000
+    assert names[0] == names[1]
