@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from tests.wilss.test_methods import segmenter
 from wilss.errors import FormatError, TornStateError, TrainingError
 from wilss.learn.base import joint_epochs
-from wilss.learn.loop import Training, Watch, _split, drawn
+from wilss.learn.loop import Training, Watch
+from wilss.learn.parts import drawn, split
 from wilss.learn.schedule import iterations_of, passes_of
 from wilss.learn.spec import TrainSpec
 from wilss.nets.segmenter import Segmenter
@@ -61,9 +62,9 @@ SPEC = TrainSpec(epochs=3, batch_size=4, precision="fp32")
 
 
 def test_parts_of_a_batch_are_even_and_never_single() -> None:
-    assert _split([1, 2, 3, 4, 5, 6, 7], 3) == [[1, 2], [3, 4], [5, 6, 7]]
-    assert _split([1, 2, 3], 3) == [[1, 2, 3]]
-    assert _split([1, 2, 3, 4], 9) == [[1, 2], [3, 4]]
+    assert split([1, 2, 3, 4, 5, 6, 7], 3) == [[1, 2], [3, 4], [5, 6, 7]]
+    assert split([1, 2, 3], 3) == [[1, 2, 3]]
+    assert split([1, 2, 3, 4], 9) == [[1, 2], [3, 4]]
 
 
 def test_accumulation_gives_the_gradient_of_the_whole_batch() -> None:
@@ -71,7 +72,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch() -> None:
     for model, parts in zip(models, (1, 2), strict=True):
         run = training(model, SPEC.model_copy(update={"accumulate": parts}))
         model.eval()  # BatchNorm in evaluation mode: statistics are the one thing that parts change
-        run._update([0, 1, 2, 3], 0, map(run.draw, _split([0, 1, 2, 3], parts)))
+        run._update([0, 1, 2, 3], 0, map(run.draw, split([0, 1, 2, 3], parts)))
     for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 from wilss.data.order import Reading
 from wilss.digest import digest_of
 from wilss.errors import TornStateError, TrainingError
+from wilss.learn.parts import drawn, own_of, split
 from wilss.learn.schedule import (
     ANY,
     Rule,
@@ -33,7 +32,6 @@ from wilss.nets.vectors import Vectors
 from wilss.parallel.learner import Learner, alone, together
 from wilss.parallel.objective import Objective
 from wilss.parallel.ranks import here
-from wilss.parallel.rows import Rows
 from wilss.precision import autocast
 from wilss.progress import Progress
 from wilss.state import HELD_OUT, History, best_epoch, read_state, write_state
@@ -156,7 +154,7 @@ class Training(Generic[B]):
         here().agree_on(self.generators, self.device)
         how = (len(self.ids), self.spec.batch_size, self.generators[0], self.reading)
         batches = [positions for _ in range(self.passes) for positions in epoch_batches(*how)]
-        parts = [part for positions in batches for part in _split(positions, self.spec.accumulate)]
+        parts = [part for positions in batches for part in split(positions, self.spec.accumulate)]
         draws = drawn(self.reading.ahead(parts, own_of), self.draw, ahead=self.device.type == "cuda")
         sums: dict[str, Tensor] = {}
         bad = torch.full((), -1, device=self.device)  # number of the first batch whose loss is not finite
@@ -190,7 +188,7 @@ class Training(Generic[B]):
         for rule in self.rules:
             rule.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}
-        parts = _split(positions, self.spec.accumulate)
+        parts = split(positions, self.spec.accumulate)
         for number, part in enumerate(parts):
             batch = next(draws)
             share = here().share(len(part)) * len(part) / len(positions)
@@ -278,35 +276,3 @@ class Training(Generic[B]):
             torch.cuda.set_rng_state(content["cuda"].cpu(), self.device)
         self.history = list(content["history"])
         self.best = content.get("best")
-
-
-def drawn(parts: Iterable[list[int]], draw: Callable[[list[int]], B], ahead: bool) -> Iterator[B]:
-    """Batches in order.
-
-    Args:
-        ahead: draw the next one in a thread while the last one is learnt from, as pays where the device is not the CPU
-            that draws. All draws are made one after the other, so that they are the same.
-    """
-    if not ahead:
-        yield from map(draw, parts)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        coming: Future[B] | None = None
-        for part in parts:
-            batch, coming = coming, pool.submit(draw, part)
-            if batch is not None:
-                yield batch.result()
-        if coming is not None:
-            yield coming.result()
-
-
-def own_of(positions: list[int]) -> list[int]:
-    """Those of a part that this rank reads."""
-    return Rows.of_rank(len(positions)).of(positions)
-
-
-def _split(positions: list[int], parts: int) -> list[list[int]]:
-    """Contiguous parts of equal size up to one; never a part of one image, which BatchNorm cannot take."""
-    parts = max(1, min(parts, len(positions) // 2))
-    bounds = [len(positions) * k // parts for k in range(parts + 1)]
-    return [positions[a:b] for a, b in pairwise(bounds)]
