@@ -15,7 +15,8 @@ from wilss.data.images import to_canvas
 from wilss.data.source import VOID, Source
 from wilss.measure.confusion import mask_iou, mask_ratio
 
-PART_BYTES = 32 << 20
+PART_BYTES = 8 << 20
+"""Of dense masks that are compared together; what is computed of them takes some five times as much."""
 Table = dict[str, float | None]
 
 
@@ -29,6 +30,8 @@ def label_quality(source: Source, labels: LabelSet) -> dict[str, Table]:
     sums = {stage: torch.zeros(len(class_ids), 2, dtype=torch.int64) for stage in labels.index.stages}
     known = torch.zeros(len(class_ids), dtype=torch.bool)
     for images in parts_of(labels.index):
+        if not any(source.has_mask(labels.index.ids[image]) for image in images):
+            continue
         truth, shown = _truth(source, labels, images, class_ids)
         counted = shown | ~torch.from_numpy(labels.index.tags[images.start : images.stop])
         known |= shown.any(0)

@@ -74,7 +74,10 @@ def test_a_mask_of_a_class_that_is_neither_tagged_nor_shown_makes_no_zero(tmp_pa
     assert found == {"cat": None, "dog": 1.0, "mean": 1.0}
 
 
-def test_without_any_mask_nothing_is_known(tmp_path: Path) -> None:
+def test_without_any_mask_nothing_is_known_and_no_layer_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(LabelSet, "read")
     assert quality(tmp_path, [None], [(True, True)], layer(1, 2)[None]) == {"cat": None, "dog": None, "mean": None}
 
 
