@@ -14,7 +14,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from wilss.bucket.address import OWN, cache_bytes
-from wilss.bucket.room import let_go
+from wilss.bucket.eviction import let_go
 from wilss.layout import KINDS, MANIFEST
 
 

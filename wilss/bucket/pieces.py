@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from wilss.bucket.address import cache_bytes, cache_home
-from wilss.bucket.room import let_go
+from wilss.bucket.eviction import let_go
 
 FOLDER = "data"
 """Below `cache_home`."""

@@ -64,6 +64,11 @@ def resident() -> int:
     """Bytes of memory that this process has; where the system tells no more, the most that it had so far."""
     if STATM.is_file():
         return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return peak_resident()
+
+
+def peak_resident() -> int:
+    """Most bytes of memory that this process had so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -110,14 +110,14 @@ def compare(model: Model, run: Run, pictures: Iterable[Picture]) -> Parity:
 
 def _unknown(ids: Tensor, known: Tensor) -> float:
     """Share of the pixels of true masks whose id the model does not know."""
-    ids[VOID] = 0
     of_model = int(ids[known.long()].sum())
     if ids.any() and not of_model:
         there = _listed(ids.nonzero()[:, 0].tolist())
         raise DataError(
             f"the true masks have the ids {there}, the model {_listed(known.tolist())}; give masks of the model's ids"
         )
-    return 1 - of_model / int(ids.sum()) if ids.any() else 0.0
+    scored = int(ids.sum() - ids[VOID])
+    return 1 - of_model / scored if scored else 0.0
 
 
 def _listed(ids: Sequence[int]) -> str:

@@ -128,7 +128,7 @@ def test_true_masks_of_another_numbering_are_refused(model: Model) -> None:
 
     mask = torch.full((40, 40), 200, dtype=torch.uint8)
     mask[0] = 255
-    with pytest.raises(DataError, match="the true masks have the ids 200, the model 0, 7, 20, 3; give masks of the"):
+    with pytest.raises(DataError, match="the true masks have the ids 200, 255, the model 0, 7, 20, 3; give masks"):
         compare(model, nothing, [picture._replace(mask=mask)])
 
 
