@@ -12,8 +12,9 @@ from stores.artefacts import ArtefactRef
 from stores.episodes import load_episodes, read_scores
 from stores.models.fewshot import load_model, predictions
 from stores.plans.fewshot_run import FewShotRun
-from stores.reports import command_line, peak_rss_bytes, report_of_what_stands, versions, with_earlier_seconds
+from stores.reports import command_line, report_of_what_stands, versions, with_earlier_seconds
 from stores.runs import fewshot_folder
+from wilss.data.room import peak_resident
 from wilss.data.source import Split
 from wilss.fewshot.episodes.canvas import fit
 from wilss.fewshot.episodes.draw import Episode
@@ -57,7 +58,7 @@ def gather_fewshot_report(run: FewShotRun, model: ScoredModel, seconds: Mapping[
         novel=_scores_of(run, model, "eval", run.fold.test_classes),
         base=_scores_of(run, model, "train", run.fold.train_classes),
         stage_seconds=with_earlier_seconds(FewShotReport, fewshot_folder(run.settings, spec) / "fewshot.json", seconds),
-        peak_rss_bytes=peak_rss_bytes(),
+        peak_rss_bytes=peak_resident(),
         versions=versions(),
         device=str(run.device),
         command=command_line(),

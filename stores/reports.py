@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from stores.labels.stats import worst_images
 from stores.plans.run import Run
 from stores.plans.session import Session, StageNote
 from stores.runs import run_folder
+from wilss.data.room import peak_resident
 from wilss.data.source import Split
 from wilss.errors import DamagedArtefactError, FormatError
 from wilss.layout import AGAIN, MANIFEST
@@ -66,7 +66,7 @@ def gather_report(run: Run, last_step: int, seconds: dict[str, float]) -> RunRep
         health=run_health(run, last_step),
         stage_seconds=seconds,
         total_seconds=sum(seconds.values()),
-        peak_rss_bytes=peak_rss_bytes(),
+        peak_rss_bytes=peak_resident(),
         versions=versions(),
         device=str(run.device),
         command=command_line(),
@@ -131,12 +131,6 @@ def _there(run: Run, last_step: int) -> dict[str, Manifest]:
     """Node -> manifest of what the store has of a run up to a step."""
     found = run.plan.standing(run.store).items()
     return {name: manifest for name, manifest in found if run.plan[name].at <= last_step}
-
-
-def peak_rss_bytes() -> int:
-    """Largest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 
 from stores.artefacts import ArtefactRef, Manifest, Store
 from stores.plans.plan import Node
-from stores.reports import peak_rss_bytes
+from wilss.data.room import peak_resident
 from wilss.errors import WilssError
 from wilss.models.card import StudentCard, load_card
 from wilss.outputs import writing
@@ -63,7 +63,7 @@ def stage_line(node: Node, manifest: Manifest, seconds: float, losses: Sequence[
         "epochs": len(losses) or None,
         "images_per_second": round(looked_at / seconds, 2) if looked_at and seconds > 0 else None,
         "losses": {name: round(value, 6) for name, value in losses[-1].items()} if losses else None,
-        "peak_rss_bytes": peak_rss_bytes(),
+        "peak_rss_bytes": peak_resident(),
         "peak_gpu_bytes": gpu,
     }
 

@@ -19,7 +19,7 @@ from wilss.data.spec import AugmentSpec
 from wilss.errors import DataError
 from wilss.learn.base import train_base
 from wilss.learn.schedule import epoch_batches
-from wilss.learn.spec import TrainSpec
+from wilss.learn.spec import BaseTrainSpec
 
 SHARDS = tuple(k % 10 for k in range(200))
 """Ten shards, none of which lies together in the list."""
@@ -108,7 +108,7 @@ def test_images_of_a_bucket_are_here_before_they_are_read(tmp_path: Path, s3: Bu
 def test_a_training_over_shards_is_that_over_a_folder_and_a_vanished_object_ends_it(tmp_path: Path, s3: Bucket) -> None:
     folder = own_folder(tmp_path / "folder")
     root = upload(folder, s3)
-    spec = TrainSpec(epochs=2, batch_size=2, precision="fp32")
+    spec = BaseTrainSpec(epochs=2, batch_size=2, precision="fp32")
 
     def learn(source: object, buffer: int = 0) -> list[dict[str, float]]:
         table = ImageTable(source, ("a", "e"), 32, buffer=buffer)  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def lists() -> StepLists:
 
 def base(state: Path | None = None, buffer: int = 0, **changes: Any) -> Trained:
     model = segmenter()
-    spec, watch = TrainSpec.model_validate({**SGD, **changes}), Watch("base", None, state)
+    spec, watch = BaseTrainSpec.model_validate({**SGD, **changes}), Watch("base", None, state)
     data = replace(lists(), buffer=buffer).base(32, "ignore")
     return train_base(model, data, spec, AugmentSpec(crop=32), 0, watch), model
 

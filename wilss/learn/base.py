@@ -15,7 +15,7 @@ from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
 from wilss.learn.loop import Training, Watch
 from wilss.learn.losses import base_loss
-from wilss.learn.spec import BaseTrainSpec, TrainSpec
+from wilss.learn.spec import BaseTrainSpec
 from wilss.learn.targets import class_shares
 from wilss.measure.confusion import iou
 from wilss.measure.score import BATCH, score_batches
@@ -50,7 +50,7 @@ class _FromMasks:
 def train_base(
     model: Segmenter,
     data: MaskedImages,
-    spec: TrainSpec,
+    spec: BaseTrainSpec,
     augment: AugmentSpec,
     seed: int,
     watch: Watch | None = None,
@@ -78,8 +78,7 @@ def train_base(
     watch, reading = watch or Watch("base"), data.reading()
     training = Training(model, _FromMasks(model), draw, data.images.ids, spec, (generator,), watch, reading)
     if held_out is not None:
-        training.score = partial(held_out_iou, model, held_out)
-        training.patience = spec.patience if isinstance(spec, BaseTrainSpec) else 0
+        training.score, training.patience = partial(held_out_iou, model, held_out), spec.patience
     return training.run()
 
 
