@@ -37,9 +37,9 @@ def test_views_of_parts_are_those_of_the_whole() -> None:
     assert torch.equal(torch.cat([view.colour for view in views]), whole.colour)
 
 
-def seen(images: Tensor) -> Tensor:
+def seen(rows: Tensor) -> Tensor:
     """An old model that sees class 2 in the left half of every image."""
-    found = torch.zeros(len(images), 8, 8, dtype=torch.int64)
+    found = torch.zeros(len(rows), 8, 8, dtype=torch.int64)
     found[:, :, :4] = 2
     return found
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from wilss.data.images import ImageTable, TaggedImages
+from wilss.data.room import Room
 from wilss.data.source import Split
 from wilss.data.spec import AugmentSpec
 from wilss.learn.incremental import StepBatches, StepData
 from wilss.learn.memory import MemoryBank
+from wilss.learn.methods.contract import StepBatch
+from wilss.learn.seen import Seen
 from wilss.learn.spec import PasteSpec
 
 SIDE, N, CLASSES = 40, 12, 3
@@ -50,13 +54,30 @@ def green_bank() -> MemoryBank:
     return MemoryBank(images, whole, torch.tensor([[12, 12]]), torch.tensor([4]), ("x",))
 
 
-def batches(bank: MemoryBank | None) -> StepBatches:
+class SeesRed(nn.Module):
+    """An old model whose class 2 is all that is red, on a grid of half the side; it counts its looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias, self.looks = nn.Parameter(torch.tensor(0.5)), 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.looks += len(images)
+        red = F.avg_pool2d(images[:, :1], 2) - self.bias
+        return torch.cat([-red, torch.full_like(red, -9), red], 1)
+
+
+def batches(
+    bank: MemoryBank | None, old: SeesRed | None = None, room: Room | None = None, labels: bool = True
+) -> StepBatches:
     source = Squares()
     tags = torch.eye(CLASSES, dtype=torch.bool)[torch.arange(N) % CLASSES]
-    images = TaggedImages(ImageTable(source, source.ids("train"), SIDE), tags)  # type: ignore[arg-type]
-    paste = PasteSpec(probability=1.0, count=2) if bank else None
+    table = ImageTable(source, source.ids("train"), SIDE, room or Room())
+    paste = PasteSpec(probability=1.0, count=2, on_background=old is not None) if bank else None
+    seen = Seen(old, table, "fp32") if old else None  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(5)
-    return StepBatches(StepData(images, source, bank), paste, AugmentSpec(crop=64), generator, torch.device("cpu"))
+    data = StepData(TaggedImages(table, tags), source if labels else None, bank)
+    return StepBatches(data, paste, AugmentSpec(crop=64), generator, torch.device("cpu"), seen)
 
 
 def test_masks_lie_on_the_objects_of_their_own_images() -> None:
@@ -82,3 +103,39 @@ def test_pasted_instances_cover_images_and_masks_alike() -> None:
     assert not drawn.masks.amax(1).bool()[pasted].any()
     seen = (drawn.images[:, 0] > 0.5) & ~pasted
     assert int((seen != drawn.masks.amax(1).bool()).sum()) <= 0.02 * seen.sum()
+
+
+def test_what_the_old_model_sees_lies_on_the_objects() -> None:
+    of = batches(green_bank(), SeesRed()).seen
+    assert of is not None
+    seen = of.canvases([7, 0])
+    for row, position in enumerate((7, 0)):
+        truth = torch.zeros(SIDE, SIDE, dtype=torch.bool)
+        truth[square(position)] = True
+        assert set(seen[row].unique().tolist()) == {0, 2}
+        lost = truth & (seen[row, 0] != 2)
+        assert not (seen[row, 0][~truth] == 2).any()
+        assert int(lost.sum()) <= (0 if position == 0 else 2 * 18 + 2 * 16)  # half red cells at odd sides are none
+
+
+def test_instances_keep_off_what_the_old_model_sees_in_every_view() -> None:
+    order = list(range(N)) * 4
+
+    def hidden(drawn: StepBatch) -> float:
+        shown = drawn.images[:, 0] > 0.5  # what is left of the objects
+        return 1 - float(shown.sum()) / float(whole.sum())
+
+    whole = batches(None).draw(order).images[:, 0] > 0.5
+    assert hidden(batches(green_bank(), labels=False).draw(order)) > 0.06
+    assert hidden(batches(green_bank(), SeesRed(), labels=False).draw(order)) < 0.01
+
+
+def test_every_image_is_looked_at_once_or_each_time_where_there_is_no_room() -> None:
+    old, other = SeesRed(), SeesRed()
+    once, always = batches(green_bank(), old), batches(green_bank(), other, Room(0))
+    first = [drawn.draw([0, 1, 2]).images for drawn in (once, always)]
+    assert torch.equal(*first)
+    assert old.looks == other.looks == 3
+    second = [drawn.draw([2, 1, 4]).images for drawn in (once, always)]
+    assert torch.equal(*second)
+    assert (old.looks, other.looks) == (4, 6)

@@ -27,6 +27,10 @@ class View:
     crop: int
     jitter: tuple[bool, bool, bool]
 
+    def of(self, rows: Tensor) -> View:
+        """The same transform for some of the batch, int64 ``(n,)`` on the CPU."""
+        return View(self.matrix[rows], self.colour[rows], self.crop, self.jitter)
+
     def images(self, images_N3SS: Tensor) -> Tensor:
         """uint8 canvas on any device -> float32 ``(N, 3, crop, crop)`` in [0, 1], bilinear."""
         sampled = self._warp(images_N3SS.float() / 255, "bilinear")

@@ -30,7 +30,8 @@ class Pasted:
 
 
 Look = Callable[[Tensor], Tensor]
-"""Images in [0, 1] -> the old model's outputs with the highest score, int64 ``(N, h, w)``, and no gradient."""
+"""Rows of the images, int64 ``(n,)`` on the CPU -> what the old model sees there (its outputs with the highest score),
+int64 ``(n, h, w)`` on any grid, on the images' device."""
 
 
 def paste(
@@ -62,7 +63,7 @@ def paste(
         return result
     into = to_device(local, images.device)
     whole = None if layers is None else layers[into]
-    scene = _scene(look, images[into], whole, bank) if look is not None and spec.looks else None
+    scene = _scene(look, local, whole, bank, (height, width)) if look is not None and spec.looks else None
     wanted = scene.wanted if scene and spec.seen_first else None
     for _ in range(spec.count):
         index = draw_instances(bank, len(local), wanted, spec.by_class, generator, rows)
@@ -76,9 +77,8 @@ def paste(
     return result
 
 
-def _scene(look: Look, images: Tensor, layers: Tensor | None, bank: MemoryBank) -> Scene:
-    size = (images.shape[-2], images.shape[-1])
-    return Scene.of(look(images), layers, bank, size) if len(images) else Scene.of_none(bank, size)
+def _scene(look: Look, rows: Tensor, layers: Tensor | None, bank: MemoryBank, size: tuple[int, int]) -> Scene:
+    return Scene.of(look(rows), layers, bank, size) if len(rows) else Scene.of_none(bank, size)
 
 
 def _put(into: Pasted, rows: Tensor, pixels_N3HW: Tensor, inside_N1HW: Tensor, channels_N: Tensor) -> None:

@@ -11,22 +11,21 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from wilss.data.augment import draw_view
+from wilss.data.augment import View, draw_view
 from wilss.data.images import TaggedImages
 from wilss.data.spec import AugmentSpec
 from wilss.device import to_device
 from wilss.errors import SpecError
-from wilss.learn.copypaste import Look, Pasted, paste
+from wilss.learn.copypaste import Pasted, paste
 from wilss.learn.loop import Training, Watch
 from wilss.learn.memory import MemoryBank
 from wilss.learn.methods import METHODS, build_method
 from wilss.learn.methods.contract import Method, StepBatch, StepContext
+from wilss.learn.seen import Seen
 from wilss.learn.spec import MethodSettings, PasteSpec, TrainSpec
 from wilss.nets.segmenter import Segmenter
 from wilss.nets.vectors import Chain, Vectors
 from wilss.parallel.rows import Rows
-from wilss.precision import autocast
-from wilss.section import Precision
 from wilss.state import History
 
 
@@ -99,7 +98,8 @@ def train_step(
             f"pasting off with --set {METHODS[method_name].reads}.paste.probability=0"
         )
     device = next(student.parameters()).device
-    batches = StepBatches(data, method.paste, augment, draws, device, partial(highest_outputs, old, spec.precision))
+    seen = Seen(old, data.images.images, spec.precision)
+    batches = StepBatches(data, method.paste, augment, draws, device, seen)
     ids = data.images.images.ids
     watch, vectors = watch or Watch("step"), chain.vectors if chain else {}
     reading = data.images.images.reading()
@@ -107,23 +107,19 @@ def train_step(
     return StepResult(student, method, training.run(), training.vectors)
 
 
-@torch.inference_mode()
-def highest_outputs(model: Segmenter, precision: Precision, images: Tensor) -> Tensor:
-    """Output with the highest score in every cell, int64 ``(N, h, w)``."""
-    with autocast(precision, images.device):
-        return model(images).argmax(1)
-
-
 @dataclass(frozen=True)
 class StepBatches:
-    """Draws augmented batches with pasted instances, on the student's device."""
+    """Draws augmented batches with pasted instances, on the student's device.
+
+    seen: what rules of ``paste`` ask (`PasteSpec.looks`); they want nothing where it is None.
+    """
 
     data: StepData
     paste: PasteSpec | None
     augment: AugmentSpec
     generator: torch.Generator
     device: torch.device
-    look: Look | None = None
+    seen: Seen | None = None
 
     def draw(self, positions: list[int]) -> StepBatch:
         """Crop images and masks with the same view, and paste; of the rows of this process."""
@@ -139,10 +135,16 @@ class StepBatches:
             nothing = torch.zeros(len(images), *images.shape[-2:], dtype=torch.int64, device=self.device)
             pasted = Pasted(images, nothing, masks)
         else:
-            pasted = paste(images, masks, self.data.bank, self.paste, self.generator, self.look, rows)
+            look = None if self.seen is None else partial(self._look, self.seen, view, own)
+            pasted = paste(images, masks, self.data.bank, self.paste, self.generator, look, rows)
         return StepBatch(
             pasted.images,
             pasted.layers,
             to_device(self.data.images.tags[own], self.device),
             pasted.channels,
         )
+
+    def _look(self, seen: Seen, view: View, positions: list[int], rows: Tensor) -> Tensor:
+        """What the old model sees in these rows of a batch, cropped as they are."""
+        canvases = seen.canvases([positions[row] for row in rows.tolist()])
+        return view.of(rows).labels(to_device(canvases, self.device)[:, 0]).long()

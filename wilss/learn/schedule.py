@@ -60,7 +60,8 @@ def make_rule(
     if optimizer == "adamw":
         rule: torch.optim.Optimizer = torch.optim.AdamW(groups)
     else:
-        rule = torch.optim.SGD(groups, momentum=spec.momentum, nesterov=spec.nesterov and spec.momentum > 0)
+        nesterov = spec.nesterov and spec.momentum > 0
+        rule = torch.optim.SGD(groups, momentum=spec.momentum, nesterov=nesterov, fused=True)  # same bits, less time
     return Rule(rule, LambdaLR(rule, factor))
 
 

@@ -57,36 +57,47 @@ class Fmwiss:
 
     def losses(self, batch: StepBatch, epoch: int) -> dict[str, Tensor]:
         """L_T = L_new + L_old + lambda L_DCL (+ L_ENC), and L_S once the warm-up is over."""
-        student, n_old = self.context.student, self.context.n_old
+        student = self.context.student
         old_features, old = self.context.look_back(batch.images)
         features = self.context.features(batch.images, old_features)
         size = features.shape[-2:]
         masks = without_conflicts(layer_shares(batch.require_masks(), size), old, self.spec.most_contradiction)
         known = self._overrule_pasted(old, batch.pasted)
         terms: dict[str, Tensor] = {}
+        logits: Tensor | None = None
         if self.spec.encoder_weight:
             terms["encoder"] = self.spec.encoder_weight * encoder_loss(features, old_features)
         if self.spec.teacher:
             logits, embedding = self.teacher(features if self.spec.teacher_to_backbone else features.detach())
-            terms["new"] = new_class_loss(logits[:, n_old:], masks, sure_cells(masks, self.spec.teacher_sure))
-            terms["old"] = distillation_loss(logits[:, :n_old], self._teacher_target(known, masks))
-            if self.spec.contrastive_weight:
-                dcl = dense_contrastive_loss(
-                    embedding,
-                    masks,
-                    self.spec.contrastive_points,
-                    self.spec.contrastive_temperature,
-                    self.context.generator,
-                )
-                terms["contrastive"] = self.spec.contrastive_weight * dcl
-            mix = soft_hard_mix(self._labelling(features, logits), self.spec.alpha, self._allowed(batch.tags))
-        else:
-            mix = torch.cat([(1 - masks.amax(1, keepdim=True)), torch.zeros_like(known[:, 1:]), masks], 1)
+            terms |= self._teacher_terms(logits, embedding, known, masks)
+            if self.average is not None:
+                self.average.update_parameters(self.teacher)
         if epoch >= self.spec.warmup_epochs:
+            mix = self._mix(features, logits, masks, batch.tags)
             mix, known = self._arbitrated(mix, known, masks, old_features)
             target = student_target(self._erase_new(mix, batch.pasted), known, self.spec.student_background)
             terms["student"] = student_loss(student.classify(features), target)
         return terms
+
+    def _teacher_terms(self, logits: Tensor, embedding: Tensor, known: Tensor, masks: Tensor) -> dict[str, Tensor]:
+        """L_new, L_old and lambda L_DCL."""
+        n_old = self.context.n_old
+        terms = {
+            "new": new_class_loss(logits[:, n_old:], masks, sure_cells(masks, self.spec.teacher_sure)),
+            "old": distillation_loss(logits[:, :n_old], self._teacher_target(known, masks)),
+        }
+        if self.spec.contrastive_weight:
+            points, temperature = self.spec.contrastive_points, self.spec.contrastive_temperature
+            dcl = dense_contrastive_loss(embedding, masks, points, temperature, self.context.generator)
+            terms["contrastive"] = self.spec.contrastive_weight * dcl
+        return terms
+
+    def _mix(self, features: Tensor, logits: Tensor | None, masks: Tensor, tags: Tensor) -> Tensor:
+        """q: what the teacher's logits say, or the refined masks themselves where there is no teacher."""
+        if logits is not None:
+            return soft_hard_mix(self._labelling(features, logits), self.spec.alpha, self._allowed(tags))
+        nothing = masks.new_zeros(len(masks), self.context.n_old - 1, *masks.shape[-2:])
+        return torch.cat([1 - masks.amax(1, keepdim=True), nothing, masks], 1)
 
     @torch.inference_mode()
     def final_masks(self, images: Tensor) -> Tensor | None:
@@ -101,7 +112,6 @@ class Fmwiss:
         """Logits that the student learns from: the teacher's own, or those of its average over the iterations."""
         if self.average is None:
             return logits
-        self.average.update_parameters(self.teacher)
         with torch.no_grad():
             return cast(Tensor, self.average.eval()(features.detach())[0])
 
