@@ -30,7 +30,7 @@ PATIENCE = 30.0
 """Seconds after which it is said, again and again, that there is no worker."""
 AHEAD = 1000
 """Parts that a scheduler knows at once: it keeps some ten kilobytes of each."""
-ROUNDS = 25
+ROUNDS = 8
 """How often a part is sent again that its scheduler gave up, after four workers died of it."""
 ALL = "all"
 """Topic of what a scheduler notes of its workers."""

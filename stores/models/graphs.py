@@ -53,10 +53,13 @@ class Wanted:
         """Raise SpecError for what does not go together or needs packages that are not here."""
         if self.int8 and self.format != "onnx":
             raise SpecError("--int8 makes an ONNX model; add --format onnx, or leave out --int8")
+        if self.masks and not (self.pictures and self.has_graph):
+            raise SpecError(
+                "--masks are the true masks of pictures on which a graph is scored; name these with --pictures and the "
+                "graph with --format onnx or torch-export, or leave out --masks"
+            )
         if self.pictures and not self.has_graph:
             raise SpecError("--pictures compare a graph with its origin; add --format onnx or torch-export")
-        if self.masks and not self.pictures:
-            raise SpecError("--masks are the true masks of pictures; name these with --pictures, or leave out --masks")
         if self.format == "onnx":
             require_onnx()
 

@@ -186,7 +186,7 @@ def missing(path: Path) -> str:
     """What to say of a file that is not there."""
     if path.is_symlink():
         return f"'{path}' is a link to a file that is not there; fetch it (dvc pull, git annex get)"
-    return f"'{path}' does not exist; is the split list of another data set, or a file missing?"
+    return f"'{path}' does not exist; give it, or mend the name or the list that names it"
 
 
 def _broken(path: Path, error: BaseException | None = None) -> str:

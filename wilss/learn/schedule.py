@@ -60,8 +60,8 @@ def make_rule(
     if optimizer == "adamw":
         rule: torch.optim.Optimizer = torch.optim.AdamW(groups)
     else:
-        nesterov = spec.nesterov and spec.momentum > 0
-        rule = torch.optim.SGD(groups, momentum=spec.momentum, nesterov=nesterov, fused=True)  # same bits, less time
+        # not fused: that breaks where parameters get their first gradient after a warm-up
+        rule = torch.optim.SGD(groups, momentum=spec.momentum, nesterov=spec.nesterov and spec.momentum > 0)
     return Rule(rule, LambdaLR(rule, factor))
 
 
