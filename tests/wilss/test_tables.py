@@ -153,6 +153,18 @@ def test_a_column_of_whole_numbers_may_be_names_which_is_told(tmp_path: Path) ->
     assert not row_findings(label_table(tmp_path / "l.csv", ("3", "7"), NAMES), (), NAMES)
 
 
+@pytest.mark.parametrize(("images", "dogs", "warned"), [(12, 5, True), (12, 6, False), (9, 0, False)])
+def test_names_of_one_image_alone_are_told_where_no_class_is_known(
+    tmp_path: Path, images: int, dogs: int, warned: bool
+) -> None:
+    names = {f"i{k}": f"i{k}" for k in range(images)}
+    rows = "".join(f"i{k},{'dog' if k < dogs else f'a photo of cat number {k}'}\n" for k in range(images))
+    (tmp_path / "l.csv").write_text(f"image,label\n{rows}")
+    found = row_findings(label_table(tmp_path / "l.csv", (), names), (), names)
+    assert [finding.kind for finding in found] == ["names-of-one-image"] * warned
+    assert not warned or f"has {images - dogs} names that one image alone has, of {images} images" in found[0].seen
+
+
 def test_a_table_of_columns_needs_no_known_class(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("image,cat,dog\na,1,0\nb,0,1\n")
     assert label_table(tmp_path / "l.csv").names == ("cat", "dog")

@@ -17,6 +17,8 @@ from wilss.errors import DataError, did_you_mean
 
 NEAR = 0.8
 """Likeness from which a name that is passed over looks like a misspelt class."""
+FEW_ROWS = 10
+"""Of fewer rows with names it says nothing that each has names of its own."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,15 @@ def _image_findings(table: Labels, names: Mapping[str, str] | None, where: Path)
             first[row.image_id] = row.number
 
 
+def _captions(table: Labels, counted: Mapping[str, int]) -> Iterator[Finding]:
+    """Names that hardly come again are what somebody says of an image, or its id."""
+    told, once = sum(bool(row.names) for row in table.rows), [name for name, count in counted.items() if count == 1]
+    if told >= FEW_ROWS and 2 * len(once) > told:
+        seen = f"has {len(once)} names that one image alone has, of {told} images, such as '{once[0][:80]}'"
+        cure = "give the benchmark, whose classes are known, or write names of classes if these are captions or ids"
+        yield Finding("warn", "names-of-one-image", str(table.path), seen, cure)
+
+
 def _class_findings(table: Labels, classes: Sequence[str], ignore: Collection[str]) -> Iterator[Finding]:
     counted = Counter(name for row in table.rows for name in row.names)
     first = {name: row.number for row in reversed(table.rows) for name in row.names}
@@ -188,6 +199,8 @@ def _class_findings(table: Labels, classes: Sequence[str], ignore: Collection[st
         yield Finding("refuse", "unknown-class", table.place(first[name]), seen, cure)
     if unknown and ANY in ignore:
         yield from _passed_over(table, unknown, counted, classes, first)
+    if not classes:
+        yield from _captions(table, counted)
     for name in () if classes else counted:
         if folded(name) in BACKGROUND:
             cure = "remove it: every image may have background, and it is learnt without a tag"
