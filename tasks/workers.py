@@ -46,8 +46,10 @@ def opened(run: Run | RunElsewhere) -> Iterator[Run]:
     from distributed import get_worker
 
     worker = get_worker()
+    if (plugin := worker.plugins.get(run.name)) is None:
+        raise RunnerError("the stage ended, well or not, while this part was on its way; nothing is left to do")
     with listening(_Reporter(worker, run)):
-        yield worker.plugins[run.name].run
+        yield plugin.run
 
 
 def require_same(run: Run | RunElsewhere, what: str, digest: str, expected: str) -> None:

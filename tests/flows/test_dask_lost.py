@@ -254,5 +254,7 @@ def test_other_data_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return closed.model_copy(update={"spec": {**closed.spec, "data": data}})
 
     monkeypatch.setattr(ClosedRun, "of", classmethod(other))
-    with pytest.raises(RunnerError, match="has other data, weights or files of your own: its label set"):
+    with pytest.raises(
+        RunnerError, match="has other data, weights or files of your own: its labels of step 1 would be"
+    ):
         relabelled(tmp_path, "dask", workers=1)
