@@ -70,6 +70,7 @@ def _runner(settings: Settings) -> Iterator[DaskTaskRunner]:
     own = {f"distributed.{of}.http.routes": [] for of in ("scheduler", "worker")} | {
         "distributed.deploy.lost-worker-timeout": "120s",  # of 15 s, in which a busy machine starts no torch
         "distributed.nanny.pre-spawn-environ": _worker_environment(),
+        "distributed.worker.preload": ["tasks.deaf"],
     }
     with (
         dask.config.set(own),
