@@ -112,6 +112,7 @@ def test_a_preset_may_have_other_settings_for_a_benchmark_and_given_keys_win() -
     usual, ten = (make_spec({"benchmark": name}) for name in ("voc-15-5", "voc-10-10"))
     assert (usual.base.epochs, ten.base.epochs) == (6, 12)
     assert ten.base.model_copy(update={"epochs": 6}) == usual.base
+    assert (usual.fmwiss.arbitration, ten.fmwiss.arbitration) == ("none", "cells")
     assert make_spec({"benchmark": "voc-10-10", "base": {"epochs": 1}}).base.epochs == 1
     assert make_spec({"benchmark": "voc-10-10", "preset": "demo"}).base == make_spec({"benchmark": "scenes-10-10"}).base
 
