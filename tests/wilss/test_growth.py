@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.wilss.test_memory import Boxes
 from wilss.data.images import ImageTable, TaggedImages
-from wilss.learn.growth import Taught, candidates, grow_bank
-from wilss.learn.memory import MemoryBank, Origin, within_budget
+from wilss.learn import growth
+from wilss.learn.growth import Taught, candidates, grow_bank, surest
+from wilss.learn.memory import Instance, MemoryBank, Origin, within_budget
 from wilss.learn.spec import MemorySpec
 
 SIZE = 40
@@ -122,3 +124,29 @@ def test_one_budget_for_all_classes_in_rounds() -> None:
     assert bank.channels.tolist() == [1, 1, 2, 2, 3]
     assert bank.ids[2:] == ("a", "b", "d")
     assert within_budget(old_bank(5), 0).ids == within_budget(old_bank(5), 5).ids == ("old",) * 5
+
+
+def test_instances_do_not_hold_the_images_that_they_were_cut_from() -> None:
+    for instance in candidates(taught(), spec()):
+        assert instance.image.untyped_storage().nbytes() == instance.image.numel() < 3 * SIZE * SIZE
+
+
+def test_what_is_collected_is_bounded_and_the_surest_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, most = torch.rand(40, generator=torch.Generator().manual_seed(0)).tolist(), 0
+
+    def many(*_: object) -> Iterator[Instance]:
+        image, mask = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.ones(4, 4, dtype=torch.bool)
+        for number, score in enumerate(scores):
+            yield Instance(image, mask, 2, str(number), False, Origin("student", score))
+
+    def counted(instances: list[Instance], n: int) -> list[Instance]:
+        nonlocal most
+        most = max(most, len(instances))
+        return surest(instances, n)
+
+    monkeypatch.setattr(growth, "candidates", many)
+    monkeypatch.setattr(growth, "surest", counted)
+    bank, _ = grow_bank(old_bank(), taught(), spec(per_class=3, min_quality=0.0))
+    best = sorted(range(40), key=lambda number: -scores[number])[:3]
+    assert bank.ids[3:] == tuple(map(str, best))
+    assert most == 6

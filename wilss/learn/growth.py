@@ -54,9 +54,16 @@ def grow_bank(bank: MemoryBank, taught: Taught, spec: MemorySpec) -> tuple[Memor
         best[channel] = max(best[channel], score)
         if score >= spec.min_quality:
             found[channel].append(instance)
-    kept = [i for some in found.values() for i in sorted(some, key=lambda i: -i.origin.score)[: spec.per_class]]
+        if len(found[channel]) >= 2 * spec.per_class:  # so that memory does not grow with the images
+            found[channel] = surest(found[channel], spec.per_class)
+    kept = [instance for some in found.values() for instance in surest(some, spec.per_class)]
     lacking = {channel: best[channel] for channel, some in found.items() if not some}
     return (within_budget(bank.joined(stack_instances(kept, spec.side)), spec.budget) if kept else bank), lacking
+
+
+def surest(instances: list[Instance], n: int) -> list[Instance]:
+    """The ``n`` of the highest scores, the surest first; of equal ones those that came first."""
+    return sorted(instances, key=lambda instance: -instance.origin.score)[:n]
 
 
 def candidates(taught: Taught, spec: MemorySpec) -> Iterator[Instance]:
@@ -74,7 +81,7 @@ def candidates(taught: Taught, spec: MemorySpec) -> Iterator[Instance]:
                 box, own, _ = whole[0]
                 score = float(probability[row, c][box][own].mean())
                 origin = Origin(made, score, taught.step, parent)
-                pixels = table.image(position)[:, box[0], box[1]]
+                pixels = table.image(position)[:, box[0], box[1]].clone()  # a view would keep the whole image
                 channel = 1 + sum(taught.student.step_sizes[:-1]) + c
                 yield Instance(pixels, own, channel, table.ids[position], False, origin)
 

@@ -135,7 +135,8 @@ def _instances(data: MaskedImages, position: int, spec: MemorySpec) -> Iterator[
         if channel in (0, VOID):
             continue
         for box, own, edge in components(mask == channel, spec.min_pixels):
-            yield Instance(image[:, box[0], box[1]], own, int(channel), data.images.ids[position], edge)
+            pixels = image[:, box[0], box[1]].clone()  # a view would keep the whole image
+            yield Instance(pixels, own, int(channel), data.images.ids[position], edge)
 
 
 def components(mask_HW: NDArray[np.bool_], min_pixels: int) -> Iterator[tuple[tuple[slice, slice], Tensor, bool]]:
