@@ -79,8 +79,13 @@ def test_pseudo_masks_that_contradict_the_old_model_go(monkeypatch: object) -> N
 
 
 def test_pasted_instances_keep_their_class_whoever_owns_the_rest(monkeypatch: object) -> None:
-    for arbitration in ("none", "cells"):
-        target, _ = targets(monkeypatch, seeing(5, 0.9), arbitration=arbitration)
+    for settings in (
+        {"arbitration": "none"},
+        {"arbitration": "cells"},
+        {"arbitration": "regions", "region_share": 0.01},
+    ):
+        target, masks = targets(monkeypatch, seeing(5, 0.9), **settings)
+        assert masks[0].any(), "so that the image is one new region by the last rule"
         assert (target[0, 3, 2:, 2:] == 1).all(), "the batch has an instance of channel 3 there"
 
 

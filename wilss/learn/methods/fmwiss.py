@@ -74,7 +74,8 @@ class Fmwiss:
                 self.average.update_parameters(self.teacher)
         if epoch >= self.spec.warmup_epochs:
             mix = self._mix(features, logits, masks, batch.tags)
-            mix, known = self._arbitrated(mix, known, masks, old_features)
+            mix, owned = self._arbitrated(mix, old, masks, old_features)
+            known = self._overrule_pasted(owned, batch.pasted)  # after it: an instance has no other owner
             target = student_target(self._erase_new(mix, batch.pasted), known, self.spec.student_background)
             terms["student"] = student_loss(student.classify(features), target)
         return terms
@@ -140,16 +141,16 @@ class Fmwiss:
         hard = torch.cat([torch.zeros_like(free), shares[:, 1:]], 1)
         return old * free + hard
 
-    def _arbitrated(self, mix: Tensor, known: Tensor, masks: Tensor, old_features: Tensor) -> tuple[Tensor, Tensor]:
+    def _arbitrated(self, mix: Tensor, old: Tensor, masks: Tensor, old_features: Tensor) -> tuple[Tensor, Tensor]:
         """Mix and old probabilities where each place has one owner; background stays as it is."""
         if self.spec.arbitration == "none":
-            return mix, known
+            return mix, old
         cells = self.spec.arbitration == "cells"
         regions = affine_regions(old_features, 2.0 if cells else self.spec.region_cosine)  # a cosine above 1 joins none
-        new, old = arbitrate(masks, known, regions, self.spec.region_share)
+        of_new, of_old = arbitrate(masks, old, regions, self.spec.region_share)
         n_old = self.context.n_old
-        mix = torch.cat([mix[:, :n_old], mix[:, n_old:] * new], 1)
-        return mix, torch.cat([known[:, :1], known[:, 1:] * old], 1)
+        mix = torch.cat([mix[:, :n_old], mix[:, n_old:] * of_new], 1)
+        return mix, torch.cat([old[:, :1], old[:, 1:] * of_old], 1)
 
     def _erase_new(self, mix: Tensor, pasted: Tensor) -> Tensor:
         """No new class and no background where an instance was pasted."""
