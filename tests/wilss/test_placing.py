@@ -115,6 +115,16 @@ def test_a_class_is_wanted_until_it_is_pasted() -> None:
     scene = Scene.of(seen, None, bank_of([1, 4]), (4, 4))
     assert scene.wanted.tolist() == [[False, True, False, True, False]]
     assert scene.occupied[0].int().tolist() == [[0, 0, 1, 1], [0, 0, 1, 1]] * 2
+    scene.note(torch.zeros(1, 4, 4, dtype=torch.bool), torch.tensor([3]))  # it was left out
+    assert scene.wanted.tolist() == [[False, True, False, True, False]]
     scene.note(torch.ones(1, 4, 4, dtype=torch.bool), torch.tensor([1]))
     assert scene.wanted.tolist() == [[False, False, False, True, False]]
     assert scene.occupied.all()
+
+
+def test_what_is_known_of_no_image_lies_where_images_do() -> None:
+    scene = Scene.of_none(bank_of([1, 4]), (4, 4), torch.device("meta"))
+    assert scene.occupied.device.type == "meta"  # as on the second GPU of two, none of whose images gets an instance
+    assert scene.occupied.shape == (0, 4, 4)
+    assert scene.wanted.shape == (0, 5)
+    assert scene.wanted.device.type == "cpu"

@@ -63,7 +63,7 @@ def paste(
         return result
     into = to_device(local, images.device)
     whole = None if layers is None else layers[into]
-    scene = _scene(look, local, whole, bank, (height, width)) if look is not None and spec.looks else None
+    scene = _scene(look, local, whole, bank, images) if look is not None and spec.looks else None
     wanted = scene.wanted if scene and spec.seen_first else None
     for _ in range(spec.count):
         index = draw_instances(bank, len(local), wanted, spec.by_class, generator, rows)
@@ -77,8 +77,9 @@ def paste(
     return result
 
 
-def _scene(look: Look, rows: Tensor, layers: Tensor | None, bank: MemoryBank, size: tuple[int, int]) -> Scene:
-    return Scene.of(look(rows), layers, bank, size) if len(rows) else Scene.of_none(bank, size)
+def _scene(look: Look, rows: Tensor, layers: Tensor | None, bank: MemoryBank, images: Tensor) -> Scene:
+    size = (images.shape[-2], images.shape[-1])
+    return Scene.of(look(rows), layers, bank, size) if len(rows) else Scene.of_none(bank, size, images.device)
 
 
 def _put(into: Pasted, rows: Tensor, pixels_N3HW: Tensor, inside_N1HW: Tensor, channels_N: Tensor) -> None:

@@ -41,14 +41,16 @@ class Scene:
         return cls(occupied, wanted.cpu())
 
     @classmethod
-    def of_none(cls, bank: MemoryBank, size: tuple[int, int]) -> Scene:
+    def of_none(cls, bank: MemoryBank, size: tuple[int, int], device: torch.device) -> Scene:
         """Where all images that get instances are other processes'."""
-        return cls(torch.zeros(0, *size, dtype=torch.bool), torch.zeros(0, 1 + int(bank.channels.max())).bool())
+        occupied = torch.zeros(0, *size, dtype=torch.bool, device=device)
+        return cls(occupied, torch.zeros(0, 1 + int(bank.channels.max())).bool())
 
     def note(self, pasted_NHW: Tensor, channels_N: Tensor) -> None:
-        """Instances of these classes lie on these pixels now."""
+        """Instances of these classes lie on these pixels now; on none where one was left out."""
         self.occupied |= pasted_NHW
-        self.wanted[torch.arange(len(channels_N)), channels_N] = False
+        there = pasted_NHW.flatten(1).any(1).cpu().nonzero()[:, 0]
+        self.wanted[there, channels_N[there]] = False
 
 
 def draw_instances(
