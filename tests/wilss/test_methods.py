@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -231,6 +232,11 @@ def test_the_old_model_stays_as_it_was_and_the_student_grows(data: TaggedImages)
 def test_missing_bank_and_exploding_loss_are_errors(data: TaggedImages) -> None:
     with pytest.raises(SpecError, match="no memory bank"):
         learn(segmenter(), data, None)
+    with pytest.raises(SpecError, match="or an empty one"):
+        learn(segmenter(), data, bank().chosen([]))
+    of_later = dataclasses.replace(bank(), channels=torch.tensor([16]))
+    with pytest.raises(SpecError, match="instances of output 16, and the old model's are 0 to 15"):
+        learn(segmenter(), data, of_later)
     with pytest.raises(TrainingError, match=r"not finite in epoch 1, batch \d of \d, on the images train-"):
         learn(segmenter(), data, bank(), lr_backbone=1e12, lr_head=1e12, precision="fp32")
 

@@ -80,7 +80,8 @@ def train_step(
         chain: bases and vectors that a step tuned by singular values goes on from; without it such a step decomposes
             ``old``, and no other step takes notice of it.
 
-    Raises SpecError when the method pastes and there is no bank, TrainingError when a loss is not finite.
+    Raises SpecError when the method pastes and the bank is missing, empty or of other classes; TrainingError when a
+    loss is not finite.
     """
     torch.manual_seed(seed)
     student = copy.deepcopy(old).requires_grad_(True)
@@ -92,11 +93,8 @@ def train_step(
     frozen = spec.tuning == "frozen"
     context = StepContext(student, old, 1 + sum(old.step_sizes), n_new, settings, samples, frozen)
     method = build_method(method_name, context)
-    if method.paste and data.bank is None:
-        raise SpecError(
-            f"method '{method_name}' pastes old instances but there is no memory bank; build one first, or switch "
-            f"pasting off with --set {METHODS[method_name].reads}.paste.probability=0"
-        )
+    if method.paste:
+        _require_bank(data.bank, context.n_old, method_name)
     device = next(student.parameters()).device
     seen = Seen(old, data.images.images, spec.precision)
     batches = StepBatches(data, method.paste, augment, draws, device, seen)
@@ -105,6 +103,20 @@ def train_step(
     reading = data.images.images.reading()
     training = Training(student, method, batches.draw, ids, spec, (draws, samples), watch, reading, vectors=vectors)
     return StepResult(student, method, training.run(), training.vectors)
+
+
+def _require_bank(bank: MemoryBank | None, n_old: int, method: str) -> None:
+    """Raise SpecError for a bank without instances, or with classes that the old model has no output for."""
+    if not bank:
+        raise SpecError(
+            f"method '{method}' pastes old instances but there is no memory bank, or an empty one; build one first, or "
+            f"switch pasting off with --set {METHODS[method].reads}.paste.probability=0"
+        )
+    if (most := int(bank.channels.max())) >= n_old:
+        raise SpecError(
+            f"the memory bank has instances of output {most}, and the old model's are 0 to {n_old - 1}; give the bank "
+            "that was made with this model's classes"
+        )
 
 
 @dataclass(frozen=True)
