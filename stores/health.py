@@ -16,7 +16,7 @@ from wilss.learn.schedule import iterations_of
 from wilss.models.card import StudentCard, load_card
 from wilss.report.health import COVERS, MaskVitals, StepVitals, health_of
 from wilss.report.records import HealthNote
-from wilss.state import HELD_OUT
+from wilss.state import HELD_OUT, History
 
 
 def run_health(run: Run, last_step: int) -> tuple[HealthNote, ...]:
@@ -54,16 +54,22 @@ def taken_for(matrix: Sequence[Sequence[int]], names: Sequence[str], at: int) ->
 
 
 def _training(run: Run, step: int) -> tuple[int, list[float]]:
-    """Iterations of the training of a student, 0 for one that was taken over, and the sum of its losses by epoch.
-
-    A method's epochs of warm-up, which lack terms, are left out.
-    """
+    """Iterations of the training of a student, 0 for one that was taken over, and its losses."""
     folder = run.store.folder(run.require(run.node("checkpoint", step)))
     history, images = load_card(folder, StudentCard).history, read_manifest(folder).counts.get("images", 0)
-    terms = [{name: value for name, value in epoch.items() if name != HELD_OUT} for epoch in history]
-    losses = [sum(epoch.values()) for epoch in terms if epoch.keys() == terms[-1].keys()]
     spec = run.spec.step if step else run.ingredients.base_training
-    return iterations_of(images, spec) * len(history) // spec.epochs if images else 0, losses
+    return iterations_of(images, spec) * len(history) // spec.epochs if images else 0, losses_of(history)
+
+
+def losses_of(history: History) -> list[float]:
+    """The sum of the losses by epoch, as far as they say whether more training would help.
+
+    A method's epochs of warm-up, which lack terms, are left out. A training that was scored on held-out images has
+    none: its best epoch was taken, whatever its losses might have come to.
+    """
+    if any(HELD_OUT in epoch for epoch in history):
+        return []
+    return [sum(epoch.values()) for epoch in history if epoch.keys() == history[-1].keys()]
 
 
 def _masks(run: Run, step: int) -> dict[str, MaskVitals]:
