@@ -50,6 +50,16 @@ def test_tables_of_every_kind(tmp_path: Path, text: str, encoding: str) -> None:
     assert "There are no masks" in (tmp_path / "out/benchmark.yaml").read_text()
 
 
+def test_names_of_one_image_are_told_unless_classes_are_wanted(tmp_path: Path) -> None:
+    for k in range(12):
+        picture(tmp_path / "pics" / f"{k}.jpg", k)
+    rows = "".join(f"{k}.jpg,cat;name{k}\n" for k in range(12))
+    (tmp_path / "table.csv").write_text(f"image,label\n{rows}")
+    for wanted, told in (((), True), (("cat",), False)):
+        batch = from_table(tmp_path / "table.csv", tmp_path / "pics", wanted)
+        assert ("names-of-one-image" in {finding.kind for finding in batch.findings}) == told
+
+
 def test_blanks_in_names_are_asked_about(tmp_path: Path) -> None:
     text = "image,label\na.jpg,cat dog\nb,cat\n"
     with pytest.raises(SpecError, match="holds 'cat dog', which may be one name or several; name the classes"):

@@ -32,8 +32,9 @@ def from_table(table: Path, images: Path, wanted: Sequence[str] = ()) -> Batch:
     labels = label_table(table, wanted, names)
     if not labels.several:
         _require_plain_names(table, wanted)
+    untold = {"repeated-row", *(["names-of-one-image"] if wanted else [])}
     findings = softened(index.told()) + [
-        finding for finding in softened(row_findings(labels, (), names, (), images)) if finding.kind != "repeated-row"
+        finding for finding in softened(row_findings(labels, (), names, (), images)) if finding.kind not in untold
     ]
     tags: dict[str, dict[str, None]] = {}
     for row in labels.rows:
