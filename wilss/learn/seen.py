@@ -1,4 +1,4 @@
-"""What the old model sees in the images of a step: looked at once, since neither changes while the step is learnt."""
+"""What the old model sees in the images of a step: kept as far as it may be, for neither changes while it is learnt."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ class Seen:
         with torch.inference_mode(), autocast(self.precision, device):
             cells = self.old(image[None].to(device).float() / 255).argmax(1)[0].to("cpu", torch.uint8)
         sight = Sight(cells.clone(), (image.shape[1], image.shape[2]))
-        if self.images.room.take(self.images, cells.numel()):
+        if self.images.room.take(self, cells.numel()):
             self._kept[position] = sight
         return sight
