@@ -6,7 +6,7 @@ Unavoidable: forward of the old model, forward and backward of the student, forw
 features. The whole adds drawing, decoding from the cache, augmentation, pasting, targets, all losses, the optimiser.
 ``--parts`` says what is switched on beyond the paper: nothing, what fmwiss+ has, or every part there is. It fails where
 the whole takes more than 1.15 times the parts, or the input pipeline, without pasting, is not three times faster than
-the step consumes. What the old model sees of an image is looked at in the round that warms up, as in a first epoch.
+the step consumes. What the old model sees of the images has been looked at before, as in a first epoch.
 """
 
 from __future__ import annotations
@@ -147,6 +147,8 @@ def measure(rounds: int, size: int, batch: int, which: str) -> dict[str, float |
     training, method, batches = prepare(size, batch, which)
     bare = replace(batches, paste=None)
     positions = list(range(batch))
+    if batches.seen is not None:
+        batches.seen.canvases(positions)
     calls: dict[str, Callable[[], object]] = {
         "whole step": lambda: training._update(positions, 0, iter([training.draw(positions)])),
         **parts(training.student, method, batches.draw(positions).images),

@@ -23,7 +23,7 @@ LENIENT = ("floor=0", "least_per_class=0")
 AHEAD = 40
 """Seconds."""
 EARLY, LATE = timedelta(seconds=-0.5), timedelta(seconds=60)
-"""When a scheduled run begins. Prefect's server rounds the wait to whole seconds, so that it may be half a one early."""
+"""When a scheduled run begins. Prefect's server rounds the wait to whole seconds: it may be half a one early."""
 
 
 @pytest.fixture(scope="module")
