@@ -45,10 +45,11 @@ def wait_for(found: Callable[[], T | None], seconds: float, what: str, why: Call
     """What `found` returns once it is true, at most `seconds` of a quiet machine from now."""
     begun, stretch = time.monotonic(), 1.0
     while not (it := found()):
-        if time.monotonic() - begun > seconds * stretch:
-            stretch = max(stretch, pace())
-            assert time.monotonic() - begun <= seconds * stretch, (
-                f"waited {seconds} s x {stretch:.1f} for {what}\n{why()}"
-            )
-        time.sleep(0.1)
+        waited = time.monotonic() - begun
+        if waited > seconds * stretch:
+            stretch = max(stretch, pace())  # which takes some time, so that it is looked once more
+            late = waited > seconds * stretch and not found()
+            assert not late, f"waited {seconds} s x {stretch:.1f} for {what}\n{why()}"
+        else:
+            time.sleep(0.1)
     return it

@@ -134,7 +134,8 @@ def main() -> None:
             folder = make_folder(given.data, place / f"photographs-{method}", method == "joint", of)
             found = results[method] = run(folder, place / f"root-{method}", given.weights, method, of, given.set)
             by_class = " ".join(f"{name} {100 * value:.0f}" for name, value in found["iou"].items())
-            print(f"{method}: {found['minutes']:.1f} min, base {found['base']:.3f}, new {found['new']:.3f}: {by_class}")
+            shares = f"base {found['base']:.3f}, new {found['new']:.3f}: {by_class}"
+            print(f"{method}: {found['minutes']:.1f} min, {shares}", flush=True)
     last_line("own_folder", results)
 
 

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stores.artefacts import Store
-from tests.e2e.test_kill import ROOT, read_until, wait_for_the_end_of
+from tests.e2e.test_kill import ROOT, read_until, trains, wait_for_the_end_of, wait_until
 from tests.pace import wait_for
 from tests.s3 import SECRET, Bucket
 from wilss.layout import root_folder
@@ -39,9 +40,9 @@ def finish(s3: Bucket, home: Path, *arguments: str) -> str:
     return output
 
 
-def kill_at(s3: Bucket, home: Path, line_start: str) -> None:
+def kill_at(s3: Bucket, home: Path, moment: str | Callable[[], bool]) -> None:
     process = start(s3, home, start_new_session=True)
-    read_until(process, line_start)
+    wait_until(process, moment)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
     wait_for_the_end_of(process.pid)
@@ -72,7 +73,7 @@ def plain_report(root: Path) -> dict[str, Any]:
 
 def test_machines_that_are_killed_one_after_the_other_end_as_a_folder_would(s3: Bucket, tmp_path: Path) -> None:
     expected = plain_report(tmp_path / "plain")
-    kill_at(s3, tmp_path / "a", "base student: ")
+    kill_at(s3, tmp_path / "a", lambda: trains(tmp_path / "a"))
     assert s3.commits() == []
     kill_at(s3, tmp_path / "a", "labels, shard ")
     assert len([one for one in s3.commits() if one.startswith("checkpoints")]) == 1

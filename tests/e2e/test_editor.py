@@ -226,7 +226,10 @@ def test_nothing_drawn_is_lost_when_the_server_is_gone(paper: Paper) -> None:
 
     paper.page.once("dialog", stay)
     paper.press("j")
-    paper.page.wait_for_timeout(500)
+    for _ in range(100):
+        paper.page.wait_for_timeout(50)
+        if asked:
+            break
     assert asked == ["beforeunload"]
     paper.page.once("dialog", lambda dialog: dialog.accept())
     paper.page.unroute("**/api/**")

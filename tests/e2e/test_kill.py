@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.pace import within
+from tests.pace import wait_for, within
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--preset", "tiny", "--set", "data.n_train=800"]  # more than two shards of labels
@@ -39,9 +40,23 @@ def finish(root: Path) -> dict[str, Any]:
     return report
 
 
-def kill_at(root: Path, line_start: str) -> None:
+def trains(folder: Path) -> bool:
+    """Whether a student is in the making; what is printed of a short training comes at its end."""
+    return any(path.is_dir() for path in folder.rglob("checkpoints/.staging-*"))
+
+
+def wait_until(process: subprocess.Popen[str], moment: str | Callable[[], bool]) -> None:
+    """Until a line begins so, or it is so."""
+    if isinstance(moment, str):
+        read_until(process, moment)
+    else:
+        wait_for(lambda: moment() or process.poll() is not None, 120, "the moment")
+        assert process.poll() is None
+
+
+def kill_at(root: Path, moment: str | Callable[[], bool]) -> None:
     process = start(root, start_new_session=True)
-    read_until(process, line_start)
+    wait_until(process, moment)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
     wait_for_the_end_of(process.pid)  # its server ends too
@@ -76,7 +91,7 @@ def files(folder: Path) -> dict[str, int]:
 def test_killed_and_run_again(tmp_path: Path) -> None:
     expected = finish(tmp_path / "whole")
     cut = tmp_path / "cut"
-    kill_at(cut, "base student: ")  # in the middle of base training
+    kill_at(cut, lambda: trains(cut))  # in the middle of base training
     assert not list((cut / "checkpoints").glob("??/*"))
     kill_at(cut, "labels, shard 1")
     (staging,) = (cut / "labels").glob(".staging-" + "[0-9a-f]" * 32)
@@ -100,7 +115,7 @@ def test_two_runs_on_one_store_share_what_they_make(tmp_path: Path) -> None:
     few = ("--set", "data.n_train=160")
     runs = [start(tmp_path, *few)]
     try:
-        read_until(runs[0], "base student: ")
+        wait_until(runs[0], lambda: trains(tmp_path))
         runs[0].send_signal(signal.SIGSTOP)  # so that it cannot be done before the second one asks for the same
         runs.append(start(tmp_path, *few))
         read_until(runs[1], "another process is building checkpoints")

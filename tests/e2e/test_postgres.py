@@ -34,11 +34,11 @@ def database() -> Iterator[str]:
     if os.getuid() == 0:  # PostgreSQL does not run as root
         shutil.chown(folder, "postgres")
         command = ("runuser", "-u", "postgres", "--")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
     made = [*command, program("initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "wilss", "--no-sync"]
     subprocess.run(made, check=True, **quiet)  # type: ignore[call-overload]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
     options = ["-p", port, "-c", "listen_addresses=127.0.0.1", "-k", str(folder)]
     server = subprocess.Popen([*command, program("postgres"), "-D", str(folder / "data"), *options], **quiet)  # type: ignore[call-overload]
     create = [program("createdb"), "-h", "127.0.0.1", "-p", port, "-U", "wilss", "prefect"]

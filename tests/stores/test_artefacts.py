@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from stores import locks
 from stores.artefacts import FORMAT, Anew, ArtefactRef, Recipe, Store, read_manifest
+from stores.progress import say
 from wilss.damage import seal_of
 from wilss.digest import canonical_json, digest_of
 from wilss.errors import ArtefactNotFoundError, FormatError
@@ -167,8 +167,12 @@ def test_who_waits_long_is_told_for_whom(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def told_and_let_go(sentence: str) -> None:
+        say(sentence)
+        release_holder(True)
+
     monkeypatch.setattr(locks, "PATIENCE", 0.05)
-    threading.Timer(0.5, release_holder, [True]).start()
+    monkeypatch.setattr(locks, "say", told_and_let_go)
     with Store(tmp_path).build(RECIPE):
         told = capsys.readouterr().err.splitlines()[0]
         (own,) = (tmp_path / "banks").glob("*.lock.pid")

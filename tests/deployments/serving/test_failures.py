@@ -50,25 +50,27 @@ def spoil(client: TestClient, do: Callable[[], object], monkeypatch: pytest.Monk
     monkeypatch.setattr(models, "current", replace(loaded, model=failing, alike={}))
 
 
-@pytest.fixture
-def client(serve: Asked, stored: Path) -> TestClient:
-    return serve(stored, timeout=0.5)
-
-
 @pytest.mark.parametrize(
-    ("do", "status", "said"),
+    ("do", "timeout", "status", "said"),
     [
-        (lambda: time.sleep(1.5), 503, "there was no answer within 0.5 seconds; ask again"),
-        (fail(torch.OutOfMemoryError("CUDA out of memory")), 503, "the memory of the GPU is used up"),
-        (fail(MemoryError()), 503, "the server has no memory left; ask again"),
-        (fail(RuntimeError("secret")), 500, "the server failed at this request, its log says why"),
-        (fail(KeyError("secret")), 500, "the server failed at this request, its log says why"),
+        (lambda: time.sleep(1.5), 0.5, 503, "there was no answer within 0.5 seconds; ask again"),
+        (fail(torch.OutOfMemoryError("CUDA out of memory")), 30, 503, "the memory of the GPU is used up"),
+        (fail(MemoryError()), 30, 503, "the server has no memory left; ask again"),
+        (fail(RuntimeError("secret")), 30, 500, "the server failed at this request, its log says why"),
+        (fail(KeyError("secret")), 30, 500, "the server failed at this request, its log says why"),
     ],
     ids=["slow", "GPU's memory", "memory", "RuntimeError", "KeyError"],
 )
 def test_one_request_fails_and_the_next_is_answered(
-    client: TestClient, do: Callable[[], object], status: int, said: str, monkeypatch: pytest.MonkeyPatch
+    serve: Asked,
+    stored: Path,
+    do: Callable[[], object],
+    timeout: float,
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    client = serve(stored, timeout=timeout)
     with monkeypatch.context() as patched:
         spoil(client, do, patched)
         answer = client.post("/predict", content=IMAGE)
