@@ -23,8 +23,8 @@ LENIENT = ("floor=0", "least_per_class=0")
 AHEAD = 40
 """Seconds."""
 EARLY, LATE = timedelta(seconds=-1.5), timedelta(seconds=60)
-"""When a scheduled run begins. Prefect's server rounds the wait to whole seconds: it may be half a one early, and by what
-the server takes to judge. A worker has it some ten seconds before it is due, and must not begin it then."""
+"""When a scheduled run begins. Prefect's server rounds the wait to whole seconds: it may be half a one early, and by
+what the server takes to judge. A worker has it some ten seconds before it is due, and must not begin it then."""
 
 
 @pytest.fixture(scope="module")
