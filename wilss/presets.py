@@ -36,7 +36,7 @@ OF_BENCHMARKS: dict[str, Any] = {
     # half the time an iteration, so that there are twice as many; not measured apart for folders (docs/results.md)
     "base": {"min_iterations": 0, "epochs": 6, "tuned_stages": 2},
     "step": {"min_iterations": 0},
-    "fmwiss": {"arbitration": "none"},  # 15-5 and 15-1 were measured without
+    "fmwiss": {"arbitration": "none"},  # 15-5 loses with cells (docs/results.md)
 }
 """Benchmarks have the same settings on every machine, and count epochs."""
 SMALL_VOC: dict[str, Any] = {
