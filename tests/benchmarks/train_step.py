@@ -147,8 +147,8 @@ def measure(rounds: int, size: int, batch: int, which: str) -> dict[str, float |
     training, method, batches = prepare(size, batch, which)
     bare = replace(batches, paste=None)
     positions = list(range(batch))
-    if batches.seen is not None:
-        batches.seen.canvases(positions)
+    assert batches.seen is not None
+    batches.seen.canvases(positions)
     calls: dict[str, Callable[[], object]] = {
         "whole step": lambda: training._update(positions, 0, iter([training.draw(positions)])),
         **parts(training.student, method, batches.draw(positions).images),
