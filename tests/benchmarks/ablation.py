@@ -1,7 +1,7 @@
 """What each part of the co-segmentation is worth: ``python -m tests.benchmarks.ablation`` prints a Markdown table.
 
 The small models of the built-in world on held-out scenes, true image-level tags given. Each row changes the demo's
-settings in what it names and nothing else.
+settings in what it names and nothing else. Several worlds give mean and sample standard deviation.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from wilss.data.spec import World
 from wilss.foundation.quality import HELD_OUT, label_quality
 from wilss.foundation.spec import FoundationSpec
 from wilss.foundation.zoo import build_grouper, build_scorer
+from wilss.report.comparison import spread
 from wilss.spec import make_spec
 from wilss.words import nested
 
@@ -89,6 +90,7 @@ BLOCKS: dict[str, dict[str, Any]] = {
 }
 TABLES = {"parts": ROWS, "compete": COMPETE, "blocks": BLOCKS}
 """What is compared: parts of the co-segmentation, who competes for pixels, or the last block of a ViT CLIP."""
+NUMBERS = ("initial", "refined", "background", "agreement")
 HEADS = {"blocks": ("block", "compete", "background words", "then")}
 
 
@@ -104,7 +106,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--table", choices=TABLES, default="parts")
-    parser.add_argument("--seed", type=int, default=HELD_OUT.seed, help="of the world; 0 is what benchmarks score")
+    parser.add_argument(
+        "--seed", type=int, nargs="+", default=[HELD_OUT.seed], help="of worlds; 0 is what benchmarks score"
+    )
     parser.add_argument("--set", action="append", default=[], help="of all rows, such as foundation.scorer_scales=1")
     parser.add_argument("--old", type=int, default=0, help="so many classes compete by name alone")
     options = parser.parse_args()
@@ -115,11 +119,14 @@ def main() -> None:
     for name, change in TABLES[options.table].items():
         spec = changed(base, change)
         models = build_scorer(spec), build_grouper(spec)
-        quality = label_quality(*models, spec.cosegment, options.count, World(seed=options.seed), old=options.old)
-        results[name] = asdict(quality)
-        numbers = (quality.initial, quality.refined, quality.background, quality.agreement)
-        print(f"| {name} | {' | '.join(f'{100 * value:.1f}' for value in numbers)} |", flush=True)
-    last_line("ablation", {"scenes": options.count, "world_seed": options.seed, "old": options.old, "results": results})
+        worlds = [World(seed=seed) for seed in options.seed]
+        found = [label_quality(*models, spec.cosegment, options.count, world, old=options.old) for world in worlds]
+        results[name] = [asdict(quality) for quality in found]
+        cells = [str(spread([getattr(quality, key) for quality in found])) for key in NUMBERS]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    last_line(
+        "ablation", {"scenes": options.count, "world_seeds": options.seed, "old": options.old, "results": results}
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""What each part of fmwiss+ is worth over whole sequences: ``python -m tests.benchmarks.parts [--root ROOT]``.
+
+Rows of a Markdown table, as they end: ``fmwiss+`` with one setting changed, mean and sample standard deviation over
+seeds. The world is one that no table of methods scores (its seed is 99), with small images and short trainings, so that
+a row of three seeds takes some minutes; ``--large`` takes the demo's sizes. What ROOT has is not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import last_line
+
+UNSCORED = ("data.world.seed=99",)
+SMALL = (
+    "data.world.image_size=64",
+    "data.canvas=64",
+    "augment.crop=64",
+    "base.epochs=5",
+    "data.n_eval=160",
+    "fmwiss.memory.side=48",
+)
+ROWS: dict[str, tuple[str, ...]] = {
+    "fmwiss+": (),
+    "background of both": ("fmwiss.student_background=both",),
+    "the bank does not grow": ("fmwiss.memory.grows=false",),
+    "no teacher": ("fmwiss.teacher=false",),
+    "no contrastive loss": ("fmwiss.contrastive_weight=0",),
+    "nothing pasted": ("fmwiss.paste.probability=0",),
+    "classes as they come": ("fmwiss.paste.by_class=false",),
+    "pasted anywhere": ("fmwiss.paste.on_background=false",),
+    "classes as they come, anywhere": ("fmwiss.paste.by_class=false", "fmwiss.paste.on_background=false"),
+    "first what the old model sees": ("fmwiss.paste.seen_first=true",),
+    "no more than 0.3 hidden": ("fmwiss.paste.max_hidden=0.3",),
+    "one owner a cell": ("fmwiss.arbitration=cells",),
+    "one owner a region": ("fmwiss.arbitration=regions",),
+    "no seeds that contradict": ("fmwiss.most_contradiction=0.7",),
+    "a bank of 300": ("fmwiss.memory.budget=300",),
+    "the teacher's average": ("fmwiss.teacher_average=0.98",),
+    "a teacher of sure cells": ("fmwiss.teacher_sure=0.2",),
+    "old rows frozen": ("fmwiss.old_rows=frozen",),
+    "backbone frozen": ("step.tuning=frozen",),
+    "rows kept ready": ("student.spare_rows=5",),
+}
+
+
+def found(benchmark: str, seeds: list[int], settings: tuple[str, ...], root: Path) -> dict[str, Any]:
+    """What ``wilss compare`` writes of one method; its own words go to stderr where it fails."""
+    given = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, "-m", "flows.cli", "compare", benchmark, "--methods", "fmwiss+", "--root", str(root)]
+    ended = subprocess.run([*command, "--seeds", *map(str, seeds), *given], capture_output=True, text=True, check=False)
+    written = re.search(r"(\S+)/compare\.html", ended.stdout + ended.stderr)
+    if ended.returncode or written is None:
+        sys.exit(ended.stdout + ended.stderr)
+    return dict(json.loads((Path(written[1]) / "compare.json").read_text()))
+
+
+def main() -> None:
+    """Print the table and, as JSON, its numbers."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--benchmark", default="scenes-15-1")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    parser.add_argument("--large", action="store_true", help="the demo's sizes")
+    parser.add_argument("--root", type=Path, default=None, help="folder of artefacts; a temporary one when left out")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root, rows = options.root or Path(folder), {}
+        for row in options.rows:
+            settings = (*UNSCORED, *(() if options.large else SMALL), *ROWS[row])
+            table = found(options.benchmark, options.seeds, settings, root)["tables"][0]
+            if not rows:
+                print("| | " + " | ".join(table["columns"]) + " |\n|---|" + "---:|" * len(table["columns"]), flush=True)
+            rows[row] = table["rows"][0][1]
+            print(
+                f"| {row}{': `' + ' '.join(ROWS[row]) + '`' if ROWS[row] else ''} | " + " | ".join(rows[row]) + " |",
+                flush=True,
+            )
+    last_line("parts", {"benchmark": options.benchmark, "seeds": options.seeds, "columns": table["columns"], **rows})
+
+
+if __name__ == "__main__":
+    main()
