@@ -19,6 +19,8 @@ from wilss.tensors import read_tensors
 
 BANK = "bank.safetensors"
 DTYPES = {"images": torch.uint8, "masks": torch.bool, "sizes": torch.int64, "channels": torch.int64}
+SHOWN = {"shown": torch.bool}
+"""Of a bank whose instances have surroundings."""
 
 
 class StoredOrigin(BaseModel):
@@ -50,6 +52,8 @@ class BankIndex(BaseModel):
 def save_bank(bank: MemoryBank, folder: Path) -> None:
     """Write a bank into a staging folder; one of masks alone looks as it did before there were others."""
     tensors = {"images": bank.images, "masks": bank.masks, "sizes": bank.sizes, "channels": bank.channels}
+    if bank.shown is not None:
+        tensors["shown"] = bank.shown
     save_file(tensors, folder / BANK)
     origins = {"origins": [asdict(origin) for origin in bank.origins]} if bank.origins else {}
     (folder / "index.json").write_text(json.dumps({"ids": bank.ids, **origins}))
@@ -66,13 +70,19 @@ def load_bank(folder: Path) -> MemoryBank:
 
 def _problem(tensors: dict[str, Tensor], n: int) -> str:
     """What is wrong with the tensors of ``n`` instances, see `MemoryBank`; "" when nothing is."""
-    if {name: value.dtype for name, value in tensors.items()} != DTYPES:
+    expected = {**DTYPES, **(SHOWN if "shown" in tensors else {})}
+    if {name: value.dtype for name, value in tensors.items()} != expected:
         return f"it holds {', '.join(sorted(tensors)) or 'nothing'}; expected are {', '.join(sorted(DTYPES))}"
     images, sizes, channels = tensors["images"], tensors["sizes"], tensors["channels"]
     side = images.shape[-1] if images.ndim else 0
     shapes = {"images": (n, 3, side, side), "masks": (n, side, side), "sizes": (n, 2), "channels": (n,)}
-    if not n or {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
+    if not n or {name: tuple(value.shape) for name, value in tensors.items()} != {
+        **shapes,
+        **({"shown": (n, side, side)} if "shown" in tensors else {}),
+    }:
         return f"its tensors are not those of {n} instances"
+    if "shown" in tensors and bool((tensors["masks"] & ~tensors["shown"]).any()):
+        return "what it pastes does not show all of an instance"
     if sizes.min() < 1 or sizes.max() > side:
         return f"the size {int(sizes.max())} is not from 1 to {side}"
     if channels.min() < 1 or channels.max() > MOST_CLASSES:

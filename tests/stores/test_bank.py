@@ -29,6 +29,17 @@ def test_a_bank_comes_back(folder: Path) -> None:
     assert (folder / "index.json").read_text() == '{"ids": ["a", "b"]}', "as it was before there were origins"
 
 
+def test_surroundings_come_back(folder: Path) -> None:
+    bank = load_bank(folder)
+    assert bank.shown is None
+    masks = torch.eye(4, dtype=torch.bool).expand(2, 4, 4).contiguous()
+    shown = masks | masks.flip(1)
+    save_bank(replace(bank, masks=masks, shown=shown), folder)
+    found = load_bank(folder).shown
+    assert found is not None
+    assert torch.equal(found, shown)
+
+
 def grown(folder: Path) -> MemoryBank:
     """The bank of a folder with origins, written over it."""
     origins = (Origin(), Origin("student", 0.75, 2, "5eed"))

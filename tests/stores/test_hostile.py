@@ -220,6 +220,9 @@ def bank_of(n: int) -> MemoryBank:
         ("sizes", torch.full((3, 2), 0), "the size 0 is not"),
         ("channels", torch.full((3,), 255), "the channel 255 is not from 1 to 254"),
         ("more", torch.zeros(1), "it holds channels, images, masks, more"),
+        ("shown", torch.ones(3, 16, 16), "it holds channels, images, masks, shown"),
+        ("shown", torch.ones(3, 8, 16, dtype=torch.bool), "are not those of 3 instances"),
+        ("shown", torch.zeros(3, 16, 16, dtype=torch.bool), "does not show all of an instance"),
     ],
 )
 def test_banks_that_are_none(tmp_path: Path, name: str, value: torch.Tensor, message: str) -> None:

@@ -137,7 +137,7 @@ def test_what_is_collected_is_bounded_and_the_surest_all_the_same(monkeypatch: p
     def many(*_: object) -> Iterator[Instance]:
         image, mask = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.ones(4, 4, dtype=torch.bool)
         for number, score in enumerate(scores):
-            yield Instance(image, mask, 2, str(number), False, Origin("student", score))
+            yield Instance(image, mask, mask, 2, str(number), False, Origin("student", score))
 
     def counted(instances: list[Instance], n: int) -> list[Instance]:
         nonlocal most

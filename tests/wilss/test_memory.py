@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from wilss.data.images import ImageTable, MaskedImages
 from wilss.errors import DataError
 from wilss.learn.copypaste import paste
-from wilss.learn.memory import MemoryBank, build_bank
+from wilss.learn.memory import MemoryBank, build_bank, cut_out
 from wilss.learn.spec import MemorySpec, PasteSpec
 from wilss.protocol import output_channels
 
@@ -98,3 +99,77 @@ def test_paste_probability_and_count() -> None:
     assert 0.42 < float(share) < 0.58
     none = paste(images, layers, one_instance(), PasteSpec(probability=0.0), torch.Generator().manual_seed(0))
     assert int(none.channels.sum()) == 0
+
+
+def test_surroundings_are_the_pixels_near_enough() -> None:
+    gen = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (3, 20, 30), generator=gen, dtype=torch.uint8)
+    own = torch.rand(5, 8, generator=gen) < 0.5
+    own[:, 0] = own[0] = own[:, -1] = own[-1] = True
+    box, margin = (slice(2, 7), slice(20, 28)), 0.3
+    pixels, mask, shown = cut_out(image, box, own, margin)
+    whole = torch.zeros(20, 30, dtype=torch.bool)
+    whole[box] = own
+    places = whole.nonzero()
+    for y, x in product(range(20), range(30)):
+        near = int(((places - torch.tensor([y, x])) ** 2).sum(1).min()) <= (margin * 8) ** 2
+        inside = 0 <= y < 9 and 18 <= x < 30  # two pixels each way, as far as the image goes
+        if inside:
+            assert bool(shown[y, x - 18]) == near
+            assert bool(mask[y, x - 18]) == bool(whole[y, x])
+        else:
+            assert not near
+    assert torch.equal(pixels, image[:, :9, 18:])
+
+
+def test_without_a_margin_an_instance_comes_alone() -> None:
+    image, own = torch.zeros(3, 9, 9, dtype=torch.uint8), torch.eye(3, dtype=torch.bool)
+    pixels, mask, shown = cut_out(image, (slice(1, 4), slice(2, 5)), own, 0.0)
+    assert pixels.shape == (3, 3, 3)
+    assert torch.equal(mask, own)
+    assert torch.equal(shown, own)
+    alone, spec = masked((1,)), MemorySpec(per_class=1, side=64, min_pixels=20)
+    assert build_bank(alone, spec, seed=0).shown is None
+    bank = build_bank(alone, spec.model_copy(update={"margin": 0.25}), seed=0)
+    assert bank.shown is not None
+    assert bool(bank.shown[bank.masks].all())
+    assert int(bank.shown.sum()) > int(bank.masks.sum())
+    assert bank.sizes.tolist() != build_bank(alone, spec, seed=0).sizes.tolist()
+
+
+def test_banks_with_and_without_surroundings_join() -> None:
+    alone = one_instance()
+    with_more = replace(alone, shown=torch.ones(1, 8, 8, dtype=torch.bool))
+    assert alone.joined(alone).shown is None
+    joined = alone.joined(with_more)
+    assert joined.shown is not None
+    assert torch.equal(joined.shown, torch.cat([alone.masks, with_more.pasted()]))
+    assert torch.equal(joined.chosen([1]).pasted(), with_more.pasted())
+
+
+def test_surroundings_are_pasted_and_have_no_class() -> None:
+    shown = torch.zeros(1, 8, 8, dtype=torch.bool)
+    shown[0, :8, :6] = True
+    mask = torch.zeros(1, 8, 8, dtype=torch.bool)
+    mask[0, 1:7, 1:5] = True
+    bank = replace(one_instance(), masks=mask, shown=shown, sizes=torch.tensor([[8, 6]]))
+    images, layers = torch.zeros(16, 3, 40, 40), torch.ones(16, 2, 40, 40, dtype=torch.uint8)
+    spec = PasteSpec(probability=1.0, count=1, min_scale=1.0, max_scale=1.0)
+    result = paste(images, layers, bank, spec, torch.Generator().manual_seed(0))
+    covered = result.images.amax(1) > 0.45
+    assert (covered | (result.channels == 0)).all()
+    around = covered & (result.channels == 0)
+    assert int(around.sum()) > 0.5 * int((result.channels == 2).sum()), "24 of 48 pixels"
+    assert (result.layers.bool() == ~covered[:, None]).all(), "what was there is hidden by surroundings too"
+
+
+def test_surroundings_hide_an_earlier_instance() -> None:
+    shown = torch.ones(1, 8, 8, dtype=torch.bool)
+    mask = torch.zeros(1, 8, 8, dtype=torch.bool)
+    mask[0, 3:5, 3:5] = True
+    bank = replace(one_instance(), masks=mask, shown=shown, sizes=torch.tensor([[8, 8]]))
+    spec = PasteSpec(probability=1.0, count=12, min_scale=1.0, max_scale=1.0)
+    result = paste(torch.zeros(1, 3, 9, 9), None, bank, spec, torch.Generator().manual_seed(0))
+    assert int((result.channels == 2).sum()) < 12, (
+        "most of twelve in a small image lie below the surroundings of others"
+    )

@@ -21,7 +21,8 @@ class Pasted:
     """Images with instances and what is now known of them.
 
     images: float32 ``(N, 3, H, W)`` in [0, 1]. channels: int64 ``(N, H, W)``, output channel of the pasted instance, 0
-    where nothing was pasted. layers: the label layers with covered pixels erased, None if there are none.
+    where none lies, in its surroundings too. layers: the label layers with covered pixels erased, None if there are
+    none.
     """
 
     images: Tensor
@@ -68,10 +69,11 @@ def paste(
     for _ in range(spec.count):
         index = draw_instances(bank, len(local), wanted, spec.by_class, generator, rows)
         warped = _place(bank, index, (height, width), spec, generator, images.device, scene, rows)
-        inside = warped[:, 3:] > 0.5
+        inside, shown = (warped[:, [channel]] > 0.5 for channel in (3, 4))
         if whole is not None and result.layers is not None and spec.max_hidden < 1:
-            inside &= ~hides_too_much(inside, whole, result.layers[into], spec.max_hidden)[:, None, None, None]
-        _put(result, into, warped[:, :3], inside, bank.channels[index])
+            kept = ~hides_too_much(shown, whole, result.layers[into], spec.max_hidden)[:, None, None, None]
+            inside, shown = inside & kept, shown & kept
+        _put(result, into, warped[:, :3], inside, shown, bank.channels[index])
         if scene:
             scene.note(inside[:, 0], bank.channels[index])
     return result
@@ -82,13 +84,16 @@ def _scene(look: Look, rows: Tensor, layers: Tensor | None, bank: MemoryBank, im
     return Scene.of(look(rows), layers, bank, size) if len(rows) else Scene.of_none(bank, size, images.device)
 
 
-def _put(into: Pasted, rows: Tensor, pixels_N3HW: Tensor, inside_N1HW: Tensor, channels_N: Tensor) -> None:
-    """Write instances over these images, what is known of their pixels and their labels."""
-    into.images[rows] = torch.where(inside_N1HW, pixels_N3HW, into.images[rows])
+def _put(
+    into: Pasted, rows: Tensor, pixels_N3HW: Tensor, inside_N1HW: Tensor, shown_N1HW: Tensor, channels_N: Tensor
+) -> None:
+    """Write instances and their surroundings over these images, what is known of their pixels and their labels."""
+    into.images[rows] = torch.where(shown_N1HW, pixels_N3HW, into.images[rows])
     if into.layers is not None:
-        into.layers[rows] = into.layers[rows] * ~inside_N1HW
+        into.layers[rows] = into.layers[rows] * ~shown_N1HW
     own = to_device(channels_N, into.images.device)
-    into.channels[rows] = torch.where(inside_N1HW[:, 0], own[:, None, None], into.channels[rows])
+    before = into.channels[rows] * ~shown_N1HW[:, 0]  # surroundings hide earlier instances
+    into.channels[rows] = torch.where(inside_N1HW[:, 0], own[:, None, None], before)
 
 
 def _place(
@@ -101,7 +106,7 @@ def _place(
     scene: Scene | None,
     rows: Rows,
 ) -> Tensor:
-    """Warp instances into the image frame: pixels in [0, 1] and coverage, float32 ``(n, 4, H, W)``."""
+    """Warp instances into the image frame: pixels in [0, 1], coverage, and that with surroundings, ``(n, 5, H, W)``."""
     n = len(index)
     box = bank.sizes[index].float()  # (height, width) in bank pixels
     frame = torch.tensor(size).float()
@@ -113,13 +118,14 @@ def _place(
     else:
         centre = rows.rand(2, generator=generator) * frame - 0.5  # (y, x) pixel in the image
     if n == 0:  # none of the batch's instances is for an image of this process
-        return torch.zeros(0, 4, *size, device=device)
+        return torch.zeros(0, 5, *size, device=device)
     middle = (box - 1) / 2  # centre pixel of the instance in the bank
     matrix = torch.zeros(n, 2, 3)
     matrix[:, 0, 0], matrix[:, 1, 1] = scale * flip, scale
     matrix[:, 0, 2] = centre[:, 1] - scale * flip * middle[:, 1]
     matrix[:, 1, 2] = centre[:, 0] - scale * middle[:, 0]
     own = index.to(bank.images.device)
-    pixels, masks = (to_device(kept[own], device) for kept in (bank.images, bank.masks))
-    stacked = torch.cat([pixels.float() / 255, masks[:, None].float()], 1)
+    kept = (bank.images, bank.masks[:, None], bank.pasted()[:, None])
+    pixels, masks, shown = (to_device(one[own], device).float() for one in kept)
+    stacked = torch.cat([pixels / 255, masks, shown], 1)
     return warp_affine(stacked, to_device(matrix, device), size, align_corners=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from wilss.data.images import TaggedImages
 from wilss.foundation.label import batches_of
 from wilss.learn.incremental import MaskLayers
-from wilss.learn.memory import Instance, Made, MemoryBank, Origin, components, stack_instances, within_budget
+from wilss.learn.memory import Instance, Made, MemoryBank, Origin, components, cut_out, stack_instances, within_budget
 from wilss.learn.spec import MemorySpec
 from wilss.nets.segmenter import Segmenter
 
@@ -81,9 +81,9 @@ def candidates(taught: Taught, spec: MemorySpec) -> Iterator[Instance]:
                 box, own, _ = whole[0]
                 score = float(probability[row, c][box][own].mean())
                 origin = Origin(made, score, taught.step, parent)
-                pixels = table.image(position)[:, box[0], box[1]].clone()  # a view would keep the whole image
                 channel = 1 + sum(taught.student.step_sizes[:-1]) + c
-                yield Instance(pixels, own, channel, table.ids[position], False, origin)
+                cut = cut_out(table.image(position), box, own, spec.margin)
+                yield Instance(*cut, channel, table.ids[position], False, origin)
 
 
 @torch.inference_mode()

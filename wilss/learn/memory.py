@@ -44,8 +44,10 @@ class MemoryBank:
     """M instances at the top left of square canvases.
 
     images: uint8 ``(M, 3, side, side)``. masks: bool ``(M, side, side)``, the instance's own pixels.
-    sizes: int64 ``(M, 2)`` true (height, width). channels: int64 ``(M,)`` output channel of the class.
+    sizes: int64 ``(M, 2)`` (height, width). channels: int64 ``(M,)`` output channel of the class.
     ids: the image each instance was cut from. origins: of each; empty where all come from masks of the base step.
+    shown: bool ``(M, side, side)``, its own pixels and the surroundings that come along, which are part of its size
+    then; None where nothing does.
     """
 
     images: Tensor
@@ -54,6 +56,7 @@ class MemoryBank:
     channels: Tensor
     ids: tuple[str, ...]
     origins: tuple[Origin, ...] = ()
+    shown: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,14 +69,20 @@ class MemoryBank:
         """The bank of these instances, in this order."""
         kept, ids = list(rows), tuple(self.ids[row] for row in rows)
         origins = tuple(self.origin(row) for row in rows) if self.origins else ()
-        return MemoryBank(self.images[kept], self.masks[kept], self.sizes[kept], self.channels[kept], ids, origins)
+        tensors = (self.images[kept], self.masks[kept], self.sizes[kept], self.channels[kept])
+        return MemoryBank(*tensors, ids, origins, None if self.shown is None else self.shown[kept])
 
     def joined(self, more: MemoryBank) -> MemoryBank:
         """This bank and another one of the same side."""
         images, masks = torch.cat([self.images, more.images]), torch.cat([self.masks, more.masks])
         sizes, channels = torch.cat([self.sizes, more.sizes]), torch.cat([self.channels, more.channels])
         origins = tuple(one.origin(row) for one in (self, more) for row in range(len(one)))
-        return MemoryBank(images, masks, sizes, channels, self.ids + more.ids, origins)
+        shown = None if self.shown is None and more.shown is None else torch.cat([self.pasted(), more.pasted()])
+        return MemoryBank(images, masks, sizes, channels, self.ids + more.ids, origins, shown)
+
+    def pasted(self) -> Tensor:
+        """Pixels that are written over an image, bool ``(M, side, side)``."""
+        return self.masks if self.shown is None else self.shown
 
     def counts(self) -> dict[int, int]:
         """Number of instances of each output channel that has any."""
@@ -117,10 +126,14 @@ def within_budget(bank: MemoryBank, budget: int) -> MemoryBank:
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance before it is fitted to the bank: pixels uint8 ``(3, h, w)`` and mask bool ``(h, w)`` of its box."""
+    """One instance before it is fitted to the bank.
+
+    image, mask, shown: what was cut out (`cut_out`).
+    """
 
     image: Tensor
     mask: Tensor
+    shown: Tensor
     channel: int
     image_id: str
     touches_border: bool
@@ -135,8 +148,7 @@ def _instances(data: MaskedImages, position: int, spec: MemorySpec) -> Iterator[
         if channel in (0, VOID):
             continue
         for box, own, edge in components(mask == channel, spec.min_pixels):
-            pixels = image[:, box[0], box[1]].clone()  # a view would keep the whole image
-            yield Instance(pixels, own, int(channel), data.images.ids[position], edge)
+            yield Instance(*cut_out(image, box, own, spec.margin), int(channel), data.images.ids[position], edge)
 
 
 def components(mask_HW: NDArray[np.bool_], min_pixels: int) -> Iterator[tuple[tuple[slice, slice], Tensor, bool]]:
@@ -151,27 +163,49 @@ def components(mask_HW: NDArray[np.bool_], min_pixels: int) -> Iterator[tuple[tu
             yield box, own, any(s.start == 0 or s.stop == n for s, n in zip(box, mask_HW.shape, strict=True))
 
 
+def cut_out(
+    image_CHW: Tensor, box: tuple[slice, slice], own_hw: Tensor, margin: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An instance and its surroundings up to ``margin`` times the longer side of its box away.
+
+    Returns:
+        pixels uint8 ``(3, h, w)`` of the box that holds both, the instance's own bool ``(h, w)``, and both.
+    """
+    reach = margin * max(own_hw.shape)
+    grown = tuple(
+        slice(max(0, part.start - int(reach)), min(whole, part.stop + int(reach)))
+        for part, whole in zip(box, image_CHW.shape[1:], strict=True)
+    )
+    own = torch.zeros([part.stop - part.start for part in grown], dtype=torch.bool)
+    inner = [slice(part.start - more.start, part.stop - more.start) for part, more in zip(box, grown, strict=True)]
+    own[inner[0], inner[1]] = own_hw
+    near = torch.from_numpy(ndimage.distance_transform_edt(~own.numpy()) <= reach)
+    return image_CHW[:, grown[0], grown[1]].clone(), own, near  # a view would keep the whole image
+
+
 def stack_instances(instances: Sequence[Instance], side: int) -> MemoryBank:
     """A bank of instances; those larger than ``side`` are shrunk."""
     images = torch.zeros(len(instances), 3, side, side, dtype=torch.uint8)
-    masks = torch.zeros(len(instances), side, side, dtype=torch.bool)
+    masks, shown = (torch.zeros(len(instances), side, side, dtype=torch.bool) for _ in range(2))
     sizes = torch.zeros(len(instances), 2, dtype=torch.int64)
     for row, instance in enumerate(instances):
-        image, mask = _shrink(instance.image, instance.mask, side)
-        height, width = mask.shape
-        images[row, :, :height, :width], masks[row, :height, :width] = image, mask
+        image, both = _shrink(instance.image, torch.stack([instance.mask, instance.shown]), side)
+        height, width = both.shape[1:]
+        images[row, :, :height, :width] = image
+        masks[row, :height, :width], shown[row, :height, :width] = both
         sizes[row] = torch.tensor([height, width])
     channels = torch.tensor([i.channel for i in instances], dtype=torch.int64)
     origins = tuple(i.origin for i in instances)
     of_masks = all(origin == Origin() for origin in origins)
-    return MemoryBank(images, masks, sizes, channels, tuple(i.image_id for i in instances), () if of_masks else origins)
+    ids, alone = tuple(i.image_id for i in instances), torch.equal(masks, shown)
+    return MemoryBank(images, masks, sizes, channels, ids, () if of_masks else origins, None if alone else shown)
 
 
-def _shrink(image: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    longest = max(mask.shape)
+def _shrink(image: Tensor, masks: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    longest = max(masks.shape[1:])
     if longest <= side:
-        return image, mask
-    size = tuple(max(1, round(n * side / longest)) for n in mask.shape)
+        return image, masks
+    size = tuple(max(1, round(n * side / longest)) for n in masks.shape[1:])
     small = F.interpolate(image[None].float(), size, mode="bilinear", antialias=True)[0].round().clamp(0, 255)
-    share = F.interpolate(mask[None, None].float(), size, mode="bilinear", antialias=True)[0, 0]
+    share = F.interpolate(masks[None].float(), size, mode="bilinear", antialias=True)[0]
     return small.to(torch.uint8), share > 0.5

@@ -107,6 +107,13 @@ class MemorySpec(Section):
         64, ge=1, description="smaller connected components are no instances (unknown in the paper)"
     )
     whole: bool = Field(True, description="prefer instances that do not touch the image border (unknown in the paper)")
+    margin: Annotated[float, LATER] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="surroundings that come along with an instance, up to this share of its longer side away from it, "
+        "labelled by the old model as any pixel (ours): what a wrong mask cuts out has a wrong outline",
+    )
     budget: Annotated[int, LATER] = Field(
         0, ge=0, le=10_000_000, description="instances of all classes together, class by class in rounds (SSUL); 0: any"
     )
