@@ -144,8 +144,7 @@ TINY: dict[str, Any] = {
 }
 FMWISS_PLUS: dict[str, Any] = {
     "student_background": "old",
-    "memory": {"grows": True},
-    "paste": {"by_class": True, "on_background": True},
+    "memory": {"grows": True, "margin": 0.2},
 }
 """What the method fmwiss+ switches on (see docs/fidelity.md)."""
 BEST: dict[str, Any] = {"upon": "own", "fmwiss": FMWISS_PLUS}
