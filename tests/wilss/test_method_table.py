@@ -45,6 +45,7 @@ def test_what_a_run_asks(method: str, uses_labels: bool, merged: bool, pastes: b
 def test_fmwiss_plus_has_other_defaults_of_the_same_section() -> None:
     plain, plus = spec_of().fmwiss, spec_of(method="fmwiss+").fmwiss
     assert (plain.memory.grows, plus.memory.grows) == (False, True)
+    assert plain.memory.margin == 0 < plus.memory.margin
     assert plus.warmup_epochs == plain.warmup_epochs
     assert plus.memory.side == plain.memory.side
     changed = spec_of(method="fmwiss+", fmwiss={"memory": {"grows": False}, "alpha": 0.25})
@@ -87,4 +88,4 @@ def test_the_preset_best_is_the_benchmarks_own_with_what_helps_and_a_given_key_c
         assert best.model_dump(exclude={"preset", "method"}) == plus.model_dump(exclude={"preset", "method"})
     given = make_spec({"benchmark": "scenes-15-1", "preset": "best", "fmwiss": {"memory": {"grows": False}}})
     assert not given.fmwiss.memory.grows
-    assert given.fmwiss.paste.by_class
+    assert given.fmwiss.memory.margin > 0
