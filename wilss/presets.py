@@ -143,7 +143,7 @@ TINY: dict[str, Any] = {
     "wilson": {"warmup_epochs": 1, "channels": 16},
 }
 FMWISS_PLUS: dict[str, Any] = {
-    "student_background": "old",
+    "student_background": "later",
     "memory": {"grows": True, "margin": 0.2},
 }
 """What the method fmwiss+ switches on (see docs/fidelity.md)."""

@@ -38,8 +38,8 @@ def segmenter(sizes: tuple[int, ...] = (15,)) -> Segmenter:
     return build_segmenter(SPEC, weights(), sizes)
 
 
-def context(**changes: object) -> StepContext:
-    old = segmenter().eval().requires_grad_(False)
+def context(sizes: tuple[int, ...] = (15,), **changes: object) -> StepContext:
+    old = segmenter(sizes).eval().requires_grad_(False)
     student = copy.deepcopy(old).requires_grad_(True)
     student.grow(5)
     spec = FmwissSpec(**{"teacher_channels": 8, "warmup_epochs": 2, **changes})  # type: ignore[arg-type]
@@ -100,6 +100,16 @@ def test_switches(changes: dict[str, object], terms: set[str]) -> None:
     method = Fmwiss(context(**changes))
     assert set(method.losses(batch(), epoch=5)) == terms
     assert len(list(method.heads())) == int(bool(changes.get("teacher", True)))
+
+
+@pytest.mark.parametrize(("sizes", "as_in_later"), [((15,), "both"), ((10, 5), "old")])
+def test_background_of_later_steps_is_the_old_models(sizes: tuple[int, ...], as_in_later: str) -> None:
+    losses = {
+        whose: float(Fmwiss(context(sizes, student_background=whose)).losses(batch(), epoch=2)["student"])
+        for whose in ("both", "old", "later")
+    }
+    assert losses["both"] != losses["old"]
+    assert losses["later"] == losses[as_in_later]
 
 
 def test_pasted_pixels_carry_their_hard_class() -> None:

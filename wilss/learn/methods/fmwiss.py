@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class Fmwiss:
             mix = self._mix(features, logits, masks, batch.tags)
             mix, owned = self._arbitrated(mix, old, masks, old_features)
             known = self._overrule_pasted(owned, batch.pasted)  # after it: an instance has no other owner
-            target = student_target(self._erase_new(mix, batch.pasted), known, self.spec.student_background)
+            target = student_target(self._erase_new(mix, batch.pasted), known, self._background_of())
             terms["student"] = student_loss(student.classify(features), target)
         return terms
 
@@ -115,6 +115,12 @@ class Fmwiss:
             return logits
         with torch.no_grad():
             return cast(Tensor, self.average.eval()(features.detach())[0])
+
+    def _background_of(self) -> Literal["both", "old"]:
+        """Whose background the student learns in this step."""
+        if self.spec.student_background != "later":
+            return self.spec.student_background
+        return "both" if len(self.context.student.step_sizes) == 2 else "old"
 
     def _allowed(self, tags: Tensor) -> Tensor:
         """Outputs that may carry probability in q: background, old classes if wanted, new classes as tagged."""

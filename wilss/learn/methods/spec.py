@@ -53,10 +53,11 @@ class FmwissSpec(MethodSettings):
     old_in_mix: bool = Field(
         True, description="old classes take part in that argmax (recalled equation; WILSON's code removes them)"
     )
-    student_background: Annotated[Literal["both", "old"], LATER] = Field(
+    student_background: Annotated[Literal["both", "old", "later"], LATER] = Field(
         "both",
-        description="whose background the student learns: the lesser of the old model's and q's (recalled), or the old "
-        "model's where no new class is (ours): the lesser of two shrinks with every step, and old objects grow",
+        description="whose background the student learns: the lesser of the old model's and q's (recalled), the old "
+        "model's where no new class is (ours: the lesser of two shrinks with every step, and old objects grow), or the "
+        "lesser in step 1 and the old model's in later ones",
     )
     old_rows: Annotated[Literal["trained", "frozen"], LATER] = Field(
         "trained", description="the student's classifier rows of old classes (frozen: after RevisitingCSS)"
