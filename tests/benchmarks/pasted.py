@@ -28,6 +28,7 @@ from wilss.learn.copypaste import paste
 from wilss.learn.memory import MemoryBank
 from wilss.learn.spec import PasteSpec
 from wilss.models.model import Model
+from wilss.report.records import percent
 
 ONE = PasteSpec(probability=1.0, count=1)
 
@@ -45,7 +46,7 @@ def recognised(model: Model, table: ImageTable, bank: MemoryBank) -> float:
     return hits / max(1, whole)
 
 
-def measure(run: Path, root: Path, after: int, count: int, data: Path | None) -> dict[str, dict[str, float]]:
+def measure(run: Path, root: Path, after: int, count: int, data: Path | None) -> dict[str, dict[str, float | None]]:
     """Recall of each class: real objects, pasted instances as the bank shows them, and cut out along their masks."""
     told: dict[str, Any] = json.loads((run / "report.json").read_text())
     source = open_source(told["benchmark"], data, settings={"data": told["spec"]["data"]})
@@ -60,7 +61,7 @@ def measure(run: Path, root: Path, after: int, count: int, data: Path | None) ->
     for channel in bank.counts():
         own = bank.chosen((bank.channels == channel).nonzero()[:, 0].tolist())
         found[model.classes[channel]] = {
-            "real": float(matrix[channel, channel] / matrix[channel].sum().clamp(min=1)),
+            "real": float(matrix[channel, channel] / total) if (total := int(matrix[channel].sum())) else None,
             "as shown": recognised(model, table, own),
             "cut out": recognised(model, table, replace(own, shown=None)),
         }
@@ -78,7 +79,7 @@ def main() -> None:
     found = measure(options.run, options.run.parent.parent, options.after, options.count, options.data)
     print("| class | real objects | instances as shown | cut out |\n|---|---:|---:|---:|")
     for name, shares in found.items():
-        print(f"| {name} | " + " | ".join(f"{100 * share:.0f}" for share in shares.values()) + " |")
+        print(f"| {name} | " + " | ".join(percent(share) for share in shares.values()) + " |")
     last_line("pasted", found)
 
 
