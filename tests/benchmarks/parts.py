@@ -41,7 +41,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "places on background": ("fmwiss.paste.on_background=true",),
     "even classes, on background": ("fmwiss.paste.by_class=true", "fmwiss.paste.on_background=true"),
     "first what the old model sees": ("fmwiss.paste.seen_first=true",),
-    "no more than 0.3 hidden": ("fmwiss.paste.max_hidden=0.3",),
+    "any share of a new object hidden": ("fmwiss.paste.max_hidden=1",),
     "one owner a cell": ("fmwiss.arbitration=cells",),
     "one owner a region": ("fmwiss.arbitration=regions",),
     "no seeds that contradict": ("fmwiss.most_contradiction=0.7",),
