@@ -50,7 +50,7 @@ class BankIndex(BaseModel):
 
 
 def save_bank(bank: MemoryBank, folder: Path) -> None:
-    """Write a bank into a staging folder; one of masks alone looks as it did before there were others."""
+    """Write a bank into a staging folder; one of masks alone, without surroundings, looks as it did before others."""
     tensors = {"images": bank.images, "masks": bank.masks, "sizes": bank.sizes, "channels": bank.channels}
     if bank.shown is not None:
         tensors["shown"] = bank.shown
@@ -72,7 +72,7 @@ def _problem(tensors: dict[str, Tensor], n: int) -> str:
     """What is wrong with the tensors of ``n`` instances, see `MemoryBank`; "" when nothing is."""
     expected = {**DTYPES, **(SHOWN if "shown" in tensors else {})}
     if {name: value.dtype for name, value in tensors.items()} != expected:
-        return f"it holds {', '.join(sorted(tensors)) or 'nothing'}; expected are {', '.join(sorted(DTYPES))}"
+        return f"it holds {', '.join(sorted(tensors)) or 'nothing'}; expected are {', '.join(sorted(expected))}"
     images, sizes, channels = tensors["images"], tensors["sizes"], tensors["channels"]
     side = images.shape[-1] if images.ndim else 0
     shapes = {"images": (n, 3, side, side), "masks": (n, side, side), "sizes": (n, 2), "channels": (n,)}

@@ -59,7 +59,7 @@ def found(benchmark: str, seeds: list[int], settings: tuple[str, ...], root: Pat
     given = [word for setting in settings for word in ("--set", setting)]
     command = [sys.executable, "-m", "flows.cli", "compare", benchmark, "--methods", "fmwiss+", "--root", str(root)]
     ended = subprocess.run([*command, "--seeds", *map(str, seeds), *given], capture_output=True, text=True, check=False)
-    written = re.search(r"(\S+)/compare\.html", ended.stdout + ended.stderr)
+    written = re.search(r": (.+)/compare\.html", ended.stdout + ended.stderr)
     if ended.returncode or written is None:
         sys.exit(ended.stdout + ended.stderr)
     return dict(json.loads((Path(written[1]) / "compare.json").read_text()))

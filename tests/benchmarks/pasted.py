@@ -2,7 +2,8 @@
 
 Instances of the bank after a step are pasted on evaluation images, one an image and class by class, and the student of
 that step looks at them: which share of their pixels it calls their class, beside what it finds of real objects in these
-images. They come as the bank shows them, and cut out along their masks alone. An instance that the old model does not
+images. They come as the bank shows them, and cut out along their masks alone; of a bank without
+surroundings both are the same. An instance that the old model does not
 know teaches the next student a thing that is no object.
 """
 

@@ -150,3 +150,14 @@ def test_what_is_collected_is_bounded_and_the_surest_all_the_same(monkeypatch: p
     best = sorted(range(40), key=lambda number: -scores[number])[:3]
     assert bank.ids[3:] == tuple(map(str, best))
     assert most == 6
+
+
+def test_instances_of_later_classes_bring_their_surroundings_too() -> None:
+    alone, _ = grow_bank(old_bank(), taught(), spec(min_quality=0.0))
+    bank, _ = grow_bank(old_bank(), taught(), spec(min_quality=0.0, margin=0.3))
+    assert alone.shown is None
+    assert bank.shown is not None
+    assert bank.channels.tolist() == alone.channels.tolist()
+    for row, channel in enumerate(bank.channels.tolist()):
+        more = int(bank.shown[row].sum()) - int(bank.masks[row].sum())
+        assert more > 0 if channel > 1 else more == 0, "the old bank's instances stay as they are"

@@ -106,20 +106,20 @@ def test_surroundings_are_the_pixels_near_enough() -> None:
     image = torch.randint(0, 256, (3, 20, 30), generator=gen, dtype=torch.uint8)
     own = torch.rand(5, 8, generator=gen) < 0.5
     own[:, 0] = own[0] = own[:, -1] = own[-1] = True
-    box, margin = (slice(2, 7), slice(20, 28)), 0.3
+    box, margin = (slice(1, 6), slice(21, 29)), 0.3
     pixels, mask, shown = cut_out(image, box, own, margin)
     whole = torch.zeros(20, 30, dtype=torch.bool)
     whole[box] = own
     places = whole.nonzero()
     for y, x in product(range(20), range(30)):
         near = int(((places - torch.tensor([y, x])) ** 2).sum(1).min()) <= (margin * 8) ** 2
-        inside = 0 <= y < 9 and 18 <= x < 30  # two pixels each way, as far as the image goes
+        inside = 0 <= y < 8 and 19 <= x < 30  # two pixels each way, as far as the image goes
         if inside:
-            assert bool(shown[y, x - 18]) == near
-            assert bool(mask[y, x - 18]) == bool(whole[y, x])
+            assert bool(shown[y, x - 19]) == near
+            assert bool(mask[y, x - 19]) == bool(whole[y, x])
         else:
             assert not near
-    assert torch.equal(pixels, image[:, :9, 18:])
+    assert torch.equal(pixels, image[:, :8, 19:])
 
 
 def test_without_a_margin_an_instance_comes_alone() -> None:
@@ -173,3 +173,33 @@ def test_surroundings_hide_an_earlier_instance() -> None:
     assert int((result.channels == 2).sum()) < 12, (
         "most of twelve in a small image lie below the surroundings of others"
     )
+
+
+def test_surroundings_alone_are_not_pasted() -> None:
+    nothing = torch.zeros(1, 8, 8, dtype=torch.bool)
+    bank = replace(one_instance(), masks=nothing, shown=~nothing, sizes=torch.tensor([[8, 8]]))
+    images, layers = torch.zeros(4, 3, 24, 24), torch.ones(4, 1, 24, 24, dtype=torch.uint8)
+    result = paste(images, layers, bank, PasteSpec(probability=1.0), torch.Generator().manual_seed(0))
+    assert torch.equal(result.images, images)
+    assert bool(result.layers.bool().all())
+
+
+def test_what_is_larger_than_the_bank_is_shrunk_with_its_surroundings() -> None:
+    spec = MemorySpec(per_class=1, side=16, min_pixels=20, margin=0.5)
+    bank = build_bank(masked((1,)), spec, seed=0)
+    assert bank.shown is not None
+    assert int(bank.sizes.max()) == 16
+    assert bool(bank.shown[bank.masks].all())
+    rows = bank.shown[0].any(1)
+    assert int(bank.masks.sum()) < int(bank.shown.sum()) < int(bank.sizes.prod()), "corners are too far away"
+    assert int(rows.sum()) == int(bank.sizes[0, 0])
+
+
+def test_a_limit_to_what_is_hidden_counts_surroundings() -> None:
+    shown, mask = torch.ones(1, 8, 8, dtype=torch.bool), torch.zeros(1, 8, 8, dtype=torch.bool)
+    mask[0, 3:5, 3:5] = True
+    bank = replace(one_instance(), masks=mask, shown=shown, sizes=torch.tensor([[8, 8]]))
+    layers = torch.ones(8, 1, 16, 16, dtype=torch.uint8)  # four pixels are 0.02 of it, 64 are 0.25
+    spec = PasteSpec(probability=1.0, count=1, min_scale=1.0, max_scale=1.0, max_hidden=0.05)
+    result = paste(torch.zeros(8, 3, 16, 16), layers, bank, spec, torch.Generator().manual_seed(0))
+    assert float(1 - result.layers.float().mean((1, 2, 3)).min()) <= 0.05

@@ -70,6 +70,7 @@ def paste(
         index = draw_instances(bank, len(local), wanted, spec.by_class, generator, rows)
         warped = _place(bank, index, (height, width), spec, generator, images.device, scene, rows)
         inside, shown = (warped[:, [channel]] > 0.5 for channel in (3, 4))
+        shown &= inside.flatten(1).any(1)[:, None, None, None]  # surroundings alone are no instance
         if whole is not None and result.layers is not None and spec.max_hidden < 1:
             kept = ~hides_too_much(shown, whole, result.layers[into], spec.max_hidden)[:, None, None, None]
             inside, shown = inside & kept, shown & kept

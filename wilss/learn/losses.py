@@ -133,11 +133,11 @@ def student_target(
 
     Args:
         background_of: background is the minimum of the old model's and the mix's ("both"), or the old model's where no
-            new class is: min(old background, 1 - sum of the new classes, no less than 0) ("old").
+            new class is: min(old background, 1 - strongest new class) ("old").
     """
     n_old = old_probability_NOhw.shape[1]
     old, new = old_probability_NOhw.detach().float(), mix_NKhw[:, n_old:]
-    free = mix_NKhw[:, :1] if background_of == "both" else (1 - new.sum(1, keepdim=True)).clamp(min=0)
+    free = mix_NKhw[:, :1] if background_of == "both" else 1 - new.amax(1, keepdim=True)
     return torch.cat([torch.minimum(old[:, :1], free), old[:, 1:], new], 1)
 
 

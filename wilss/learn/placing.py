@@ -114,8 +114,8 @@ def hides_too_much(inside_N1HW: Tensor, whole_NCHW: Tensor, left_NCHW: Tensor, m
     """Whether pasting would hide more than ``most`` of a new object, bool ``(n,)``.
 
     Args:
-        inside_N1HW: bool, pixels of the instance. whole_NCHW: pseudo-label layers before anything was pasted.
-        left_NCHW: what earlier pastes left of them.
+        inside_N1HW: bool, pixels of the instance and its surroundings. whole_NCHW: pseudo-label layers before anything
+            was pasted. left_NCHW: what earlier pastes left of them.
     """
     whole = whole_NCHW.float().sum((2, 3))
     after = (left_NCHW * ~inside_N1HW).float().sum((2, 3))

@@ -112,7 +112,8 @@ class MemorySpec(Section):
         ge=0,
         le=1,
         description="surroundings that come along with an instance, up to this share of its longer side away from it, "
-        "labelled by the old model as any pixel (ours): what a wrong mask cuts out has a wrong outline",
+        "labelled by the old model as any pixel (ours): what is cut out along a mask has lost its outline; they count "
+        "for ``side`` too",
     )
     budget: Annotated[int, LATER] = Field(
         0, ge=0, le=10_000_000, description="instances of all classes together, class by class in rounds (SSUL); 0: any"
