@@ -70,16 +70,15 @@ def load_bank(folder: Path) -> MemoryBank:
 
 def _problem(tensors: dict[str, Tensor], n: int) -> str:
     """What is wrong with the tensors of ``n`` instances, see `MemoryBank`; "" when nothing is."""
-    expected = {**DTYPES, **(SHOWN if "shown" in tensors else {})}
+    optional = SHOWN if "shown" in tensors else {}
+    expected = {**DTYPES, **optional}
     if {name: value.dtype for name, value in tensors.items()} != expected:
         return f"it holds {', '.join(sorted(tensors)) or 'nothing'}; expected are {', '.join(sorted(expected))}"
     images, sizes, channels = tensors["images"], tensors["sizes"], tensors["channels"]
     side = images.shape[-1] if images.ndim else 0
     shapes = {"images": (n, 3, side, side), "masks": (n, side, side), "sizes": (n, 2), "channels": (n,)}
-    if not n or {name: tuple(value.shape) for name, value in tensors.items()} != {
-        **shapes,
-        **({"shown": (n, side, side)} if "shown" in tensors else {}),
-    }:
+    shapes |= dict.fromkeys(optional, (n, side, side))
+    if not n or {name: tuple(value.shape) for name, value in tensors.items()} != shapes:
         return f"its tensors are not those of {n} instances"
     if "shown" in tensors and bool((tensors["masks"] & ~tensors["shown"]).any()):
         return "what it pastes does not show all of an instance"
