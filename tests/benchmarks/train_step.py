@@ -1,13 +1,14 @@
 """One training iteration of step 1 against the sum of what it cannot do without, measured in the same run.
 
-    python -m tests.benchmarks.train_step [--rounds 5] [--size 321] [--batch 8] [--parts paper | plus | all]
+    python -m tests.benchmarks.train_step [--rounds 5] [--size 321] [--batch 8] [--parts paper | plus | all | --each]
 
 Unavoidable: forward of the old model, forward and backward of the student, forward and backward of the teacher on given
 features. The whole adds drawing, decoding from the cache, augmentation, pasting, targets, all losses, the optimiser.
 ``--parts`` says what is switched on beyond the paper: nothing, what fmwiss+ has, or every part there is; ``--set``
 changes single settings of the method upon it. It fails where the whole takes more than 1.15 times the parts, or the
 input pipeline, without pasting, is not three times faster than the step consumes. What the old model sees of the images
-has been looked at before, as in a first epoch.
+has been looked at before, as in a first epoch. ``--each`` instead changes one part of fmwiss+ at a time and prints, as
+a Markdown table, what an iteration takes then over fmwiss+'s own, both in turns.
 """
 
 from __future__ import annotations
@@ -97,6 +98,24 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
+SINGLE = (
+    "student_background=both",
+    "teacher=false",
+    "contrastive_weight=0",
+    "teacher_average=0.98",
+    "teacher_sure=0.2",
+    "arbitration=cells",
+    "arbitration=regions",
+    "most_contradiction=0.7",
+    "old_rows=frozen",
+    "paste.probability=0",
+    "paste.max_hidden=1",
+    "paste.by_class=true",
+    "paste.on_background=true",
+    "paste.seen_first=true",
+)
+
+
 def prepare(size: int, batch: int, parts: dict[str, Any]) -> tuple[Training[StepBatch], Fmwiss, StepBatches]:
     """A ResNet-50 student at step 1 of 15-5, past its warm-up, and all that feeds it."""
     torch.manual_seed(0)
@@ -145,18 +164,8 @@ def parts(student: Segmenter, method: Fmwiss, images: Tensor) -> dict[str, Calla
     return {"old forward": old_forward, "student both": student_both, "teacher both": teacher_both}
 
 
-def measure(rounds: int, size: int, batch: int, which: dict[str, Any]) -> dict[str, float | str]:
-    """Median seconds of every part and of the whole, taken in turn; one round before them warms up."""
-    training, method, batches = prepare(size, batch, which)
-    bare = replace(batches, paste=None)
-    positions = list(range(batch))
-    assert batches.seen is not None
-    batches.seen.canvases(positions)
-    calls: dict[str, Callable[[], object]] = {
-        "whole step": lambda: training._update(positions, 0, iter([training.draw(positions)])),
-        **parts(training.student, method, batches.draw(positions).images),
-        "input pipeline": lambda: bare.draw(positions),
-    }
+def in_turns(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each; one round before them warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
         for name, call in calls.items():
@@ -164,7 +173,44 @@ def measure(rounds: int, size: int, batch: int, which: dict[str, Any]) -> dict[s
             call()
             if number:
                 seconds[name].append(time.perf_counter() - start)
-    found = {name: median(values) for name, values in seconds.items()}
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def whole(size: int, batch: int, which: dict[str, Any]) -> Callable[[], object]:
+    """An iteration with these settings."""
+    training, _, batches = prepare(size, batch, which)
+    positions = list(range(batch))
+    assert batches.seen is not None
+    batches.seen.canvases(positions)
+    return lambda: training._update(positions, 0, iter([training.draw(positions)]))
+
+
+def costs(rounds: int, size: int, batch: int) -> dict[str, dict[str, float]]:
+    """What an iteration takes with one part of fmwiss+ changed, and over fmwiss+'s own, which is measured beside it."""
+    plus, found = whole(size, batch, FMWISS_PLUS), {}
+    print("| `fmwiss+`, but | an iteration | over `fmwiss+` |\n|---|---:|---:|", flush=True)
+    for setting in SINGLE:
+        took = in_turns({"plus": plus, "part": whole(size, batch, merge(FMWISS_PLUS, nested([setting])))}, rounds)
+        found[setting] = {**took, "ratio": took["part"] / took["plus"]}
+        print(f"| `{setting}` | {took['part']:.2f} s | {found[setting]['ratio']:.3f} |", flush=True)
+    return found
+
+
+def measure(rounds: int, size: int, batch: int, which: dict[str, Any]) -> dict[str, float | str]:
+    """Median seconds of every part and of the whole, taken in turn."""
+    training, method, batches = prepare(size, batch, which)
+    bare = replace(batches, paste=None)
+    positions = list(range(batch))
+    assert batches.seen is not None
+    batches.seen.canvases(positions)
+    found = in_turns(
+        {
+            "whole step": lambda: training._update(positions, 0, iter([training.draw(positions)])),
+            **parts(training.student, method, batches.draw(positions).images),
+            "input pipeline": lambda: bare.draw(positions),
+        },
+        rounds,
+    )
     unavoidable = sum(value for name, value in found.items() if name not in ("whole step", "input pipeline"))
     return {
         **found,
@@ -182,7 +228,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--parts", choices=PARTS, default="paper")
     parser.add_argument("--set", action="append", default=[], help="of the method, such as paste.seen_first=true")
+    parser.add_argument("--each", action="store_true", help="what each part costs, in place of --parts")
     options = parser.parse_args()
+    if options.each:
+        return last_line("train_step", costs(options.rounds, options.size, options.batch))
     which = merge(PARTS[options.parts], nested(options.set))
     found = measure(options.rounds, options.size, options.batch, which)
     last_line("train_step", found)
