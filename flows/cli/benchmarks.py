@@ -52,7 +52,7 @@ def run(
 
     Args:
         benchmark: its name, or the path of a YAML file
-        method: fmwiss, fmwiss+ (FMWISS for many steps: its memory bank grows), wilson, finetune or joint
+        method: fmwiss, fmwiss+ (FMWISS for many steps), wilson, finetune or joint
         seed: seed of everything random
         from_: alias or digest of a student that knows the first steps, which are not learnt then, such as champion
         again: what is made anew although it is there: base, bank, labels, step, evaluation, one of a single step such

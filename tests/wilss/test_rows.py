@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -53,13 +55,16 @@ def seen(rows: Tensor) -> Tensor:
     ],
 )
 @pytest.mark.parametrize("probability", [0.15, 0.6])
+@pytest.mark.parametrize("alone", [True, False])
 def test_pastes_of_parts_are_those_of_the_whole(
-    rules: dict[str, object], look: Look | None, probability: float
+    rules: dict[str, object], look: Look | None, probability: float, alone: bool
 ) -> None:
     spec = PasteSpec.model_validate({"probability": probability, "count": 3, **rules})
     images = torch.rand(N, 3, SIDE, SIDE, generator=generator())
     layers = (torch.rand(N, 2, SIDE, SIDE, generator=generator()) > 0.5).to(torch.uint8)
     bank = bank_of([1, 2, 2, 3])
+    if not alone:  # each brings its surroundings
+        bank = replace(bank, masks=torch.eye(8, dtype=torch.bool).expand(4, 8, 8), shown=bank.masks)
     own = generator()
     whole, ended = paste(images, layers, bank, spec, own, look), own.get_state()
     found = []
