@@ -88,10 +88,28 @@ BLOCKS: dict[str, dict[str, Any]] = {
     }
     for block, compete, words, grouper in product(BLOCK, COMPETITION, WORDS, GROUPER)
 }
-TABLES = {"parts": ROWS, "compete": COMPETE, "blocks": BLOCKS}
-"""What is compared: parts of the co-segmentation, who competes for pixels, or the last block of a ViT CLIP."""
+VIT = {"scorer": "clip:scenes-vit", "block": "proxy", "normalise": "cell", "scorer_temperature": 30.0}
+LOOK: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "in windows of 96 px": {"window": 96},
+    "whole, twice as large": {"scorer_scales": (3.0,)},
+    "twice as large, in windows of 144 px": {"scorer_scales": (3.0,), "window": 144},
+    "two sizes": {"scorer_scales": (1.0, 1.5)},
+    "the mirror image too": {"scorer_flip": True},
+}
+SEEN = {
+    **{f"clip:scenes | {name}": change for name, change in LOOK.items()},
+    **{f"clip:scenes-vit, proxy | {name}": {**VIT, **change} for name, change in LOOK.items()},
+    **{
+        f"clip:scenes-vit, proxy | whole, logit scale {scale}": {**VIT, "scorer_temperature": float(scale)}
+        for scale in (10, 20, 40, 100)
+    },
+}
+TABLES = {"parts": ROWS, "compete": COMPETE, "blocks": BLOCKS, "seen": SEEN}
+"""What is compared: parts of the co-segmentation, who competes for pixels, the last block of a ViT CLIP, or how CLIP
+looks at an image."""
 NUMBERS = ("initial", "refined", "background", "agreement")
-HEADS = {"blocks": ("block", "compete", "background words", "then")}
+HEADS = {"blocks": ("block", "compete", "background words", "then"), "seen": ("scorer", "image")}
 
 
 def changed(base: FoundationSpec, change: dict[str, Any]) -> FoundationSpec:
