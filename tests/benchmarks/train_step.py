@@ -1,14 +1,14 @@
 """One training iteration of step 1 against the sum of what it cannot do without, measured in the same run.
 
-    python -m tests.benchmarks.train_step [--rounds 5] [--size 321] [--batch 8] [--parts paper | plus | all | --each]
+    python -m tests.benchmarks.train_step [--rounds 5] [--size 321] [--batch 8] [--parts paper | plus | all] [--each]
 
 Unavoidable: forward of the old model, forward and backward of the student, forward and backward of the teacher on given
 features. The whole adds drawing, decoding from the cache, augmentation, pasting, targets, all losses, the optimiser.
 ``--parts`` says what is switched on beyond the paper: nothing, what fmwiss+ has, or every part there is; ``--set``
 changes single settings of the method upon it. It fails where the whole takes more than 1.15 times the parts, or the
 input pipeline, without pasting, is not three times faster than the step consumes. What the old model sees of the images
-has been looked at before, as in a first epoch. ``--each`` instead changes one part of fmwiss+ at a time and prints, as
-a Markdown table, what an iteration takes then over fmwiss+'s own, both in turns.
+has been looked at before, as in a first epoch. ``--each`` instead prints, as a Markdown table, what an iteration takes
+with each row of `tests.benchmarks.parts` that is a setting of the method, over what it takes without.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks import last_line
+from tests.benchmarks.parts import ROWS
 from wilss.data.images import ImageTable, TaggedImages
 from wilss.data.spec import AugmentSpec
 from wilss.learn.incremental import StepBatches, StepData
@@ -98,24 +99,6 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
-SINGLE = (
-    "student_background=both",
-    "teacher=false",
-    "contrastive_weight=0",
-    "teacher_average=0.98",
-    "teacher_sure=0.2",
-    "arbitration=cells",
-    "arbitration=regions",
-    "most_contradiction=0.7",
-    "old_rows=frozen",
-    "paste.probability=0",
-    "paste.max_hidden=1",
-    "paste.by_class=true",
-    "paste.on_background=true",
-    "paste.seen_first=true",
-)
-
-
 def prepare(size: int, batch: int, parts: dict[str, Any]) -> tuple[Training[StepBatch], Fmwiss, StepBatches]:
     """A ResNet-50 student at step 1 of 15-5, past its warm-up, and all that feeds it."""
     torch.manual_seed(0)
@@ -133,6 +116,7 @@ def prepare(size: int, batch: int, parts: dict[str, Any]) -> tuple[Training[Step
     data = StepData(TaggedImages(table, tags), Blobs(500), instances())
     train = TrainSpec(epochs=1, batch_size=batch)
     seen = Seen(old, table, train.precision)
+    seen.canvases(range(batch))
     batches = StepBatches(data, method.paste, AugmentSpec(crop=size), draws, torch.device("cpu"), seen)
     training = Training(student, method, batches.draw, table.ids, train, (draws, samples), Watch("benchmark"))
     training._train_mode()
@@ -176,36 +160,39 @@ def in_turns(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, f
     return {name: median(values) for name, values in seconds.items()}
 
 
-def whole(size: int, batch: int, which: dict[str, Any]) -> Callable[[], object]:
-    """An iteration with these settings."""
-    training, _, batches = prepare(size, batch, which)
+def iteration(size: int, batch: int, settings: dict[str, Any]) -> Callable[[], object]:
+    """One iteration with these settings of the method."""
+    training, _, _ = prepare(size, batch, settings)
+    return lambda: update(training, batch)
+
+
+def update(training: Training[StepBatch], batch: int) -> None:
+    """Learn from the first images."""
     positions = list(range(batch))
-    assert batches.seen is not None
-    batches.seen.canvases(positions)
-    return lambda: training._update(positions, 0, iter([training.draw(positions)]))
+    training._update(positions, 0, iter([training.draw(positions)]))
 
 
-def costs(rounds: int, size: int, batch: int) -> dict[str, dict[str, float]]:
-    """What an iteration takes with one part of fmwiss+ changed, and over fmwiss+'s own, which is measured beside it."""
-    plus, found = whole(size, batch, FMWISS_PLUS), {}
-    print("| `fmwiss+`, but | an iteration | over `fmwiss+` |\n|---|---:|---:|", flush=True)
-    for setting in SINGLE:
-        took = in_turns({"plus": plus, "part": whole(size, batch, merge(FMWISS_PLUS, nested([setting])))}, rounds)
-        found[setting] = {**took, "ratio": took["part"] / took["plus"]}
-        print(f"| `{setting}` | {took['part']:.2f} s | {found[setting]['ratio']:.3f} |", flush=True)
+def costs(rounds: int, size: int, batch: int, which: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Median seconds of an iteration without and with each row's change upon these settings, and their ratio."""
+    without, found = iteration(size, batch, which), {}
+    print("| | an iteration | over the one without |\n|---|---:|---:|", flush=True)
+    for row, changes in ROWS.items():
+        settings = [change.removeprefix("fmwiss.") for change in changes if change.startswith("fmwiss.")]
+        if not settings or len(settings) < len(changes) or settings[0].startswith("memory."):
+            continue  # of the student or of the bank
+        took = in_turns({"without": without, "with": iteration(size, batch, merge(which, nested(settings)))}, rounds)
+        found[row] = {**took, "ratio": took["with"] / took["without"]}
+        print(f"| {row}: `{' '.join(changes)}` | {took['with']:.2f} s | {found[row]['ratio']:.2f} |", flush=True)
     return found
 
 
 def measure(rounds: int, size: int, batch: int, which: dict[str, Any]) -> dict[str, float | str]:
     """Median seconds of every part and of the whole, taken in turn."""
     training, method, batches = prepare(size, batch, which)
-    bare = replace(batches, paste=None)
-    positions = list(range(batch))
-    assert batches.seen is not None
-    batches.seen.canvases(positions)
+    bare, positions = replace(batches, paste=None), list(range(batch))
     found = in_turns(
         {
-            "whole step": lambda: training._update(positions, 0, iter([training.draw(positions)])),
+            "whole step": lambda: update(training, batch),
             **parts(training.student, method, batches.draw(positions).images),
             "input pipeline": lambda: bare.draw(positions),
         },
@@ -228,11 +215,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--parts", choices=PARTS, default="paper")
     parser.add_argument("--set", action="append", default=[], help="of the method, such as paste.seen_first=true")
-    parser.add_argument("--each", action="store_true", help="what each part costs, in place of --parts")
+    parser.add_argument("--each", action="store_true", help="what each other part costs upon these")
     options = parser.parse_args()
-    if options.each:
-        return last_line("train_step", costs(options.rounds, options.size, options.batch))
     which = merge(PARTS[options.parts], nested(options.set))
+    if options.each:
+        return last_line("train_step", costs(options.rounds, options.size, options.batch, which))
     found = measure(options.rounds, options.size, options.batch, which)
     last_line("train_step", found)
     if float(found["whole / unavoidable"]) > MOST or float(found["step / input pipeline"]) < 3:
