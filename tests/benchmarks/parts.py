@@ -2,7 +2,8 @@
 
 Rows of a Markdown table, as they end: ``fmwiss+`` with one setting changed, mean and sample standard deviation over
 seeds. The world is one that no table of methods scores (its seed is 99), with small images and short trainings, so that
-a row of three seeds takes some minutes; ``--large`` takes the demo's sizes. What ROOT has is not computed again.
+a row of three seeds takes some minutes; ``--large`` takes the demo's sizes. ``--data VOC`` measures on photographs with
+the settings that their benchmark comes with. What ROOT has is not computed again.
 """
 
 from __future__ import annotations
@@ -54,11 +55,15 @@ ROWS: dict[str, tuple[str, ...]] = {
 }
 
 
-def found(benchmark: str, seeds: list[int], settings: tuple[str, ...], root: Path) -> dict[str, Any]:
+def found(options: argparse.Namespace, settings: tuple[str, ...], root: Path) -> dict[str, Any]:
     """What ``wilss compare`` writes of one method; its own words go to stderr where it fails."""
+    command = [sys.executable, "-m", "flows.cli", "compare", options.benchmark, "--methods", "fmwiss+"]
+    command += ["--root", str(root), "--seeds", *map(str, options.seeds)]
+    for name in ("data", "weights", "eval_list"):
+        if getattr(options, name):
+            command += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
     given = [word for setting in settings for word in ("--set", setting)]
-    command = [sys.executable, "-m", "flows.cli", "compare", benchmark, "--methods", "fmwiss+", "--root", str(root)]
-    ended = subprocess.run([*command, "--seeds", *map(str, seeds), *given], capture_output=True, text=True, check=False)
+    ended = subprocess.run([*command, *given], capture_output=True, text=True, check=False)
     written = re.search(r": (.+)/compare\.html", ended.stdout + ended.stderr)
     if ended.returncode or written is None:
         sys.exit(ended.stdout + ended.stderr)
@@ -73,12 +78,15 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
     parser.add_argument("--large", action="store_true", help="the demo's sizes")
     parser.add_argument("--root", type=Path, default=None, help="folder of artefacts; a temporary one when left out")
+    parser.add_argument("--data", type=Path, default=None, help="folder of photographs, for a benchmark of VOC's")
+    parser.add_argument("--weights", type=Path, default=None, help="their pretrained weights")
+    parser.add_argument("--eval-list", default=None, help="split file of the images scored")
     options = parser.parse_args()
+    world = () if options.data else (*UNSCORED, *(() if options.large else SMALL))
     with tempfile.TemporaryDirectory() as folder:
         root, rows = options.root or Path(folder), {}
         for row in options.rows:
-            settings = (*UNSCORED, *(() if options.large else SMALL), *ROWS[row])
-            table = found(options.benchmark, options.seeds, settings, root)["tables"][0]
+            table = found(options, (*world, *ROWS[row]), root)["tables"][0]
             if not rows:
                 print("| | " + " | ".join(table["columns"]) + " |\n|---|" + "---:|" * len(table["columns"]), flush=True)
             rows[row] = table["rows"][0][1]
