@@ -44,6 +44,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "first what the old model sees": ("fmwiss.paste.seen_first=true",),
     "any share of a new object hidden": ("fmwiss.paste.max_hidden=1",),
     "one owner a cell": ("fmwiss.arbitration=cells",),
+    "one owner a cell, of labels too": ("fmwiss.arbitration=cells", "fmwiss.arbitrate_labels=true"),
     "one owner a region": ("fmwiss.arbitration=regions",),
     "no seeds that contradict": ("fmwiss.most_contradiction=0.7",),
     "a bank of 300": ("fmwiss.memory.budget=300",),

@@ -68,6 +68,8 @@ def voc_folder(root: Path, n: int = 6) -> Path:
             ["run", "scenes-15-5", "--set", "fmwiss.teacher=0", "fmwiss.encoder_weight=0"],
             "nothing is trained in the 2 epochs",
         ),
+        (["run", "scenes-15-5", "--set", "fmwiss.teacher=0", "fmwiss.teacher_sure=0.2"], "are of a teacher, and"),
+        (["run", "scenes-15-5", "--set", "fmwiss.arbitrate_labels=true"], "decides, which is none"),
         (["run", "scenes-15-5", "--set", "step.epochs=2"], "add --set fmwiss.warmup_epochs=1"),
         (["run", "scenes-15-5", "--again", "lables"], "'lables' is no stage that could be made again here. Did you"),
         (["compare", "scenes-15-5", "--again", "step-2"], "'step-2' is no stage that could be made again here"),

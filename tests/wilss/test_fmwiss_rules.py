@@ -13,11 +13,12 @@ N_OLD = 16
 
 
 def targets(monkeypatch: object, old: Tensor, **settings: object) -> tuple[Tensor, Tensor]:
-    """The student's target at the cells, without a teacher, for an old model that says this everywhere.
+    """The student's target at the cells, without a teacher unless asked, for an old model that says this everywhere.
 
     Returns the target and the share of the new class's pseudo-mask in each cell.
     """
-    method = Fmwiss(context(teacher=False, warmup_epochs=0, alpha=1.0, encoder_weight=0.0, **settings))
+    chosen = {"teacher": False, "warmup_epochs": 0, "alpha": 1.0, "encoder_weight": 0.0} | settings
+    method = Fmwiss(context(**chosen))
     kept: dict[str, Tensor] = {}
 
     def keep(logits: Tensor, target: Tensor) -> Tensor:
@@ -70,6 +71,26 @@ def test_a_region_is_decided_as_a_whole(monkeypatch: object) -> None:
     target, masks = targets(monkeypatch, seeing(5, 0.9), arbitration="regions", region_share=0.1)
     assert (target[1:, 5] == 0).all()
     assert torch.allclose(target[1:, N_OLD + 1], masks[1:])
+
+
+def test_pseudo_masks_lose_what_is_not_theirs_if_asked(monkeypatch: object) -> None:
+    """What the teacher learns from is seen by its loss of the new classes."""
+    learnt: list[Tensor] = []
+
+    def keep(logits: Tensor, masks: Tensor, valid: Tensor | None) -> Tensor:
+        learnt.append(masks)
+        return logits.sum()
+
+    monkeypatch.setattr(module, "new_class_loss", keep)  # type: ignore[attr-defined]
+    for asked in (False, True):
+        targets(
+            monkeypatch, seeing(5, 0.9), teacher=True, arbitration="cells", region_share=0.6, arbitrate_labels=asked
+        )
+    plain, arbitrated = (one[1:, 1] for one in learnt)
+    own = plain > 0.6
+    assert own.any()
+    assert ((plain > 0) & ~own).any()
+    assert torch.equal(arbitrated, plain * own)
 
 
 def test_pseudo_masks_that_contradict_the_old_model_go(monkeypatch: object) -> None:

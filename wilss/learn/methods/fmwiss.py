@@ -62,6 +62,9 @@ class Fmwiss:
         features = self.context.features(batch.images, old_features)
         size = features.shape[-2:]
         masks = without_conflicts(layer_shares(batch.require_masks(), size), old, self.spec.most_contradiction)
+        of_new, of_old = self._owners(masks, old, old_features)
+        if self.spec.arbitrate_labels:
+            masks = masks * of_new
         known = self._overrule_pasted(old, batch.pasted)
         terms: dict[str, Tensor] = {}
         logits: Tensor | None = None
@@ -73,9 +76,8 @@ class Fmwiss:
             if self.average is not None:
                 self.average.update_parameters(self.teacher)
         if epoch >= self.spec.warmup_epochs:
-            mix = self._mix(features, logits, masks, batch.tags)
-            mix, owned = self._arbitrated(mix, old, masks, old_features)
-            known = self._overrule_pasted(owned, batch.pasted)  # after it: an instance has no other owner
+            mix = _owned(self._mix(features, logits, masks, batch.tags), self.context.n_old, of_new)
+            known = self._overrule_pasted(_owned(old, 1, of_old), batch.pasted)  # an instance has no other owner
             target = student_target(self._erase_new(mix, batch.pasted), known, self._background_of())
             terms["student"] = student_loss(student.classify(features), target)
         return terms
@@ -147,18 +149,21 @@ class Fmwiss:
         hard = torch.cat([torch.zeros_like(free), shares[:, 1:]], 1)
         return old * free + hard
 
-    def _arbitrated(self, mix: Tensor, old: Tensor, masks: Tensor, old_features: Tensor) -> tuple[Tensor, Tensor]:
-        """Mix and old probabilities where each place has one owner; background stays as it is."""
+    def _owners(self, masks: Tensor, old: Tensor, old_features: Tensor) -> tuple[Tensor, Tensor]:
+        """Factors ``(N, 1, h, w)`` of new and of old classes: one where all share a place, else who owns it."""
         if self.spec.arbitration == "none":
-            return mix, old
+            everywhere = torch.ones_like(masks[:, :1])
+            return everywhere, everywhere
         cells = self.spec.arbitration == "cells"
         regions = affine_regions(old_features, 2.0 if cells else self.spec.region_cosine)  # a cosine above 1 joins none
-        of_new, of_old = arbitrate(masks, old, regions, self.spec.region_share)
-        n_old = self.context.n_old
-        mix = torch.cat([mix[:, :n_old], mix[:, n_old:] * of_new], 1)
-        return mix, torch.cat([old[:, :1], old[:, 1:] * of_old], 1)
+        return arbitrate(masks, old, regions, self.spec.region_share)
 
     def _erase_new(self, mix: Tensor, pasted: Tensor) -> Tensor:
         """No new class and no background where an instance was pasted."""
         free = layer_shares((pasted == 0)[:, None], mix.shape[-2:])
         return mix * free
+
+
+def _owned(probability: Tensor, first: int, factor: Tensor) -> Tensor:
+    """Probabilities ``(N, K, h, w)``, the channels from ``first`` on times this factor ``(N, 1, h, w)``."""
+    return torch.cat([probability[:, :first], probability[:, first:] * factor], 1)

@@ -67,6 +67,9 @@ class FmwissSpec(MethodSettings):
         description="who owns a place in the student's target, new classes or the old model (SASA): nobody alone (the "
         "paper's target), decided cell by cell, or by regions of cells whose old features are alike (ours)",
     )
+    arbitrate_labels: Annotated[bool, LATER] = Field(
+        False, description="the pseudo-masks, which teach the teacher, lose what the student's target loses to the old"
+    )
     region_share: Annotated[float, LATER] = Field(
         0.6, ge=0, lt=1, description="a region is new where its pseudo-mask has more of it (SASA 0.6)"
     )
@@ -105,6 +108,11 @@ class FmwissSpec(MethodSettings):
             raise ValueError(
                 f"{name}.teacher_average and {name}.teacher_sure are of a teacher, and {name}.teacher is false; leave "
                 "them out"
+            )
+        if self.arbitrate_labels and self.arbitration == "none":
+            raise ValueError(
+                f"{name}.arbitrate_labels takes from pseudo-masks what {name}.arbitration decides, which is none; set "
+                "that to cells or regions, or leave this out"
             )
         trains = self.encoder_weight and step.tuning != "frozen"
         if self.warmup_epochs and not self.teacher and not trains:
