@@ -160,6 +160,13 @@ class PasteSpec(Section):
     max_hidden: Annotated[float, LATER] = Field(
         1.0, ge=0, le=1, description="an instance is left out where more of a new object would be hidden (ours)"
     )
+    limited_in: Annotated[Literal["every", "first"], LATER] = Field(
+        "every", description="steps in which max_hidden holds: every one, or step 1 alone (ours)"
+    )
+
+    def of_step(self, step: int) -> PasteSpec:
+        """What holds in this step, from 1."""
+        return self.model_copy(update={"max_hidden": 1.0}) if self.limited_in == "first" and step > 1 else self
 
     @property
     def looks(self) -> bool:

@@ -45,7 +45,7 @@ class Fmwiss:
         if spec.teacher_average:
             kept = get_ema_multi_avg_fn(spec.teacher_average)
             self.average = AveragedModel(self.teacher, multi_avg_fn=kept, use_buffers=True).requires_grad_(False)
-        self.paste = spec.paste if spec.paste.probability > 0 else None
+        self.paste = spec.paste.of_step(self._step) if spec.paste.probability > 0 else None
         if spec.old_rows == "frozen":
             student.classifiers[:-1].requires_grad_(False)
 
@@ -122,7 +122,12 @@ class Fmwiss:
         """Whose background the student learns in this step."""
         if self.spec.student_background != "later":
             return self.spec.student_background
-        return "both" if len(self.context.student.step_sizes) == 2 else "old"
+        return "both" if self._step == 1 else "old"
+
+    @property
+    def _step(self) -> int:
+        """Which one is learnt, from 1."""
+        return len(self.context.student.step_sizes) - 1
 
     def _allowed(self, tags: Tensor) -> Tensor:
         """Outputs that may carry probability in q: background, old classes if wanted, new classes as tagged."""
