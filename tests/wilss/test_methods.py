@@ -20,7 +20,7 @@ from wilss.learn.methods.contract import StepBatch, StepContext
 from wilss.learn.methods.finetune import Finetune
 from wilss.learn.methods.fmwiss import Fmwiss
 from wilss.learn.methods.spec import FmwissSpec, WilsonSpec
-from wilss.learn.spec import MethodSettings, TrainSpec
+from wilss.learn.spec import MethodSettings, PasteSpec, TrainSpec
 from wilss.nets.pretrained import Weights, find_weights
 from wilss.nets.segmenter import Segmenter, build_segmenter
 from wilss.nets.spec import StudentSpec
@@ -110,6 +110,15 @@ def test_background_of_later_steps_is_the_old_models(sizes: tuple[int, ...], as_
     }
     assert losses["both"] != losses["old"]
     assert losses["later"] == losses[as_in_later]
+
+
+@pytest.mark.parametrize(("sizes", "limits"), [((15,), (0.3, 0.3)), ((10, 5), (0.3, 1.0))])
+def test_the_limit_to_what_is_hidden_may_hold_in_step_1_alone(
+    sizes: tuple[int, ...], limits: tuple[float, float]
+) -> None:
+    asked = (PasteSpec(max_hidden=0.3), PasteSpec(max_hidden=0.3, limited_in="first"))
+    given = [Fmwiss(context(sizes, paste=paste)).paste for paste in asked]
+    assert tuple(paste.max_hidden for paste in given if paste) == limits
 
 
 def test_pasted_pixels_carry_their_hard_class() -> None:
