@@ -145,7 +145,7 @@ TINY: dict[str, Any] = {
 FMWISS_PLUS: dict[str, Any] = {
     "student_background": "later",
     "memory": {"grows": True, "margin": 0.2},
-    "paste": {"max_hidden": 0.3},
+    "paste": {"max_hidden": 0.3, "limited_in": "first"},
 }
 """What the method fmwiss+ switches on (see docs/fidelity.md)."""
 BEST: dict[str, Any] = {"upon": "own", "fmwiss": FMWISS_PLUS}
