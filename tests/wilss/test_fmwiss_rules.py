@@ -93,6 +93,22 @@ def test_pseudo_masks_lose_what_is_not_theirs_if_asked(monkeypatch: object) -> N
     assert torch.equal(arbitrated, plain * own)
 
 
+def test_a_warm_up_does_not_ask_who_owns_what(monkeypatch: object) -> None:
+    asked: list[int] = []
+
+    def ask(features: Tensor, least: float) -> Tensor:
+        asked.append(1)
+        return torch.zeros(features.shape[0], *features.shape[-2:], dtype=torch.int64)
+
+    monkeypatch.setattr(module, "affine_regions", ask)  # type: ignore[attr-defined]
+    for labels, times in ((False, [0, 1]), (True, [1, 2])):
+        asked.clear()
+        method = Fmwiss(context(arbitration="cells", arbitrate_labels=labels, warmup_epochs=1))
+        for epoch in (0, 1):
+            method.losses(batch(), epoch=epoch)
+            assert len(asked) == times[epoch]
+
+
 def test_pseudo_masks_that_contradict_the_old_model_go(monkeypatch: object) -> None:
     for probability, gone in ((0.9, True), (0.6, False)):
         target, masks = targets(monkeypatch, seeing(5, probability), most_contradiction=0.7)

@@ -58,6 +58,11 @@ class StepContext:
         """Where the student is."""
         return next(self.student.parameters()).device
 
+    @property
+    def step(self) -> int:
+        """Which step is learnt, from 1."""
+        return len(self.student.step_sizes) - 1
+
     def look_back(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features ``(N, C_in, h, w)`` and sigmoid outputs, float32 ``(N, O, h, w)``, of the old model; no gradient."""
         with torch.inference_mode():

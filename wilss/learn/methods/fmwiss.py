@@ -45,7 +45,7 @@ class Fmwiss:
         if spec.teacher_average:
             kept = get_ema_multi_avg_fn(spec.teacher_average)
             self.average = AveragedModel(self.teacher, multi_avg_fn=kept, use_buffers=True).requires_grad_(False)
-        self.paste = spec.paste.of_step(self._step) if spec.paste.probability > 0 else None
+        self.paste = spec.paste.of_step(context.step) if spec.paste.probability > 0 else None
         if spec.old_rows == "frozen":
             student.classifiers[:-1].requires_grad_(False)
 
@@ -62,7 +62,7 @@ class Fmwiss:
         features = self.context.features(batch.images, old_features)
         size = features.shape[-2:]
         masks = without_conflicts(layer_shares(batch.require_masks(), size), old, self.spec.most_contradiction)
-        of_new, of_old = self._owners(masks, old, old_features)
+        of_new, of_old = self._owners(masks, old, old_features, epoch)
         if self.spec.arbitrate_labels:
             masks = masks * of_new
         known = self._overrule_pasted(old, batch.pasted)
@@ -122,12 +122,7 @@ class Fmwiss:
         """Whose background the student learns in this step."""
         if self.spec.student_background != "later":
             return self.spec.student_background
-        return "both" if self._step == 1 else "old"
-
-    @property
-    def _step(self) -> int:
-        """Which one is learnt, from 1."""
-        return len(self.context.student.step_sizes) - 1
+        return "both" if self.context.step == 1 else "old"
 
     def _allowed(self, tags: Tensor) -> Tensor:
         """Outputs that may carry probability in q: background, old classes if wanted, new classes as tagged."""
@@ -154,9 +149,10 @@ class Fmwiss:
         hard = torch.cat([torch.zeros_like(free), shares[:, 1:]], 1)
         return old * free + hard
 
-    def _owners(self, masks: Tensor, old: Tensor, old_features: Tensor) -> tuple[Tensor, Tensor]:
+    def _owners(self, masks: Tensor, old: Tensor, old_features: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
         """Factors ``(N, 1, h, w)`` of new and of old classes: one where all share a place, else who owns it."""
-        if self.spec.arbitration == "none":
+        asked = self.spec.arbitrate_labels or epoch >= self.spec.warmup_epochs  # a warm-up has no target of the student
+        if self.spec.arbitration == "none" or not asked:
             everywhere = torch.ones_like(masks[:, :1])
             return everywhere, everywhere
         cells = self.spec.arbitration == "cells"
