@@ -89,6 +89,7 @@ PARTS: dict[str, dict[str, Any]] = {
         FMWISS_PLUS,
         {
             "arbitration": "regions",
+            "arbitrate_labels": True,
             "most_contradiction": 0.5,
             "teacher_average": 0.98,
             "teacher_sure": 0.2,
