@@ -28,24 +28,16 @@ from wilss.data.families import family_of
 
 
 class Folder(NamedTuple):
-    """Classes of step 0 and of step 1, the list of what is held out, and words that the classes need.
-
-    Without its word, ImageNet's classifiers know no horse; the run says so.
-    """
+    """Classes of step 0 and of step 1, and the list of what is held out."""
 
     base: tuple[str, ...]
     new: tuple[str, ...]
     held_out: str
-    prompts: str
 
 
 FOLDERS = {
-    "scored": Folder(
-        ("dog", "bus", "bird", "aeroplane"), ("train", "cat", "car", "horse"), "dev", "horse: [horse, sorrel]"
-    ),
-    "choosing": Folder(
-        ("cat", "train", "sheep", "boat"), ("bicycle", "dog", "bus", "motorbike"), "train_aug", "dog: [dog]"
-    ),
+    "scored": Folder(("dog", "bus", "bird", "aeroplane"), ("train", "cat", "car", "horse"), "dev"),
+    "choosing": Folder(("cat", "train", "sheep", "boat"), ("bicycle", "dog", "bus", "motorbike"), "train_aug"),
 }
 EACH, HELD_OUT = 34, 10
 """Photographs of a class to learn from, and to score on."""
@@ -54,8 +46,6 @@ data: folder
 steps:
   - [{base}]
   - [{new}]
-prompts:
-  {prompts}
 """
 VOID = 255
 
@@ -91,8 +81,7 @@ def make_folder(voc: Path, folder: Path, all_masks: bool, of: Folder) -> Path:
                 Image.fromarray(own).save(folder / "masks" / f"{image_id}.png")
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
     (folder / "eval.txt").write_text("\n".join(held_out) + "\n")
-    lines = BENCHMARK.format(base=", ".join(of.base), new=", ".join(of.new), prompts=of.prompts)
-    (folder / "mine.yaml").write_text(lines)
+    (folder / "mine.yaml").write_text(BENCHMARK.format(base=", ".join(of.base), new=", ".join(of.new)))
     return folder
 
 

@@ -42,3 +42,26 @@ def test_matches(class_name: str, inside: set[str], outside: set[str]) -> None:
     found = first_names(class_name)
     assert inside <= found
     assert not outside & found
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("horse", "sorrel"),
+        ("Motorbike", "moped"),
+        ("motorcycle", "motor scooter"),
+        ("airplane", "airliner"),
+        ("sofa", "studio couch"),
+        ("cow", "ox"),
+        ("TV", "television"),
+        ("potted_plant", "pot"),
+        ("cell phone", "cellular telephone"),
+        ("Dog", "beagle"),
+    ],
+)
+def test_a_name_as_people_write_it_needs_no_words_of_its_own(name: str, known: str) -> None:
+    assert known in {NAMES[k].split(",")[0] for k in match_prompts((name,), NAMES)}
+
+
+def test_a_capital_letter_lets_no_other_kind_in() -> None:
+    assert match_prompts(("Dog",), NAMES) == match_prompts(("dog",), NAMES)

@@ -122,8 +122,9 @@ def match_prompts(group: Sequence[str], names: tuple[str, ...]) -> list[int]:
     "train" matches "bullet train, bullet"; "pot" matches "pot, flowerpot" but not "teapot". A prompt that is the common
     name of several of them ("bird") also stands for these (`wilss.foundation.imagenet_kinds`).
     """
-    wanted = [_words(prompt) for word in group for prompt in (word, *KINDS.get(word, ()))]
-    refused = [_words(other) for word in group for other in NOT_KINDS.get(word, ())]
+    common = [" ".join(_words(word)) for word in group]
+    wanted = [_words(prompt) for word in common for prompt in (word, *KINDS.get(word, ()))]
+    refused = [_words(other) for word in common for other in NOT_KINDS.get(word, ())]
     found = []
     for index, name in enumerate(names):
         lemmas = [_words(lemma) for lemma in name.split(",")]

@@ -38,5 +38,23 @@ NOT_KINDS: dict[str, tuple[str, ...]] = {
 }
 """Common name -> names that end in it and are something else."""
 
-KINDS: dict[str, tuple[str, ...]] = {"bird": BIRDS, "cat": ("tabby",), "dog": DOGS, "person": PEOPLE}
-"""Common name -> names that a classifier may know instead. Chosen by reading the label set, not by any score."""
+KINDS: dict[str, tuple[str, ...]] = {
+    "bird": BIRDS,
+    "cat": ("tabby",),
+    "dog": DOGS,
+    "person": PEOPLE,
+    **dict.fromkeys(("aeroplane", "airplane"), ("airliner", "warplane")),
+    **dict.fromkeys(("motorbike", "motorcycle"), ("moped", "motor scooter")),
+    **dict.fromkeys(("phone", "cell phone"), ("cellular telephone",)),
+    "cow": ("ox",),
+    "handbag": ("purse",),
+    "horse": ("sorrel",),
+    "potted plant": ("flowerpot",),
+    "sink": ("washbasin",),
+    "sofa": ("studio couch",),
+    "tv": ("television",),
+}
+"""Common name, in small letters -> names that a classifier may know instead.
+
+Chosen by reading the label set, not by any score.
+"""
