@@ -10,7 +10,7 @@ from tasks.base import heavy_task
 from wilss.device import require_devices
 from wilss.errors import TornStateError
 from wilss.foundation.pretrain.loop import Progress, run_digest
-from wilss.foundation.pretrain.run import STATE_NAME, Model, pretrain, training_spec
+from wilss.foundation.pretrain.run import Model, pretrain, state_of, training_spec, weights_of
 from wilss.precision import require_full_fp32
 
 
@@ -36,5 +36,5 @@ def pretrain_model(
             return pretrain(model, spec, folder, stage, places)
         except TornStateError as error:
             say(f"pretrain {model}: {error}; training from the start")
-            (folder / STATE_NAME).unlink()
+            state_of(weights_of(model, spec, folder)).unlink()
             return pretrain(model, spec, folder, stage, places)

@@ -35,7 +35,6 @@ from wilss.words import explain
 Model = Literal["clip", "dino"]
 SPECS: dict[str, type[ClipTraining] | type[DinoTraining]] = {"clip": ClipTraining, "dino": DinoTraining}
 FILE_NAMES: dict[Model, str] = {"clip": "clip_scenes.safetensors", "dino": "dino_scenes.safetensors"}
-STATE_NAME = "state.pt"
 AGAIN = "delete it to train again"
 WORLDS = [world.plain() for world in (EASY_WORLD, SCENES_WORLD)]
 
@@ -70,10 +69,11 @@ def pretrain(
 
     Raises SpecError for a batch that the devices cannot share.
     """
-    vit = isinstance(spec, ClipTraining) and spec.tower == "vit"
-    path = folder / ("clip_scenes_vit.safetensors" if vit else FILE_NAMES[model])
+    path = weights_of(model, spec, folder)
+    state = state_of(path)
     if path.is_file():
         _require_same(path, spec)
+        state.unlink(missing_ok=True)  # left where a run was stopped right after its weights were written
         return path
     require_even("batch_size", spec.batch_size, len(devices))
     writable_folder(folder)
@@ -81,8 +81,19 @@ def pretrain(
         _train(spec, path, progress, devices[0])
     else:
         _train_on_each(_Sent(model=model, training=spec.plain(), path=path.resolve()), progress, devices)
-    (folder / STATE_NAME).unlink(missing_ok=True)
+    state.unlink(missing_ok=True)
     return path
+
+
+def weights_of(model: Model, spec: ClipTraining | DinoTraining, folder: Path) -> Path:
+    """The file that this training writes into the folder."""
+    vit = isinstance(spec, ClipTraining) and spec.tower == "vit"
+    return folder / ("clip_scenes_vit.safetensors" if vit else FILE_NAMES[model])
+
+
+def state_of(weights: Path) -> Path:
+    """Where the training that writes these weights keeps its state, apart from those of others in the folder."""
+    return weights.with_suffix(".state.pt")
 
 
 class _Sent(BaseModel):
@@ -125,7 +136,7 @@ def _train(
     between: Path | None = None,
 ) -> None:
     """Train; the first of the processes writes the weights."""
-    start, state = time.monotonic(), path.with_name(STATE_NAME)
+    start, state = time.monotonic(), state_of(path)
     if isinstance(spec, ClipTraining):
         net = _clip(spec, state, progress, device, between)
     else:
