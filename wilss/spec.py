@@ -90,8 +90,10 @@ class RunSpec(Extensible):
         named = dict(PRESETS[name])
         if named.pop("upon", None):
             named = merge(PRESETS[own or "small"], named)
-        by_benchmark = named.pop("benchmarks", {}).get(str(content.get("benchmark")), {})
-        filled = merge(merge(merge(named, by_benchmark), _of_method(content)), {**content, "preset": name})
+        named = merge(named, named.pop("benchmarks", {}).get(str(content.get("benchmark")), {}))
+        method = str(named.pop("like", content.get("method")))
+        by_method = merge(_of_method(method), named.pop("methods", {}).get(method, {}))
+        filled = merge(merge(named, by_method), {**content, "preset": name})
         if _gives_sizes(content):
             filled = merge(filled, {"data": {"fit": False}})
         for name in _tuned_otherwise(content):
@@ -217,9 +219,9 @@ def _tuned_otherwise(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _of_method(content: Mapping[str, Any]) -> dict[str, Any]:
+def _of_method(name: str) -> dict[str, Any]:
     """What a method sets of the section of another one; nothing for a name that is none."""
-    entry = METHODS.get(str(content.get("method")))
+    entry = METHODS.get(name)
     return {entry.reads: entry.values} if entry and entry.values else {}
 
 

@@ -43,7 +43,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "even classes, on background": ("fmwiss.paste.by_class=true", "fmwiss.paste.on_background=true"),
     "first what the old model sees": ("fmwiss.paste.seen_first=true",),
     "any share of a new object hidden": ("fmwiss.paste.max_hidden=1",),
-    "a limit to what is hidden in every step": ("fmwiss.paste.limited_in=every",),
+    "a limit to what is hidden in every step": ("fmwiss.paste.max_hidden=0.3", "fmwiss.paste.limited_in=every"),
     "one owner a cell": ("fmwiss.arbitration=cells",),
     "one owner a cell, of labels too": ("fmwiss.arbitration=cells", "fmwiss.arbitrate_labels=true"),
     "one owner a region": ("fmwiss.arbitration=regions",),

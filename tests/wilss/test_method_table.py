@@ -56,6 +56,17 @@ def test_fmwiss_plus_has_other_defaults_of_the_same_section() -> None:
         spec_of(method="fmwiss+", fmwiss={"warmup_epochs": 9})
 
 
+@pytest.mark.parametrize(("benchmark", "most"), [("voc-15-5", 1.0), ("voc-10-10", 0.3), ("scenes-15-5", 0.3)])
+def test_a_preset_may_set_a_methods_values_and_best_has_them_for_every_method(benchmark: str, most: float) -> None:
+    plus = make_spec({"benchmark": benchmark, "method": "fmwiss+"}).fmwiss
+    assert (plus.paste.max_hidden, plus.memory.margin) == (most, 0.2)
+    assert make_spec({"benchmark": benchmark, "preset": "best"}).fmwiss == plus
+    assert make_spec({"benchmark": benchmark, "preset": "best", "method": "fmwiss+"}).fmwiss == plus
+    given = {"benchmark": benchmark, "method": "fmwiss+", "fmwiss": {"paste": {"max_hidden": 0.5}}}
+    assert make_spec(given).fmwiss.paste.max_hidden == 0.5
+    assert make_spec({"benchmark": benchmark}).fmwiss.paste.max_hidden == 1.0
+
+
 def test_a_method_without_settings_has_those_that_ask_for_nothing() -> None:
     assert spec_of(method="finetune").method_settings == MethodSettings()
     assert spec_of(fmwiss={"paste": {"probability": 0}}).memory is None
