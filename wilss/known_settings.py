@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 from wilss.errors import SpecError, did_you_mean
 from wilss.section import OneOf, Section, in_words
 
-GROUPS = ("benchmarks", "heads", "tunings")
+GROUPS = ("benchmarks", "heads", "methods", "tunings")
 """Keys of presets that hold parts by name, for what a run is of."""
 SIGNS = {Ge: (">=", "ge"), Gt: (">", "gt"), Le: ("<=", "le"), Lt: ("<", "lt")}
 
@@ -50,7 +50,7 @@ def known_settings(model: type[Section], section: str | None = None, reserved: C
 
 
 def _parts(name: str, preset: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A preset and, within it, its parts for benchmarks, heads and tunings, by what they are called together."""
+    """A preset and, within it, its parts (`GROUPS`), by what they are called together."""
     yield name, {key: value for key, value in preset.items() if key not in GROUPS}
     for group in GROUPS:
         for inner, part in preset.get(group, {}).items():

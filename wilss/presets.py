@@ -160,7 +160,7 @@ FMWISS_PLUS: dict[str, Any] = {
     "paste": {"max_hidden": 0.3, "limited_in": "first"},
 }
 """What the method fmwiss+ switches on (see docs/fidelity.md)."""
-BEST: dict[str, Any] = {"upon": "own", "like": "fmwiss+"}
+BEST: dict[str, Any] = {"upon": "own", "like": "fmwiss+", "fmwiss": FMWISS_PLUS}
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": DEMO,
     "small": SMALL_VOC,

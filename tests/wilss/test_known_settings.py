@@ -86,9 +86,18 @@ def test_what_presets_set_for_a_benchmark_a_head_or_a_tuning_is_told() -> None:
     assert rates["paper, pfenet, svf"] == "0.015"
     assert rates["paper, pfenet, coco-20i"] == "0.05"
     by_benchmark = {preset for one in known_settings(RunSpec) for preset in one.presets if "," in preset}
+    small = [name for name, part in PRESETS["small"]["benchmarks"].items() if "methods" in part]
     assert by_benchmark == {
-        f"{name}, {inner}" for name, part in PRESETS.items() for inner in part.get("benchmarks", {})
+        *(f"{name}, {inner}" for name, part in PRESETS.items() for inner in part.get("benchmarks", {})),
+        "small, fmwiss+",
+        *(f"small, {name}, fmwiss+" for name in small),
     }
+
+
+def test_what_the_preset_best_and_presets_for_one_method_set_is_told() -> None:
+    assert setting(RunSpec, "fmwiss.memory.grows").presets["best"] == "true"
+    hidden = setting(RunSpec, "fmwiss.paste.max_hidden").presets
+    assert (hidden["best"], hidden["small, fmwiss+"], hidden["small, voc-10-10, fmwiss+"]) == ("0.3", "1.0", "0.3")
 
 
 def test_a_section_that_only_presets_bring_is_told_by_its_settings() -> None:

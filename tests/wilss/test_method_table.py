@@ -56,7 +56,17 @@ def test_fmwiss_plus_has_other_defaults_of_the_same_section() -> None:
         spec_of(method="fmwiss+", fmwiss={"warmup_epochs": 9})
 
 
-@pytest.mark.parametrize(("benchmark", "most"), [("voc-15-5", 1.0), ("voc-10-10", 0.3), ("scenes-15-5", 0.3)])
+@pytest.mark.parametrize(
+    ("benchmark", "most"),
+    [
+        ("voc-15-5", 1.0),
+        ("voc-15-1", 1.0),
+        ("voc-10-5-5", 1.0),
+        ("voc-10-10", 0.3),
+        ("coco-to-voc", 0.3),
+        ("scenes-15-5", 0.3),
+    ],
+)
 def test_a_preset_may_set_a_methods_values_and_best_has_them_for_every_method(benchmark: str, most: float) -> None:
     plus = make_spec({"benchmark": benchmark, "method": "fmwiss+"}).fmwiss
     assert (plus.paste.max_hidden, plus.memory.margin) == (most, 0.2)
