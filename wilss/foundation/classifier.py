@@ -21,7 +21,7 @@ from torch import Tensor
 
 from wilss.errors import SpecError
 from wilss.foundation.contracts import Prompts, require_prompts
-from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
+from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS, STAND_INS
 from wilss.foundation.preprocess import prepare
 from wilss.precision import autocast
 from wilss.section import Precision
@@ -120,19 +120,29 @@ def match_prompts(group: Sequence[str], names: tuple[str, ...]) -> list[int]:
     """Indices of the classifier's classes of which one of the prompts is a lemma or the last words of one.
 
     "train" matches "bullet train, bullet"; "pot" matches "pot, flowerpot" but not "teapot". A prompt that is the common
-    name of several of them ("bird") also stands for these (`wilss.foundation.imagenet_kinds`).
+    name of several of them ("bird") also stands for these, and one that the classifier lacks ("horse") for what it has
+    instead (`wilss.foundation.imagenet_kinds`).
     """
-    common = [" ".join(_words(word)) for word in group]
-    wanted = [_words(prompt) for word in common for prompt in (word, *KINDS.get(word, ()))]
-    refused = [_words(other) for word in common for other in NOT_KINDS.get(word, ())]
-    found = []
-    for index, name in enumerate(names):
-        lemmas = [_words(lemma) for lemma in name.split(",")]
-        if any(words in lemmas for words in refused):
-            continue
-        if any(lemma[-len(words) :] == words for words in wanted for lemma in lemmas if words):
-            found.append(index)
-    return found
+    found, lemmas = set[int](), _lemmas(names)
+    for word in (" ".join(_words(prompt)) for prompt in group):
+        own = _ending_in((word, *KINDS.get(word, ())), lemmas) - _called(NOT_KINDS.get(word, ()), lemmas)
+        found |= own or _ending_in(STAND_INS.get(word, ()), lemmas)
+    return sorted(found)
+
+
+@lru_cache(maxsize=4)
+def _lemmas(names: tuple[str, ...]) -> tuple[tuple[list[str], ...], ...]:
+    return tuple(tuple(_words(lemma) for lemma in name.split(",")) for name in names)
+
+
+def _ending_in(prompts: Sequence[str], lemmas: Sequence[Sequence[list[str]]]) -> set[int]:
+    wanted = [words for words in map(_words, prompts) if words]
+    return {i for i, own in enumerate(lemmas) if any(one[-len(words) :] == words for words in wanted for one in own)}
+
+
+def _called(prompts: Sequence[str], lemmas: Sequence[Sequence[list[str]]]) -> set[int]:
+    refused = [_words(prompt) for prompt in prompts]
+    return {i for i, own in enumerate(lemmas) if any(words in own for words in refused)}
 
 
 def require_matches(prompts: dict[str, tuple[str, ...]], names: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.clip_towers import require_block
 from wilss.foundation.contracts import Grouper, Scorer, TagScorer, features_of, require_prompts
 from wilss.foundation.features import FeatureGrouper, LastMap, PatchTokens
-from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS
+from wilss.foundation.imagenet_kinds import KINDS, NOT_KINDS, STAND_INS
 from wilss.foundation.kinds import GROUPERS, SCORERS, kind_of
 from wilss.foundation.loading import load_clip
 from wilss.foundation.multiscale import MultiScaleScorer
@@ -182,7 +182,12 @@ def _classifier_at_scale(
         "competition": spec.competition,
         "precision": resolved(spec.precision, torch.device(device)),
     }
-    known = {"classifier": weights.model, "weights": weights.digest, "stride": stride, "kinds": [KINDS, NOT_KINDS]}
+    known = {
+        "classifier": weights.model,
+        "weights": weights.digest,
+        "stride": stride,
+        "kinds": [KINDS, NOT_KINDS, STAND_INS],
+    }
 
     def at_scale(scale: float) -> Scorer:
         facts = {**known, "scale": scale, **SCORERS["classifier"].code, **settings}
