@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.pretrain import pretrain_model
-from wilss.foundation.pretrain.run import FILE_NAMES, state_of
+from wilss.foundation.pretrain.run import FILE_NAMES, state_of, training_spec, weights_of
 
 TINY = {"steps": 1, "batch_size": 2, "n_images": 8, "n_local": 1, "prototypes": 16}
 
@@ -27,8 +27,10 @@ def test_a_torn_state_is_said_and_the_training_starts_over(tmp_path: Path, capsy
 
 def test_a_state_left_beside_whole_weights_goes_and_that_of_another_training_stays(tmp_path: Path) -> None:
     weights = pretrain_model.fn("dino", TINY, tmp_path, tmp_path, "cpu")
-    left, other = state_of(weights), state_of(tmp_path / FILE_NAMES["clip"])
-    for state in (left, other):
+    clips = [weights_of("clip", training_spec("clip", {"tower": tower}), tmp_path) for tower in ("resnet", "vit")]
+    left, *others = (state_of(path) for path in (weights, *clips))
+    for state in (left, *others):
         state.write_bytes(b"of a training that was stopped")
     assert pretrain_model.fn("dino", TINY, tmp_path, tmp_path, "cpu") == weights
-    assert {path.name for path in tmp_path.iterdir()} == {weights.name, other.name}
+    assert {path.name for path in tmp_path.iterdir()} == {weights.name, *(other.name for other in others)}
+    assert len(set(others)) == 2
