@@ -1,7 +1,7 @@
 """Named settings: what a specification takes for every key that is not given.
 
 "benchmarks" holds what single benchmarks take instead, "methods" what single methods do; "upon" says that a preset adds
-to the benchmark's own one, "like" which method's values it has whatever the method.
+to the benchmark's own one, "like" by which method it takes from that one's "methods".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ as in folders of one's own, where that was chosen."""
 FEW_AT_A_TIME = ("voc-15-1", "voc-10-2")
 """Steps of one or two classes have some hundred photographs, of which six epochs are fifty iterations."""
 MANY_AT_ONCE = ("voc-10-10", "coco-to-voc")
-"""A step of ten classes or more needs the limit to what is hidden (docs/results.md, built-in world of seed 99)."""
+"""A step of ten classes lost without the limit to what is hidden (docs/results.md); of twenty it was not measured."""
 OF_BENCHMARKS: dict[str, Any] = {
     "data": {"fit": False},
     "foundation": {"scorer": "classifier:tf_efficientnet_lite2+mobilenetv2_100"},

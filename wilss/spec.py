@@ -91,9 +91,8 @@ class RunSpec(Extensible):
         if named.pop("upon", None):
             named = merge(PRESETS[own or "small"], named)
         named = merge(named, named.pop("benchmarks", {}).get(str(content.get("benchmark")), {}))
-        method = str(named.pop("like", content.get("method")))
-        by_method = merge(_of_method(method), named.pop("methods", {}).get(method, {}))
-        filled = merge(merge(named, by_method), {**content, "preset": name})
+        by_method = named.pop("methods", {}).get(str(named.pop("like", content.get("method"))), {})
+        filled = merge(merge(merge(named, _of_method(content)), by_method), {**content, "preset": name})
         if _gives_sizes(content):
             filled = merge(filled, {"data": {"fit": False}})
         for name in _tuned_otherwise(content):
@@ -219,9 +218,9 @@ def _tuned_otherwise(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _of_method(name: str) -> dict[str, Any]:
+def _of_method(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a method sets of the section of another one; nothing for a name that is none."""
-    entry = METHODS.get(name)
+    entry = METHODS.get(str(content.get("method")))
     return {entry.reads: entry.values} if entry and entry.values else {}
 
 

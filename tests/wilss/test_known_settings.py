@@ -85,9 +85,9 @@ def test_what_presets_set_for_a_benchmark_a_head_or_a_tuning_is_told() -> None:
     assert rates["paper, pfenet"] == "0.025"
     assert rates["paper, pfenet, svf"] == "0.015"
     assert rates["paper, pfenet, coco-20i"] == "0.05"
-    by_benchmark = {preset for one in known_settings(RunSpec) for preset in one.presets if "," in preset}
+    of_parts = {preset for one in known_settings(RunSpec) for preset in one.presets if "," in preset}
     small = [name for name, part in PRESETS["small"]["benchmarks"].items() if "methods" in part]
-    assert by_benchmark == {
+    assert of_parts == {
         *(f"{name}, {inner}" for name, part in PRESETS.items() for inner in part.get("benchmarks", {})),
         "small, fmwiss+",
         *(f"small, {name}, fmwiss+" for name in small),
