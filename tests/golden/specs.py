@@ -44,7 +44,8 @@ FACTS: dict[str, Content] = {
     **{f"voc-{split}": {"benchmark": f"voc-{split}"} for split in SPLITS},
     "voc-15-5 disjoint paper": {"benchmark": "voc-15-5", "scenario": "disjoint", "preset": "paper"},
     **{
-        f"voc-{split} fmwiss+": {"benchmark": f"voc-{split}", "method": "fmwiss+"} for split in ("15-5", "10-10", "15-1")
+        f"voc-{split} fmwiss+": {"benchmark": f"voc-{split}", "method": "fmwiss+"}
+        for split in ("15-5", "10-10", "15-1")
     },
     "voc-15-5 best": {"benchmark": "voc-15-5", "preset": "best"},
     "coco-to-voc": {"benchmark": "coco-to-voc"},
