@@ -15,8 +15,9 @@ from wilss.nets.stages import last_stages
 def prepare_data(run: Run) -> dict[str, int]:
     """Read the lists, decode every file once and count the images of each step.
 
-    Raises DataError or DataNotFoundError that names the first bad file.
+    Raises DataError or DataNotFoundError that names the first bad file, SpecError for a package that is not here.
     """
+    run.spec.method_settings.require(run.spec.entry.reads)
     run.session.check(run.source)
     learnt = range(run.first_step + 1 if run.given else 0, run.last_step + 1)
     counts = {f"step {step}": len(run.lists.positions(step)) for step in learnt}

@@ -47,6 +47,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "one owner a cell": ("fmwiss.arbitration=cells",),
     "one owner a cell, of labels too": ("fmwiss.arbitration=cells", "fmwiss.arbitrate_labels=true"),
     "one owner a region": ("fmwiss.arbitration=regions",),
+    "one owner a superpixel": ("fmwiss.arbitration=superpixels",),
     "no seeds that contradict": ("fmwiss.most_contradiction=0.7",),
     "a bank of 300": ("fmwiss.memory.budget=300",),
     "the teacher's average": ("fmwiss.teacher_average=0.98",),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
+
+import pytest
 
 from stores.plans.run import Run
 from stores.plans.session import Session
 from tasks.prepare import prepare_data
 from tests.wilss.models.cards import student_card
 from wilss.data.families import family_of
+from wilss.errors import SpecError
 from wilss.models.files import save_model
 from wilss.nets.pretrained import find_weights
 from wilss.nets.segmenter import build_segmenter
@@ -32,3 +37,13 @@ def test_svf_must_fit_the_student_of_the_starting_checkpoint_not_the_presets(tmp
     assert spec.student.output_stride == 8
     run = Run(spec, Session(Settings(root=tmp_path / "root")))
     assert set(prepare_data.fn(run)) == {"step 0", "step 1"}
+
+
+def test_an_optional_package_is_asked_for_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    chosen = {"benchmark": "scenes-15-5", "preset": "tiny", "fmwiss": {"arbitration": "superpixels"}}
+    run = Run(make_spec(chosen), Session(Settings(root=tmp_path / "root")))
+    with pytest.raises(SpecError, match=re.escape("pip install 'wilss[superpixels]'")):
+        prepare_data.fn(run)

@@ -9,7 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wilss.learn.arbitration import affine_regions, arbitrate, claimed_shares, without_conflicts
+from wilss.learn.arbitration import (
+    FINER,
+    affine_regions,
+    arbitrate,
+    claimed_shares,
+    superpixels,
+    without_conflicts,
+)
 
 N, C, H, W = 2, 3, 5, 6
 
@@ -48,14 +55,14 @@ def test_regions_are_connected_cells_of_like_features(least: float) -> None:
 
 
 def slow_shares(regions: Tensor, masks: Tensor) -> Tensor:
-    shares = torch.zeros(N, C, H, W, dtype=torch.float64)
+    shares = torch.zeros(masks.shape, dtype=torch.float64)
     for name in regions.unique().tolist():
         cells = [tuple(place) for place in (regions == name).nonzero().tolist()]
         middle = [sum(cell[axis] for cell in cells) / len(cells) for axis in (1, 2)]
         spread = max(1.0, math.sqrt(len(cells)) / 2)
         away = [(i - middle[0]) ** 2 + (j - middle[1]) ** 2 for _, i, j in cells]
         weights = [math.exp(-square / (2 * spread**2)) for square in away]
-        for c in range(C):
+        for c in range(masks.shape[1]):
             claim = sum(w * float(masks[n, c, i, j]) for w, (n, i, j) in zip(weights, cells, strict=True))
             for n, i, j in cells:
                 shares[n, c, i, j] = claim / sum(weights)
@@ -83,6 +90,45 @@ def test_every_region_has_one_owner() -> None:
                 assert float(old_stays[n, 0, i, j]) == (not is_new)
                 assert float(new_stays[n, 0, i, j]) == (is_new or not sees_old)
     assert len(owners) == 4
+
+
+def test_parts_of_a_cell_may_have_owners_of_their_own() -> None:
+    masks, old = drawn(N, C, H, W, seed=1), drawn(N, 4, H, W, seed=2)
+    regions = torch.randint(0, 40, (N, FINER * H, FINER * W), generator=torch.Generator().manual_seed(3))
+    regions[1] += 40
+    new_stays, old_stays = arbitrate(masks, old, regions, 0.55)
+    fine = masks.repeat_interleave(FINER, 2).repeat_interleave(FINER, 3)
+    is_new = torch.tensor(
+        [
+            [[bool(slow[:, i, j].max() > 0.55) for j in range(FINER * W)] for i in range(FINER * H)]
+            for slow in slow_shares(regions, fine)
+        ]
+    )
+    for n in range(N):
+        for i in range(H):
+            for j in range(W):
+                parts = is_new[n, FINER * i : FINER * (i + 1), FINER * j : FINER * (j + 1)].double()
+                sees_old = int(old[n, :, i, j].argmax()) > 0
+                assert float(old_stays[n, 0, i, j]) == pytest.approx(float(1 - parts.mean()))
+                assert float(new_stays[n, 0, i, j]) == pytest.approx(float(parts.mean()) if sees_old else 1.0)
+    assert ((old_stays > 0) & (old_stays < 1)).any()
+
+
+def test_superpixels_follow_what_the_image_shows() -> None:
+    pytest.importorskip("skimage", reason="needs the extra 'superpixels'")
+    images = torch.full((2, 3, 64, 64), 0.1)
+    images[0, 0, :, 24:] = 0.9  # a border that no grid of eight by eight has
+    images[1, 1, 40:, :] = 0.9
+    found = superpixels(images, (16, 16), 16)
+    assert found.shape == (2, 16 * FINER, 16 * FINER)
+    assert found.dtype == torch.int64
+    assert found.unique().tolist() == list(range(int(found.max()) + 1))
+    assert int(found[0].max()) < int(found[1].min()), "none spans two images"
+    assert 8 <= len(found[0].unique()) <= 24
+    for name in found.unique().tolist():
+        n, i, j = (found == name).nonzero().T
+        assert len(images[n, :, i, j].unique(dim=0)) == 1, "none spans the border of what is shown"
+    assert torch.equal(found, superpixels(images, (16, 16), 16))
 
 
 def test_a_seed_may_not_contradict_a_confident_old_prediction() -> None:

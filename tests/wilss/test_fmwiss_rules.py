@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
+import pytest
 import torch
 from torch import Tensor
 
 import wilss.learn.methods.fmwiss as module
 from tests.wilss.test_methods import batch, context
+from wilss.errors import SpecError
 from wilss.learn.methods.fmwiss import Fmwiss
+from wilss.learn.methods.spec import FmwissSpec
+from wilss.spec import make_spec
 
 N_OLD = 16
 
@@ -109,6 +116,33 @@ def test_a_warm_up_does_not_ask_who_owns_what(monkeypatch: object) -> None:
             assert len(asked) == times[epoch]
 
 
+def test_superpixels_decide_on_the_images_that_are_learnt_from(monkeypatch: object) -> None:
+    asked: list[tuple[torch.Size, tuple[int, int], int]] = []
+
+    def whole(images: Tensor, cells: tuple[int, int], count: int) -> Tensor:
+        asked.append((images.shape, cells, count))
+        return torch.arange(len(images))[:, None, None].expand(-1, 2 * cells[0], 2 * cells[1])
+
+    monkeypatch.setattr(module, "superpixels", whole)  # type: ignore[attr-defined]
+    monkeypatch.setattr(FmwissSpec, "require", lambda self, name: None)  # type: ignore[attr-defined]
+    chosen = {"arbitration": "superpixels", "superpixels": 7, "region_share": 0.01}
+    target, masks = targets(monkeypatch, seeing(5, 0.9), **chosen)
+    assert asked == [(batch().images.shape, (4, 4), 7)]
+    assert masks[1:].any()
+    assert (target[1:, 5] == 0).all(), "each image is one superpixel, and a new one"
+
+
+def test_superpixels_without_their_package_are_refused_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    said = "fmwiss.arbitration=superpixels needs the package skimage, which is not here; pip install "
+    with pytest.raises(SpecError, match=re.escape(said + "'wilss[superpixels]'")):
+        Fmwiss(context(arbitration="superpixels"))
+    spec = make_spec({"benchmark": "scenes-15-5", "fmwiss": {"arbitration": "superpixels"}})
+    with pytest.raises(SpecError, match=re.escape(said)):
+        spec.method_settings.require(spec.entry.reads)
+    FmwissSpec(arbitration="regions").require("fmwiss")
+
+
 def test_pseudo_masks_that_contradict_the_old_model_go(monkeypatch: object) -> None:
     for probability, gone in ((0.9, True), (0.6, False)):
         target, masks = targets(monkeypatch, seeing(5, probability), most_contradiction=0.7)
@@ -120,6 +154,7 @@ def test_pasted_instances_keep_their_class_whoever_owns_the_rest(monkeypatch: ob
         {"arbitration": "none"},
         {"arbitration": "cells"},
         {"arbitration": "regions", "region_share": 0.01},
+        {"arbitration": "superpixels", "region_share": 0.01},
     ):
         target, masks = targets(monkeypatch, seeing(5, 0.9), **settings)
         assert masks[0].any(), "so that the image is one new region by the last rule"

@@ -12,6 +12,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+FINER = 4
+"""Superpixels are cut from images of so many pixels a side of a cell: what owns a cell is decided by its parts."""
+
 
 def affine_regions(features_NDhw: Tensor, least_cosine: float) -> Tensor:
     """Connected components of neighbouring cells (above, below, beside) whose features have this cosine or more.
@@ -29,6 +32,25 @@ def affine_regions(features_NDhw: Tensor, least_cosine: float) -> Tensor:
     graph = coo_matrix((np.ones(len(first), bool), (first, second)), (cells.size, cells.size))
     _, names = connected_components(graph, directed=False)
     return torch.from_numpy(names.astype(np.int64).reshape(cells.shape)).to(features_NDhw.device)
+
+
+def superpixels(images_N3HW: Tensor, cells: tuple[int, int], count: int) -> Tensor:
+    """SLIC's superpixels (Achanta et al., TPAMI 2012), as scikit-image computes them, about ``count`` an image.
+
+    Args:
+        images_N3HW: float, in [0, 1]. cells: height and width of the features that they are for.
+
+    Returns:
+        int64 ``(N, FINER h, FINER w)``, numbered from 0 over the whole batch; no superpixel spans two images.
+    """
+    from skimage.segmentation import slic
+
+    small = F.adaptive_avg_pool2d(images_N3HW.float(), (FINER * cells[0], FINER * cells[1]))
+    names: list[Tensor] = []
+    for image in small.permute(0, 2, 3, 1).cpu().numpy():
+        own = torch.from_numpy(slic(image, n_segments=count, start_label=0).astype(np.int64))
+        names.append(own if not names else own + names[-1].max() + 1)
+    return torch.stack(names).to(images_N3HW.device)
 
 
 def claimed_shares(regions_Nhw: Tensor, masks_NChw: Tensor) -> Tensor:
@@ -58,15 +80,21 @@ def arbitrate(masks_NChw: Tensor, old_NOhw: Tensor, regions_Nhw: Tensor, share: 
     """Who owns a cell: the new classes where one claims more than ``share`` of its region, else the old model.
 
     Args:
-        masks_NChw: in [0, 1]. old_NOhw: the old model's probabilities.
+        masks_NChw: in [0, 1]. old_NOhw: the old model's probabilities. regions_Nhw: of these cells, or of parts of
+            them.
 
     Returns:
         factors float32 ``(N, 1, h, w)`` of the new classes and of the old ones: 0 for new classes in a region that is
-        not theirs and where the old model sees an old class; 0 for old classes in a region that is new.
+        not theirs and where the old model sees an old class; 0 for old classes in a region that is new. Between them
+        for cells whose parts have different owners.
     """
-    new = claimed_shares(regions_Nhw, masks_NChw).amax(1, keepdim=True) > share
-    old = ~new & (old_NOhw.argmax(1, keepdim=True) > 0)
-    return (~old).float(), (~new).float()
+    (height, width), parts = masks_NChw.shape[-2:], regions_Nhw.shape[-2:]
+    seen = (old_NOhw.argmax(1, keepdim=True) > 0).float()
+    masks, seen = (F.interpolate(given, parts, mode="nearest-exact") for given in (masks_NChw.float(), seen))
+    new = claimed_shares(regions_Nhw, masks).amax(1, keepdim=True) > share
+    old = ~new & (seen > 0)
+    new_stays, old_stays = (F.adaptive_avg_pool2d((~other).float(), (height, width)) for other in (old, new))
+    return new_stays, old_stays
 
 
 def without_conflicts(masks_NChw: Tensor, old_NOhw: Tensor, most: float) -> Tensor:

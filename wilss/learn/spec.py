@@ -197,6 +197,9 @@ class MethodSettings(Section):
         """Epochs in which the student is taught none of the new classes; their field is called ``warmup_epochs``."""
         return 0
 
+    def require(self, name: str) -> None:
+        """Raise SpecError for an optional package that these settings need and that is not here."""
+
     def check(self, name: str, step: TrainSpec) -> None:
         """Raise ValueError for settings that do not go together.
 

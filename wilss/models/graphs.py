@@ -6,7 +6,6 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +14,10 @@ import torch
 from torch import Tensor
 
 from wilss._logs import quiet_logs
-from wilss.errors import SpecError
 from wilss.models.deployable import Deployable, OneOutput
 from wilss.models.model import Model
 from wilss.models.tracing import traceable
+from wilss.packages import require_packages
 
 OPSET = 20
 """Of ONNX: the first whose Resize and Gelu are what PyTorch's exporter makes of these networks."""
@@ -35,11 +34,7 @@ SMALLEST, LARGEST = 8, 16_384
 
 def require_onnx() -> None:
     """Raise SpecError where the packages of the extra "onnx" are not installed."""
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            import_module(name)
-        except ImportError as error:
-            raise SpecError(f"ONNX needs the package {name}, which is not here; pip install 'wilss[onnx]'") from error
+    require_packages("ONNX", ("onnx", "onnxscript", "onnxruntime"), "onnx")
 
 
 def program_of(model: Model, output: Output | None = None) -> torch.export.ExportedProgram:

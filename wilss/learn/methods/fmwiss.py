@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from wilss.learn.arbitration import affine_regions, arbitrate, without_conflicts
+from wilss.learn.arbitration import affine_regions, arbitrate, superpixels, without_conflicts
 from wilss.learn.losses import (
     dense_contrastive_loss,
     distillation_loss,
@@ -31,6 +31,7 @@ class Fmwiss:
     def __init__(self, context: StepContext) -> None:
         self.context = context
         self.spec = spec = cast(FmwissSpec, context.settings)
+        spec.require("fmwiss")
         student = context.student
         self.teacher = Teacher(
             student.in_channels,
@@ -62,7 +63,7 @@ class Fmwiss:
         features = self.context.features(batch.images, old_features)
         size = features.shape[-2:]
         masks = without_conflicts(layer_shares(batch.require_masks(), size), old, self.spec.most_contradiction)
-        of_new, of_old = self._owners(masks, old, old_features, epoch)
+        of_new, of_old = self._owners(masks, old, batch.images, old_features, epoch)
         if self.spec.arbitrate_labels:
             masks = masks * of_new
         known = self._overrule_pasted(old, batch.pasted)
@@ -149,15 +150,23 @@ class Fmwiss:
         hard = torch.cat([torch.zeros_like(free), shares[:, 1:]], 1)
         return old * free + hard
 
-    def _owners(self, masks: Tensor, old: Tensor, old_features: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
+    def _owners(
+        self, masks: Tensor, old: Tensor, images: Tensor, old_features: Tensor, epoch: int
+    ) -> tuple[Tensor, Tensor]:
         """Factors ``(N, 1, h, w)`` of new and of old classes: one where all share a place, else who owns it."""
         asked = self.spec.arbitrate_labels or epoch >= self.spec.warmup_epochs  # a warm-up has no target of the student
         if self.spec.arbitration == "none" or not asked:
             everywhere = torch.ones_like(masks[:, :1])
             return everywhere, everywhere
+        return arbitrate(masks, old, self._regions(images, old_features), self.spec.region_share)
+
+    def _regions(self, images: Tensor, old_features: Tensor) -> Tensor:
+        """Parts of the images that have one owner each."""
+        if self.spec.arbitration == "superpixels":
+            height, width = old_features.shape[-2:]
+            return superpixels(images, (height, width), self.spec.superpixels)
         cells = self.spec.arbitration == "cells"
-        regions = affine_regions(old_features, 2.0 if cells else self.spec.region_cosine)  # a cosine above 1 joins none
-        return arbitrate(masks, old, regions, self.spec.region_share)
+        return affine_regions(old_features, 2.0 if cells else self.spec.region_cosine)  # a cosine above 1 joins none
 
     def _erase_new(self, mix: Tensor, pasted: Tensor) -> Tensor:
         """No new class and no background where an instance was pasted."""

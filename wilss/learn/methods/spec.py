@@ -8,6 +8,7 @@ from pydantic import Field
 
 from wilss.architecture import Channels, Dilation
 from wilss.learn.spec import MemorySpec, MethodSettings, PasteSpec, TrainSpec
+from wilss.packages import require_packages
 from wilss.section import LATER
 
 
@@ -62,10 +63,11 @@ class FmwissSpec(MethodSettings):
     old_rows: Annotated[Literal["trained", "frozen"], LATER] = Field(
         "trained", description="the student's classifier rows of old classes (frozen: after RevisitingCSS)"
     )
-    arbitration: Annotated[Literal["none", "cells", "regions"], LATER] = Field(
+    arbitration: Annotated[Literal["none", "cells", "regions", "superpixels"], LATER] = Field(
         "none",
         description="who owns a place in the student's target, new classes or the old model (SASA): nobody alone (the "
-        "paper's target), decided cell by cell, or by regions of cells whose old features are alike (ours)",
+        "paper's target), decided cell by cell, by regions of cells whose old features are alike (ours), or by "
+        "superpixels of the image (SLIC; the extra 'superpixels')",
     )
     arbitrate_labels: Annotated[bool, LATER] = Field(
         False, description="the pseudo-masks, which teach the teacher, lose what the student's target loses to the old"
@@ -78,6 +80,9 @@ class FmwissSpec(MethodSettings):
         ge=-1,
         le=1,
         description="neighbouring cells are of one region if the cosine of their features is this or more (ours)",
+    )
+    superpixels: Annotated[int, LATER] = Field(
+        64, ge=1, le=4096, description="about how many there are in a crop, where they are what has an owner (ours)"
     )
     most_contradiction: Annotated[float, LATER] = Field(
         1.0,
@@ -102,6 +107,11 @@ class FmwissSpec(MethodSettings):
         """Epochs with the teacher's losses only."""
         return self.warmup_epochs
 
+    def require(self, name: str) -> None:
+        """Superpixels are computed by a package that is optional."""
+        if self.arbitration == "superpixels":
+            require_packages(f"{name}.arbitration=superpixels", ("skimage",), "superpixels")
+
     def check(self, name: str, step: TrainSpec) -> None:
         """Without a teacher the encoder loss is all there is in the warm-up, and it needs a backbone that learns."""
         if not self.teacher and (self.teacher_average or self.teacher_sure):
@@ -112,7 +122,7 @@ class FmwissSpec(MethodSettings):
         if self.arbitrate_labels and self.arbitration == "none":
             raise ValueError(
                 f"{name}.arbitrate_labels takes from pseudo-masks what {name}.arbitration decides, which is none; set "
-                "that to cells or regions, or leave this out"
+                "that to cells, regions or superpixels, or leave this out"
             )
         trains = self.encoder_weight and step.tuning != "frozen"
         if self.warmup_epochs and not self.teacher and not trains:
