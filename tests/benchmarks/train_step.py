@@ -8,7 +8,7 @@ features. The whole adds drawing, decoding from the cache, augmentation, pasting
 changes single settings of the method upon it. It fails where the whole takes more than 1.15 times the parts, or the
 input pipeline, without pasting, is not three times faster than the step consumes. What the old model sees of the images
 has been looked at before, as in a first epoch. ``--each`` instead prints, as a Markdown table, what an iteration takes
-with each row of `tests.benchmarks.parts` that is a setting of the method, over what it takes without.
+with each row of `tests.benchmarks.parts` over what it takes without; what only fills the bank is not of an iteration.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ from wilss.precision import autocast, has_bf16
 from wilss.presets import FMWISS_PLUS
 from wilss.words import merge, nested
 
-N_IMAGES, MOST = 32, 1.15
+N_IMAGES, MOST, OBJECT = 32, 1.15, 183
+OF_THE_BANK = ("fmwiss.memory.grows=false", "fmwiss.memory.budget=300")
+"""Rows' settings that an iteration does not know: a report says how long the bank of each step takes."""
 
 
 @dataclass
@@ -72,12 +74,13 @@ class Blobs:
         return masks
 
 
-def instances(side: int = 256) -> MemoryBank:
-    """Twenty instances as large as their canvas, surroundings included."""
-    gen = torch.Generator().manual_seed(0)
+def instances(margin: float) -> MemoryBank:
+    """Twenty instances of 183 px with surroundings of this share of it on each side (0.2: 256 px in all)."""
+    gen, edge = torch.Generator().manual_seed(0), round(OBJECT * margin)
+    side = OBJECT + 2 * edge
     images = torch.randint(0, 256, (20, 3, side, side), generator=gen, dtype=torch.uint8)
-    masks, edge = torch.zeros(20, side, side, dtype=torch.bool), side // 6
-    masks[:, edge:-edge, edge:-edge] = True
+    masks = torch.zeros(20, side, side, dtype=torch.bool)
+    masks[:, edge : edge + OBJECT, edge : edge + OBJECT] = True
     sizes, channels, shown = torch.full((20, 2), side), torch.arange(20) % 15 + 1, torch.ones_like(masks)
     return MemoryBank(images, masks, sizes, channels, ("x",) * 20, shown=shown)
 
@@ -100,22 +103,26 @@ PARTS: dict[str, dict[str, Any]] = {
 }
 
 
-def prepare(size: int, batch: int, parts: dict[str, Any]) -> tuple[Training[StepBatch], Fmwiss, StepBatches]:
-    """A ResNet-50 student at step 1 of 15-5, past its warm-up, and all that feeds it."""
+def prepare(size: int, batch: int, sections: dict[str, Any]) -> tuple[Training[StepBatch], Fmwiss, StepBatches]:
+    """A ResNet-50 student at step 1 of 15-5, past its warm-up, and all that feeds it.
+
+    Args:
+        sections: settings as a run has them, "student", "step" and "fmwiss"; defaults of what is not given.
+    """
     torch.manual_seed(0)
-    spec = StudentSpec(backbone="resnet50", weights="none")
+    spec = StudentSpec.model_validate({"backbone": "resnet50", "weights": "none", **sections.get("student", {})})
     weights = find_weights("resnet50", "none", None)
     old = build_segmenter(spec, weights, (15,)).eval().requires_grad_(False)
     student = build_segmenter(spec, weights, (15,))
     student.load_state_dict(old.state_dict())
     student.grow(5)
     samples, draws = torch.Generator().manual_seed(1), torch.Generator().manual_seed(0)
-    settings = FmwissSpec.model_validate({"warmup_epochs": 0, **parts})
-    method = Fmwiss(StepContext(student, old, 16, 5, settings, samples))
+    settings = FmwissSpec.model_validate({"warmup_epochs": 0, **sections.get("fmwiss", {})})
+    train = TrainSpec.model_validate({"epochs": 1, "batch_size": batch, **sections.get("step", {})})
+    method = Fmwiss(StepContext(student, old, 16, 5, settings, samples, train.tuning == "frozen"))
     table = ImageTable(Photographs(), tuple(str(i) for i in range(N_IMAGES)), 500)  # type: ignore[arg-type]
     tags = torch.eye(5, dtype=torch.bool)[torch.arange(N_IMAGES) % 5]
-    data = StepData(TaggedImages(table, tags), Blobs(500), instances())
-    train = TrainSpec(epochs=1, batch_size=batch)
+    data = StepData(TaggedImages(table, tags), Blobs(500), instances(settings.memory.margin))
     seen = Seen(old, table, train.precision)
     seen.canvases(range(batch))
     batches = StepBatches(data, method.paste, AugmentSpec(crop=size), draws, torch.device("cpu"), seen)
@@ -149,21 +156,23 @@ def parts(student: Segmenter, method: Fmwiss, images: Tensor) -> dict[str, Calla
     return {"old forward": old_forward, "student both": student_both, "teacher both": teacher_both}
 
 
-def in_turns(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each; one round before them warms up."""
+def in_turns(
+    calls: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Median seconds of each by this clock; one round before them warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             call()
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return {name: median(values) for name, values in seconds.items()}
 
 
-def iteration(size: int, batch: int, settings: dict[str, Any]) -> Callable[[], object]:
-    """One iteration with these settings of the method."""
-    training, _, _ = prepare(size, batch, settings)
+def iteration(size: int, batch: int, sections: dict[str, Any]) -> Callable[[], object]:
+    """One iteration with these settings."""
+    training, _, _ = prepare(size, batch, sections)
     return lambda: update(training, batch)
 
 
@@ -173,15 +182,21 @@ def update(training: Training[StepBatch], batch: int) -> None:
     training._update(positions, 0, iter([training.draw(positions)]))
 
 
-def costs(rounds: int, size: int, batch: int, which: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Median seconds of an iteration without and with each row's change upon these settings, and their ratio."""
+def costs(
+    rounds: int, size: int, batch: int, which: dict[str, Any], rows: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Median seconds of computing of an iteration without and with each row's change upon these, and their ratio.
+
+    Of computing: what else the machine does would strike differences of a few hundredths.
+    """
     without, found = iteration(size, batch, which), {}
     print("| | an iteration | over the one without |\n|---|---:|---:|", flush=True)
-    for row, changes in ROWS.items():
-        settings = [change.removeprefix("fmwiss.") for change in changes if change.startswith("fmwiss.")]
-        if not settings or len(settings) < len(changes) or settings[0].startswith("memory."):
-            continue  # of the student or of the bank
-        took = in_turns({"without": without, "with": iteration(size, batch, merge(which, nested(settings)))}, rounds)
+    for row in rows:
+        changes = ROWS[row]
+        if set(changes) & set(OF_THE_BANK):
+            continue
+        changed = iteration(size, batch, merge(which, nested(changes)))
+        took = in_turns({"without": without, "with": changed}, rounds, time.process_time)
         found[row] = {**took, "ratio": took["with"] / took["without"]}
         print(f"| {row}: `{' '.join(changes)}` | {took['with']:.2f} s | {found[row]['ratio']:.2f} |", flush=True)
     return found
@@ -216,11 +231,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--parts", choices=PARTS, default="paper")
     parser.add_argument("--set", action="append", default=[], help="of the method, such as paste.seen_first=true")
-    parser.add_argument("--each", action="store_true", help="what each other part costs upon these")
+    each = "what each other part costs upon these, or each of these rows"
+    parser.add_argument("--each", nargs="*", choices=ROWS, default=None, metavar="ROW", help=each)
     options = parser.parse_args()
-    which = merge(PARTS[options.parts], nested(options.set))
-    if options.each:
-        return last_line("train_step", costs(options.rounds, options.size, options.batch, which))
+    which = {"fmwiss": merge(PARTS[options.parts], nested(options.set))}
+    if options.each is not None:
+        rows = options.each or list(ROWS)
+        return last_line("train_step", costs(options.rounds, options.size, options.batch, which, rows))
     found = measure(options.rounds, options.size, options.batch, which)
     last_line("train_step", found)
     if float(found["whole / unavoidable"]) > MOST or float(found["step / input pipeline"]) < 3:
