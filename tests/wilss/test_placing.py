@@ -89,6 +89,34 @@ def test_no_more_than_a_share_of_a_new_object_is_hidden_by_all_pastes_together()
     assert hides_too_much(again.roll(5, 3), whole, left, 0.0).tolist() == [False]  # it touches nothing more
 
 
+@pytest.mark.parametrize("most", [0.11, 0.22, 0.33])
+def test_pastes_one_after_another_hide_what_counting_pixels_allows(most: float) -> None:
+    n, classes, side = 12, 3, 9
+    whole = (torch.rand(n, classes, side, side, generator=generator(4)) < 0.4).to(torch.uint8)
+    whole[::3, 1] = 0  # a class that is not there
+    left, gone = whole.clone(), [[set[tuple[int, int]]() for _ in range(classes)] for _ in range(n)]
+    answers = set()
+    for turn in range(4):
+        inside = torch.zeros(n, 1, side, side, dtype=torch.bool)
+        for row, (top, beside) in enumerate(torch.randint(0, side - 3, (n, 2), generator=generator(turn)).tolist()):
+            inside[row, :, top : top + 3 + turn % 2, beside : beside + 3] = True
+        answer = hides_too_much(inside, whole, left, most)
+        for row in range(n):
+            under = {tuple(place) for place in inside[row, 0].nonzero().tolist()}
+            refused = False
+            for c in range(classes):
+                object_ = {tuple(place) for place in whole[row, c].nonzero().tolist()}
+                newly = under & object_ - gone[row][c]
+                refused |= bool(newly) and len(gone[row][c] | newly) > most * len(object_)
+            assert bool(answer[row]) == refused
+            answers.add(refused)
+            if not refused:
+                left[row] *= ~inside[row]
+                for c in range(classes):
+                    gone[row][c] |= {p for p in under if whole[row, c][p]}
+    assert answers == {True, False}
+
+
 def test_rules_act_together_in_a_paste() -> None:
     images, layers = torch.zeros(24, 3, 32, 32), torch.zeros(24, 1, 32, 32, dtype=torch.uint8)
     layers[:, :, 8:24, 8:24] = 1
