@@ -3,7 +3,7 @@
 ViT-B/16 CLIP and ViT-B/16 DINO with random weights of the real sizes, the same images, precision and threads, one run.
 Peak memory is that of a process of its own for each of the two. ``--small`` instead sends scenes of the built-in world
 through the whole label stage of the demo, store included. ``--blocks value sclip ...`` measures what CLIP's last
-block may do, one after the other.
+block may do, one after the other, ``--window`` what it costs that CLIP sees the images in windows that overlap by half.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from wilss.foundation.clip import TEMPLATES, ClipScorer
 from wilss.foundation.cosegment import cosegment
 from wilss.foundation.seeds import seed_noise
 from wilss.foundation.spec import Block, CosegmentSpec
+from wilss.foundation.windows import require_windows
 
 HALF = (0.5, 0.5, 0.5)
-N_NEW, N_OLD = 5, 15
+N_NEW, N_OLD, PATCH = 5, 15, 16
 
 
 class Took(NamedTuple):
@@ -51,7 +52,9 @@ def _timed(work: Callable[[], object]) -> Took:
     return Took(time.perf_counter() - clock, time.process_time() - computing)
 
 
-def prepare(size: int, batch: int, block: Block = "auto") -> tuple[Callable[[], object], Callable[[], object]]:
+def prepare(
+    size: int, batch: int, block: Block = "auto", window: int | None = None
+) -> tuple[Callable[[], object], Callable[[], object]]:
     """The bare forward passes and the labelling with a block, on the same models and images."""
     torch.manual_seed(0)
     clip = open_clip.create_model("ViT-B-16", force_image_size=size).eval()
@@ -59,7 +62,8 @@ def prepare(size: int, batch: int, block: Block = "auto") -> tuple[Callable[[], 
     tokenizer = open_clip.get_tokenizer("ViT-B-16")
     grouper = AttentionGrouper(vit, "random", HALF, HALF)
     how = {"templates": TEMPLATES["simple"], "block": block, "proxy": grouper.features}
-    scorer = ClipScorer(clip, tokenizer, "random", HALF, HALF, 16, **how)
+    seen = require_windows(window, None, PATCH)
+    scorer = ClipScorer(clip, tokenizer, "random", HALF, HALF, PATCH, window=seen, **how)
     images = torch.rand(batch, 3, size, size)
     prompts, others = [[f"thing {k}"] for k in range(N_NEW)], [[f"other {k}"] for k in range(N_OLD)]
     tags = torch.rand(batch, N_NEW) < 0.3
@@ -77,12 +81,12 @@ def prepare(size: int, batch: int, block: Block = "auto") -> tuple[Callable[[], 
     return bare, labelled
 
 
-def peak_bytes(which: str, size: int, batch: int, block: Block) -> int:
+def peak_bytes(which: str, size: int, batch: int, block: Block, window: int | None) -> int:
     """Peak resident memory of a process that only runs one of the two."""
     code = (
         "import sys, resource\n"
         "from tests.benchmarks.label_stage import prepare\n"
-        f"work = prepare({size}, {batch}, {block!r})[{('bare', 'labelled').index(which)}]\n"
+        f"work = prepare({size}, {batch}, {block!r}, {window})[{('bare', 'labelled').index(which)}]\n"
         "work()\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024))\n"
     )
@@ -91,14 +95,14 @@ def peak_bytes(which: str, size: int, batch: int, block: Block) -> int:
 
 
 def measure_real(
-    size: int, batch: int, repeats: int, block: Block = "auto", memory_too: bool = True
+    size: int, batch: int, repeats: int, block: Block = "auto", memory_too: bool = True, window: int | None = None
 ) -> dict[str, object]:
     """Time and memory of labelling over those of the bare forward passes."""
-    bare, labelled = prepare(size, batch, block)
+    bare, labelled = prepare(size, batch, block, window)
     reference, measured = best_of_each((bare, labelled), repeats)
     del bare, labelled
     measured_of = ("bare", "labelled") if memory_too else ()
-    memory = {which: peak_bytes(which, size, batch, block) for which in measured_of}
+    memory = {which: peak_bytes(which, size, batch, block, window) for which in measured_of}
     for name, took in (("two bare forwards", reference), (f"labelled, {block}", measured)):
         each = [1000 * seconds / batch for seconds in took]
         print(f"{name:<20} {each[0]:8.1f} ms an image, {each[1]:8.1f} of computing", flush=True)
@@ -106,6 +110,7 @@ def measure_real(
         print(f"peak memory, {name:<9} {peak / 2**30:6.2f} GiB")
     return {
         "block": block,
+        "window": window,
         "ratio": measured.clock / reference.clock,
         "computing_ratio": measured.computing / reference.computing,
         "reference": "CLIP + DINO forward, features only",
@@ -146,6 +151,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--blocks", nargs="+", choices=get_args(Block), default=["auto"])
+    parser.add_argument("--window", type=int, default=None, help="side in px, a multiple of 16; none when left out")
     parser.add_argument("--time-only", action="store_true", help="no processes that measure memory")
     parser.add_argument("--small", action="store_true", help="the built-in world through the whole stage")
     parser.add_argument("--count", type=int, default=1600, help="training scenes of --small")
@@ -154,7 +160,8 @@ def main() -> None:
         results = [measure_small(options.count)]
     else:
         facts = options.size, options.batch, options.repeats
-        results = [measure_real(*facts, block, not options.time_only) for block in options.blocks]
+        how = not options.time_only, options.window
+        results = [measure_real(*facts, block, *how) for block in options.blocks]
     for result in results:
         last_line("label_stage", {**result, "threads": torch.get_num_threads()})
 
