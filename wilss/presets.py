@@ -32,15 +32,15 @@ as in folders of one's own, where that was chosen."""
 FEW_AT_A_TIME = ("voc-15-1", "voc-10-2")
 """Steps of one or two classes have some hundred photographs, of which six epochs are fifty iterations."""
 MANY_AT_ONCE = ("voc-10-10", "coco-to-voc")
-"""Steps of ten classes keep fmwiss+'s limit to what is hidden: in worlds that are not scored nothing speaks for going
-without it (docs/results.md); of twenty classes it was not measured."""
+"""Steps of ten classes keep fmwiss+'s limit to what is hidden: without it they lose, on training images too
+(docs/results.md); of twenty classes it was not measured."""
 OF_BENCHMARKS: dict[str, Any] = {
     "data": {"fit": False},
     "foundation": {"scorer": "classifier:tf_efficientnet_lite2+mobilenetv2_100"},
     # half the time an iteration, so that there are twice as many; not measured apart for folders (docs/results.md)
     "base": {"min_iterations": 0, "epochs": 6, "tuned_stages": 2},
     "step": {"min_iterations": 0},
-    "fmwiss": {"arbitration": "none"},  # 15-5 loses with cells (docs/results.md)
+    "fmwiss": {"arbitration": "none"},  # 15-5 loses with cells, on training images too (docs/results.md)
 }
 """Benchmarks have the same settings on every machine, and count epochs."""
 
