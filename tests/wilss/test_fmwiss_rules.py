@@ -14,7 +14,6 @@ from tests.wilss.test_methods import batch, context
 from wilss.errors import SpecError
 from wilss.learn.methods.fmwiss import Fmwiss
 from wilss.learn.methods.spec import FmwissSpec
-from wilss.spec import make_spec
 
 N_OLD = 16
 
@@ -132,15 +131,12 @@ def test_superpixels_decide_on_the_images_that_are_learnt_from(monkeypatch: obje
     assert (target[1:, 5] == 0).all(), "each image is one superpixel, and a new one"
 
 
-def test_superpixels_without_their_package_are_refused_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_superpixels_without_their_package_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage", None)
     said = "fmwiss.arbitration=superpixels needs the package skimage, which is not here; pip install "
     with pytest.raises(SpecError, match=re.escape(said + "'wilss[superpixels]'")):
         Fmwiss(context(arbitration="superpixels"))
-    spec = make_spec({"benchmark": "scenes-15-5", "fmwiss": {"arbitration": "superpixels"}})
-    with pytest.raises(SpecError, match=re.escape(said)):
-        spec.method_settings.require(spec.entry.reads)
-    FmwissSpec(arbitration="regions").require("fmwiss")
+    Fmwiss(context(arbitration="regions"))
 
 
 def test_pseudo_masks_that_contradict_the_old_model_go(monkeypatch: object) -> None:
@@ -149,16 +145,19 @@ def test_pseudo_masks_that_contradict_the_old_model_go(monkeypatch: object) -> N
         assert torch.allclose(target[1:, N_OLD + 1], torch.zeros_like(masks[1:]) if gone else masks[1:])
 
 
-def test_pasted_instances_keep_their_class_whoever_owns_the_rest(monkeypatch: object) -> None:
-    for settings in (
-        {"arbitration": "none"},
-        {"arbitration": "cells"},
-        {"arbitration": "regions", "region_share": 0.01},
-        {"arbitration": "superpixels", "region_share": 0.01},
-    ):
-        target, masks = targets(monkeypatch, seeing(5, 0.9), **settings)
-        assert masks[0].any(), "so that the image is one new region by the last rule"
-        assert (target[0, 3, 2:, 2:] == 1).all(), "the batch has an instance of channel 3 there"
+@pytest.mark.parametrize(
+    ("arbitration", "share"),
+    [("none", 0.6), ("cells", 0.6), ("cells", 0.01), ("regions", 0.01), ("superpixels", 0.01)],
+)
+def test_pasted_instances_keep_their_class_whoever_owns_the_rest(
+    arbitration: str, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if arbitration == "superpixels":
+        pytest.importorskip("skimage", reason="needs the extra 'superpixels'")
+    chosen = {"arbitration": arbitration, "region_share": share, "superpixels": 1}
+    target, masks = targets(monkeypatch, seeing(5, 0.9), **chosen)
+    assert masks[0].any(), "so that the image is one new region or superpixel"
+    assert (target[0, 3, 2:, 2:] == 1).all(), "the batch has an instance of channel 3 there"
 
 
 def test_frozen_rows_are_those_of_old_classes() -> None:
