@@ -32,8 +32,8 @@ as in folders of one's own, where that was chosen."""
 FEW_AT_A_TIME = ("voc-15-1", "voc-10-2")
 """Steps of one or two classes have some hundred photographs, of which six epochs are fifty iterations."""
 MANY_AT_ONCE = ("voc-10-10", "coco-to-voc")
-"""Steps of ten classes keep fmwiss+'s limit to what is hidden: without it they lose, on training images too
-(docs/results.md); of twenty classes it was not measured."""
+"""Steps of ten classes keep fmwiss+'s limit to what is hidden: photographs lose without it, on training images too (one
+seed; the built-in world tells no difference, docs/results.md). Of twenty classes it was not measured."""
 OF_BENCHMARKS: dict[str, Any] = {
     "data": {"fit": False},
     "foundation": {"scorer": "classifier:tf_efficientnet_lite2+mobilenetv2_100"},
